@@ -1,0 +1,1 @@
+"""What every stage shares: images, catalogues, random streams, surveys, statistics."""

@@ -1,0 +1,46 @@
+"""Products that could not be made because an optional input is not to be had.
+
+A workflow whose graph is known beforehand needs a file under every name. Where an optional
+input is missing, each product that would need it is a small JSON file that says so; the scoring
+turns it into `not quantified` with the reason.
+"""
+
+import json
+import os
+from pathlib import Path
+
+_KEY = "absent"
+_LIMIT = 65536  # bytes: a marker is short, so a big product is never parsed
+
+
+def mark(paths, reason):
+    """Write a marker with ``reason`` under each of ``paths``."""
+    for path in paths:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        part = f"{path}.part"
+        Path(part).write_text(json.dumps({_KEY: reason}) + "\n", encoding="utf-8")
+        os.replace(part, path)
+
+
+def reason(paths):
+    """Return why the first absent one of ``paths`` is absent, or None if none is.
+
+    Markers count, and receipts of the fetch stage with the status "missing".
+    """
+    for path in paths:
+        path = Path(path)
+        if not path.is_file() or path.stat().st_size > _LIMIT:
+            continue
+        with open(path, "rb") as file:
+            if file.read(1) != b"{":
+                continue
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, ValueError):
+            continue
+        if isinstance(data, dict):
+            if _KEY in data:
+                return data[_KEY]
+            if data.get("status") == "missing":
+                return data["reason"]
+    return None

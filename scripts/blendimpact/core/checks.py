@@ -1,0 +1,136 @@
+"""What is checked of a configuration beyond its schema."""
+
+import csv
+import math
+from pathlib import Path
+
+from .errors import StudyError
+from .real_image import blocks, load_image
+from .schema import Problem, nearest
+from .settings import FIDUCIAL, case_settings, survey_of
+
+INJECTION_COLUMNS = ("ra", "dec", "source_type")
+
+
+def cross_problems(config, detectors, deblenders, cases):
+    """Yield the problems that no schema sees."""
+    for family, known in (("detectors", detectors), ("deblenders", deblenders)):
+        for name in config[family]:
+            if known is not None and name not in known:
+                yield Problem((family, name), f"there is no {family[:-1]} of that name", nearest(name, known))
+    for case, block in config["cases"].items():
+        if cases is not None and case not in cases:
+            yield Problem(("cases", case), "there is no science case of that name", nearest(case, cases))
+        if not block["enabled"]:
+            continue
+        if FIDUCIAL not in block["scenarios"]:
+            yield Problem(("cases", case, "scenarios"), f"lacks the scenario {FIDUCIAL!r}",
+                          f"add `{FIDUCIAL}: {{}}`: it is what the matrix shows")
+        alone = _found(config, case, {}, detectors, deblenders)
+        for scenario, override in block["scenarios"].items():
+            for problem in _found(config, case, override, detectors, deblenders):
+                # what is wrong without the scenario too is wrong in the case
+                key = problem.key if problem in alone else ("scenarios", scenario, *problem.key)
+                yield Problem(("cases", case, *key), problem.what, problem.remedy)
+
+
+def _found(config, case, override, detectors, deblenders):
+    block = {**config["cases"][case], "scenarios": {FIDUCIAL: override}}
+    try:
+        settings = case_settings({**config, "cases": {case: block}}, case)
+        return list(_case_problems(settings, detectors, deblenders))
+    except StudyError as error:  # a survey or an image that cannot be read
+        key = "image" if block["sky"] == "adopt" else "survey"
+        return [Problem((key,), str(error).replace("\n  Remedy: ", ". "))]
+
+
+def _case_problems(settings, detectors, deblenders):
+    for key, known in (("detector", detectors), ("deblender", deblenders)):
+        if known is not None and settings[key] not in known:
+            yield Problem((key,), f"there is no {key} {settings[key]!r}", nearest(settings[key], known))
+    if settings["shape_band"] not in settings["bands"]:
+        yield Problem(("shape_band",), f"{settings['shape_band']!r} is not one of the bands",
+                      f"choose one of {', '.join(settings['bands'])}")
+    kind = {"simulate": "survey", "adopt": "image"}[settings["sky"]]
+    if kind not in settings:
+        yield Problem((), f"sky: {settings['sky']} needs the key {kind!r}", f"name a file of config/{kind}s")
+        return
+    image = load_image(settings["image"]) if kind == "image" else None
+    known = [image["band"]] if image else list(survey_of(settings["survey"]).bands)
+    for band in settings["bands"]:
+        if band not in known:
+            yield Problem(("bands",), f"the {kind} {settings[kind]} has no band {band!r}",
+                          nearest(band, known))
+    patch = settings["patch"]
+    for key in ("size", "border", "count"):
+        if key not in patch:
+            yield Problem(("patch",), f"the key {key!r} is missing",
+                          f"add patch.{key}, see config/schema/config.yaml")
+    half = settings["stamp"] / settings["pixel_scale"] / 2
+    if "border" in patch and patch["border"] < half:
+        least = math.ceil(half)
+        yield Problem(("patch", "border"), f"is {patch['border']} pixels, less than half a stamp ({least})",
+                      f"give at least {least}, or a smaller stamp: sources at the edge would be cut")
+    if image and {"size", "border"} <= set(patch):
+        available = len(blocks(image, patch))
+        if patch.get("count", 1) > available:
+            yield Problem(("patch", "count"),
+                          f"is {patch['count']}, but the image has {available} blocks of this size",
+                          "ask for fewer or smaller blocks, or for more inject.realisations")
+    yield from _injection_problems(settings, image)
+
+
+def _injection_problems(settings, image):
+    inject = settings["inject"]
+    if inject is None:
+        if image:
+            yield Problem(("inject",), "a real image without injection has no source of known truth",
+                          "add e.g. inject: {population: cosmodc2}")
+        return
+    if ("catalogue" in inject) == ("population" in inject):
+        yield Problem(("inject",), "needs one of `catalogue` and `population`",
+                      "say where the targets come from")
+    if not inject["mag"][0] < inject["mag"][1]:
+        yield Problem(("inject", "mag"), f"is {inject['mag']}",
+                      "give the brightest magnitude first, then the faintest")
+    if not image and inject["realisations"] > 1:
+        yield Problem(("inject", "realisations"), "is for real images",
+                      "simulated sky: raise patch.count instead")
+    room = (settings["patch"].get("size", 0) * settings["pixel_scale"] / max(inject["separation"], 1e-9)) ** 2
+    if inject["per_patch"] > max(room, 1):
+        yield Problem(("inject", "per_patch"),
+                      f"{inject['per_patch']} targets {inject['separation']} arcsec apart do not fit",
+                      "ask for fewer, for a smaller separation, or for larger patches")
+    if "catalogue" in inject:
+        yield from _catalogue_problems(inject["catalogue"], settings["bands"])
+
+
+def _catalogue_problems(path, bands):
+    key = ("inject", "catalogue")
+    if not Path(path).is_file():
+        yield Problem(key, f"there is no file {path}", "give the path relative to the working directory")
+        return
+    try:
+        columns = _columns(path)
+    except Exception as error:
+        yield Problem(key, f"{path} cannot be read ({error})", "give a CSV, ECSV, Parquet or FITS table")
+        return
+    magnitudes = [f"mag_{b}" for b in bands]
+    missing = [c for c in INJECTION_COLUMNS if c not in columns]
+    if "mag" not in columns:
+        missing += [c for c in magnitudes if c not in columns]
+    if missing:
+        yield Problem(key, f"{path} lacks the columns {', '.join(missing)}",
+                      f"columns of LSST's source_injection: {', '.join(INJECTION_COLUMNS)}, mag (or "
+                      f"{', '.join(magnitudes)}), and as needed n, half_light_radius, q, beta, stamp, "
+                      "trail_length")
+
+
+def _columns(path):
+    if str(path).endswith(".csv"):
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = (line for line in file if not line.startswith("#"))
+            return [c.strip() for c in next(csv.reader(lines), [])]
+    from astropy.table import Table
+
+    return Table.read(path).colnames

@@ -1,0 +1,117 @@
+"""The configuration of a study: overlays, checks, and the settings of one case and scenario."""
+
+from .checks import cross_problems
+from .real_image import load_image
+from .schema import CONFIG_DIR, Source, fill_defaults, load_schema, load_yaml, merge, problems, raise_problems
+from .settings import block_of, case_settings, chunks, patches, stage_settings
+
+__all__ = ["block_of", "case_settings", "chunks", "jobs", "load_config", "load_image", "patches",
+           "stage_settings", "validate", "warnings"]
+
+LEAST_PATCHES = 30
+MOST_JOBS = 2000
+
+
+def load_config(paths=(), overrides=None, base=None):
+    """Return the study's configuration: the base file with overlays laid over it, not yet checked.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Overlays (presets), the last one wins.
+    overrides : dict, optional
+        Laid over all of them.
+    base : path-like, optional
+        Default ``config/config.yaml``.
+    """
+    config = load_yaml(base or CONFIG_DIR / "config.yaml").data
+    for path in paths:
+        config = merge(config, load_yaml(path).data)
+    return merge(config, overrides or {})
+
+
+def validate(config, sources=None, detectors=None, deblenders=None, cases=None):
+    """Check a merged configuration and fill in its defaults.
+
+    Parameters
+    ----------
+    config : dict
+        As `load_config` or Snakemake made it; not changed.
+    sources : sequence of path or Source, optional
+        Files that it was merged from, in order: messages name the file and line of a key.
+        Default: ``config/config.yaml``.
+    detectors, deblenders, cases : sequence of str, optional
+        Names that exist; what is not given is not checked.
+
+    Returns
+    -------
+    dict
+        With defaults, and without the scenarios that were set to null.
+
+    Raises
+    ------
+    StudyError
+        That names every key that is wrong, with its file and what to do. ``problems`` holds them.
+    """
+    config = _plain(config)
+    if sources is None:
+        sources = [p for p in [CONFIG_DIR / "config.yaml"] if p.is_file()]
+    sources = [s if isinstance(s, Source) else load_yaml(s) for s in sources]
+    sources = [Source(s.path, s.data, {k: n for k, n in s.lines.items() if _holds(s.data, config, k)})
+               for s in sources]
+    schema = load_schema("config")
+    raise_problems(problems(config, schema), sources)
+    config = fill_defaults(config, schema)
+    for case in config["cases"].values():
+        case["scenarios"] = {k: v for k, v in case["scenarios"].items() if v is not None}
+    raise_problems(list(dict.fromkeys(cross_problems(config, detectors, deblenders, cases))), sources)
+    return config
+
+
+def _plain(value):
+    """Return a copy in plain dicts and lists: Snakemake reads JSON files into ordered dicts."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _get(data, key):
+    for part in key:
+        data = data[part]
+    return data
+
+
+def _holds(data, config, key):
+    """Return whether a source still decides the key: its value is that of the merged configuration."""
+    try:
+        mine, merged = _get(data, key), _get(config, key)
+    except (KeyError, IndexError, TypeError):
+        return False
+    return isinstance(mine, (dict, list)) or mine == merged
+
+
+def jobs(config):
+    """Return about how many jobs a checked configuration makes (five or six per chunk)."""
+    total = 0
+    for case, block in config["cases"].items():
+        for scenario in block["scenarios"] if block["enabled"] else ():
+            settings = case_settings(config, case, scenario)
+            stages = 6 if settings["sky"] == "simulate" and settings["inject"] else 5
+            total += stages * len(chunks(config, settings))
+    return total
+
+
+def warnings(config):
+    """Return what a user should know of a valid configuration: a list of sentences."""
+    found = []
+    for case, block in config["cases"].items():
+        for scenario in block["scenarios"] if block["enabled"] else ():
+            count = case_settings(config, case, scenario)["patch"]["count"]
+            if count < LEAST_PATCHES:
+                found.append(f"cases.{case}, scenario {scenario}: {count} patches; verdicts need at least "
+                             f"{LEAST_PATCHES} as resampling units, so none will be given")
+    total = jobs(config)
+    if total > MOST_JOBS:
+        found.append(f"about {total} jobs; beyond {MOST_JOBS} the graph gets slow: raise chunk_size to "
+                     f"{config['chunk_size'] * -(-total // MOST_JOBS)} (no result changes)")
+    return found

@@ -1,0 +1,22 @@
+"""The one kind of error a user is meant to read."""
+
+
+class StudyError(Exception):
+    """Something the user can mend: the message names the file, the key and the remedy.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong.
+    where : str, optional
+        File, and key or column, that holds it.
+    remedy : str, optional
+        What to do about it.
+    """
+
+    def __init__(self, what, where=None, remedy=None):
+        self.what, self.where, self.remedy = what, where, remedy
+        parts = [f"{where}: {what}" if where else what]
+        if remedy:
+            parts.append(f"Remedy: {remedy}")
+        super().__init__("\n  ".join(parts))

@@ -1,0 +1,105 @@
+"""The settings of one case and scenario, and the patches and chunks that follow from them."""
+
+from functools import lru_cache
+
+from .errors import StudyError
+from .real_image import blocks, load_image
+from .schema import fill_defaults, load_schema, merge, nearest
+from .surveys import ZERO_POINT, load_survey
+
+FIDUCIAL = "fiducial"
+REALISATIONS = 1000  # patch number of a real image = block * REALISATIONS + realisation
+
+# What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
+# costs a rerun and never a stale result.
+_LATER = {
+    "simulate": ("inject", "match_radius", "detector", "deblender", "measure"),
+    "adopt": ("inject", "match_radius", "detector", "deblender", "measure", "shear", "noise_pairs", "population"),
+    "inject": ("detector", "deblender", "measure"),
+    "detect": ("deblender",),
+    "deblend": (),
+    "measure": (),
+    "score": (),
+}
+
+
+def case_settings(config, case, scenario=FIDUCIAL):
+    """Return the settings of one case and scenario of a checked configuration.
+
+    The case's keys with the scenario's laid over them; ``measure`` is the study's with the case's
+    laid over it; ``patch`` is complete (real images: from the image's ``tiling``). Added are
+    ``case``, ``scenario``, ``pixel_scale`` (arcsec), ``zero_point`` (AB; None where only the
+    image's header knows it).
+
+    Raises
+    ------
+    StudyError
+        If there is no such case or scenario.
+    """
+    for name, known, where in ((case, config["cases"], "cases"),
+                               (scenario, config["cases"].get(case, {}).get("scenarios", {}),
+                                f"cases.{case}.scenarios")):
+        if name not in known:
+            raise StudyError(f"there is no {name!r}", where, nearest(name, known))
+    block = config["cases"][case]
+    block = {k: v for k, v in block.items() if k not in ("enabled", "scenarios")}
+    schema = load_schema("config")
+    settings = merge(block, config["cases"][case]["scenarios"][scenario])
+    settings = fill_defaults(settings, {**schema["$defs"]["case"], "$defs": schema["$defs"]})
+    settings.pop("enabled")
+    settings.pop("scenarios")
+    settings["measure"] = merge(config["measure"], settings.get("measure", {}))
+    settings |= {"case": case, "scenario": scenario}
+    if settings["sky"] == "adopt" and "image" in settings:
+        image = load_image(settings["image"])
+        tiling = image["tiling"]
+        settings["patch"] = {"size": tiling["block"], "border": tiling["border"], **settings["patch"]}
+        settings["patch"].setdefault("count", len(blocks(image, settings["patch"])))
+        settings["pixel_scale"], settings["zero_point"] = image["pixel_scale"], image.get("zero_point")
+    elif settings["sky"] == "simulate" and "survey" in settings:
+        settings["pixel_scale"] = survey_of(settings["survey"]).pixel_scale
+        settings["zero_point"] = ZERO_POINT
+    return settings
+
+
+@lru_cache
+def survey_of(name):
+    """Return a `Survey`, read once."""
+    return load_survey(name)
+
+
+def stage_settings(settings, stage):
+    """Return the part of the settings that a stage can depend on, for the parameters of its rule.
+
+    A change of the number of patches, or of something that only later stages read, then does not
+    rerun it.
+    """
+    out = {k: v for k, v in settings.items() if k not in _LATER.get(stage, ())}
+    if stage == "detect" or stage == "deblend":
+        out["measure"] = {k: v for k, v in settings["measure"].items() if k == "sky"}
+    out["patch"] = {k: v for k, v in settings["patch"].items() if k != "count"}
+    return out
+
+
+def patches(settings):
+    """Return the numbers of the patches of one case and scenario.
+
+    Simulated: 0, 1, ... count - 1. Real image: for each of the ``count`` blocks, realisation r
+    has the number ``block * 1000 + r``, so more blocks or more realisations renumber nothing.
+    """
+    count = settings["patch"]["count"]
+    if settings["sky"] != "adopt":
+        return list(range(count))
+    realisations = (settings["inject"] or {}).get("realisations", 1)
+    return [b * REALISATIONS + r for b in range(count) for r in range(realisations)]
+
+
+def block_of(settings, patch):
+    """Return (block, realisation) of a patch: the block of sky is the unit of resampling."""
+    return (patch, 0) if settings["sky"] != "adopt" else divmod(patch, REALISATIONS)
+
+
+def chunks(config, settings):
+    """Return the patches of each job: consecutive lists of ``chunk_size`` patches."""
+    numbers, size = patches(settings), config["chunk_size"]
+    return [numbers[i:i + size] for i in range(0, len(numbers), size)]

@@ -1,0 +1,325 @@
+"""Intervals for every number: pooled counts, bootstrap over blocks of sky, quantiles from histograms.
+
+Stages leave one row of *sufficient statistics* per block of sky: sums and counts that add up. A figure of
+merit is a function of their total over the blocks, so aggregation, bootstrap and jackknife are sums over
+a small table, whatever the number of pixels or sources behind it.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from astropy.stats import binom_conf_interval
+from scipy import special
+from scipy import stats as distributions
+
+from .streams import stream
+
+CONFIDENCE = 0.95
+"""Level of every interval of the study."""
+
+
+class Interval(NamedTuple):
+    """Ends of an interval, and how many resamples gave no number."""
+
+    low: np.ndarray
+    high: np.ndarray
+    n_nan: np.ndarray
+
+
+class Proportion(NamedTuple):
+    """A ratio of pooled counts with its Wilson interval."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def wilson(k, n, confidence=CONFIDENCE, design_effect=1.0):
+    """Return the proportion k / n with its Wilson score interval.
+
+    Parameters
+    ----------
+    k, n : int or array of int
+        Successes and trials, already summed over all blocks: ratios are never averaged over blocks.
+    confidence : float
+    design_effect : float
+        Variance of the proportion over its binomial variance (`design_effect`). The interval is the one
+        of n / design_effect independent trials: sources of one blend are not independent. NaN or below 1
+        counts as 1.
+
+    Returns
+    -------
+    Proportion
+        NaN, not 0, where n is 0.
+
+    Raises
+    ------
+    ValueError
+        If a count is not a whole number, or not 0 <= k <= n.
+    """
+    k, n = np.broadcast_arrays(np.asarray(k, dtype=float), np.asarray(n, dtype=float))
+    if np.any(k != np.round(k)) or np.any(n != np.round(n)) or np.any(k < 0) or np.any(k > n):
+        raise ValueError("counts must be whole numbers with 0 <= k <= n")
+    # The Wilson interval of (k/d, n/d) at kappa is the one of (k, n) at kappa sqrt(d).
+    level = special.erf(special.erfinv(confidence) * np.sqrt(design_effect if design_effect > 1 else 1.0))
+    if not level < 1:
+        raise ValueError(f"a design effect of {design_effect} leaves no information")
+    full = n > 0
+    value, low, high = (np.full(n.shape, np.nan) for _ in range(3))
+    if full.any():
+        value[full] = k[full] / n[full]
+        low[full], high[full] = binom_conf_interval(k[full], n[full], level, interval="wilson")
+    return Proportion(value[()], low[()], high[()])
+
+
+def design_effect(k, n):
+    """Return the variance of a pooled proportion over blocks relative to independent trials.
+
+    Parameters
+    ----------
+    k, n : (P,) array of int
+        Successes and trials per block.
+
+    Returns
+    -------
+    float
+        Ratio-estimator variance P/(P-1) sum (k - p n)^2 / N^2 (Cochran 1977, eq. 6.13, without the finite
+        population term) over p (1 - p) / N. NaN when fewer than two blocks, or p is 0 or 1.
+    """
+    k, n = np.asarray(k, dtype=float), np.asarray(n, dtype=float)
+    blocks, trials = len(n), n.sum()
+    if blocks < 2 or trials == 0 or not 0 < k.sum() < trials:
+        return float("nan")
+    p = k.sum() / trials
+    return float(blocks / (blocks - 1) * np.sum((k - p * n) ** 2) / (trials * p * (1 - p)))
+
+
+def bootstrap_weights(n_blocks, n_resamples, seed, *key):
+    """Return how often each block is drawn in each resample.
+
+    Parameters
+    ----------
+    n_blocks : int
+        P, number of blocks.
+    n_resamples : int
+        B, number of resamples.
+    seed : int
+        Seed of the study.
+    *key : str or int
+        What is resampled (the case): all rungs and figures of merit of one sky share the resamples, so
+        that differences are taken inside each of them.
+
+    Returns
+    -------
+    (B, P) int64 array
+        Multinomial; each row sums to P.
+    """
+    if n_blocks < 1 or n_resamples < 1:
+        raise ValueError("a bootstrap needs at least one block and one resample")
+    rng = stream(seed, *key, "bootstrap")
+    return rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=n_resamples)
+
+
+def resampled_sums(weights, statistics):
+    """Return the sum of the statistics over the blocks of each resample.
+
+    Parameters
+    ----------
+    weights : (B, P) array
+        From `bootstrap_weights`.
+    statistics : (P, ...) array
+        Sufficient statistics per block.
+
+    Returns
+    -------
+    (B, ...) float64 array
+
+    Raises
+    ------
+    ValueError
+        If a statistic is not finite: one NaN would spoil every resample. A block without the quantity has
+        sums and counts of 0.
+    """
+    weights, statistics = np.asarray(weights), np.asarray(statistics, dtype=float)
+    if not np.isfinite(statistics).all():
+        raise ValueError("sufficient statistics must be finite")
+    flat = statistics.reshape(len(statistics), -1)
+    # einsum without BLAS adds the blocks in their order, on any number of threads.
+    sums = np.einsum("bp,pk->bk", weights.astype(float), flat, optimize=False)
+    return sums.reshape(len(weights), *statistics.shape[1:])
+
+
+def interval(samples, n_blocks, confidence=CONFIDENCE):
+    """Return the bootstrap interval of a figure of merit.
+
+    Percentiles of the resamples, expanded to those of a t distribution: alpha/2 becomes
+    Phi(-sqrt(P/(P-1)) t_{alpha/2, P-1}) (Hesterberg 2015, section 5.3.4), because plain percentiles are too
+    narrow by about 3/P. Simulated coverage at 95 % with 30 blocks is 95-96 % for means, ratios of counts and
+    ratios of responses (plain percentiles: 94 %), 92 % for the mean of exponential blocks (BCa: 91 %).
+
+    Parameters
+    ----------
+    samples : (B, ...) array
+        The figure of merit on each resample. NaN samples are left out and counted.
+    n_blocks : int
+        P, the number of blocks that were resampled.
+    confidence : float
+
+    Returns
+    -------
+    Interval
+        NaN where no sample is a number, and where there is only one block.
+    """
+    samples = np.asarray(samples, dtype=float)
+    n_nan = np.isnan(samples).sum(axis=0)
+    if n_blocks < 2:
+        ends = np.full((2, *samples.shape[1:]), np.nan)
+    else:
+        tail = (1 - confidence) / 2
+        wide = distributions.t.ppf(tail, n_blocks - 1) * np.sqrt(n_blocks / (n_blocks - 1))
+        levels = distributions.norm.cdf([wide, -wide])
+        if not np.any(n_nan):
+            ends = np.quantile(samples, levels, axis=0)
+        else:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+                ends = np.nanquantile(samples, levels, axis=0)
+    return Interval(ends[0][()], ends[1][()], n_nan)
+
+
+def residual_edges(limit, scale, n_bins):
+    """Return bin edges for residuals: equal bins within ``scale`` of 0, relative ones beyond.
+
+    Parameters
+    ----------
+    limit : float
+        Outermost edges.
+    scale : float
+        Where the bins change from equal to relative width.
+    n_bins : int
+        Odd: a bin is centred on 0. Even: 0 is an edge.
+
+    Returns
+    -------
+    (n_bins + 1,) array
+        scale sinh(u), u equidistant; the bins at 0 are about 2 scale asinh(limit / scale) / n_bins wide.
+    """
+    half = np.arcsinh(limit / scale)
+    return scale * np.sinh(np.linspace(-half, half, n_bins + 1))
+
+
+def histogram(values, edges):
+    """Return counts per bin, (len(edges) - 1,); the end bins are open, so no finite value is lost."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    return np.bincount(bins, minlength=len(edges) - 1)
+
+
+def resolution(edges, value):
+    """Return the width of the bin that holds ``value``: what its histogram cannot tell apart."""
+    bins = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, len(edges) - 2)
+    return np.where(np.isfinite(value), np.diff(edges)[bins], np.nan)[()]
+
+
+def quantile_from_histogram(edges, counts, q):
+    """Return a quantile from histograms that share their edges.
+
+    Parameters
+    ----------
+    edges : (K + 1,) array
+    counts : (..., K) array
+        Summed histograms, e.g. one per resample. The end bins are open (`histogram`).
+    q : float
+
+    Returns
+    -------
+    (...) array
+        Linear inside the bin, so wrong by at most the width of that bin (`resolution`); where a gap of empty
+        bins separates the lower and the upper quantile, their mean. NaN for an empty histogram, and where
+        the quantile falls in an open bin.
+    """
+    edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
+    cumulative = np.cumsum(counts, axis=-1)
+    target = q * cumulative[..., -1:]
+    found = []
+    for reached in (cumulative >= target, cumulative > target):
+        bins = np.argmax(reached, axis=-1)
+        inside = np.take_along_axis(counts, bins[..., None], axis=-1)[..., 0]
+        before = np.take_along_axis(cumulative, bins[..., None], axis=-1)[..., 0] - inside
+        with np.errstate(invalid="ignore", divide="ignore"):
+            part = np.where(inside > 0, (target[..., 0] - before) / inside, 1.0)
+        value = edges[bins] + part * (edges[bins + 1] - edges[bins])
+        is_open = (bins == 0) | (bins == counts.shape[-1] - 1)
+        found.append(np.where(is_open | ~reached.any(axis=-1), np.nan, value))
+    lower, upper = found
+    # At q = 1 nothing lies above: the upper one does not exist.
+    upper = np.where(target[..., 0] >= cumulative[..., -1], lower, upper)
+    return np.where(cumulative[..., -1] > 0, 0.5 * (lower + upper), np.nan)[()]
+
+
+def nmad_from_histogram(edges, counts):
+    """Return the normalised median absolute deviation from histograms that share their edges.
+
+    Parameters
+    ----------
+    edges, counts
+        As in `quantile_from_histogram`.
+
+    Returns
+    -------
+    (...) array
+        1.4826 h, where h is the half width about the median that holds half of the counts; wrong by at most
+        1.4826 times the wider of the bins at its ends and at the median. NaN where the median is, and where
+        an end falls in an open bin that is not empty.
+    """
+    edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
+    middle = np.asarray(quantile_from_histogram(edges, counts, 0.5))
+    cumulative = np.concatenate([np.zeros((*counts.shape[:-1], 1)), np.cumsum(counts, axis=-1)], axis=-1)
+    total = cumulative[..., -1]
+
+    def mass_below(x):
+        bins = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, counts.shape[-1] - 1)
+        part = np.clip((x - edges[bins]) / (edges[bins + 1] - edges[bins]), 0, 1)
+        take = np.take_along_axis
+        return (take(cumulative, bins[..., None], -1)[..., 0]
+                + part * take(counts, bins[..., None], -1)[..., 0])
+
+    low, high = np.zeros(middle.shape), np.full(middle.shape, edges[-1] - edges[0])
+    for _ in range(60):  # halving: the mass within h of the median grows with h
+        half = 0.5 * (low + high)
+        short = mass_below(middle + half) - mass_below(middle - half) < 0.5 * total
+        low, high = np.where(short, half, low), np.where(short, high, half)
+    outside = ((middle + high > edges[-2]) & (counts[..., -1] > 0)
+               | (middle - high < edges[1]) & (counts[..., 0] > 0))
+    nmad = high / distributions.norm.ppf(0.75)
+    return np.where(outside | np.isnan(middle), np.nan, nmad)[()]
+
+
+def needed_blocks(value, half_width, line, n_blocks):
+    """Return how many blocks would settle on which side of a line the value lies.
+
+    Parameters
+    ----------
+    value, half_width : float
+        The value and half the width of its interval, from ``n_blocks`` blocks.
+    line : float
+        The requirement.
+    n_blocks : int
+
+    Returns
+    -------
+    float
+        Smallest N for which the half width, scaled as N^-1/2, is below the distance to the line, if the
+        value stays; infinity when the value lies on the line; NaN when an input is.
+    """
+    distance = abs(value - line)
+    if not np.isfinite([value, half_width, line, n_blocks]).all():
+        return float("nan")
+    if half_width == 0 and distance > 0:
+        return float(n_blocks)
+    # Guards against overflow: a distance below rounding is no distance.
+    if distance <= half_width * 1e-9:
+        return float("inf")
+    return float(np.floor(n_blocks * (half_width / distance) ** 2) + 1)

@@ -1,0 +1,371 @@
+"""The configuration: what is accepted, what is refused and in which words, and what follows from it."""
+
+import copy
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from blendimpact.core import config as study
+from blendimpact.core.errors import StudyError
+from blendimpact.core.schema import CONFIG_DIR, fill_defaults, load_schema, load_yaml, merge
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+PRESETS = sorted(p for p in (CONFIG_DIR / "presets").glob("*.yaml"))
+SCHEMAS = sorted(p.stem for p in (CONFIG_DIR / "schema").glob("*.yaml"))
+BASE = CONFIG_DIR / "config.yaml"
+EDITED = ("config", "image", "inputs", "survey", "requirements", "board")
+NAMES = {
+    "detectors": ["sep", "truth"],
+    "deblenders": ["none", "sep", "truth"],
+    "cases": ["two_point", "galaxies"],
+}
+
+
+@pytest.fixture
+def overlay(tmp_path):
+    """Return a function that writes an overlay and validates the study with it."""
+
+    def check(text, **names):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return study.validate(study.load_config([path]), [BASE, path], **(names or NAMES))
+
+    return check
+
+
+def refused(check, text):
+    """Return the problems and the message that a wrong overlay gives."""
+    with pytest.raises(StudyError) as error:
+        check(text)
+    return getattr(error.value, "problems", []), str(error.value)
+
+
+# --- what is accepted ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda p: p.stem)
+def test_presets_are_valid_and_say_what_they_are(path):
+    config = study.validate(study.load_config([path]), [BASE, path], **NAMES)
+    assert config["study"] == path.stem
+    assert study.jobs(config) <= 2000
+    # a preset only changes what it must: laid over a second time it changes nothing
+    assert study.validate(merge(study.load_config([path]), load_yaml(path).data), [], **NAMES) == config
+
+
+def test_presets_are_of_the_sizes_they_are_for():
+    sizes = {}
+    for path in PRESETS:
+        config = study.validate(study.load_config([path]))
+        cases = [
+            study.case_settings(config, c, s) for c, v in config["cases"].items() for s in v["scenarios"]
+        ]
+        sizes[path.stem] = [len(study.patches(s)) for s in cases]
+        text = " ".join(study.warnings(config))
+        assert ("verdict" in text) == (path.stem == "smoke")
+    assert max(sizes["smoke"]) <= 6
+    assert min(sizes["laptop"]) >= 30
+    assert max(sizes["survey"]) >= 10000
+
+
+def test_the_base_file_names_every_key_of_the_schema_or_it_has_a_default():
+    config, schema = load_yaml(BASE).data, load_schema("config")
+    assert set(schema["properties"]) == set(config)
+    assert fill_defaults({"cases": {}}, schema).keys() == config.keys()
+
+
+def test_every_key_of_the_base_file_has_a_comment():
+    lines = [line for line in BASE.read_text().splitlines() if re.match(r"^\S+:", line)]
+    assert all("#" in line for line in lines if not line.startswith(("cases", "measure")) and line[-1] != ":")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_are_sound_closed_and_described(name):
+    schema = load_schema(name)
+    Draft202012Validator.check_schema(schema)
+
+    def walk(part, path):
+        if not isinstance(part, dict):
+            return
+        kinds = part.get("type", [])
+        if "object" in ([kinds] if isinstance(kinds, str) else kinds) and path[-2:] != ["$defs", "plugin"]:
+            assert "additionalProperties" in part, path
+        for key, value in part.get("properties", {}).items():
+            if name in EDITED:
+                assert value.get("description") or "$ref" in value, [*path, key]
+            walk(value, [*path, key])
+        for key in ("items", "additionalProperties"):
+            walk(part.get(key), [*path, key])
+        for key, value in part.get("$defs", {}).items():
+            if key == "settings":
+                for inner, setting in value.items():
+                    walk(setting, [*path, key, inner])
+            else:
+                walk(value, [*path, "$defs", key])
+
+    walk(schema, [])
+
+
+def test_a_scenario_can_override_every_setting_of_a_case():
+    schema = load_schema("config")["$defs"]
+    assert set(schema["case"]["properties"]) - set(schema["scenario"]["properties"]) == {
+        "enabled",
+        "sky",
+        "scenarios",
+    }
+    assert set(schema["scenario"]["properties"]) == set(schema["settings"])
+
+
+def test_merging_is_that_of_snakemake():
+    snakemake = pytest.importorskip("snakemake.utils")
+    base = study.load_config()
+    for overlay in (
+        {"cases": {"two_point": {"patch": {"count": 3}, "bands": ["r"]}}},
+        {"cases": {"galaxies": None}},
+        {"measure": {"sky": {"filter": 5}}},
+        {"cases": {"two_point": {"inject": {"mag": [20, 21]}}}},
+    ):
+        theirs = copy.deepcopy(base)
+        snakemake.update_config(theirs, copy.deepcopy(overlay))
+        assert merge(base, overlay) == theirs
+
+
+_trees = st.recursive(
+    st.none() | st.integers(), lambda t: st.dictionaries(st.sampled_from("abc"), t, max_size=3)
+)
+_mappings = st.dictionaries(st.sampled_from("abc"), _trees, max_size=3)
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(_mappings, _mappings, _mappings)
+def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
+    before = copy.deepcopy((a, b))
+    assert merge(merge(a, b), b) == merge(a, b)
+    if all(isinstance(v, dict) or k not in b for k, v in a.items()):
+        assert merge(a, {}) == a and merge({}, b) == b
+    merge(merge(a, b), c)
+    assert (a, b) == before
+
+
+# --- what is refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, key, words",
+    [
+        ("chunk_sise: 5", "chunk_sise", ["unknown key", "did you mean 'chunk_size'"]),
+        (
+            "cases: {two_point: {patch: {bordr: 40}}}",
+            "cases.two_point.patch.bordr",
+            ["did you mean 'border'"],
+        ),
+        (
+            "cases: {two_point: {scenarios: {deep: {pach: {count: 3}}}}}",
+            "cases.two_point.scenarios.deep.pach",
+            ["did you mean 'patch'"],
+        ),
+        ("seed: twelve", "seed", ["the text 'twelve'", "a whole number"]),
+        ("bootstrap: 10", "bootstrap", ["at least 100"]),
+        ("cases: {two_point: {match_radius: 1e-1}}", "cases.two_point.match_radius", ["1.0e-3"]),
+        ("cases: {two_point: {match_radius: 0}}", "cases.two_point.match_radius", ["more than 0"]),
+        ("cases: {two_point: {shear: 0.5}}", "cases.two_point.shear", ["at most 0.1"]),
+        ("cases: {two_point: {bands: [g, on]}}", "cases.two_point.bands.1", ["truth value true", "quote it"]),
+        ("cases: {two_point: {bands: []}}", "cases.two_point.bands", ["at least 1"]),
+        ("cases: {two_point: {bands: [i, i]}}", "cases.two_point.bands", ["twice"]),
+        (
+            "cases: {two_point: {bands: [g, r, q]}, galaxies: {enabled: false}}",
+            "cases.two_point.bands",
+            ["no band 'q'", "shape_band"],
+        ),
+        (
+            "cases: {galaxies: {bands: [r], shape_band: r}}",
+            "cases.galaxies.bands",
+            ["no band 'r'", "known: g"],
+        ),
+        (
+            "cases: {two_point: {shape_band: z}}",
+            "cases.two_point.shape_band",
+            ["not one of the bands", "g, r, i"],
+        ),
+        (
+            "cases: {two_point: {patch: {border: 10}}}",
+            "cases.two_point.patch.border",
+            ["half a stamp", "at least 30"],
+        ),
+        ("cases: {two_point: {stamp: 20}}", "cases.two_point.patch.border", ["half a stamp", "at least 50"]),
+        ("cases: {two_point: {patch: {count: 0}}}", "cases.two_point.patch.count", ["at least 1"]),
+        (
+            "cases: {two_point: {survey: lsst_y10_idael}}",
+            "cases.two_point.survey",
+            ["did you mean 'lsst_y10_ideal'"],
+        ),
+        ("cases: {galaxies: {image: des_dr2}}", "cases.galaxies.image", ["did you mean 'des_dr2_g'"]),
+        ("cases: {galaxies: {patch: {count: 500}}}", "cases.galaxies.patch.count", ["169 blocks"]),
+        ("cases: {galaxies: {inject: null}}", "cases.galaxies.inject", ["no source of known truth"]),
+        (
+            "cases: {galaxies: {inject: {mag: [25, 20]}}}",
+            "cases.galaxies.inject.mag",
+            ["brightest magnitude first"],
+        ),
+        ("cases: {galaxies: {inject: {per_patch: 900}}}", "cases.galaxies.inject.per_patch", ["do not fit"]),
+        ("cases: {galaxies: {inject: {catalogue: none.csv}}}", "cases.galaxies.inject", ["needs one of"]),
+        (
+            "cases: {two_point: {inject: {population: cosmodc2, realisations: 4}}}",
+            "cases.two_point.inject.realisations",
+            ["patch.count"],
+        ),
+        ("cases: {two_point: {detector: seb}}", "cases.two_point.detector", ["did you mean 'sep'"]),
+        ("cases: {galaxies: {deblender: scarlet9}}", "cases.galaxies.deblender", ["known: none, sep, truth"]),
+        ("detectors: {seb: {}}", "detectors.seb", ["no detector", "did you mean 'sep'"]),
+        (
+            "cases: {two_points: {bands: [i], shape_band: i, survey: hsc}}",
+            "cases.two_points",
+            ["did you mean 'two_point'"],
+        ),
+        ("cases: {two_point: {scenarios: {fiducial: null}}}", "cases.two_point.scenarios", ["fiducial"]),
+        ("cases: {two_point: {sky: real}}", "cases.two_point.sky", ["simulate, adopt"]),
+        ("cases: {two_point: {sky: adopt}}", "cases.two_point", ["needs the key 'image'"]),
+        ("study: ../escape", "study", ["must match"]),
+        ("measure: {sky: {filter: 1.5}}", "measure.sky.filter", ["a whole number"]),
+    ],
+)
+def test_a_wrong_key_is_named_with_file_and_remedy(overlay, text, key, words):
+    problems, message = refused(overlay, text)
+    assert key in [".".join(map(str, p.key)) for p in problems], message
+    for word in words:
+        assert word in message
+    assert ("Remedy" in message) == any(p.remedy for p in problems)
+
+
+def test_the_file_and_line_are_those_of_the_key(overlay):
+    _, message = refused(overlay, "study: x\n\ncases:\n  two_point:\n    patch:\n      border: 3\n")
+    assert re.search(r"mine\.yaml:6: cases\.two_point\.patch\.border", message)
+    # what the overlay leaves alone is looked for in the base file
+    _, message = refused(overlay, "cases: {two_point: {stamp: 40.0}}")
+    line = next(n for n, text in enumerate(BASE.read_text().splitlines(), 1) if "border: 30" in text)
+    assert f"config.yaml:{line}: cases.two_point.patch.border" in message
+
+
+def test_a_problem_of_a_scenario_is_placed_there(overlay):
+    problems, message = refused(
+        overlay,
+        "cases: {two_point: {scenarios: {deep: {survey: hsc, stamp: 16.0, bands: [u, g], shape_band: g}}}}",
+    )
+    keys = [p.key for p in problems]
+    assert ("cases", "two_point", "scenarios", "deep", "bands") in keys
+    assert "no band 'u'" in message
+    # the case is in order by itself: the border is too small for the scenario's stamp and pixels only
+    assert any(k[-2:] == ("patch", "border") for k in keys)
+
+
+def test_all_problems_come_at_once_and_each_once(overlay):
+    problems, message = refused(overlay, "seeed: 1\nchunk_size: none\ncases: {two_point: {detecter: sep}}\n")
+    assert len(problems) == 3 and "3 things are wrong" in message
+    problems, message = refused(overlay, "cases: {two_point: {patch: {border: 3}, shape_band: z}}")
+    assert len(problems) == 2, message  # not once per scenario
+
+
+def test_bands_that_look_like_truth_values_stay_bands(overlay):
+    text = "cases: {two_point: {bands: [z, y], shape_band: y}}"
+    assert yaml.safe_load("[y, n]") == ["y", "n"]  # PyYAML keeps these; yes, no, on and off it does not
+    assert overlay(text)["cases"]["two_point"]["bands"] == ["z", "y"]
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("study: a\nstudy: b\n", r"mine\.yaml:2.*'study' is given twice"),
+        ("study: [a\n", r"mine\.yaml.*not valid YAML"),
+        ("\tstudy: a\n", r"mine\.yaml:1.*not valid YAML"),
+        ("- a\n- b\n", "a list at top level"),
+    ],
+)
+def test_files_that_are_not_yaml(overlay, text, says):
+    with pytest.raises(StudyError, match=says):
+        overlay(text)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(StudyError, match=r"smoke\.yaml"):
+        study.load_config([CONFIG_DIR / "presets" / "smok.yaml"])
+
+
+def test_an_empty_overlay_changes_nothing(overlay):
+    assert overlay("# nothing\n") == study.validate(study.load_config(), **NAMES)
+
+
+# --- an already merged configuration, as Snakemake hands it over ----------------------------------
+
+
+def test_a_merged_configuration_is_checked_without_knowing_its_files():
+    config = study.load_config()
+    config["cases"]["two_point"]["patch"]["border"] = 5
+    with pytest.raises(StudyError, match=r"the merged configuration: cases\.two_point\.patch\.border|patch"):
+        study.validate(config)
+    config = study.load_config()
+    config["zed"] = 1
+    with pytest.raises(StudyError, match="the merged configuration: zed"):
+        study.validate(config)
+
+
+def test_validation_does_not_touch_what_it_is_given():
+    config = study.load_config([CONFIG_DIR / "presets/smoke.yaml"])
+    before = copy.deepcopy(config)
+    checked = study.validate(config)
+    assert config == before
+    assert study.validate(checked) == checked  # and is idempotent
+
+
+def test_snakemake_reads_the_base_file_as_we_do(tmp_path):
+    load = pytest.importorskip("snakemake.common.configfile").load_configfile
+    for path in (BASE, *PRESETS):
+        assert load(str(path)) == load_yaml(path).data
+
+
+def test_disabled_cases_are_not_checked_beyond_the_schema(overlay):
+    config = overlay("cases: {galaxies: {enabled: false, image: gone}}")
+    assert not config["cases"]["galaxies"]["enabled"]
+
+
+# --- injection catalogues --------------------------------------------------------------------------
+
+
+def test_injection_catalogue_columns(overlay, tmp_path):
+    path = tmp_path / "targets.csv"
+    text = f"cases: {{galaxies: {{inject: {{catalogue: {path}, population: null}}}}}}"
+    _, message = refused(overlay, text)
+    assert "inject.population" in message  # null is no sample: leave it out
+    base = study.load_config()
+    del base["cases"]["galaxies"]["inject"]["population"]
+    base["cases"]["galaxies"]["inject"]["catalogue"] = str(path)
+    with pytest.raises(StudyError, match="there is no file"):
+        study.validate(base)
+    path.write_text("injection_id,ra,dec,n\n1,58,-48,1\n")
+    with pytest.raises(StudyError, match=r"lacks the columns source_type, mag_g"):
+        study.validate(base)
+    for columns in ("injection_id,ra,dec,source_type,mag", "ra, dec, source_type, mag_g"):
+        path.write_text(f"# a comment\n{columns}\n")
+        study.validate(base)
+
+
+# --- cost ------------------------------------------------------------------------------------------
+
+
+def test_reading_the_configuration_imports_no_image_library():
+    """The workflow reads it at every start."""
+    code = (
+        "import sys; from blendimpact.core import config; config.validate(config.load_config()); "
+        "print(*sorted({'astropy.io.fits', 'scipy', 'h5py', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=CONFIG_DIR.parent / "scripts",
+    )
+    assert done.stdout.strip() == ""

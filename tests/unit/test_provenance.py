@@ -1,0 +1,301 @@
+"""Provenance: what is recorded, that runs do not change it, and what reruns when code changes."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from blendimpact.core import catalogues
+from blendimpact.core import provenance as pv
+from blendimpact.core.imports import ROOT, closure, imported, members, source_of
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Return two input files, one of them bigger than the block in which files are read."""
+    small, big = tmp_path / "small.csv", tmp_path / "big.bin"
+    small.write_text("a\n1\n")
+    big.write_bytes(bytes(range(256)) * 10000)
+    return small, big
+
+
+# --- the record ------------------------------------------------------------------------------------
+
+
+def test_the_record_holds_what_a_reader_needs(inputs):
+    prov = pv.provenance(config_digest="abc", seed=5, inputs=inputs, stage="simulate")
+    assert prov["config"] == "abc" and prov["seed"] == 5 and prov["stage"] == "simulate"
+    assert prov["code"]["version"] and re.fullmatch("[0-9a-f]{16}", prov["code"]["library"])
+    assert prov["libraries"]["numpy"] == np.__version__
+    assert prov["libraries"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert [i["name"] for i in prov["inputs"]] == ["small.csv", "big.bin"]
+    for item, path in zip(prov["inputs"], inputs):
+        assert item["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_record_names_no_place_host_user_or_date(inputs, monkeypatch):
+    text = json.dumps(pv.provenance("c", 1, inputs))
+    for word in (str(Path.home()), str(inputs[0].parent), os.uname().nodename, str(Path.cwd()), "/tmp"):
+        assert word not in text
+    assert not re.search(r"\b20\d\d-\d\d-\d\d\b|\d\d:\d\d:\d\d", text)
+    again = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import json, sys; from blendimpact.core import provenance as p; "
+            "print(json.dumps(p.provenance('c', 1, sys.argv[1:])))",
+            *map(str, inputs),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"},
+        cwd=ROOT,
+    )
+    assert again.stdout.strip() == text
+
+
+def test_inputs_below_the_working_directory_keep_their_folder(inputs, monkeypatch):
+    monkeypatch.chdir(inputs[0].parent.parent)
+    name = pv.provenance(inputs=[inputs[0]])["inputs"][0]["name"]
+    assert name == f"{inputs[0].parent.name}/small.csv"
+
+
+def test_fits_header_round_trip(inputs, tmp_path):
+    prov = pv.provenance(config_digest=pv.digest_of({"a": 1}), seed=20181116, inputs=inputs, stage="x" * 100)
+    cards = pv.cards(prov)
+    header = fits.Header()
+    for key, value in cards.items():
+        header[key] = value
+    path = tmp_path / "x.fits"
+    fits.PrimaryHDU(header=header).writeto(path)
+    read = fits.getheader(path)
+    for key, value in cards.items():
+        assert len(key) <= 8
+        assert read[key] == (value[0] if isinstance(value, tuple) else value)
+    assert read["SEED"] == 20181116
+    assert read["INSHA002"] == prov["inputs"][1]["sha256"]
+    fits.open(path).verify("exception")
+
+
+def test_table_metadata_round_trip_and_stacking(inputs, tmp_path):
+    prov = pv.provenance(config_digest="d", seed=1, inputs=inputs)
+    table = catalogues.describe(Table({"x": [1.0]}), {"x": ("pix", "position")})
+    catalogues.write(table, tmp_path / "t.parquet", pv.meta(prov))
+    read = catalogues.read(tmp_path / "t.parquet")
+    assert pv.read_meta(read.meta) == prov
+    assert pv.read_meta(catalogues.stack([read, read]).meta) == prov  # not merged entry by entry
+    assert pv.read_meta({}) is None
+
+
+def test_git_description_only_of_the_projects_own_repository(tmp_path, monkeypatch):
+    monkeypatch.setattr(pv, "ROOT", tmp_path / "inner" / "scripts")
+    (tmp_path / "inner/scripts").mkdir(parents=True)
+
+    def git(*words):
+        subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-C", str(tmp_path), *words],
+            check=True,
+            capture_output=True,
+        )
+
+    git("init", "-q")
+    (tmp_path / "f").write_text("1")
+    git("add", "f")
+    git("commit", "-qm", "first")
+    pv._git.cache_clear()
+    assert pv._git() is None  # a repository that merely encloses the project
+    monkeypatch.setattr(pv, "ROOT", tmp_path / "scripts")
+    pv._git.cache_clear()
+    clean = pv._git()
+    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    (tmp_path / "f").write_text("2")
+    pv._git.cache_clear()
+    assert pv._git() == f"{clean}-dirty"
+    pv._git.cache_clear()
+
+
+# --- digests of values -----------------------------------------------------------------------------
+
+
+def test_digest_is_of_the_value_not_of_its_form():
+    assert pv.digest_of({"a": 1, "b": [1, 2.5, None, True]}) == pv.digest_of(
+        {"b": (1, 2.5, None, True), "a": 1}
+    )
+    assert pv.digest_of({"a": np.int64(3), "b": np.float64(0.1)}) == pv.digest_of({"a": 3, "b": 0.1})
+    assert pv.digest_of(Path("a/b")) == pv.digest_of("a/b")
+    different = [1, 1.0, "1", True, [1], {"1": 1}, None, "", [], [[]], "é", "e"]
+    assert len({pv.digest_of(v) for v in different}) == len(different)
+
+
+@pytest.mark.parametrize("value", [object(), {1: 2}, {"a": {None: 1}}, {1, 2}])
+def test_digest_refuses_what_has_no_stable_form(value):
+    with pytest.raises(TypeError):
+        pv.digest_of(value)
+
+
+# --- digests of code -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def library(tmp_path):
+    """Return the root of a small library of the same shape."""
+    root = tmp_path / "scripts"
+    files = {
+        "__init__.py": "",
+        "core/__init__.py": "",
+        "core/base.py": "import numpy as np\n",
+        "core/late.py": "",
+        "core/registry.py": "class Family: ...\n",
+        "core/other.py": "",
+        "detect/__init__.py": "from ..core.registry import Family\n"
+        "DETECTORS = Family('detector', 'blendimpact.detect', 'detectors')\n",
+        "detect/sep.py": "from . import DETECTORS\nfrom ..core.other import x\n",
+        "detect/tools.py": "",
+        "measure/__init__.py": "",
+        "measure/sky.py": "def f():\n    from ..core import late\n",
+        "measure/shapes.py": "from .sky import f\nimport blendimpact.core.base\n",
+        "measure/extra/__init__.py": "",
+        "measure/extra/deep.py": "from ...core import base as b\n",
+        "cases/__init__.py": "",
+        "cases/two/__init__.py": "",
+        "cases/two/foms.py": "",
+        "pipeline/__init__.py": "",
+        "pipeline/detect.py": "from ..detect import DETECTORS\n",
+        "pipeline/measure.py": "from ..measure import shapes\nfrom ..detect.tools import *\n",
+        "pipeline/score.py": "import importlib\ndef load(name):\n"
+        "    return importlib.import_module(f'blendimpact.cases.{name}.foms')\n",
+    }
+    for name, text in files.items():
+        path = root / "blendimpact" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def covered(root, stage, *also):
+    return {m.removeprefix("blendimpact.") for m in pv.stage_modules(stage, *also, root=root)} - {
+        "blendimpact"
+    }
+
+
+def test_a_stage_covers_exactly_what_it_imports(library):
+    measure = {
+        "core",
+        "core.base",
+        "core.late",
+        "core.registry",
+        "measure",
+        "measure.shapes",
+        "measure.sky",
+        "detect",
+        "detect.tools",
+        "pipeline",
+        "pipeline.measure",
+    }
+    assert covered(library, "measure") == measure
+    # the family is imported by name, so all its members are found at run time
+    assert covered(library, "detect") == {
+        "core",
+        "core.registry",
+        "core.other",
+        "detect",
+        "detect.sep",
+        "detect.tools",
+        "pipeline",
+        "pipeline.detect",
+    }
+    assert covered(library, "score") == {"cases", "cases.two", "cases.two.foms", "pipeline", "pipeline.score"}
+    # without a driver of that name: the sub-package with everything in it
+    assert covered(library, "cases") == {"cases", "cases.two", "cases.two.foms"}
+    assert covered(library, "measure", "cases.two") == measure | {"cases", "cases.two", "cases.two.foms"}
+    with pytest.raises(ValueError, match="nothing"):
+        pv.stage_digest("nothing", root=library)
+
+
+@pytest.mark.parametrize(
+    "module, stages",
+    [
+        ("core/base.py", {"measure"}),
+        ("core/late.py", {"measure"}),  # imported inside a function
+        ("core/other.py", {"detect"}),  # imported by a member of a family
+        ("detect/sep.py", {"detect"}),
+        ("detect/tools.py", {"detect", "measure"}),
+        ("core/registry.py", {"detect", "measure"}),
+        ("measure/extra/deep.py", set()),  # nobody imports it
+        ("cases/two/foms.py", {"score"}),
+        ("__init__.py", {"detect", "measure", "score"}),
+    ],
+)
+def test_an_edit_changes_the_digests_of_the_stages_that_import_it_and_of_no_other(library, module, stages):
+    def digests():
+        return {s: pv.stage_digest(s, root=library) for s in ("detect", "measure", "score")}
+
+    before, whole = digests(), pv.library_digest(root=library)
+    path = library / "blendimpact" / module
+    path.write_text(path.read_text() + "\nedited = True\n")
+    after = digests()
+    assert {s for s in before if before[s] != after[s]} == stages
+    assert pv.library_digest(root=library) != whole
+    package = module.split("/")[0]
+    assert (pv.library_digest(["core"], library) == pv.library_digest(["core"], library)) and package
+
+
+def test_a_new_member_of_a_family_changes_only_its_stage(library):
+    before = {s: pv.stage_digest(s, root=library) for s in ("detect", "measure", "score")}
+    (library / "blendimpact/detect/dog.py").write_text("from . import DETECTORS\n")
+    after = {s: pv.stage_digest(s, root=library) for s in before}
+    assert {s for s in before if before[s] != after[s]} == {"detect"}
+
+
+def test_a_new_import_counts_at_once(library):
+    before = pv.stage_digest("score", root=library)
+    path = library / "blendimpact/cases/two/foms.py"
+    path.write_text("from ...core import base\n")
+    assert "core.base" in covered(library, "score")
+    assert pv.stage_digest("score", root=library) != before
+
+
+def test_moving_text_between_modules_changes_the_digest(library):
+    first, second = (library / "blendimpact/detect" / n for n in ("sep.py", "tools.py"))
+    before = pv.stage_digest("detect", root=library)
+    text = first.read_text()
+    first.write_text("")
+    second.write_text(text)
+    assert pv.stage_digest("detect", root=library) != before
+
+
+def test_sub_packages_have_digests_of_their_own(library):
+    before = {p: pv.library_digest([p], library) for p in ("core", "detect", "core.base")}
+    (library / "blendimpact/core/base.py").write_text("changed = 1\n")
+    after = {p: pv.library_digest([p], library) for p in before}
+    assert {p for p in before if before[p] != after[p]} == {"core", "core.base"}
+
+
+def test_the_digest_is_of_the_source_not_of_its_place_or_time(library, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(library, copy)
+    os.utime(copy / "blendimpact/core/base.py", (0, 0))
+    assert pv.stage_digest("measure", root=copy) == pv.stage_digest("measure", root=library)
+    assert pv.library_digest(root=copy) == pv.library_digest(root=library)
+
+
+def test_static_imports_of_the_real_library_are_what_python_loads():
+    """Python's own record of a fresh import is a subset of what is read from the source."""
+    for name in ("blendimpact.core.config", "blendimpact.core.provenance", "blendimpact.fetch.packages"):
+        code = f"import sys, {name}; print(*(m for m in sys.modules if m.split('.')[0] == 'blendimpact'))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        assert set(done.stdout.split()) <= set(closure([name]))
+        assert "blendimpact.core.errors" in imported("blendimpact.fetch.packages")
+    assert source_of("blendimpact.core").name == "__init__.py"
+    assert "blendimpact.core.streams" in members("blendimpact.core")

@@ -1,0 +1,168 @@
+"""What follows from a configuration: settings, patches, chunks, and what each stage sees of them."""
+
+import copy
+import json
+import re
+
+import pytest
+from blendimpact.core import config as study
+from blendimpact.core.errors import StudyError
+from blendimpact.core.schema import CONFIG_DIR, load_schema
+from blendimpact.core.settings import REALISATIONS
+
+BASE = CONFIG_DIR / "config.yaml"
+
+
+@pytest.fixture
+def overlay(tmp_path):
+    """Return a function that lays an overlay over the study and checks it."""
+
+    def check(text):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return study.validate(study.load_config([path]), [BASE, path])
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def laptop():
+    """Return the checked default study."""
+    return study.validate(study.load_config())
+
+
+def test_settings_are_the_case_with_the_scenario_over_it(laptop):
+    settings = study.case_settings(laptop, "two_point", "double_density")
+    assert settings["population"]["galaxies"] == {"density": 2.0, "mag_max": 28.0}
+    count = laptop["cases"]["two_point"]["scenarios"]["double_density"]["patch"]["count"]
+    assert settings["patch"] == {**laptop["cases"]["two_point"]["patch"], "count": count}
+    assert settings["case"] == "two_point" and settings["scenario"] == "double_density"
+    assert settings["pixel_scale"] == 0.2 and settings["zero_point"] == 31.4
+    assert settings["measure"] == laptop["measure"]
+    assert "scenarios" not in settings and "enabled" not in settings
+    assert study.case_settings(laptop, "two_point")["population"]["galaxies"]["density"] == 1.0
+    with pytest.raises(StudyError, match="double_density"):
+        study.case_settings(laptop, "two_point", "duble_density")
+
+
+def test_settings_of_a_real_image_take_its_tiling(laptop):
+    settings = study.case_settings(laptop, "galaxies")
+    assert settings["patch"] == {"size": 300, "border": 36, "count": 169}
+    assert settings["pixel_scale"] == 0.263 and settings["zero_point"] == 30.0
+
+
+def test_measurement_options_of_a_case_lie_over_those_of_the_study(overlay):
+    config = overlay(
+        "measure: {sky: {filter: 3, grow: 1.0}}\n"
+        "cases:\n  two_point:\n    measure: {sky: {grow: 2.0}}\n"
+        "    scenarios: {known: {measure: {sky: {known: true}}}}"
+    )
+    assert study.case_settings(config, "two_point")["measure"]["sky"] == {"filter": 3, "grow": 2.0}
+    assert study.case_settings(config, "two_point", "known")["measure"]["sky"] == {
+        "filter": 3,
+        "grow": 2.0,
+        "known": True,
+    }
+    assert study.case_settings(config, "galaxies")["measure"]["sky"] == {"filter": 3, "grow": 1.0}
+
+
+def test_an_injection_that_only_a_scenario_has_is_filled_in(overlay):
+    config = overlay(
+        "cases: {two_point: {scenarios: {with: {inject: {population: cosmodc2, per_patch: 4}}}}}"
+    )
+    assert study.case_settings(config, "two_point")["inject"] is None
+    inject = study.case_settings(config, "two_point", "with")["inject"]
+    assert inject["per_patch"] == 4 and inject["mag"] == [20, 25.5] and inject["realisations"] == 1
+
+
+@pytest.mark.parametrize("size", [1, 7, 60, 1000])
+def test_chunks_hold_every_patch_once_whatever_their_size(laptop, size):
+    for case, scenario in (("two_point", "fiducial"), ("galaxies", "fiducial")):
+        settings = study.case_settings(laptop, case, scenario)
+        lists = study.chunks({**laptop, "chunk_size": size}, settings)
+        assert [p for chunk in lists for p in chunk] == study.patches(settings)
+        assert all(1 <= len(chunk) <= size for chunk in lists)
+
+
+def test_patches_keep_their_numbers_when_there_are_more(overlay):
+    few = study.case_settings(
+        overlay("cases: {galaxies: {patch: {count: 10}, inject: {realisations: 2}}}"), "galaxies"
+    )
+    many = study.case_settings(
+        overlay("cases: {galaxies: {patch: {count: 40}, inject: {realisations: 3}}}"), "galaxies"
+    )
+    assert set(study.patches(few)) < set(study.patches(many))
+    assert len(study.patches(few)) == 20
+    found = [study.block_of(few, p) for p in study.patches(few)]
+    assert found == [(b, r) for b in range(10) for r in range(2)]
+    simulated = study.case_settings(overlay("{}"), "two_point")
+    assert study.block_of(simulated, 17) == (17, 0)
+    assert REALISATIONS > 999
+
+
+def test_a_stage_sees_only_what_it_can_depend_on(laptop):
+    settings = study.case_settings(laptop, "two_point")
+    seen = {
+        s: study.stage_settings(settings, s)
+        for s in ("simulate", "inject", "detect", "deblend", "measure", "score")
+    }
+    assert all("count" not in v["patch"] for v in seen.values())
+    assert "measure" not in seen["simulate"] and "detector" not in seen["simulate"]
+    assert "deblender" not in seen["detect"] and "detector" in seen["detect"]
+    assert seen["measure"]["measure"] == laptop["measure"]
+    # a change of a late key changes only late stages
+    later = copy.deepcopy(laptop)
+    later["measure"]["aperture_diameter"] = 2.0
+    later["cases"]["two_point"]["patch"]["count"] = 500
+    changed = study.case_settings(later, "two_point")
+    same = {s for s in seen if study.stage_settings(changed, s) == seen[s]}
+    assert same == {"simulate", "inject", "detect", "deblend"}
+    json.dumps(seen)  # parameters of rules are plain data
+
+
+STAGES = ("simulate", "adopt", "inject", "detect", "deblend", "measure", "score")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_reads_a_setting_that_is_kept_from_it(laptop, stage):
+    """What `stage_settings` leaves out is read nowhere in the stage's own source."""
+    kept = study.stage_settings(study.case_settings(laptop, "galaxies"), stage)
+    gone = {"enabled", "scenarios"} | (set(study.case_settings(laptop, "galaxies")) - set(kept))
+    package = CONFIG_DIR.parent / "scripts/blendimpact"
+    paths = [*(package / stage).glob("*.py"), package / "pipeline" / f"{stage}.py"]
+    read = set()
+    for path in paths:
+        if path.is_file():
+            read |= set(re.findall(r"settings(?:\.get\(|\[)[\"'](\w+)", path.read_text()))
+    assert not read & gone
+
+
+def test_the_schema_knows_the_options_of_the_stages():
+    measure = load_schema("config")["$defs"]["measure"]["properties"]
+    objects = pytest.importorskip("blendimpact.measure.objects")
+    assert set(measure) == set(objects.MEASURE_OPTIONS)
+    for group in ("kron", "shape"):
+        assert set(measure[group]["properties"]) == set(objects.MEASURE_OPTIONS[group][0])
+    sky = pytest.importorskip("blendimpact.measure.sky")
+    assert set(measure["sky"]["properties"]) == set(sky.SKY_OPTIONS)
+    positions = pytest.importorskip("blendimpact.simulate.positions")
+    population = load_schema("config")["$defs"]["settings"]["population"]["properties"]
+    known = population["positions"]["properties"]
+    assert set(known) == {"kind", *positions.CLUSTERED}
+    simulate = pytest.importorskip("blendimpact.simulate.patches")
+    galaxies = population["galaxies"]["properties"]
+    assert galaxies["density"]["maximum"] == positions.DENSITY_MAX
+    assert galaxies["mag_max"]["maximum"] == simulate.population.FAINTEST
+
+
+def test_too_few_patches_and_too_many_jobs_are_warned_of(overlay):
+    quiet = overlay("{}")
+    assert study.warnings(quiet) == []
+    loud = overlay(
+        "chunk_size: 1\n"
+        "cases: {two_point: {patch: {count: 5000}, scenarios: {clustered: {patch: {count: 4}}}}}"
+    )
+    text = "\n".join(study.warnings(loud))
+    assert "clustered: 4 patches" in text and "chunk_size" in text
+    better = int(re.search(r"chunk_size to (\d+)", text)[1])
+    assert study.jobs({**loud, "chunk_size": better}) <= 2100

@@ -1,0 +1,193 @@
+"""Intervals: Wilson against published values, bootstrap coverage by simulation, quantiles from histograms."""
+
+import numpy as np
+import pytest
+from blendimpact.core.statistics import (
+    CONFIDENCE,
+    bootstrap_weights,
+    design_effect,
+    histogram,
+    interval,
+    needed_blocks,
+    nmad_from_histogram,
+    quantile_from_histogram,
+    resampled_sums,
+    residual_edges,
+    resolution,
+    wilson,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, median_abs_deviation, norm, t
+
+
+def test_wilson_agrees_with_scipy_and_is_nan_for_empty_bins():
+    result = wilson([0, 7, 81, 0], [0, 50, 81, 20])
+    for i, (k, n) in enumerate([(7, 50), (81, 81), (0, 20)], start=1):
+        expected = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
+        assert result.low[i] == pytest.approx(expected.low, abs=1e-12)
+        assert result.high[i] == pytest.approx(expected.high, abs=1e-12)
+        assert result.value[i] == k / n
+    assert np.isnan([result.value[0], result.low[0], result.high[0]]).all()
+
+
+def test_ratios_are_pooled_not_averaged():
+    assert wilson(1 + 0, 1 + 99).value == pytest.approx(0.01)
+
+
+def test_a_design_effect_of_d_is_d_times_fewer_trials():
+    assert wilson(30, 100, design_effect=4)[1:] == pytest.approx(
+        binomtest_wilson(30 / 4, 100 / 4), abs=1e-12)
+    assert wilson(30, 100, design_effect=0.3) == wilson(30, 100)  # never narrower than independent trials
+
+
+def binomtest_wilson(k, n):
+    z = norm.ppf(0.5 + CONFIDENCE / 2)
+    middle, half = (k + z * z / 2) / (n + z * z), z * np.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
+    return middle - half, middle + half
+
+
+@pytest.mark.parametrize("k, n", [(3, 2), (-1, 2), (0.5, 2)])
+def test_wilson_refuses_what_is_not_a_count(k, n):
+    with pytest.raises(ValueError, match="whole numbers"):
+        wilson(k, n)
+
+
+def test_design_effect_of_independent_and_of_identical_trials():
+    rng = np.random.default_rng(3)
+    n = np.full(4000, 25)
+    assert design_effect(rng.binomial(n, 0.3), n) == pytest.approx(1, abs=0.08)
+    # All 25 trials of a block share one outcome: 25 times the variance.
+    assert design_effect(25 * rng.binomial(1, 0.3, 4000), n) == pytest.approx(25, rel=0.08)
+    assert np.isnan(design_effect([3, 4], [3, 4]))
+
+
+def test_weights_are_keyed_and_draw_every_block_equally():
+    weights = bootstrap_weights(40, 2000, 5, "two_point")
+    assert weights.shape == (2000, 40) and (weights.sum(axis=1) == 40).all()
+    assert (weights == bootstrap_weights(40, 2000, 5, "two_point")).all()
+    assert (weights != bootstrap_weights(40, 2000, 5, "galaxies")).any()
+    assert weights.mean(axis=0) == pytest.approx(np.ones(40), abs=0.12)
+    assert weights.var(axis=0).mean() == pytest.approx(1 - 1 / 40, abs=0.03)
+
+
+def test_resampled_sums_are_those_of_the_rows_repeated():
+    rng = np.random.default_rng(0)
+    statistics = rng.normal(size=(12, 3, 2))
+    weights = bootstrap_weights(12, 5, 1, "x")
+    for row, sums in zip(weights, resampled_sums(weights, statistics), strict=True):
+        assert sums == pytest.approx(np.repeat(statistics, row, axis=0).sum(axis=0))
+    statistics[3, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        resampled_sums(weights, statistics)
+
+
+def coverage(draw, figure, truth, n_blocks, trials, rng):
+    """Return how often the interval of a figure of merit holds the truth."""
+    weights = bootstrap_weights(n_blocks, 500, 11, "coverage")
+    hits = 0
+    for _ in range(trials):
+        result = interval(figure(resampled_sums(weights, draw(rng))), n_blocks)
+        hits += result.low <= truth <= result.high
+    return hits / trials
+
+
+def clustered_counts(rng, n_blocks=40):
+    n = rng.poisson(20 * rng.lognormal(0, 0.5, n_blocks)) + 1
+    return np.stack([rng.binomial(n, 0.05), n], axis=1)
+
+
+def responses(rng, n_blocks=40):
+    isolated = rng.gamma(4, 1, n_blocks)
+    return np.stack([0.95 * isolated + 0.1 * rng.normal(size=n_blocks), isolated], axis=1)
+
+
+@pytest.mark.parametrize("draw, figure, truth", [
+    (clustered_counts, lambda s: s[..., 0] / s[..., 1], 0.05),
+    (responses, lambda s: s[..., 0] / s[..., 1] - 1, -0.05),
+])
+def test_the_interval_of_forty_blocks_holds_the_truth_as_often_as_it_says(draw, figure, truth):
+    trials = 1000
+    found = coverage(draw, figure, truth, 40, trials, np.random.default_rng(2))
+    # Three standard errors of the simulation, and one per cent for the bootstrap itself.
+    allowed = 3 * np.sqrt(CONFIDENCE * (1 - CONFIDENCE) / trials) + 0.01
+    assert found == pytest.approx(CONFIDENCE, abs=allowed)
+
+
+def test_paired_differences_are_far_narrower_than_differences_of_intervals():
+    statistics = responses(np.random.default_rng(8))
+    sums = resampled_sums(bootstrap_weights(40, 1000, 1, "x"), statistics) / 40
+    paired = interval(sums[:, 0] - sums[:, 1], 40)
+    alone = interval(sums[:, 1], 40)
+    assert paired.high - paired.low < 0.2 * (alone.high - alone.low)
+
+
+def test_the_mean_of_normal_blocks_has_the_interval_of_student():
+    x = np.random.default_rng(4).normal(size=(30, 1))
+    x = (x - x.mean()) / x.std(ddof=1)
+    samples = resampled_sums(bootstrap_weights(30, 40000, 1, "t"), x)[:, 0] / 30
+    half = t.ppf(0.5 + CONFIDENCE / 2, 29) / np.sqrt(30)
+    result = interval(samples, 30)
+    assert [result.low, result.high] == pytest.approx([-half, half], rel=0.06)
+
+
+def test_nan_resamples_are_left_out_and_counted():
+    samples = np.stack([np.arange(100.0), np.full(100, np.nan)], axis=1)
+    samples[::2, 0] = np.nan
+    result = interval(samples, 50)
+    assert list(result.n_nan) == [50, 100]
+    assert 0 < result.low[0] < result.high[0] < 100 and np.isnan(result.low[1])
+    assert np.isnan(interval(np.zeros(10), 1).low)  # one block says nothing about its spread
+
+
+EDGES = residual_edges(10.0, 0.05, 800)
+
+
+def test_residual_edges():
+    width = np.diff(EDGES)
+    assert EDGES[400] == 0 and EDGES[-1] == pytest.approx(10)
+    assert width[400] == pytest.approx(2 * 0.05 * np.arcsinh(200) / 800, rel=1e-3)
+    assert (EDGES[1:] > EDGES[:-1]).all() and width[-1] / EDGES[-1] == pytest.approx(0.015, abs=0.001)
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.floats(-5, 5), min_size=1, max_size=60), q=st.sampled_from([0.1, 0.25, 0.5, 0.9]))
+def test_a_quantile_from_a_histogram_is_right_to_one_bin(values, q):
+    counts = histogram(values, EDGES)
+    found = quantile_from_histogram(EDGES, counts, q)
+    inverse = np.quantile(values, q, method="averaged_inverted_cdf")
+    lower, upper = (np.quantile(values, q, method=m) for m in ("inverted_cdf", "higher"))
+    allowed = resolution(EDGES, lower) + resolution(EDGES, upper) + resolution(EDGES, found)
+    assert abs(found - inverse) <= allowed
+
+
+def test_nmad_from_summed_histograms():
+    rng = np.random.default_rng(6)
+    blocks = [rng.normal(0.02, 0.03, 300) for _ in range(8)]
+    statistics = np.array([histogram(b, EDGES) for b in blocks])
+    weights = bootstrap_weights(8, 6, 1, "h")
+    nmad = nmad_from_histogram(EDGES, resampled_sums(weights, statistics))
+    middle = quantile_from_histogram(EDGES, resampled_sums(weights, statistics), 0.5)
+    assert nmad.shape == (6,)
+    for row, found, centre in zip(weights, nmad, middle, strict=True):
+        values = np.concatenate([np.tile(b, w) for b, w in zip(blocks, row, strict=True)])
+        assert centre == pytest.approx(np.median(values), abs=resolution(EDGES, centre))
+        assert found == pytest.approx(median_abs_deviation(values, scale="normal"),
+                                      abs=2 * resolution(EDGES, 0.05))
+
+
+def test_histograms_say_when_they_do_not_know():
+    counts = histogram([1e3, 1e3, -1e3, 0.1], EDGES)
+    assert counts.sum() == 4  # the end bins are open
+    assert np.isnan(quantile_from_histogram(EDGES, counts, 0.9))
+    assert np.isnan(nmad_from_histogram(EDGES, counts))
+    assert np.isnan(quantile_from_histogram(EDGES, np.zeros(800), 0.5))
+    assert histogram([np.nan, 0.0], EDGES).sum() == 1
+
+
+def test_needed_blocks_is_the_smallest_number_that_settles():
+    n = needed_blocks(0.005, 0.004, 0.003, 40)
+    assert 0.004 * np.sqrt(40 / n) < 0.002 <= 0.004 * np.sqrt(40 / (n - 1))
+    assert needed_blocks(0.003, 0.004, 0.003, 40) == np.inf
+    assert np.isnan(needed_blocks(np.nan, 0.004, 0.003, 40))
+    assert needed_blocks(0.01, 0.0, 0.003, 40) == 40
