@@ -1,0 +1,1 @@
+"""Draw patches of sky with GalSim."""

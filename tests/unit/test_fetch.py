@@ -1,0 +1,333 @@
+"""Fetching: the pinned archive or nothing, only the named files, and what is said when it cannot be had."""
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+
+import pytest
+from blendimpact.core import absent
+from blendimpact.core.errors import StudyError
+from blendimpact.fetch import fetch, forget_missing, load_inputs, members, packages, read_receipt
+
+FILES = {"toydata/data/galaxies.csv": b"ra,dec\n1,2\n", "toydata/data/image.fits": bytes(range(256)) * 9000}
+
+
+def wheel(folder, files=FILES):
+    """Write a valid wheel of the package toydata; return its path."""
+    path = folder / "toydata-1.0-py3-none-any.whl"
+    files = {
+        **files,
+        "toydata/__init__.py": b"",
+        "toydata-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: toydata\nVersion: 1.0\n"
+        b"Requires-Python: >=3.99\nRequires-Dist: not-to-be-fetched\n",
+        "toydata-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+        b"Tag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as out:
+        record = ""
+        for name, data in files.items():
+            out.writestr(name, data)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+            record += f"{name},sha256={digest},{len(data)}\n"
+        out.writestr("toydata-1.0.dist-info/RECORD", record + "toydata-1.0.dist-info/RECORD,,\n")
+    return path
+
+
+BACKEND = b"""
+import os
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    os.mkdir(os.path.join(folder, "toydata-1.0.dist-info"))
+    with open(os.path.join(folder, "toydata-1.0.dist-info", "METADATA"), "w") as out:
+        out.write("Metadata-Version: 2.1\\nName: toydata\\nVersion: 1.0\\n")
+    return "toydata-1.0.dist-info"
+"""
+
+
+def sdist(folder, extra=()):
+    """Write a source archive whose build backend is inside and needs nothing; return its path."""
+    path = folder / "toydata-1.0.tar.gz"
+    files = {f"toydata-1.0/{name}": data for name, data in FILES.items()}
+    files |= {
+        "toydata-1.0/backend.py": BACKEND,
+        "toydata-1.0/PKG-INFO": b"Metadata-Version: 2.1\nName: toydata\nVersion: 1.0\n",
+        "toydata-1.0/pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        b'backend-path = ["."]\n',
+    }
+    with tarfile.open(path, "w:gz") as out:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            out.addfile(info, io.BytesIO(data))
+        for info in extra:
+            out.addfile(info)
+    return path
+
+
+def entry_of(archive, **changes):
+    """Return an entry of the configuration for an archive."""
+    kind = "wheel" if archive.suffix == ".whl" else "sdist"
+    top = "" if kind == "wheel" else "toydata-1.0/"
+    return {
+        "name": "toy",
+        "title": "t",
+        "package": "toydata",
+        "version": "1.0",
+        "kind": kind,
+        "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+        "size_mb": 0.1,
+        "members": [top + name for name in FILES],
+        "optional": False,
+        "used_by": "galaxies: all cells",
+        "licence": "MIT",
+        "acknowledgement": "thanks",
+        **changes,
+    }
+
+
+def as_downloaded(archive):
+    """Rename a source archive so that `quick` finds it by name and version, as it finds a wheel."""
+    return archive if archive.suffix == ".whl" else archive.rename(archive.with_name("toydata-1.0-.tar.gz"))
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """Let pip see only a folder; return that folder."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def quick(index, monkeypatch):
+    """Put a copy of what pip does for a pinned wheel in place of pip, and return the list of its calls."""
+    calls = []
+
+    def run(command, **_):
+        calls.append(command)
+        pin, digest = packages.Path(command[command.index("-r") + 1]).read_text().split(" --hash=sha256:")
+        found = sorted(index.glob(pin.replace("==", "-") + "-*"))
+        folder = packages.Path(command[command.index("-d") + 1])
+        folder.mkdir(exist_ok=True)
+        if not found:
+            return packages.subprocess.CompletedProcess(
+                command, 1, "", f"ERROR: No matching distribution found for {pin} (from https://x/simple)"
+            )
+        if hashlib.sha256(found[0].read_bytes()).hexdigest() != digest.strip():
+            text = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"
+            return packages.subprocess.CompletedProcess(command, 1, "", text)
+        shutil.copy(found[0], folder)
+        return packages.subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(packages.subprocess, "run", run)
+    return calls
+
+
+@pytest.mark.parametrize("make", [wheel, sdist])
+def test_the_named_files_arrive_and_nothing_else(index, tmp_path, make):
+    entry, log = entry_of(make(index)), io.StringIO()
+    receipt = fetch(entry, tmp_path / "out", log)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "galaxies.csv",
+        "image.fits",
+        "receipt.json",
+    ]
+    for name, data in FILES.items():
+        base = name.rpartition("/")[2]
+        assert (tmp_path / "out" / base).read_bytes() == data
+        assert receipt["files"][base] == hashlib.sha256(data).hexdigest()
+    assert receipt["status"] == "ok" and receipt["acknowledgement"] == "thanks"
+    assert read_receipt(tmp_path / "out") == receipt
+    assert "toydata==1.0" in log.getvalue() and "2 files" in log.getvalue()
+    assert str(tmp_path) not in json.dumps(receipt)
+
+
+def test_the_receipt_is_the_same_wherever_and_whenever(index, quick, tmp_path):
+    entry = entry_of(wheel(index))
+    for name in ("a", "b"):
+        fetch(entry, tmp_path / name, io.StringIO())
+    assert (tmp_path / "a/receipt.json").read_bytes() == (tmp_path / "b/receipt.json").read_bytes()
+
+
+def test_what_is_there_is_not_fetched_again_but_what_is_damaged_is(index, quick, tmp_path):
+    entry, log = entry_of(wheel(index)), io.StringIO()
+    fetch(entry, tmp_path / "out", log)
+    fetch(entry, tmp_path / "out", log)
+    assert len(quick) == 1 and "already here" in log.getvalue()
+    (tmp_path / "out/galaxies.csv").write_bytes(b"damaged")
+    fetch(entry, tmp_path / "out", log)
+    assert len(quick) == 2
+    assert (tmp_path / "out/galaxies.csv").read_bytes() == FILES["toydata/data/galaxies.csv"]
+    fetch({**entry, "members": entry["members"][:1]}, tmp_path / "out", log)  # another list of files
+    assert len(quick) == 3
+
+
+def test_a_wrong_checksum_is_refused_by_pip(index, tmp_path):
+    entry = entry_of(wheel(index), sha256="0" * 64)
+    with pytest.raises(StudyError, match="another sha256") as error:
+        fetch(entry, tmp_path / "out", io.StringIO())
+    assert "inputs.toy.sha256" in str(error.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_wrong_checksum_is_not_passed_over_for_optional_inputs(index, quick, tmp_path):
+    with pytest.raises(StudyError, match="another sha256"):
+        fetch(entry_of(wheel(index), sha256="0" * 64, optional=True), tmp_path / "out", io.StringIO())
+    assert len(quick) == 1  # another attempt would not help
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_checksum_is_verified_even_if_pip_is_content(index, tmp_path, monkeypatch):
+    archive = wheel(index)
+
+    def careless(command, **_):
+        folder = packages.Path(command[command.index("-d") + 1])
+        folder.mkdir()
+        (folder / archive.name).write_bytes(archive.read_bytes() + b"x")
+        return packages.subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(packages.subprocess, "run", careless)
+    with pytest.raises(StudyError, match="another sha256"):
+        fetch(entry_of(archive), tmp_path / "out", io.StringIO())
+
+
+def test_what_cannot_be_had_is_tried_twice_and_then_said_in_full(index, tmp_path):
+    entry, log = entry_of(wheel(index), package="toydata-gone"), io.StringIO()
+    with pytest.raises(StudyError) as error:
+        fetch(entry, tmp_path / "out", log)
+    for words in (
+        "toydata-gone==1.0 cannot be downloaded",
+        "config/inputs.yaml: inputs.toy",
+        "pip download",
+        "galaxies: all cells",
+    ):
+        assert words in str(error.value)
+    assert log.getvalue().count("toydata-gone==1.0 (wheel") == 2 and "second attempt" in log.getvalue()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_second_attempt_can_succeed(index, quick, tmp_path, monkeypatch):
+    run, calls = packages.subprocess.run, []
+
+    def flaky(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 1:
+            return packages.subprocess.CompletedProcess(args[0], 1, "", "ERROR: connection reset")
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(packages.subprocess, "run", flaky)
+    assert fetch(entry_of(wheel(index)), tmp_path / "out", io.StringIO())["status"] == "ok"
+
+
+def test_an_optional_input_that_is_missing_leaves_a_receipt_and_no_files(index, quick, tmp_path):
+    entry = entry_of(wheel(index), optional=True)
+    out = tmp_path / "inputs/toy"
+    fetch(entry, out, io.StringIO())
+    (index / "toydata-1.0-py3-none-any.whl").unlink()
+    newer = {**entry, "version": "2.0", "sha256": "1" * 64}
+    receipt = fetch(newer, out, io.StringIO())
+    assert [p.name for p in out.iterdir()] == ["receipt.json"]  # nor files of the other version
+    assert receipt["status"] == "missing"
+    assert "toydata==2.0" in receipt["reason"] and "galaxies: all cells" in receipt["reason"]
+    assert "://" not in receipt["reason"] and str(tmp_path) not in receipt["reason"]
+    # what depends on it can ask why, and the next run can be made to try again
+    assert absent.reason([out / "receipt.json"]) == receipt["reason"]
+    assert forget_missing(tmp_path / "inputs") == ["toy"]
+    assert list(out.iterdir()) == [] and forget_missing(tmp_path / "inputs") == []
+
+
+def test_receipts_that_are_fine_are_kept(index, quick, tmp_path):
+    fetch(entry_of(wheel(index)), tmp_path / "inputs/toy", io.StringIO())
+    assert forget_missing(tmp_path / "inputs") == []
+    assert absent.reason([tmp_path / "inputs/toy/receipt.json", tmp_path / "inputs/toy/image.fits"]) is None
+
+
+@pytest.mark.parametrize("make", [wheel, sdist])
+def test_a_file_that_the_archive_lacks_is_named(index, quick, tmp_path, make):
+    entry = entry_of(as_downloaded(make(index)))
+    entry["members"] = [*entry["members"], "toydata/data/other.csv"]
+    with pytest.raises(StudyError, match="no file 'toydata/data/other.csv'"):
+        fetch(entry, tmp_path / "out", io.StringIO())
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_links_in_an_archive_lead_nowhere(index, quick, tmp_path):
+    link = tarfile.TarInfo("toydata-1.0/data/link.csv")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    entry = entry_of(as_downloaded(sdist(index, [link])))
+    entry["members"] = ["toydata-1.0/data/link.csv"]
+    with pytest.raises(StudyError, match="no file"):
+        fetch(entry, tmp_path / "out", io.StringIO())
+
+
+def test_names_with_parent_folders_stay_in_the_destination(index, quick, tmp_path):
+    archive = wheel(index, {**FILES, "../../escape.csv": b"x"})
+    entry = entry_of(archive, members=["../../escape.csv"])
+    fetch(entry, tmp_path / "a/b/out", io.StringIO())
+    assert (tmp_path / "a/b/out/escape.csv").read_bytes() == b"x"
+    assert not (tmp_path / "a/escape.csv").exists() and not (tmp_path / "escape.csv").exists()
+
+
+def test_a_python_without_pip_says_so(index, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        packages.subprocess,
+        "run",
+        lambda command, **_: packages.subprocess.CompletedProcess(
+            command, 1, "", f"{command[0]}: No module named pip"
+        ),
+    )
+    with pytest.raises(StudyError, match="no pip"):
+        fetch(entry_of(wheel(index)), tmp_path / "out", io.StringIO())
+
+
+# --- the configuration -----------------------------------------------------------------------------
+
+
+def test_the_inputs_of_the_study():
+    inputs = load_inputs()
+    assert {"des_dr2_g", "pzflow", "skycatalogs"} <= set(inputs)
+    for name, entry in inputs.items():
+        assert entry["name"] == name and len(members(entry)) == len(set(members(entry)))
+        assert entry["licence"] and entry["acknowledgement"]
+    assert [n for n, e in inputs.items() if e["optional"]] == ["des_dr2_g"]
+    names = members(inputs["skycatalogs"])
+    fluxes = {n.removeprefix("galaxy_flux_") for n in names if n.startswith("galaxy_flux_")}
+    assert {f"galaxy_{n}" for n in fluxes} <= set(names)  # each table of fluxes with its galaxies
+
+
+def test_a_wrong_inputs_file_says_what_is_wrong(tmp_path):
+    text = (packages.CONFIG_DIR / "inputs.yaml").read_text()
+    path = tmp_path / "inputs.yaml"
+    path.write_text(text.replace("kind: wheel", "kind: egg").replace("licence: MIT", "license: MIT"))
+    with pytest.raises(StudyError) as error:
+        load_inputs(path)
+    for words in ("inputs.pzflow.kind", "sdist, wheel", "did you mean 'licence'", "inputs.yaml:"):
+        assert words in str(error.value)
+    path.write_text(text.replace("example_data/example_decam_mask.fits", "other/example_decam.fits"))
+    with pytest.raises(StudyError, match="two files are called 'example_decam.fits'"):
+        load_inputs(path)
+
+
+# --- absent products -------------------------------------------------------------------------------
+
+
+def test_absent_products(tmp_path):
+    there, gone = tmp_path / "there.parquet", tmp_path / "deep/gone.fits"
+    there.write_bytes(b"PAR1" + b"\0" * 100)
+    assert absent.reason([there]) is None
+    absent.mark([gone], "image missing")
+    assert absent.reason([there, gone]) == "image missing"
+    assert [p.name for p in gone.parent.iterdir()] == ["gone.fits"]
+    other = tmp_path / "report.json"
+    other.write_text('{"psf": 1}')
+    assert absent.reason([other, tmp_path / "none", tmp_path]) is None
+    other.write_text("{broken")
+    assert absent.reason([other]) is None
+    other.write_text('{"absent": "x"}' + " " * 70000)  # no marker is that long
+    assert absent.reason([other]) is None
