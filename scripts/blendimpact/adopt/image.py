@@ -1,0 +1,173 @@
+"""Adopt a real image: read it, and measure all that injecting into it needs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+from astropy.wcs import WCS
+
+from ..core.errors import StudyError
+from .noise import NoiseModel, Sky, measure_depth, measure_sky
+from .planes import BAD, path_of, read_mask, read_science, read_variance
+from .psf import ImagePsf, given_psf, measure_psf
+from .stars import find_objects
+
+
+@dataclass
+class AdoptedImage:
+    """A real image in one band, sky-subtracted, with what was measured on it.
+
+    Attributes
+    ----------
+    name, band : str
+    science : (ny, nx) float32 array
+        Minus the reference sky, so that the true sky is about 0; 0 where there is no data.
+    sky_variance : (ny, nx) float32 array
+        Variance without the photon noise of sources.
+    mask : (ny, nx) uint8 array
+        Bits of `MASK_BITS`.
+    wcs : WCS
+    zero_point, gain : float
+    saturation : float or None
+        In the unit of the image, before the sky was subtracted.
+    unit : str
+    psf : ImagePsf
+    noise : NoiseModel
+    objects, segmentation
+        As `find_objects` returns them.
+    spec : dict
+        Entry of the image.
+    report : dict
+        For report.json; the same bytes from the same input.
+    """
+
+    name: str
+    band: str
+    science: np.ndarray
+    sky_variance: np.ndarray
+    mask: np.ndarray
+    wcs: WCS
+    zero_point: float
+    gain: float
+    saturation: float
+    unit: str
+    psf: ImagePsf
+    noise: NoiseModel
+    objects: Table
+    segmentation: np.ndarray
+    spec: dict
+    report: dict
+
+    @property
+    def pixel_scale(self):
+        """Pixel scale in arcsec."""
+        return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
+
+
+def real_light(base, segmentation):
+    """Return the light of the real sources of an image, as far as it is known.
+
+    The pixels of the footprints that are above zero; nothing outside of the footprints. In a
+    footprint it still has its noise, and wings below the detection threshold are not in it, so the
+    purity of an injected source that is made with it is an upper limit by a few per cent.
+
+    Parameters
+    ----------
+    base : (ny, nx) array
+        The real image, sky-subtracted.
+    segmentation : (ny, nx) int array
+        Footprints, 0 is sky.
+    """
+    return np.where(segmentation > 0, np.maximum(base, 0), 0)
+
+
+def _variance_with_sources(variance, light, sky, gain):
+    """Return sky variance and the slope x gain of variance against light (1: it has sources' photons)."""
+    bright = (light > 5 * sky.rms) & np.isfinite(variance)
+    if bright.sum() < 100:
+        return variance, None
+    level = np.median(variance[~sky.sources]) if (~sky.sources).any() else np.median(variance)
+    shine = light[bright].astype(float)
+    slope = float((shine * (variance[bright] - level)).sum() / (shine**2).sum())
+    if slope * gain > 0.5:
+        variance = np.maximum(variance - light / gain, 0.25 * level).astype(np.float32)
+    return variance, slope * gain
+
+
+def adopt(spec, base_dir):
+    """Adopt a real image.
+
+    Parameters
+    ----------
+    spec : dict
+        Entry of the image, as `core.real_image.load_image` returns it.
+    base_dir : path-like
+        Folder of the fetched inputs; planes given as ``file`` do not need it.
+
+    Returns
+    -------
+    AdoptedImage
+
+    Raises
+    ------
+    StudyError
+        With file, key and remedy, for whatever cannot be used.
+    """
+    read = read_science(spec, base_dir)
+    mask, counts = read_mask(spec, read, base_dir)
+    given = read_variance(spec, read, mask, base_dir)
+    bad = (mask & BAD) != 0
+    if bad.mean() > 0.5:
+        raise StudyError(f"{100 * bad.mean():.0f} % of the pixels have no data", str(read["path"]),
+                         "check the meaning of the mask's bits")
+    scale = float(np.sqrt(abs(np.linalg.det(read["wcs"].pixel_scale_matrix))) * 3600)
+    sky = measure_sky(read["science"], bad, scale)
+    science = np.where(bad, 0, read["science"] - sky.level).astype(np.float32)
+    rms = sky.rms if given is None else np.sqrt(given)
+    objects, segmentation = find_objects(science, rms, bad)
+    slope = None
+    if given is None:
+        variance = np.square(sky.rms)
+    else:
+        variance, slope = _variance_with_sources(given, real_light(science, segmentation), sky, read["gain"])
+    psf = _psf(spec, read, science, bad, objects, segmentation, scale, base_dir)
+    centre = psf.pixels(science.shape[1] / 2, science.shape[0] / 2)
+    report = {
+        "image": spec.get("name"), "band": spec["band"], "file": read["path"].name,
+        "shape": list(science.shape), "pixel_scale_arcsec": scale, "unit": read["unit"],
+        "zero_point": read["zero_point"], "gain": read["gain"], "saturation": read["saturation"],
+        "area_arcmin2": float(science.size * scale**2 / 3600),
+        "not_finite_fraction": read["nan_fraction"], "masked_pixels": counts,
+        "masked_fraction": float((mask > 0).mean()),
+        "sky": sky.report,
+        "noise": {
+            "correlation": np.round(sky.noise.correlation, 6).tolist(),
+            "variance": spec.get("variance", {}).get("kind", "measured"),
+            "given_over_measured_variance": None if given is None else _ratio(given, sky),
+            "variance_slope_times_gain": slope,
+        },
+        "psf": psf.report,
+        "depth": measure_depth(science, sky, centre, scale, read["zero_point"]),
+        "objects": len(objects),
+        "acknowledgement": spec.get("acknowledgement"), "reference": spec.get("reference"),
+    }
+    return AdoptedImage(
+        name=spec.get("name", "image"), band=spec["band"], science=science,
+        sky_variance=variance.astype(np.float32), mask=mask, wcs=read["wcs"], zero_point=read["zero_point"],
+        gain=read["gain"], saturation=read["saturation"], unit=read["unit"], psf=psf, noise=sky.noise,
+        objects=objects, segmentation=segmentation, spec=spec, report=report)
+
+
+def _ratio(given, sky: Sky):
+    free = ~sky.sources
+    return float(np.median(given[free]) / np.median(np.square(sky.rms[free]))) if free.any() else None
+
+
+def _psf(spec, read, science, bad, objects, segmentation, scale, base_dir):
+    entry = spec.get("psf") or {"kind": "measured"}
+    where = f"{spec.get('name', 'image')}: psf"
+    if entry["kind"] == "measured":
+        return measure_psf(science, bad, objects, segmentation, scale, int(entry.get("size", 41)),
+                           read["saturation"], where)
+    path = path_of(entry, spec, base_dir) if entry["kind"] == "file" else None
+    return given_psf(entry, scale, path, where)

@@ -1,0 +1,1 @@
+"""Add sources of known truth to any image."""
