@@ -1,0 +1,1 @@
+"""Measure sky, fluxes and shapes on child images."""
