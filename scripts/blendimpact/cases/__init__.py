@@ -1,0 +1,1 @@
+"""One room per science case: its targets and its figures of merit."""

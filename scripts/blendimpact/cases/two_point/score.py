@@ -1,0 +1,316 @@
+"""Sufficient statistics of the shape figures of merit, per block of sky."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ...core.blends import galaxy_counts, poisson_pair_fraction
+from ...ladder.outcomes import efficiency_counts, groups
+from ...ladder.rungs import REAL, REFERENCE, RUNGS
+from ...score.foms import Scores, strata
+from ...score.objects import by_source, common_sources, select, wide
+from .foms import BLENDEDNESS_EDGES, CLASSES, FIGURES_OF_MERIT, RESIDUAL_EDGES, RESPONSE_EDGES
+
+SIGMA_E = 0.26  # shape noise per component, reduced-shear convention (Chang et al. 2013)
+# The weak-lensing sample: the LSST gold sample's limit and the usual S/N and size cuts.
+CUTS = {"mag": 25.3, "snr": 10.0, "resolution": 0.1}
+UB_RECIPE = {"radius": 1.0, "dm": 2.5, "faint": 28.0, "mag": (23.0, 24.5)}  # SITCOMTN-128
+MAGNITUDE_STRATA = (18.0, 22.0, 23.0, 24.0, 25.0, 26.0, 27.0, 28.0)
+PURITY_EDGES = next(f.edges for f in FIGURES_OF_MERIT if f.id == "WL-P2")
+
+
+def score(tables, settings):
+    """Return the `Scores` of a chunk.
+
+    Parameters
+    ----------
+    tables : dict of str to Table
+        ``truth``, ``detections``, ``assignments``, ``measurements``.
+    settings : dict
+        Settings of the case and scenario; ``pixel_scale`` (arcsec) and ``zero_point`` are added by
+        the driver from the images.
+    """
+    band = settings["shape_band"]
+    truth = tables["truth"].to_pandas()
+    objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
+    blocks = truth.groupby("patch")["block"].first()
+    objects["block"] = objects["patch"].map(blocks)
+    known = truth[["patch", "twin", "source_id", f"mag_{band}", f"purity_{band}", "snr", "role", "kind"]]
+    objects = objects.merge(known.rename(columns={f"mag_{band}": "true_mag", f"purity_{band}": "purity",
+                                                  "snr": "true_snr"}),
+                            on=["patch", "twin", "source_id"], how="left", validate="many_to_one")
+    objects["adaptive"] = ((objects["shape_flag"] == 0) & np.isfinite(objects["e1"])
+                           & np.isfinite(objects["e2"])).astype(bool)
+    objects["weighted"] = (np.isfinite(objects["e1_weighted"]) & np.isfinite(objects["e2_weighted"])
+                           & np.isfinite(objects[f"flux_ap_{band}"])).astype(bool)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        objects["mag"] = settings["zero_point"] - 2.5 * np.log10(objects[f"flux_kron_{band}"])
+    scores = Scores(settings["case"], settings["scenario"])
+    twins = sorted(truth["twin"].unique())
+    common = _common(objects, "weighted", twins)
+    _responses(scores, common, settings)
+    _slopes(scores, _common(objects, "adaptive", twins), settings)
+    _own_samples(scores, objects, truth, settings)
+    _residuals(scores, common, settings)
+    _detection(scores, tables, truth, blocks, settings)
+    _efficiency(scores, tables, truth, settings)
+    _unrecognised(scores, objects, truth, tables["detections"].to_pandas(), settings)
+    _purity(scores, truth, band)
+    _sky(scores, truth, blocks, settings)
+    return scores
+
+
+def _common(objects, estimator, twins):
+    """Return the rows of sources that an estimator measures on every rung, cut on truth alone."""
+    bright = (objects["true_mag"] < CUTS["mag"]) & (objects["true_snr"] >= CUTS["snr"])
+    bright &= (objects["role"] == "target") & (objects["kind"] == "galaxy")
+    rows = select(objects, common_sources(objects, bright & objects[estimator], twins)).copy()
+    purity = rows.groupby(["patch", "source_id"])["purity"].mean().rename("mean_purity")
+    return rows.merge(purity, on=["patch", "source_id"])
+
+
+def _add_response(scores, fom, rung, rows, e1, g, population, stratum="all"):
+    for block, part in rows.groupby("block"):
+        plus, minus = part["twin"].str.startswith("plus"), part["twin"].str.startswith("minus")
+        scores.add(fom, rung, block, [part.loc[plus, e1].sum() / (2 * g), plus.sum(),
+                                      part.loc[minus, e1].sum() / (2 * g), minus.sum()],
+                   population, stratum)
+
+
+def _responses(scores, common, settings):
+    """WL-M1 and its offsets: weighted moments of the common sample."""
+    for rung in (REFERENCE, *RUNGS):
+        rows = common[common["rung"] == rung]
+        if settings.get("shear"):
+            _per_source(scores, rung, rows, settings["shear"])
+            for stratum, inside in strata("blendedness", 1 - rows["mean_purity"], BLENDEDNESS_EDGES):
+                _add_response(scores, "WL-M1.mean", rung, rows[inside], "e1_weighted", settings["shear"],
+                              "common", stratum)
+        for component in ("1", "2"):
+            for block, here in rows.groupby("block"):
+                e, twin = here[f"e{component}_weighted"], here["twin"]
+                first = ~twin.str.startswith("minus")  # a case without shear has the twin "zero" only
+                second = ~twin.str.startswith("plus")
+                scores.add(f"WL-M1.c{component}", rung, block,
+                           [e[first].sum(), first.sum(), e[second].sum(), second.sum()], "common")
+
+
+def _per_source(scores, rung, rows, g):
+    """Fill the histogram of each source's own response, noise pairs averaged."""
+    sign = np.where(rows["twin"].str.startswith("plus"), 1.0, -1.0)
+    pairs = rows["twin"].nunique() / 2
+    own = rows.assign(response=sign * rows["e1_weighted"] / (2 * g * pairs)).groupby(["patch", "source_id"])
+    table = own.agg(response=("response", "sum"), block=("block", "first"), purity=("mean_purity", "first"))
+    for stratum, inside in strata("blendedness", 1 - table["purity"], BLENDEDNESS_EDGES):
+        for block, here in table[inside].groupby("block"):
+            scores.add_histogram("WL-M1", rung, block, here["response"], RESPONSE_EDGES, "common", stratum)
+
+
+def _slopes(scores, common, settings):
+    """WL-B3 and the response of adaptive moments, on the sources that have them on every rung."""
+    reference = common.loc[common["rung"] == REFERENCE, ["patch", "twin", "source_id", "e1", "e2"]]
+    common = common.merge(reference.rename(columns={"e1": "true_e1", "e2": "true_e2"}),
+                          on=["patch", "twin", "source_id"])
+    for rung in (REFERENCE, *RUNGS):
+        rows = common[common["rung"] == rung]
+        if settings.get("shear"):
+            _add_response(scores, "WL-M1.adaptive", rung, rows, "e1", settings["shear"], "common")
+        for stratum, inside in strata("blendedness", 1 - rows["mean_purity"], BLENDEDNESS_EDGES):
+            for block, here in rows[inside].groupby("block"):
+                x = here[["true_e1", "true_e2"]].to_numpy().ravel()
+                y = here[["e1", "e2"]].to_numpy().ravel()
+                scores.add("WL-B3", rung, block, [len(x), x.sum(), y.sum(), x @ x, x @ y], "common", stratum)
+
+
+def _own_samples(scores, objects, truth, settings):
+    """WL-D2 (weighted), n_eff and WL-D4 (adaptive moments) on each rung's own selection.
+
+    Cuts are on measured quantities; that an object is a star is taken as known.
+    """
+    galaxies = objects[(objects["mag"] < CUTS["mag"]) & (objects["kind"] != "star")]
+    if settings.get("shear"):
+        shapes = galaxies[galaxies["weighted"] & (galaxies["snr_weighted"] >= CUTS["snr"])]
+        for rung in RUNGS:
+            _add_response(scores, "WL-D2", rung, shapes[shapes["rung"] == rung], "e1_weighted",
+                          settings["shear"], "own")
+    own = galaxies[galaxies["adaptive"] & (galaxies["snr_shape"] >= CUTS["snr"])
+                   & (galaxies["resolution"] > CUTS["resolution"])]
+    size = settings["patch"]["size"] * settings["pixel_scale"] / 60
+    images = truth.groupby("block").apply(lambda f: len(f[["patch", "twin"]].drop_duplicates()),
+                                          include_groups=False)
+    for rung in RUNGS:
+        rows = own[own["rung"] == rung]
+        error = 1 / (rows["snr_shape"] * rows["resolution"])
+        weight = SIGMA_E ** 2 / (SIGMA_E ** 2 + error ** 2)
+        clean = rows["purity"] > 0.8
+        for block, area in (images * size ** 2).items():
+            here = rows["block"] == block
+            scores.add("WL-M2", rung, block, [weight[here].sum(), area, here.sum()], "own")
+            scores.add("WL-M2.unblended", rung, block, [weight[here & clean].sum(), area,
+                                                        (here & clean).sum()], "own")
+    for rung in REAL:
+        rows = own[own["rung"] == rung]
+        for block, here in rows.groupby("block"):
+            square = here["e1"] ** 2 + here["e2"] ** 2
+            merged, single = here["n_members"] > 1, here["n_members"] == 1
+            scores.add("WL-D4", rung, block, [square[merged].sum(), merged.sum(),
+                                              square[single].sum(), single.sum()], "own")
+
+
+def _residuals(scores, common, settings):
+    """WL-B1: aperture flux and colour against the isolated twin of the same source."""
+    band = settings["shape_band"]
+    flux = [f"flux_ap_{b}" for b in settings["bands"]]
+    alone = common.loc[common["rung"] == "isolated", ["patch", "twin", "source_id", *flux]]
+    rows = common.merge(alone, on=["patch", "twin", "source_id"], suffixes=("", "_alone"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows["residual"] = rows[f"flux_ap_{band}"] / rows[f"flux_ap_{band}_alone"] - 1
+        blue, red = settings["bands"][:2] if len(settings["bands"]) > 1 else (band, band)
+        rows["colour"] = -2.5 * np.log10(rows[f"flux_ap_{blue}"] * rows[f"flux_ap_{red}_alone"]
+                                         / (rows[f"flux_ap_{red}"] * rows[f"flux_ap_{blue}_alone"]))
+    rows = rows[rows[f"flux_ap_{band}_alone"] > 0]
+    for rung in RUNGS:
+        on_rung = rows[rows["rung"] == rung]
+        for stratum, inside in strata("blendedness", 1 - on_rung["purity"], BLENDEDNESS_EDGES):
+            for block, here in on_rung[inside].groupby("block"):
+                scores.add_histogram("WL-B1", rung, block, here["residual"], RESIDUAL_EDGES, "common", stratum)
+                scores.add("WL-B1.tail", rung, block, [(here["residual"].abs() > 0.1).sum(), len(here)],
+                           "common", stratum)
+                colour = here["colour"][np.isfinite(here["colour"])]
+                if len(settings["bands"]) > 1:
+                    scores.add_histogram("WL-B1.colour", rung, block, colour, RESIDUAL_EDGES, "common",
+                                         stratum)
+
+
+def _detection(scores, tables, truth, blocks, settings):
+    """WL-D3: outcomes of true sources and of detections inside the border."""
+    links = tables["assignments"].to_pandas()
+    band = settings["shape_band"]
+    links = links.merge(truth[["patch", "twin", "source_id", "role", "kind", f"mag_{band}", f"purity_{band}"]],
+                        on=["patch", "twin", "source_id"])
+    links = links[(links["role"] == "target") & (links["kind"] != "star")].reset_index(drop=True)
+    found = tables["detections"].to_pandas()
+    found = found[found["inside"]]
+    links["block"], found["block"] = links["patch"].map(blocks), found["patch"].map(blocks)
+    tried = links["found_alone"] >= 0
+    every = links
+    for rung, got, links in (("pipeline", every["dominant"], every),
+                             ("alone", every["found_alone"] == 1, every[tried])):
+        for name, values, edges in (("magnitude", links[f"mag_{band}"], MAGNITUDE_STRATA),
+                                    ("blendedness", 1 - links[f"purity_{band}"], BLENDEDNESS_EDGES)):
+            for stratum, inside in strata(name, values, edges):
+                if name == "blendedness" and stratum == "all":
+                    continue
+                for block, rows in links[inside].groupby("block"):
+                    scores.add("WL-D3.recall", rung, block, [got[rows.index].sum(), len(rows)],
+                               stratum=stratum)
+    for block, here in every.groupby("block"):
+        good = here["dominant"].sum()
+        dets = found[found["block"] == block]
+        scores.add("WL-D3.precision", "pipeline", block, [(dets["n_members"] > 0).sum(), len(dets)])
+        scores.add("WL-D3.spurious", "pipeline", block, [(dets["n_members"] == 0).sum(), len(dets)])
+        scores.add("WL-D3.f1", "pipeline", block, [good, len(here), len(dets)])
+        for name in CLASSES:
+            scores.add(f"WL-D3.{name}", "pipeline", block, [(here["outcome"] == name).sum(), len(here)])
+
+
+def _efficiency(scores, tables, truth, settings):
+    """WL-D3.E: how many detections groups of n true galaxies give (friends of friends in the radius)."""
+    radius = settings["match_radius"] / settings["pixel_scale"]
+    sources = truth[(truth["role"] == "target") & (truth["snr"] >= settings["truth_snr"])]
+    found = {key: rows[["x", "y"]].to_numpy() for key, rows in
+             tables["detections"].to_pandas().groupby(["patch", "twin"])}
+    for key, rows in sources.groupby(["patch", "twin"]):
+        xy = rows[["x", "y"]].to_numpy()
+        counts = efficiency_counts(groups(xy, radius), xy, found.get(key, np.empty((0, 2))), radius)
+        for n in range(1, counts.shape[1]):
+            for k in range(counts.shape[0]):
+                scores.add("WL-D3.E", "pipeline", rows["block"].iloc[0], [counts[k, n], counts[:, n].sum()],
+                           stratum=f"true:{n} found:{k}")
+
+
+def _unrecognised(scores, objects, truth, detections, settings):
+    """WL-D1 with the recipe of SITCOMTN-128, for true and for detected centres."""
+    radius = UB_RECIPE["radius"] / settings["pixel_scale"]
+    band = settings["shape_band"]
+    low, high = UB_RECIPE["mag"]
+    bright = truth[(truth[f"mag_{band}"] < UB_RECIPE["faint"])]
+    for rung in ("deblended", "pipeline"):
+        rows = objects[(objects["rung"] == rung) & (objects["mag"] > low) & (objects["mag"] < high)
+                       & (objects["kind"] != "star")]
+        for (patch, twin), here in rows.groupby(["patch", "twin"]):
+            sources = bright[(bright["patch"] == patch) & (bright["twin"] == twin)]
+            if rung == "deblended":
+                centres = sources.loc[sources["snr"] >= settings["truth_snr"], ["x", "y"]].to_numpy()
+            else:
+                centres = detections.loc[(detections["patch"] == patch) & (detections["twin"] == twin),
+                                         ["x", "y"]].to_numpy()
+            blended = is_unrecognised(here[["x", "y"]].to_numpy(), sources[["x", "y"]].to_numpy(),
+                                      sources[f"mag_{band}"].to_numpy(), centres, radius)
+            scores.add("WL-D1", rung, here["block"].iloc[0], [blended.sum(), len(blended)])
+
+
+def is_unrecognised(objects, sources, magnitudes, detections, radius, dm=UB_RECIPE["dm"]):
+    """Return which objects hold more true sources than detections within ``radius``.
+
+    Parameters
+    ----------
+    objects, sources, detections : (N, 2), (M, 2), (K, 2) arrays
+        Positions in pixels; the objects are among the detections.
+    magnitudes : (M,) array
+        Of the true sources. Only those within ``dm`` of the brightest in the radius count.
+    radius : float
+        In pixels.
+    dm : float
+
+    Returns
+    -------
+    (N,) bool array
+
+    Notes
+    -----
+    N_s > N_g of SITCOMTN-128.
+    """
+    if not len(objects) or not len(sources):
+        return np.zeros(len(objects), bool)
+    near = cKDTree(sources).query_ball_point(objects, radius)
+    n_true = np.array([(magnitudes[k] < magnitudes[k].min() + dm).sum() if k else 0 for k in near], int)
+    n_found = cKDTree(detections).query_ball_point(objects, radius, return_length=True)
+    return n_true > n_found
+
+
+def _purity(scores, truth, band):
+    """WL-P*: foreign light of galaxies that are detectable at isolated S/N > 6."""
+    rows = truth[(truth["role"] == "target") & (truth["kind"] == "galaxy") & (truth[f"snr_{band}"] > 6)]
+    rows = rows[np.isfinite(rows[f"purity_{band}"])]
+    for block, here in rows.groupby("block"):
+        purity = here[f"purity_{band}"]
+        scores.add("WL-P1", REFERENCE, block, [(purity < 0.99).sum(), len(purity)], "truth")
+        scores.add_histogram("WL-P2", REFERENCE, block, purity, PURITY_EDGES, "truth")
+
+
+def _sky(scores, truth, blocks, settings):
+    """WL-Q1, WL-Q2, WL-N4: depth, density of sources, and close pairs on the true sky (one twin)."""
+    for patch, depth in settings["depth"].items():
+        if int(patch) in blocks.index:
+            for band, value in depth.items():
+                scores.add("WL-Q1", REFERENCE, blocks[int(patch)], [value, 1], "truth", f"band:{band}")
+    band, radius = settings["shape_band"], UB_RECIPE["radius"]
+    area = (settings["patch"]["size"] * settings["pixel_scale"] / 60) ** 2
+    galaxies = truth[(truth["kind"] == "galaxy") & (truth["twin"] == truth["twin"].iloc[0])]
+    for block, here in galaxies.groupby("block"):
+        targets = here[here["role"] == "target"]
+        number = (targets["snr"] >= settings["truth_snr"]).sum()
+        scores.add("WL-Q2", REFERENCE, block, [number, area, number], "truth")
+    for _, here in galaxies.groupby("patch"):
+        targets = here[(here["role"] == "target") & here[f"mag_{band}"].between(23.5, 24.5)]
+        if not len(targets):
+            continue
+        xy, mag = here[["x", "y"]].to_numpy(), here[f"mag_{band}"].to_numpy()
+        near = cKDTree(xy).query_ball_point(targets[["x", "y"]].to_numpy(), radius / settings["pixel_scale"])
+        paired = [np.sum(mag[k] < m + UB_RECIPE["dm"]) > 1 for k, m in zip(near, targets[f"mag_{band}"])]
+        density = settings["population"]["galaxies"].get("density", 1.0) * galaxy_counts(
+            targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"]) / 3600
+        block = here["block"].iloc[0]
+        scores.add("WL-N4", REFERENCE, block, [np.sum(paired), len(paired)], "truth")
+        scores.add("WL-N4", "formula", block, [poisson_pair_fraction(density, radius).sum(), len(paired)],
+                   "truth")

@@ -1,0 +1,1 @@
+"""The ladder: rungs, oracles, blend outcomes and the budget of their differences."""

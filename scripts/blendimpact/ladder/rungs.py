@@ -1,0 +1,41 @@
+"""The rungs of the ladder: which component is real and which an oracle."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to take a catalogue from the same sky.
+
+    Attributes
+    ----------
+    name : str
+    scene : str
+        "alone" (the target with its own and the sky's noise) or "full".
+    detector, deblender : str
+        "truth", "none", or "real": the one that the configuration names.
+    text : str
+        What the rung holds, for tables and captions.
+    """
+
+    name: str
+    scene: str
+    detector: str
+    deblender: str
+    text: str
+
+
+RUNGS = {
+    rung.name: rung
+    for rung in (
+        Rung("isolated", "alone", "truth", "none", "the target alone, sky known"),
+        Rung("oracle", "full", "truth", "truth", "true centres, exact deblending"),
+        Rung("undeblended", "full", "truth", "none", "true centres, raw pixels"),
+        Rung("deblended", "full", "truth", "real", "true centres, real deblender"),
+        Rung("merged", "full", "real", "truth", "real detector, exact deblending"),
+        Rung("pipeline", "full", "real", "real", "real detector, real deblender"),
+    )
+}
+REFERENCE = "truth"  # noiseless isolated images measured the same way: F(truth)
+REAL = tuple(r.name for r in RUNGS.values() if r.detector == "real")
+FIXED = tuple(r.name for r in RUNGS.values() if r.detector == "truth")

@@ -1,0 +1,1 @@
+"""The matrix: science cases by stages, with verdicts, figures and the page."""

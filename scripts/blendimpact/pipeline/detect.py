@@ -1,0 +1,153 @@
+"""Find objects in the patches of one chunk and say which truth each one holds."""
+
+import numpy as np
+from astropy.table import Table
+
+from ..core import catalogues
+from ..core.images import PatchFile
+from ..core.matching import assign
+from ..deblend.truth import TruthScene
+from ..detect import DETECTORS
+from ..detect.base import detect_on_stamp
+from ..ladder import outcomes
+from ..measure.sky import estimate_sky
+from .progress import progress
+
+FIRST_TWINS = ("plus", "zero")
+PURE = 0.99  # below this purity a source counts as overlapped (foreign light over 1 %)
+
+DETECTION_COLUMNS = {
+    "case": (None, "science case"),
+    "scenario": (None, "scenario of the case"),
+    "patch": (None, "index of the patch"),
+    "twin": (None, "plus, minus: scene sheared by +g, -g; zero: not sheared"),
+    "detector": (None, "detector"),
+    "det_id": (None, "number of the detection in patch, twin and detector, from 1"),
+    "x": ("pix", "centroid along axis 1, first pixel is 0"),
+    "y": ("pix", "centroid along axis 2, first pixel is 0"),
+    "npix": (None, "pixels above threshold"),
+    "a": ("pix", "rms along the major axis above threshold"),
+    "b": ("pix", "rms along the minor axis above threshold"),
+    "theta": ("rad", "position angle of the major axis, from x towards y"),
+    "peak_snr": (None, "peak of the filtered detection image in units of its noise"),
+    "flag": (None, "flags of the detector"),
+    "inside": (None, "inside the border once the scene's shear is undone: it is measured"),
+    "n_members": (None, "truth sources assigned to the detection, |A(d)|"),
+    "outcome": (None, "blend outcome of the detection"),
+    "blend": (None, "number of the blend in the patch: connected sources and detections"),
+}
+ASSIGNMENT_COLUMNS = {
+    **{k: DETECTION_COLUMNS[k] for k in ("case", "scenario", "patch", "twin", "detector")},
+    "source_id": (None, "truth source; every source above the truth-side S/N cut has one row"),
+    "det_id": (None, "detection that holds the source, 0 if none"),
+    "distance": ("arcsec", "from the source to that detection"),
+    "how": (None, "nearest: within the match radius; owner: by the footprint's pixel; none"),
+    "dominant": (None, "the source is the brightest of its detection"),
+    "found_alone": (None, "1 if the detector finds the source on empty sky with the same noise, else 0; -1: not "
+                          "tried (no target, or not the first twin of a patch)"),
+    "outcome": (None, "blend outcome of the source"),
+    "blend": (None, "number of the blend in the patch: connected sources and detections"),
+}
+
+
+def run(settings, seed, images, truth, detections_out, assignments_out, options=None, meta=None):
+    """Detect, assign and classify; see `run` of the other stages for the parameters."""
+    detector = DETECTORS.create(settings["detector"], options)
+    truth = catalogues.read(truth, columns=("source_id", "snr", "role"))
+    found, assigned = [], []
+    with PatchFile(images) as file:
+        for index, twin in progress(file.keys(), "detect"):
+            patch = file.read(index, twin)
+            rows = truth[(truth["patch"] == index) & (truth["twin"] == twin)]
+            ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": index,
+                   "twin": twin, "detector": settings["detector"]}
+            detections, assignments = detect_patch(detector, patch, rows, settings, seed)
+            found.append(_with_ids(detections, ids, DETECTION_COLUMNS))
+            assigned.append(_with_ids(assignments, ids, ASSIGNMENT_COLUMNS))
+    catalogues.write(catalogues.stack(found), detections_out, meta)
+    catalogues.write(catalogues.stack(assigned), assignments_out, meta)
+
+
+def _with_ids(table, ids, columns):
+    for name, value in ids.items():
+        table[name] = np.full(len(table), value) if len(table) else np.array([], np.asarray(value).dtype)
+    return catalogues.describe(table[list(columns)], columns)
+
+
+def detect_patch(detector, patch, truth, settings, seed):
+    """Return the detections of a patch and the assignment of its truth sources to them.
+
+    Parameters
+    ----------
+    detector : member of DETECTORS
+    patch : Patch
+    truth : Table
+        Truth of this patch and twin.
+    settings : dict
+        ``truth_snr``, ``match_radius`` (arcsec), ``stamp`` (arcsec), ``measure.sky``, ``case``.
+    seed : int
+
+    Returns
+    -------
+    detections, assignments : Table
+        Columns of `DETECTION_COLUMNS` and `ASSIGNMENT_COLUMNS` without the ids.
+    """
+    sky = estimate_sky(patch, settings["measure"].get("sky"))
+    detection = detector.detect(patch, sky)
+    table = detection.table
+    scale = next(iter(patch.bands.values())).pixel_scale
+    radius = settings["match_radius"] / scale
+    kept = truth[detectable(truth, settings["truth_snr"])]
+    band = settings["shape_band"]
+    true_xy, found_xy = np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]]
+    pairs = assign(true_xy, np.asarray(kept[f"flux_{band}"], float), found_xy, detection.segmentation, radius,
+                   det_id=np.asarray(table["det_id"]))
+    det = np.asarray(pairs["det"])
+    # A source is on its footprint out to twice its half-light radius: there a second detection is a piece.
+    reach = np.maximum(radius, 2 * np.nan_to_num(np.asarray(kept["hlr"], float)) / scale)
+    purity = np.asarray(kept[f"purity_{band}"], float)
+    outcome = outcomes.classify(true_xy, found_xy, det, reach, purity < PURE)
+    det_ids = np.append(np.asarray(table["det_id"], np.int64), 0)  # index -1: not detected
+    assignments = Table({
+        "source_id": np.asarray(kept["source_id"], np.int64), "det_id": det_ids[det],
+        "distance": np.asarray(pairs["distance"], float) * scale, "how": np.asarray(pairs["how"]),
+        "dominant": np.asarray(pairs["dominant"]),
+        "found_alone": found_alone(detector, patch, kept, settings, seed), "outcome": outcome.truth,
+        "blend": outcome.blend})
+    table = table.copy()
+    table["n_members"] = np.bincount(det[det >= 0], minlength=len(table)).astype(np.int32)
+    table["outcome"] = outcome.detection
+    table["blend"] = outcome.detection_blend
+    table["inside"] = patch.inside_unsheared(table["x"], table["y"])
+    return table, assignments
+
+
+def detectable(truth, cut):
+    """Return the truth sources that the ladder counts: isolated S/N at the cut, or real context."""
+    return (np.asarray(truth["snr"], float) >= cut) | (np.asarray(truth["role"]) == "context")
+
+
+def found_alone(detector, patch, kept, settings, seed):
+    """Return whether the real detector finds each target on empty sky, with the same noise (1, 0; -1: not tried)."""
+    if patch.twin not in FIRST_TWINS:
+        return np.full(len(kept), -1, np.int8)
+    scene = TruthScene(patch, kept, seed, settings["case"])
+    size = stamp_size(settings, patch)
+    targets = kept[np.asarray(kept["role"]) == "target"]
+    children = scene.isolated([int(i) for i in targets["source_id"]], size)
+    radius = settings["match_radius"] / next(iter(patch.bands.values())).pixel_scale
+    sky_variance = {band: np.full((size, size), np.median(image.variance - image.planes["MODEL"] / image.gain),
+                                  np.float32) for band, image in patch.bands.items()}
+    found = {}
+    for k, row in enumerate(targets):
+        stamps = {band: children.stamps[k, b] for b, band in enumerate(patch.bands)}
+        found[int(row["source_id"])] = detect_on_stamp(
+            detector, patch, stamps, int(children.x0[k]), int(children.y0[k]), row["x"], row["y"], radius,
+            sky_variance)
+    return np.array([found.get(int(i), -1) for i in kept["source_id"]], np.int8)
+
+
+def stamp_size(settings, patch):
+    """Return the odd side in pixels of a stamp of ``settings["stamp"]`` arcsec."""
+    scale = next(iter(patch.bands.values())).pixel_scale
+    return 2 * round(settings["stamp"] / scale / 2) + 1

@@ -1,0 +1,67 @@
+"""Draw the figures that the cases name."""
+
+import os
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..cases.base import load_case
+from ..core import catalogues
+from ..core.references import load_requirements
+from ..core.settings import FIDUCIAL
+from ..matrix import figures
+
+PANELS = "panels"
+FIGURES = "figures"
+
+
+def figure_list(cases):
+    """Return (path in the study's folder, title, caption) of every figure of some cases."""
+    out = []
+    for case in sorted(cases):
+        out.append((f"{PANELS}/{case}.png", f"{case}: one blend through the rungs",
+                    "The brightest clear blend of the first patches on every rung of the ladder."))
+        out += [(f"{FIGURES}/{case}_{spec.name}.png", f"{case}: {spec.name}", spec.caption)
+                for spec in load_case(case).figures]
+    return out
+
+
+def run(cases, foms, figures_out):
+    """Draw all figures of the ``cases`` from the table ``foms`` into the folder ``figures_out``."""
+    table = catalogues.read(foms, columns=("case", "fom", "term", "value"))
+    requirements = load_requirements()
+    os.makedirs(figures_out, exist_ok=True)
+    for case in cases:
+        for spec in load_case(case).figures:
+            figure = draw(spec, table, case, requirements)
+            figures.save(figure, os.path.join(figures_out, f"{case}_{spec.name}.png"))
+
+
+def draw(spec, table, case, requirements):
+    """Return the figure of one `FigureSpec`; one that says why where there is nothing to draw."""
+    options = dict(spec.options)
+    if spec.kind == "ladder":
+        required = requirements.get(options["fom"]) or {}
+        figure = figures.ladder(table, case, FIDUCIAL, requirement=required if required.get("value") else None,
+                                **options)
+    elif spec.kind == "stratum":
+        figure = figures.by_stratum(table, case, FIDUCIAL, **options)
+    elif spec.kind == "density":
+        figure = figures.against_density(table, case, density=densities(table, case), **options)
+    else:
+        raise ValueError(f"unknown kind of figure {spec.kind!r}")
+    return figure or nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
+                             f"{options.get('fom')} for it")
+
+
+def densities(table, case):
+    """Return detectable sources per arcmin2 by scenario, of scenarios that change nothing but the density."""
+    rows = table[(np.asarray(table["case"]) == case) & (np.asarray(table["fom"]) == "WL-Q2")]
+    return {str(r["scenario"]): float(r["value"]) for r in rows if not str(r["scenario"]).startswith("clustered")}
+
+
+def nothing(text):
+    """Return a figure that holds a text."""
+    figure = Figure(figsize=(6, 3))
+    figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
+    return figure

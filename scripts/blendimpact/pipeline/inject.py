@@ -1,0 +1,59 @@
+"""Add targets of known light to the patches of one chunk."""
+
+from dataclasses import replace
+
+from ..core import catalogues
+from ..core.images import PatchFile, PatchWriter
+from ..core.settings import block_of
+from ..inject.catalogue import on_patch, read_catalogue
+from ..inject.generate import generate
+from ..inject.inject import inject
+from .progress import progress
+from .simulate import DEPTH_META, image_facts
+
+
+def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, truth_out, cards=None, meta=None):
+    """Inject into ``patches`` and write their images and truth.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings of one case and scenario; ``inject`` says what is injected.
+    patches : list of int
+        Of this chunk. On a real image a patch is a block and a realisation
+        (`blendimpact.core.settings.block_of`); blocks that were not adopted are passed over.
+    images_in, truth_in : path-like
+        Patches of the simulation, or of the adopted image, and their truth.
+    galaxies : path-like
+        Population table, or the user's injection catalogue if ``inject.catalogue`` names it.
+    """
+    options = settings["inject"]
+    known = catalogues.read(truth_in)
+    population = catalogues.read(galaxies) if options.get("population") == "cosmodc2" else None
+    given = None
+    tables = []
+    with PatchFile(images_in) as file, PatchWriter(images_out, cards) as writer:
+        twins = {}
+        for index, twin in list(file.keys()):
+            twins.setdefault(index, []).append(twin)
+        work = [(p, twin) for p in patches for twin in twins.get(block_of(settings, p)[0], [])]
+        for index, twin in progress(work, "inject"):
+            block, realisation = block_of(settings, index)
+            patch = replace(file.read(block, twin), index=index)
+            truth = known[(known["patch"] == block) & (known["twin"] == twin)]
+            if options.get("catalogue"):
+                if given is None:
+                    scale = next(iter(patch.bands.values())).pixel_scale
+                    given = read_catalogue(galaxies, settings["bands"], scale,
+                                           **{k: options[k] for k in ("beta", "trail_mag") if k in options})
+                sources = on_patch(given, patch)
+            else:
+                sources = generate(settings, patch, seed, settings["case"], block, realisation, population)
+            patch, truth = inject(patch, truth, sources, seed, settings["case"], settings)
+            truth["patch"][:] = index
+            writer.write(patch)
+            tables.append(truth)
+    facts = image_facts(patch)
+    depth = {DEPTH_META: known.meta[DEPTH_META]} if DEPTH_META in known.meta else {}
+    catalogues.write(catalogues.stack(tables), truth_out, {**(meta or {}), **facts, **depth})
+

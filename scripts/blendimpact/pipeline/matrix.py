@@ -1,0 +1,175 @@
+"""From the scores of all chunks to the board."""
+
+import os
+
+import numpy as np
+from astropy.stats import poisson_conf_interval
+from astropy.table import Table
+from scipy.stats import norm
+
+from ..cases.base import load_case
+from ..core import absent, catalogues
+from ..core.blends import count_false_alarms, false_alarm_density
+from ..core.provenance import read_meta
+from ..core.references import load_board, load_requirements
+from ..core.settings import FIDUCIAL, case_settings
+from ..core.statistics import CONFIDENCE
+from ..core.streams import stream
+from ..core.surveys import load_survey
+from ..matrix.board_figure import write_board
+from ..matrix.cells import matrix_cells, write_cells
+from ..matrix.external import external_checks, load_external, measured_values
+from ..matrix.page import write_page
+from ..score.aggregate import FOM_COLUMNS, aggregate
+from .figures import figure_list
+
+NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
+NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
+
+
+def run(config, scores, foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv, meta=None):
+    """Aggregate all scores and write the board.
+
+    Parameters
+    ----------
+    config : dict
+        The checked configuration.
+    scores : list of path-like
+        Score tables of all cases, scenarios and chunks.
+    foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv : path-like
+        Outputs. ``figure`` and ``pdf`` share their stem.
+    meta : dict, optional
+        Provenance of the tables.
+    """
+    stem = os.path.splitext(json)[0]
+    if {os.path.splitext(path)[0] for path in (figure, pdf, csv, parquet)} != {stem}:
+        raise ValueError("the files of the board share their stem")
+    tables, missing = read_scores(scores)
+    measured = [aggregate(table, case, scenario, load_case(case).figures_of_merit, config["bootstrap"],
+                          config["seed"]) for (case, scenario), table in tables.items()]
+    all_foms = (catalogues.stack(measured) if measured
+                else catalogues.describe(Table({c: np.array([], str) for c in FOM_COLUMNS}), FOM_COLUMNS))
+    catalogues.write(all_foms, foms, meta)
+    write_csv(all_foms, foms_csv)
+    board = board_of(config, missing)
+    cells = matrix_cells(all_foms, board, load_requirements(requirement_year(config)))
+    write_cells(cells, stem, meta)
+    title = "Impact of source blending on LSST science"
+    subtitle = describe_study(config, all_foms)
+    write_board(cells, board, stem, title, subtitle)
+    published = load_external()
+    found = measured_values(all_foms, published, extra_values(config, all_foms), conditions(config))
+    table = external_checks(found, published)
+    catalogues.write(table, checks, meta)
+    write_csv(table, checks_csv)
+    folder = os.path.dirname(html)
+    write_page(html, cells, board, all_foms, table, {"name": config["study"], "title": title,
+                                                     "subtitle": subtitle}, image=figure,
+               figures=[{"path": os.path.join(folder, path), "title": name, "caption": caption}
+                        for path, name, caption in figure_list({c for c, _ in tables})],
+               provenance=read_meta(all_foms.meta | (meta or {})),
+               downloads=[(pdf, "the board, for a slide (PDF)"), (json, "its cells (JSON)"),
+                          (foms_csv, "all figures of merit (CSV)"),
+                          (checks_csv, "comparison with published values (CSV)")])
+
+
+def read_scores(paths):
+    """Return {(case, scenario): stacked score table} and {case: reason} of what is absent.
+
+    Cases are told apart by the path, ``.../<case>/<scenario>/score/<chunk>.parquet``.
+    """
+    parts, missing = {}, {}
+    for path in sorted(map(str, paths)):
+        case, scenario = path.replace(os.sep, "/").split("/")[-4:-2]
+        reason = absent.reason([path])
+        if reason:
+            missing.setdefault(case, reason)
+        else:
+            parts.setdefault((case, scenario), []).append(catalogues.read(path))
+    return {key: catalogues.stack(tables) for key, tables in parts.items()}, missing
+
+
+def board_of(config, missing):
+    """Return the rows of the board; a case that is not enabled or has no image says so."""
+    board = load_board()
+    for row in board:
+        block = config["cases"].get(row["case"])
+        if row["case"] in missing:
+            row["not_built"] = missing[row["case"]]
+        elif not row.get("not_built") and (block is None or not block.get("enabled", True)):
+            row["not_built"] = "the case is not enabled in this study's configuration"
+    return board
+
+
+def requirement_year(config):
+    """Return the survey year whose requirements apply: that of the simulated cases' surveys."""
+    surveys = {c.get("survey") for c in config["cases"].values() if c.get("enabled", True)}
+    return "Y1" if "lsst_y1" in surveys else "Y10"
+
+
+def write_csv(table, path):
+    """Write a table as CSV, complete or not at all."""
+    table.write(f"{path}.part", format="ascii.csv", overwrite=True)
+    os.replace(f"{path}.part", path)
+
+
+def describe_study(config, foms):
+    """Return one line: name of the study, sky and sample sizes."""
+    texts = []
+    for case, block in config["cases"].items():
+        rows = foms[(foms["case"] == case) & (foms["scenario"] == FIDUCIAL)] if len(foms) else []
+        if len(rows):
+            settings = case_settings(config, case)
+            side = settings["patch"]["size"] * settings["pixel_scale"] / 60
+            blocks = int(max(rows["n_blocks"]))
+            texts.append(f"{case}: {blocks} patches of {side ** 2:.2f} arcmin² "
+                         f"({block.get('survey') or block.get('image')}), deblender {settings['deblender']}")
+    return f"study {config['study']}, seed {config['seed']}. " + "; ".join(texts)
+
+
+def conditions(config):
+    """Return the run's conditions by case, as the external checks name them."""
+    out = {}
+    for case in config["cases"]:
+        settings = case_settings(config, case)
+        if settings["sky"] != "simulate":
+            continue
+        survey = load_survey(settings["survey"])
+        seeing = survey.bands[settings["shape_band"]].fwhm
+        out[case] = {"survey": settings["survey"], "bands": ", ".join(settings["bands"]),
+                     "positions": settings["population"]["positions"]["kind"],
+                     "seeing": f"{seeing:.2f} arcsec in {settings['shape_band']}",
+                     "detector": settings["detector"], "deblender": settings["deblender"],
+                     "density": f"counts times {settings['population']['galaxies']['density']:g}"}
+    return out
+
+
+def extra_values(config, foms):
+    """Return what the external checks need beside the figures of merit, by the checks' keys."""
+    area = 1 / NOISE_SCALE ** 2 * 3600.0 ** 2  # pixels per deg2
+    counts, searched = count_false_alarms([5.0, 4.0], NOISE_SIGMA, NOISE_PIXELS,
+                                          stream(config["seed"], "false alarms"))
+    out = {}
+    for name, threshold, count in zip(("false_alarms", "false_alarms_4"), (5.0, 4.0), counts):
+        low, high = poisson_conf_interval(count, "frequentist-confidence", sigma=norm.ppf(0.5 + CONFIDENCE / 2))
+        scale = area / searched
+        out[name] = {"value": count * scale, "ci_low": low * scale, "ci_high": high * scale, "n": int(count),
+                     "reference": float(false_alarm_density(threshold, NOISE_SIGMA)) * area}
+    out["false_alarms"].pop("reference")  # held against the published number
+    rows = foms[(foms["kind"] == "value") & (foms["scenario"] == FIDUCIAL)] if len(foms) else []
+    for case in config["cases"]:
+        settings = case_settings(config, case)
+        if settings["sky"] != "simulate":
+            continue
+        survey = load_survey(settings["survey"])
+        for row in (r for r in rows if r["case"] == case and r["fom"] == "WL-Q1"):
+            band = str(row["stratum"]).partition(":")[2]
+            out[f"depth_{case}_{band}"] = {
+                **{k: row[k] for k in ("value", "ci_low", "ci_high", "n")},
+                "reference": survey.bands[band].depth_5sigma,
+                "conditions": {"band": band, "survey": settings["survey"]}}
+        pairs = {str(r["term"]): r for r in rows if r["case"] == case and r["fom"] == "WL-N4"}
+        if len(pairs) == 2 and settings["population"]["positions"]["kind"] == "random":
+            out["poisson_pairs"] = {**{k: pairs["truth"][k] for k in ("value", "ci_low", "ci_high", "n")},
+                                    "reference": float(pairs["formula"]["value"])}
+    return out

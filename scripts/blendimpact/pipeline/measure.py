@@ -1,0 +1,124 @@
+"""Measure every rung of the ladder on the patches of one chunk."""
+
+import h5py
+import numpy as np
+
+from ..core import catalogues
+from ..core.images import PatchFile
+from ..deblend import DEBLENDERS
+from ..deblend.children import Children
+from ..deblend.truth import TruthScene
+from ..ladder.rungs import REFERENCE, RUNGS
+from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
+from ..measure.sky import estimate_sky
+from .deblend import group_name, true_centres, wanted_centres
+from .detect import stamp_size
+from .progress import progress
+
+ID_COLUMNS = {
+    "case": (None, "science case"),
+    "scenario": (None, "scenario of the case"),
+    "patch": (None, "index of the patch"),
+    "twin": (None, "plus, minus: scene sheared by +g, -g; zero: not sheared"),
+    "rung": (None, "rung of the ladder; truth: noiseless isolated image"),
+    "detector": (None, "detector of the rung"),
+    "deblender": (None, "deblender of the rung"),
+    "det_id": (None, "detection; the source_id where the centres are true"),
+}
+
+
+def run(settings, seed, images, truth, detections, assignments, children, measurements_out, meta=None):
+    """Measure all rungs and write one row per rung, object and band."""
+    truth = catalogues.read(truth, columns=("source_id", "role", "snr"))
+    detections = catalogues.read(detections, columns=("det_id", "x", "y"))
+    assignments = catalogues.read(assignments, columns=("source_id", "det_id"))
+    tables = []
+    with PatchFile(images) as file, h5py.File(children, "r") as store:
+        for index, twin in progress(file.keys(), "measure"):
+            patch = file.read(index, twin)
+
+            def here(table, index=index, twin=twin):
+                return table[(table["patch"] == index) & (table["twin"] == twin)]
+
+            stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
+            for rung, objects in measure_patch(patch, here(truth), here(detections), here(assignments),
+                                               stored, settings, seed):
+                kind = RUNGS.get(rung)
+                names = {"truth": "truth", "none": "none",
+                         "real": None}
+                ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": index,
+                       "twin": twin, "rung": rung,
+                       "detector": "truth" if kind is None else names[kind.detector] or settings["detector"],
+                       "deblender": "none" if kind is None else names[kind.deblender]
+                       or settings["deblender"]}
+                for name, value in ids.items():
+                    objects[name] = np.full(len(objects), value, dtype="U16" if isinstance(value, str) else None)
+                tables.append(catalogues.describe(objects[[*ID_COLUMNS, *MEASUREMENT_COLUMNS]],
+                                                  {**ID_COLUMNS, **MEASUREMENT_COLUMNS}))
+    catalogues.write(catalogues.stack(tables), measurements_out, meta)
+
+
+def rung_children(patch, truth, detections, assignments, stored, settings, seed):
+    """Return how the child images of every rung are made.
+
+    Parameters
+    ----------
+    patch : Patch
+    truth, detections, assignments : Table
+        Rows of this patch and twin.
+    stored : dict of str to Children
+        Children of the real deblender on "truth" and "real" centres.
+    settings, seed : dict, int
+
+    Returns
+    -------
+    dict of str to (callable, str)
+        By rung: a function without arguments that returns `Children`, and whose centres they have,
+        "truth" or "real".
+    """
+    size = stamp_size(settings, patch)
+    sky = estimate_sky(patch, settings["measure"].get("sky"))
+    scene = TruthScene(patch, truth, seed, settings["case"])
+    centres = measured_centres(patch, truth, detections, settings)
+    true, found = centres["truth"], centres["real"]
+    targets = [int(i) for i in true["det_id"]]
+    members = {}
+    for source_id, det_id in zip(assignments["source_id"], assignments["det_id"]):
+        members.setdefault(int(det_id), []).append(int(source_id))
+    return {
+        REFERENCE: (lambda: scene.noiseless(targets, size), "truth"),
+        "isolated": (lambda: scene.isolated(targets, size), "truth"),
+        "oracle": (lambda: scene.deblended(targets, true["x"], true["y"], [[i] for i in targets], size, sky),
+                   "truth"),
+        "undeblended": (lambda: DEBLENDERS.create("none").deblend(patch, sky, true["det_id", "x", "y"], size),
+                        "truth"),
+        "deblended": (lambda: stored["truth"], "truth"),
+        "merged": (lambda: scene.deblended(found["det_id"], found["x"], found["y"],
+                                           [members.get(int(d), []) for d in found["det_id"]], size, sky),
+                   "real"),
+        "pipeline": (lambda: stored["real"], "real"),
+    }
+
+
+def measured_centres(patch, truth, detections, settings):
+    """Return the centres that are measured, {"truth": targets, "real": detections in the border}."""
+    true = true_centres(truth, patch.index, patch.twin, settings["truth_snr"])
+    return {"truth": true[wanted_centres(true, patch, "truth")],
+            "real": detections[wanted_centres(detections, patch, "real")]}
+
+
+def measure_patch(patch, truth, detections, assignments, stored, settings, seed):
+    """Yield (rung, table of objects) for all rungs of one patch and twin.
+
+    Parameters are those of `rung_children`; the table has the columns `MEASUREMENT_COLUMNS` and
+    det_id.
+    """
+    positions = measured_centres(patch, truth, detections, settings)
+    where = {name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
+             for name, t in positions.items()}
+    for rung, (make, centres) in rung_children(patch, truth, detections, assignments, stored, settings,
+                                               seed).items():
+        children = make()
+        x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
+        yield rung, measure_children(children, x, y, patch, settings["measure"], settings["shape_band"],
+                                     noiseless=rung == REFERENCE)

@@ -1,0 +1,77 @@
+"""Draw one blend of a chunk through all rungs."""
+
+import h5py
+import numpy as np
+
+from ..core import catalogues
+from ..core.errors import StudyError
+from ..core.images import PatchFile
+from ..deblend.children import Children
+from ..matrix.figures import save
+from ..matrix.panel import draw
+from .deblend import group_name
+from .detect import stamp_size
+from .measure import rung_children
+
+PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main object
+
+
+def run(settings, seed, images, truth, detections, assignments, children, figure_out):
+    """Draw the brightest clear blend of the chunk; parameters are paths as in `pipeline.measure`."""
+    tables = {name: catalogues.read(path) for name, path in
+              (("truth", truth), ("detections", detections), ("assignments", assignments))}
+    index, twin, source_id = choose(tables["truth"], settings["shape_band"], str(images))
+    here = {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in tables.items()}
+    with PatchFile(images) as file, h5py.File(children, "r") as store:
+        patch = file.read(index, twin)
+        stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
+    links = here["assignments"][here["assignments"]["source_id"] == source_id]
+    det_id = int(links["det_id"][0]) if len(links) else 0
+    stamps, titles = {}, {}
+    for rung, (made, centres) in rung_children(patch, here["truth"], here["detections"],
+                                               here["assignments"], stored, settings, seed).items():
+        real = centres == "real"
+        wanted = det_id if real else source_id
+        where = np.flatnonzero(made().det_id == wanted)
+        if len(where) and wanted:
+            stamps[rung] = made().stamps[where[0]]
+    row = here["truth"][here["truth"]["source_id"] == source_id][0]
+    size = stamp_size(settings, patch)
+    x0, y0 = round(row["x"]) - size // 2, round(row["y"]) - size // 2
+    near = here["truth"]
+    near = near[np.asarray(near["snr"], float) >= settings["truth_snr"]]
+    members = here["assignments"]["source_id"][here["assignments"]["det_id"] == det_id] if det_id else []
+    if det_id:
+        titles = {"merged": f"{len(members)} true source(s) in it", "pipeline": "as found and deblended"}
+    titles |= {"undeblended": "+ true sources", "oracle": "neighbours removed exactly",
+               "isolated": "own and sky noise", "deblended": f"{settings['deblender']}, true centres"}
+    band = settings["shape_band"]
+    caption = (f"{settings['case']}, patch {index}, source {source_id}\n"
+               f"{band} = {row[f'mag_{band}']:.2f} mag, isolated S/N = {row['snr']:.0f}\n"
+               f"blendedness = {1 - row[f'purity_{band}']:.2f}\n"
+               f"bands {', '.join(patch.bands)}; stamp {settings['stamp']:g} arcsec\n"
+               f"detector {settings['detector']}, deblender {settings['deblender']}")
+    noise = [float(np.sqrt(np.median(i.variance))) for i in patch.bands.values()]
+    scale = next(iter(patch.bands.values())).pixel_scale
+    save(draw(stamps, titles, noise, caption, np.c_[near["x"] - x0, near["y"] - y0], scale), figure_out)
+
+
+def choose(truth, band, where):
+    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends.
+
+    Raises
+    ------
+    StudyError
+        If the chunk has no target.
+    """
+    rows = truth[np.asarray(truth["role"]) == "target"]
+    if not len(rows):
+        raise StudyError("no target in this chunk, so no blend to draw", where,
+                         "raise patch.size or the density of sources")
+    purity = np.nan_to_num(np.asarray(rows[f"purity_{band}"], float), nan=1.0)
+    # A source of very high S/N fills its stamp; the eye wants a neighbour of the same kind.
+    rank = np.where(np.asarray(rows["snr"]) < 300, np.asarray(rows["snr"], float), 0)
+    clear = (purity > PURITY[0]) & (purity < PURITY[1])
+    order = np.lexsort((-rank, ~clear))
+    best = rows[order[0]]
+    return int(best["patch"]), str(best["twin"]), int(best["source_id"])

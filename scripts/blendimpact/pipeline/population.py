@@ -1,0 +1,15 @@
+"""Join the fetched catalogues into the galaxies and stars that are drawn."""
+
+from pathlib import Path
+
+from ..core import catalogues
+from ..simulate.population import build_galaxies, build_stars
+
+
+def run(inputs, galaxies_out, stars_out, meta=None):
+    """Build both samples from ``inputs``: folders by name, "pzflow" and "skycatalogs"."""
+    files = sorted(Path(inputs["skycatalogs"]).glob("*.parquet"))
+    galaxies = build_galaxies(Path(inputs["pzflow"]) / "galaxy-data.pkl", files)
+    catalogues.write(galaxies, galaxies_out, meta)
+    catalogues.write(build_stars(files), stars_out, meta)
+    print(f"{len(galaxies)} galaxies")

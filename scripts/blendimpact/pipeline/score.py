@@ -1,0 +1,18 @@
+"""Turn the tables of one chunk into sufficient statistics per block of sky."""
+
+import json
+
+from ..cases.base import load_case
+from ..core import catalogues
+from .simulate import DEPTH_META
+
+
+def run(settings, truth, detections, assignments, measurements, scores_out, meta=None):
+    """Score one chunk; the parameters are paths of its tables."""
+    tables = {name: catalogues.read(path) for name, path in
+              (("truth", truth), ("detections", detections), ("assignments", assignments),
+               ("measurements", measurements))}
+    facts = {key: tables["truth"].meta[key] for key in ("pixel_scale", "zero_point")}
+    facts["depth"] = json.loads(tables["truth"].meta.get(DEPTH_META, "{}"))
+    scores = load_case(settings["case"]).score(tables, {**settings, **facts})
+    catalogues.write(scores.table(), scores_out, meta)

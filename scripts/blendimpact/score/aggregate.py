@@ -1,0 +1,200 @@
+"""From sums per block of sky to values, impacts and their intervals."""
+
+import numpy as np
+from astropy.table import Table
+
+from ..core import catalogues
+from ..core.statistics import bootstrap_weights, design_effect, interval, resampled_sums, wilson
+from ..ladder.budget import budget, split_verdict
+from ..ladder.rungs import REFERENCE, RUNGS
+from .foms import N_SUMS
+
+FOM_COLUMNS = {
+    "case": (None, "science case"),
+    "scenario": (None, "scenario of the case"),
+    "fom": (None, "figure of merit"),
+    "stage": (None, "column of the board"),
+    "title": (None, "what the figure of merit is"),
+    "kind": (None, "value: on one rung; impact: a difference of rungs"),
+    "term": (None, "the rung, or the term of the budget"),
+    "population": (None, "which sources: common to all rungs, each rung's own selection, truth, all"),
+    "stratum": (None, "subset of the sources"),
+    "value": (None, "value, in unit"),
+    "ci_low": (None, "lower end of the 95 % interval"),
+    "ci_high": (None, "upper end of the 95 % interval"),
+    "n": (None, "objects that entered"),
+    "n_blocks": (None, "blocks of sky that were resampled"),
+    "unit": (None, "unit of value and interval"),
+    "method": (None, "how the interval was made"),
+    "note": (None, "what to mind when reading the row"),
+}
+TERMS = ("intrinsic", "measurement", "deblending", "detection", "interaction", "total",
+         "shapley_deblending", "shapley_detection", "no_deblending")
+LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
+# What separates two rungs, so how many objects a term of the budget rests on.
+TERM_RUNGS = {"intrinsic": ("isolated", REFERENCE), "measurement": ("oracle", "isolated"),
+              "deblending": ("deblended", "oracle"), "detection": ("pipeline", "deblended"),
+              "selection": ("pipeline", "deblended"), "no_deblending": ("undeblended", "oracle")}
+SPLIT_NOTES = {
+    "no": "interaction over 30 % of |F(pipeline) - F(oracle)|: the split between detection and deblending is "
+          "not meaningful",
+    "undetermined": "whether the interaction is below 30 % of |F(pipeline) - F(oracle)| is undetermined",
+}
+
+
+class Sums:
+    """Summed statistics of one case and scenario, as arrays over blocks.
+
+    Parameters
+    ----------
+    table : Table
+        Stacked score tables of all chunks.
+    """
+
+    def __init__(self, table):
+        block, fom = np.asarray(table["block"]), np.asarray(table["fom"])
+        rung, population = np.asarray(table["rung"]), np.asarray(table["population"])
+        stratum, cell = np.asarray(table["stratum"]), np.asarray(table["cell"])
+        sums = np.column_stack([np.asarray(table[f"s{k}"], float) for k in range(N_SUMS)])
+        self.blocks = np.unique(block)
+        place = np.searchsorted(self.blocks, block)
+        self._parts = {}
+        for row, key in enumerate(zip(fom, rung, population, stratum)):
+            self._parts.setdefault(tuple(map(str, key)), []).append(row)
+        self._data = place, cell, sums
+
+    def keys(self, fom):
+        """Return {(population, stratum): [rungs]} of a figure of merit, in sorted order."""
+        out = {}
+        for name, rung, population, stratum in sorted(self._parts):
+            if name == fom:
+                out.setdefault((population, stratum), []).append(rung)
+        return out
+
+    def get(self, fom, rung, population, stratum, n_cells):
+        """Return the sums as a (n_blocks, n_cells, N_SUMS) array."""
+        place, cell, sums = self._data
+        rows = self._parts[fom, rung, population, stratum]
+        out = np.zeros((len(self.blocks), n_cells, N_SUMS))
+        np.add.at(out, (place[rows], cell[rows]), sums[rows])
+        return out
+
+
+def aggregate(table, case, scenario, foms, n_resamples, seed):
+    """Return every figure of merit of one case and scenario with its interval.
+
+    Parameters
+    ----------
+    table : Table
+        Stacked score tables (`blendimpact.score.foms.SCORE_COLUMNS`).
+    case, scenario : str
+    foms : sequence of FigureOfMerit
+    n_resamples, seed : int
+        Bootstrap over blocks of sky; all rungs share the resamples.
+
+    Returns
+    -------
+    Table
+        Columns `FOM_COLUMNS`: a row per rung ("value") and per term of the budget ("impact").
+    """
+    sums = Sums(table)
+    weights = bootstrap_weights(len(sums.blocks), n_resamples, seed, case, scenario)
+    rows, kept = [], {}
+    for fom in foms:
+        for (population, stratum), rungs in sums.keys(fom.source).items():
+            about = {"case": case, "scenario": scenario, "fom": fom.id, "stage": fom.stage,
+                     "title": fom.title, "population": population, "stratum": stratum,
+                     "n_blocks": len(sums.blocks), "unit": fom.unit}
+            full, samples, counts, parts = _values(fom, sums, weights, population, stratum, rungs)
+            rows += [_value_row(about, fom, rung, full[rung], samples[rung], counts[rung], parts[rung])
+                     for rung in sorted(rungs, key=_order)]
+            impacts = _impacts(full, samples)
+            kept[fom.id, population, stratum] = impacts
+            rows += _impact_rows(about, impacts, counts)
+            if fom.common:
+                rows += _selection_row(about, impacts, kept.get((fom.common, "common", stratum)), counts)
+    out = Table({name: [row[name] for row in rows] for name in FOM_COLUMNS})
+    return catalogues.describe(out, FOM_COLUMNS)
+
+
+def _order(rung):
+    names = (REFERENCE, *RUNGS)
+    return names.index(rung) if rung in names else len(names), rung
+
+
+def _values(fom, sums, weights, population, stratum, rungs):
+    n_cells = max(len(fom.edges) - 1, 1)
+    full, samples, counts, parts = {}, {}, {}, {}
+    for rung in rungs:
+        part = sums.get(fom.source, rung, population, stratum, n_cells)
+        parts[rung] = part
+        full[rung] = float(fom.value(part.sum(axis=0)))
+        samples[rung] = fom.value(resampled_sums(weights, part))
+        counts[rung] = fom.count(part.sum(axis=0))
+    if fom.relative and "isolated" in rungs:
+        base, base_samples = full["isolated"], samples["isolated"]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            full = {rung: value / base - 1 for rung, value in full.items()}
+            samples = {rung: value / base_samples - 1 for rung, value in samples.items()}
+    return full, samples, counts, parts
+
+
+def _value_row(about, fom, rung, value, samples, count, part):
+    method = "bootstrap over blocks"
+    ends = interval(samples, about["n_blocks"])
+    low, high = float(ends.low), float(ends.high)
+    if fom.kind == "fraction":
+        k, n = part[:, 0, 0], part[:, 0, 1]
+        effect = design_effect(k, n)
+        proportion = wilson(k.sum(), n.sum(), design_effect=max(effect, 1.0) if np.isfinite(effect) else 1.0)
+        low, high = float(proportion.low), float(proportion.high)
+        method = "Wilson, widened by the design effect of blocks"
+    return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,
+            "n": count, "method": method, "note": _nan_note(ends.n_nan, len(samples))}
+
+
+def _nan_note(n_nan, total):
+    return f"{int(n_nan)} of {total} resamples gave no value" if n_nan else ""
+
+
+def _impacts(full, samples):
+    """Return {term: (value, samples)} and the note on the split, or {} without a whole ladder."""
+    if not set(LADDER) <= set(full):
+        return {}
+    ladder = [rung for rung in full if rung in (REFERENCE, *RUNGS)]
+    full, samples = ({rung: values[rung] for rung in ladder} for values in (full, samples))
+    best, drawn = budget(full), budget(samples)
+    out = {term: (best[term], drawn[term]) for term in TERMS if term in best}
+    out["split"] = split_verdict(full, samples)
+    return out
+
+
+def _impact_rows(about, impacts, counts):
+    rows = []
+    note = SPLIT_NOTES.get(impacts.get("split"), "")
+    for term in TERMS:
+        if term not in impacts:
+            continue
+        value, samples = impacts[term]
+        ends = interval(samples, about["n_blocks"])
+        n = min(counts[r] for r in TERM_RUNGS.get(term, LADDER))
+        stage_note = note if term in ("deblending", "detection", "interaction") else ""
+        rows.append({**about, "kind": "impact", "term": term, "value": float(value),
+                     "ci_low": float(ends.low), "ci_high": float(ends.high), "n": n,
+                     "method": "bootstrap over blocks, difference inside each resample",
+                     "note": "; ".join(t for t in (stage_note, _nan_note(ends.n_nan, len(samples))) if t)})
+    return rows
+
+
+def _selection_row(about, own, common, counts):
+    """Return the selection part of the detection stage: own selection minus common sample."""
+    if not own or not common:
+        return []
+    value = own["detection"][0] - common["detection"][0]
+    samples = own["detection"][1] - common["detection"][1]
+    ends = interval(samples, about["n_blocks"])
+    return [{**about, "kind": "impact", "term": "selection", "value": float(value),
+             "ci_low": float(ends.low), "ci_high": float(ends.high),
+             "n": min(counts[r] for r in TERM_RUNGS["selection"]),
+             "method": "bootstrap over blocks, difference inside each resample",
+             "note": "detection term of own selections minus that of the common sample"}]

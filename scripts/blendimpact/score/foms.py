@@ -1,0 +1,221 @@
+"""Figures of merit as functions of sums, so that a bootstrap over blocks of sky is a sum of rows.
+
+A case adds, for each block of sky, the sufficient statistics of its figures of merit; the value
+of a figure on any set of blocks is a function of the summed statistics alone.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from astropy.table import Table
+
+from ..core import catalogues
+from ..core.statistics import nmad_from_histogram, quantile_from_histogram
+
+N_SUMS = 5
+TRIM = 0.05
+SCORE_COLUMNS = {
+    "case": (None, "science case"),
+    "scenario": (None, "scenario of the case"),
+    "block": (None, "block of sky: the unit of resampling"),
+    "fom": (None, "figure of merit"),
+    "rung": (None, "rung of the ladder"),
+    "population": (None, "common: objects recovered on every rung; own: the rung's own selection; ..."),
+    "stratum": (None, "subset of the objects"),
+    "cell": (None, "bin number of a histogram, else 0"),
+    **{f"s{k}": (None, f"sum {k} of the figure of merit's statistics") for k in range(N_SUMS)},
+}
+
+
+def _ratio(top, bottom):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(bottom != 0, top / np.where(bottom == 0, 1, bottom), np.nan)
+
+
+def _response(s, edges):
+    return _ratio(s[..., 0, 0], s[..., 0, 1]) - _ratio(s[..., 0, 2], s[..., 0, 3])
+
+
+def _offset(s, edges):
+    return (_ratio(s[..., 0, 0], s[..., 0, 1]) + _ratio(s[..., 0, 2], s[..., 0, 3])) / 2
+
+
+def _slope(s, edges):
+    n, x, y, xx, xy = (s[..., 0, k] for k in range(5))
+    return _ratio(n * xy - x * y, n * xx - x * x) - 1
+
+
+def trimmed_mean(edges, counts, share=TRIM):
+    """Return the mean of what is left of a histogram when ``share`` is cut off at each end.
+
+    Parameters
+    ----------
+    edges : (K + 1,) array
+    counts : (..., K) array
+        The bins' contents sit at the middle of each bin; a bin on the cut counts in part.
+    share : float
+        Part of all counts that is cut off at either end.
+    """
+    total = counts.sum(axis=-1, keepdims=True)
+    upto = np.cumsum(counts, axis=-1)
+    low, high = share * total, (1 - share) * total
+    kept = np.clip(upto, low, high) - np.clip(upto - counts, low, high)
+    return _ratio((kept * (edges[1:] + edges[:-1]) / 2).sum(axis=-1), kept.sum(axis=-1))
+
+
+def _f1(s, edges):
+    return _ratio(2 * s[..., 0, 0], s[..., 0, 1] + s[..., 0, 2])
+
+
+def _rms_ratio(s, edges):
+    return np.sqrt(_ratio(_ratio(s[..., 0, 0], s[..., 0, 1]), _ratio(s[..., 0, 2], s[..., 0, 3])))
+
+
+def _crossing(level):
+    def value(s, edges):
+        """Return where completeness last falls through ``level``, linear between bin centres."""
+        middle = (edges[1:] + edges[:-1]) / 2
+        found = _ratio(s[..., 0], s[..., 1])
+        out = np.full(found.shape[:-1], np.nan)
+        for k in range(len(middle) - 1):
+            a, b = found[..., k], found[..., k + 1]
+            here = (a >= level) & (b < level)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                at = middle[k] + (a - level) / (a - b) * (middle[k + 1] - middle[k])
+            out = np.where(here, at, out)
+        return out
+
+    return value
+
+
+KINDS = {
+    # kind: (value of summed statistics, the sum or sums that count objects, meaning of the sums)
+    "ratio": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (1,), "numerator, denominator"),
+    "fraction": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (1,), "successes, trials"),
+    "density": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (2,), "weight, area, objects"),
+    "response": (_response, (1, 3), "sum of e/2g and number, +g; the same, -g"),
+    "offset": (_offset, (1, 3), "sum of e and number, +g; the same, -g"),
+    "slope": (_slope, (0,), "n, x, y, xx, xy"),
+    "f1": (_f1, (1,), "matched, true, detected"),
+    "rms_ratio": (_rms_ratio, (1, 3), "sum of squares and number; the same of the reference"),
+    "median": (lambda s, e: quantile_from_histogram(e, s[..., 0], 0.5), (0,), "histogram"),
+    "nmad": (lambda s, e: nmad_from_histogram(e, s[..., 0]), (0,), "histogram"),
+    "trimmed_mean": (lambda s, e: trimmed_mean(e, s[..., 0]), (0,), "histogram"),
+    "m50": (_crossing(0.5), (1,), "found, true per magnitude bin"),
+    "m90": (_crossing(0.9), (1,), "found, true per magnitude bin"),
+}
+
+
+@dataclass(frozen=True)
+class FigureOfMerit:
+    """One figure of merit of a case.
+
+    Attributes
+    ----------
+    id : str
+        As in the project's list, e.g. "WL-M1"; a suffix after a dot names a variant.
+    stage : str
+        "detection", "deblending" or "measurement": the column of the board it belongs to.
+    title, definition, unit : str
+        For tables and captions.
+    kind : str
+        Key of `KINDS`.
+    relative : bool
+        Values are given relative to the isolated rung, F_k / F_isolated - 1, inside each resample.
+    edges : tuple of float
+        Bin edges of histogram kinds.
+    statistics : str, optional
+        Id under which the sums are stored, when two figures share them.
+    common : str, optional
+        Id of the same figure on the common sample: own minus common is the selection term.
+    """
+
+    id: str
+    stage: str
+    title: str
+    definition: str
+    unit: str
+    kind: str
+    relative: bool = False
+    edges: tuple = ()
+    statistics: str = ""
+    common: str = ""
+
+    @property
+    def source(self):
+        """Id under which the statistics are stored."""
+        return self.statistics or self.id
+
+    def value(self, sums):
+        """Return the figure of merit of summed statistics.
+
+        Parameters
+        ----------
+        sums : (..., n_cells, N_SUMS) array
+
+        Returns
+        -------
+        (...) array
+        """
+        return KINDS[self.kind][0](sums, np.asarray(self.edges, float))
+
+    def count(self, sums):
+        """Return how many objects entered, from ``sums`` of shape (n_cells, N_SUMS)."""
+        return round(float(sum(sums[..., k].sum() for k in KINDS[self.kind][1])))
+
+
+class Scores:
+    """Collect sufficient statistics by block of sky.
+
+    Parameters
+    ----------
+    case, scenario : str
+    """
+
+    def __init__(self, case, scenario):
+        self.case, self.scenario = case, scenario
+        self._sums = defaultdict(lambda: np.zeros(N_SUMS))
+
+    def add(self, fom, rung, block, sums, population="all", stratum="all", cell=0):
+        """Add sums (at most `N_SUMS` of them) to one block."""
+        self._sums[int(block), fom, rung, population, stratum, int(cell)][:len(sums)] += sums
+
+    def add_histogram(self, fom, rung, block, values, edges, population="all", stratum="all"):
+        """Add values to a histogram; what lies outside of the edges goes to the end bins."""
+        values = np.clip(np.asarray(values, float), edges[0], np.nextafter(edges[-1], edges[0]))
+        counts, _ = np.histogram(values, edges)
+        for cell in np.flatnonzero(counts):
+            self.add(fom, rung, block, [counts[cell]], population, stratum, cell)
+
+    def table(self):
+        """Return the sums as a table, sorted by their ids."""
+        keys = sorted(self._sums)
+        out = Table({
+            "case": np.full(len(keys), self.case, dtype="U32"),
+            "scenario": np.full(len(keys), self.scenario, dtype="U32"),
+            "block": np.array([k[0] for k in keys], np.int32),
+            "fom": np.array([k[1] for k in keys], dtype="U32"),
+            "rung": np.array([k[2] for k in keys], dtype="U32"),
+            "population": np.array([k[3] for k in keys], dtype="U32"),
+            "stratum": np.array([k[4] for k in keys], dtype="U48"),
+            "cell": np.array([k[5] for k in keys], np.int32),
+        })
+        sums = np.array([self._sums[k] for k in keys]).reshape(-1, N_SUMS)
+        for k in range(N_SUMS):
+            out[f"s{k}"] = sums[:, k]
+        return catalogues.describe(out, SCORE_COLUMNS)
+
+
+def bin_names(name, edges):
+    """Return the names of strata of ``name`` between ``edges``, e.g. "blendedness:0-0.01"."""
+    return [f"{name}:{low:g}-{high:g}" for low, high in pairwise(edges)]
+
+
+def strata(name, values, edges):
+    """Yield (stratum name, mask) of "all" and of each bin of ``values``."""
+    values = np.asarray(values, float)
+    yield "all", np.ones(len(values), bool)
+    for label, low, high in zip(bin_names(name, edges), edges[:-1], edges[1:]):
+        yield label, (values >= low) & (values < high)

@@ -1,0 +1,361 @@
+"""The matrix: verdicts, the cells' promises, files with equal bytes, figure and page."""
+
+import csv
+import json
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from blendimpact.core.catalogues import read
+from blendimpact.core.errors import StudyError
+from blendimpact.ladder.budget import budget
+from blendimpact.matrix.board_figure import SYMBOLS, board_figure, wrap, write_board
+from blendimpact.matrix.cells import (
+    CELL_COLUMNS,
+    VERDICTS,
+    blocks_to_settle,
+    decimals,
+    matrix_cells,
+    quote,
+    verdict,
+    write_cells,
+)
+from blendimpact.matrix.page import budgets, write_page
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEYS = ["case", "stage", "fom", "value", "ci_low", "ci_high", "n", "unit", "requirement",
+        "requirement_source", "verdict", "identified", "quantified", "data", "reason"]
+
+
+def row(fom, term, value, half, case="two_point", kind="impact", unit="1", population="common", n=5000,
+        n_blocks=40, stratum="all", scenario="fiducial", note=""):
+    return {"case": case, "scenario": scenario, "fom": fom, "stage": "detection", "title": f"title of {fom}",
+            "kind": kind, "term": term, "population": population, "stratum": stratum, "value": value,
+            "ci_low": value - half, "ci_high": value + half, "n": n, "n_blocks": n_blocks, "unit": unit,
+            "method": "bootstrap", "note": note}
+
+
+def ladder(fom, half, unit="1", case="two_point", **values):
+    terms = budget(values)
+    return [*(row(fom, r, v, half, case, "value", unit) for r, v in values.items()),
+            *(row(fom, t, float(v), half, case, "impact", unit) for t, v in terms.items())]
+
+
+def cell_spec(fom, term, **more):
+    return {"fom": fom, "name": f"name of {fom}", "headline_term": term, "identified": "yes",
+            "data": "simulated patches", "published": "few per cent", "published_tag": "V", **more}
+
+
+BOARD = [
+    {"case": "two_point", "title": "2-pt correlations", "science": "shapes", "cells": {
+        "detection": cell_spec("WL-D2", "detection", percent=True),
+        "deblending": cell_spec("WL-B3", "deblending"),
+        "measurement": cell_spec("WL-M1", "measurement")}},
+    {"case": "transients", "title": "transients", "not_built": "no difference imaging", "cells": {
+        "detection": {"fom": "TR-D1", "identified": "yes", "published": "50 % at S/N 5.07"}}},
+    {"case": "galaxies", "title": "galaxies & AGN", "cells": {
+        "detection": cell_spec("GA-D1", "pipeline", kind="value"),
+        "deblending": cell_spec("GA-B1", "deblending"),
+        "measurement": cell_spec("GA-M9", "measurement")}},
+]
+REQUIREMENTS = {
+    "WL-D2": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M"},
+    "WL-B3": {"value": 0.003, "unit": "1", "source": "adopted", "tag": "A"},
+    "WL-M1": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M"},
+    "GA-D1": {"value": 0.9, "unit": "1", "source": "adopted", "tag": "A", "sense": "at least"},
+    "GA-B1": {"value": None, "unit": "mag", "source": "none published", "tag": "none"},
+}
+FOMS = Table(rows=[
+    *ladder("WL-D2", 0.008, truth=0.0, isolated=0.0, oracle=0.001, undeblended=-0.1, deblended=-0.02,
+            merged=-0.05, pipeline=-0.08),
+    *ladder("WL-B3", 0.004, isolated=0.0, oracle=0.0, deblended=-0.002, merged=-0.05, pipeline=-0.01),
+    *ladder("WL-M1", 0.001, isolated=0.0, oracle=0.0004, deblended=-0.02, merged=-0.03, pipeline=-0.05),
+    row("GA-D1", "pipeline", 0.86, 0.02, "galaxies", "value"),
+    row("GA-B1", "deblending", -0.06, 0.01, "galaxies", unit="mag"),
+    row("WL-D2", "selection", -0.01, 0.004),
+])
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return matrix_cells(FOMS, BOARD, REQUIREMENTS)
+
+
+@pytest.mark.parametrize("low, high, limit, sense, expected", [
+    (-0.002, 0.0029, 0.003, "within", "meets"),
+    (-0.06, -0.04, 0.003, "within", "exceeds"),
+    (0.004, 0.006, 0.003, "within", "exceeds"),
+    (0.002, 0.004, 0.003, "within", "undetermined"),
+    (-0.01, 0.01, 0.003, "within", "undetermined"),
+    (0.91, 0.95, 0.9, "at least", "meets"),
+    (0.8, 0.89, 0.9, "at least", "exceeds"),
+    (-5, 0.4, 0.5, "at most", "meets"),
+    (0.6, 0.7, 0.5, "at most", "exceeds"),
+    (0.12, 0.13, 0.01, "known to", "meets"),
+    (0.10, 0.16, 0.01, "known to", "undetermined"),
+    (0.1, 0.2, None, "within", "no requirement"),
+    (math.nan, math.nan, 0.003, "within", "undetermined"),
+])
+def test_verdicts(low, high, limit, sense, expected):
+    value = 0.0 if math.isnan(low) else (low + high) / 2
+    assert verdict(value, low, high, limit, sense) == expected
+
+
+def test_without_a_value_there_is_no_verdict():
+    assert verdict(None, None, None, 0.003) == verdict(math.nan, 0, 1, 0.003) == "not quantified"
+
+
+@given(value=st.floats(-0.02, 0.02), half=st.floats(1e-4, 0.01),
+       sense=st.sampled_from(["within", "at most", "at least", "known to"]))
+def test_the_blocks_that_would_settle_do_settle(value, half, sense):
+    limit = 0.003
+    needed = blocks_to_settle(value, value - half, value + half, 40, limit, sense)
+    if verdict(value, value - half, value + half, limit, sense) != "undetermined" or math.isinf(needed):
+        return
+    then = half * math.sqrt(40 / needed) * (1 - 1e-12)
+    assert verdict(value, value - then, value + then, limit, sense) in ("meets", "exceeds")
+    if needed > 2:
+        before = half * math.sqrt(40 / (needed - 1)) * (1 + 1e-12)
+        assert verdict(value, value - before, value + before, limit, sense) == "undetermined"
+
+
+def test_cells_have_the_promised_keys_and_are_never_blank(cells):
+    assert [(c["case"], c["stage"]) for c in cells] == [
+        (b["case"], s) for b in BOARD for s in ("detection", "deblending", "measurement")]
+    for cell in cells:
+        assert list(cell) == KEYS == list(CELL_COLUMNS)
+        assert cell["verdict"] in VERDICTS
+        assert all(isinstance(cell[k], str) and cell[k].strip() for k in KEYS
+                   if k not in ("value", "ci_low", "ci_high", "n", "requirement"))
+        has_value = cell["value"] is not None
+        assert has_value == (cell["quantified"] == "yes") == (cell["verdict"] != "not quantified")
+
+
+def test_the_cells_hold_the_headline_of_the_board(cells):
+    by_place = {(c["case"], c["stage"]): c for c in cells}
+    detection = by_place["two_point", "detection"]
+    assert [detection[k] for k in ("value", "ci_low", "ci_high")] == pytest.approx([-0.06, -0.068, -0.052])
+    assert (detection["verdict"], detection["n"]) == ("exceeds", 5000)
+    assert by_place["two_point", "measurement"]["verdict"] == "meets"
+    completeness = by_place["galaxies", "detection"]
+    assert (completeness["value"], completeness["verdict"]) == (0.86, "exceeds")
+    assert completeness["requirement_source"].startswith("at least: adopted")
+    assert by_place["galaxies", "deblending"]["verdict"] == "no requirement"
+    assert by_place["galaxies", "deblending"]["unit"] == "mag"
+
+
+def test_an_undetermined_cell_says_how_much_sky_would_settle_it(cells):
+    cell = next(c for c in cells if c["verdict"] == "undetermined")
+    assert (cell["fom"], cell["value"]) == ("WL-B3", -0.002)
+    # 40 blocks x (0.004 / 0.001)^2 and one more, rounded up to two digits
+    assert "about 650 blocks of sky (this run: 40) would settle it" in cell["reason"]
+
+
+def test_unverified_requirements_say_so(cells):
+    for cell in cells:
+        if cell["fom"] in ("WL-D2", "WL-M1"):
+            assert cell["requirement_source"] == "DESC SRD v1, Y10 [M: from memory, not verified]"
+        if cell["fom"] in ("WL-B3", "GA-D1"):
+            assert cell["requirement_source"].endswith("[A: adopted by this study]")
+
+
+def test_what_is_not_quantified_says_why(cells):
+    reasons = {(c["case"], c["stage"]): c["reason"] for c in cells if c["verdict"] == "not quantified"}
+    assert reasons["transients", "detection"] == "no difference imaging. Published: 50 % at S/N 5.07"
+    assert reasons["transients", "measurement"] == "no difference imaging"
+    assert "no 'measurement' of GA-M9" in reasons["galaxies", "measurement"]
+    nan = matrix_cells(Table(rows=[row("WL-D2", "detection", math.nan, 0)]), BOARD[:1], REQUIREMENTS)
+    assert nan[0]["value"] is None and "gave no number" in nan[0]["reason"]
+
+
+def test_an_ambiguous_headline_and_a_wrong_unit_are_refused():
+    two = Table(rows=[row("WL-D2", "detection", 0.1, 0.01, population=p) for p in ("common", "own")])
+    with pytest.raises(StudyError, match=r"2 rows.*population common.*population own[\s\S]*name the pop"):
+        matrix_cells(two, BOARD[:1], REQUIREMENTS)
+    own = [{**BOARD[0], "cells": {"detection": {**BOARD[0]["cells"]["detection"], "population": "own"}}}]
+    assert matrix_cells(two, own, REQUIREMENTS)[0]["value"] == 0.1
+    with pytest.raises(StudyError, match="GA-B1"):
+        matrix_cells(FOMS, BOARD, {"GA-B1": {"value": 0.02, "unit": "1", "source": "x", "tag": "A"}})
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    ((-0.052, -0.0615, -0.0425, "1", True), ("−5.2 %", "−6.2 to −4.2")),
+    ((0.0161, 0.0082, 0.0244, "mag"), ("0.016 mag", "0.008 to 0.024")),
+    ((27.14, 26.5, 27.7, "arcmin-2"), ("27.1 arcmin-2", "26.5 to 27.7")),
+    ((-0.0001, -0.2, 0.2, "1"), ("0.00", "−0.20 to 0.20")),
+    ((0.86, None, None, "1"), ("0.86", "no interval")),
+    ((None, None, None, "1"), ("–", "no interval")),
+    ((math.nan, math.nan, math.nan, "1"), ("–", "no interval")),
+])
+def test_quoted_numbers(arguments, expected):
+    assert quote(*arguments) == expected
+
+
+@given(half=st.floats(1e-5, 1e3))
+def test_quoted_decimals_keep_the_interval_to_a_sixth(half):
+    assert 0.5 * 10.0 ** -decimals(-half, half) <= max(half / 5.99, 0.5)
+
+
+def test_files_hold_the_cells_and_have_equal_bytes(cells, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_cells(cells, tmp_path / name / "matrix", {"seed": 5})
+    files = sorted(p.name for p in (tmp_path / "one").iterdir())
+    assert files == ["matrix.csv", "matrix.json", "matrix.parquet"]
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert json.loads((tmp_path / "one" / "matrix.json").read_text()) == cells
+    with open(tmp_path / "one" / "matrix.csv", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert list(lines[0]) == KEYS and all(text for line in lines for text in line.values())
+    table = read(tmp_path / "one" / "matrix.parquet", KEYS)
+    assert table.meta["seed"] == 5
+    for cell, line, found in zip(cells, lines, table, strict=True):
+        for key in ("value", "ci_low", "ci_high", "requirement"):
+            expected = math.nan if cell[key] is None else cell[key]
+            assert [float(line[key]), float(found[key])] == pytest.approx([expected] * 2, nan_ok=True, abs=0)
+        assert line["reason"] == found["reason"] == cell["reason"]
+
+
+def long_board():
+    """A board whose texts are too long for their places."""
+    long = "an uncommonly long explanation " * 12
+    spec = {"name": long, "published": long, "identified": "partly", "data": long}
+    return [{**b, "title": long, "science": long, **({"not_built": long} if b.get("not_built") else {}),
+             "cells": {s: {**c, **spec} for s, c in b["cells"].items()}} for b in BOARD]
+
+
+@pytest.mark.parametrize("board", [BOARD, long_board()], ids=["usual", "long texts"])
+def test_no_text_of_the_figure_leaves_its_place(board):
+    requirements = {k: {**v, "source": v["source"] + (" and more" * 40 if board is not BOARD else "")}
+                    for k, v in REQUIREMENTS.items()}
+    figure = board_figure(matrix_cells(FOMS, board, requirements), board, subtitle="Study “test”")
+    figure.canvas.draw()
+    renderer, box = figure.canvas.get_renderer(), figure.bbox
+    places = [t.get_window_extent(renderer) for t in figure.axes[0].texts if t.get_text().strip()]
+    for place in places:
+        assert box.x0 <= place.x0 and place.x1 <= box.x1 and box.y0 <= place.y0 and place.y1 <= box.y1
+    for i, one in enumerate(places):
+        for other in places[i + 1:]:
+            # Lines of a paragraph may touch; texts must not lie on each other.
+            width = min(one.x1, other.x1) - max(one.x0, other.x0)
+            height = min(one.y1, other.y1) - max(one.y0, other.y0)
+            assert width <= 1 or height <= 0.45 * min(one.height, other.height)
+
+
+def test_the_figure_says_verdicts_in_words_and_symbols_and_marks_unverified(cells):
+    texts = [t.get_text() for t in board_figure(cells, BOARD).axes[0].texts]
+    for word in ("exceeds", "meets", "undetermined", "no requirement", "not quantified"):
+        assert texts.count(f"{SYMBOLS[word]} {word}") == 1 + sum(c["verdict"] == word for c in cells)
+    everything = " ".join(texts)
+    assert "±0.3 % [M], DESC SRD v1, Y10" in everything and "[M] from memory, not verified" in everything
+    assert "no difference imaging" in everything and "N = 5,000" in everything
+
+
+def test_the_figure_has_equal_bytes(cells, tmp_path):
+    for name in ("one", "two"):
+        write_board(cells, BOARD, tmp_path / name)
+    for suffix in ("png", "pdf"):
+        one, two = ((tmp_path / f"{n}.{suffix}").read_bytes() for n in ("one", "two"))
+        assert one == two
+    assert b"CreationDate" not in one
+
+
+def test_wrap_keeps_short_texts_and_shortens_long_ones():
+    assert wrap("two words", 8, 3, 2) == ["two words"]
+    lines = wrap("word " * 50, 8, 1.0, 2)
+    assert len(lines) == 2 and lines[-1].endswith("…")
+
+
+def test_budgets_gather_rungs_terms_and_the_note_on_the_split():
+    found = {b["fom"]: b for b in budgets(FOMS)}
+    assert set(found) == {"WL-D2", "WL-B3", "WL-M1"}
+    rungs = [r["term"] for r in found["WL-B3"]["rungs"]]
+    assert rungs == ["isolated", "oracle", "deblended", "merged", "pipeline"]
+    assert "selection" in [t["term"] for t in found["WL-D2"]["terms"]]
+    assert "is meaningful" in found["WL-D2"]["split"]  # interaction -0.008 of 0.081
+    assert "is not meaningful" in found["WL-B3"]["split"]  # 0.042 of 0.01
+    noted = FOMS.copy()
+    noted.replace_column("note", ["the split is undetermined"] * len(noted))
+    assert {b["split"] for b in budgets(noted)} == {"the split is undetermined"}
+
+
+class Reader(HTMLParser):
+    """Collect tags, ids, sources and text of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.ids, self.links, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        """Keep a tag with its attributes."""
+        attrs = dict(attrs)
+        self.tags.append((tag, attrs))
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        self.links += [attrs[k] for k in ("src", "href") if k in attrs]
+
+    def handle_data(self, data):
+        """Keep a text."""
+        self.text.append(data)
+
+
+@pytest.fixture
+def page(cells, tmp_path):
+    write_board(cells, BOARD, tmp_path / "matrix")
+    (tmp_path / "figures").mkdir()
+    shutil.copy(tmp_path / "matrix.png", tmp_path / "figures" / "ladder.png")
+    ladder_figure = {"path": tmp_path / "figures" / "ladder.png", "title": "A ladder", "caption": "Rungs."}
+    write_page(tmp_path / "matrix.html", cells, BOARD, FOMS, Table(),
+               {"name": "test", "title": "Impact <of> blending", "subtitle": "40 patches"},
+               image=tmp_path / "matrix.png", figures=[ladder_figure],
+               provenance={"code": {"version": "0.1.0"}, "inputs": ["a", "b"]},
+               downloads=[(tmp_path / "matrix.pdf", "matrix as PDF")])
+    return tmp_path / "matrix.html"
+
+
+def test_the_page_is_whole_and_needs_no_network(page, cells):
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+    text = " ".join(" ".join(reader.text).split())
+    assert "Impact <of> blending" in text  # escaped in the source
+    assert len(reader.ids) == len(set(reader.ids))
+    for link in reader.links:
+        if link.startswith("#"):
+            assert link[1:] in reader.ids
+        elif not link.startswith("data:image/png;base64,"):
+            assert (page.parent / link).is_file(), link
+    assert not re.search(r"https?://", re.sub(r"data:[^\"']*", "", page.read_text()))
+    for cell in cells:
+        assert " ".join(cell["reason"].split()) in text
+    assert "−6.0 %" in text and "[M]" in text and "code.version 0.1.0" in text and "inputs a, b" in text
+    assert all(attrs.get("alt") for tag, attrs in reader.tags if tag == "img")
+    assert all(attrs.get("scope") for tag, attrs in reader.tags if tag == "th")
+
+
+@pytest.mark.browser
+def test_the_table_of_the_page_sorts_and_filters(page):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        pytest.skip("needs chromium")
+    script = """<script>
+      document.querySelectorAll("#all th button")[8].click();
+      const rows = [...document.querySelectorAll("#all tbody tr")];
+      const box = document.getElementById("filter");
+      box.value = "GA-D1 pipeline"; box.dispatchEvent(new Event("input"));
+      document.body.dataset.result = JSON.stringify([rows.map(r => +r.cells[8].dataset.v),
+                                                     rows.filter(r => !r.hidden).length]);
+    </script></body>"""
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
+    done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
+                           "--disable-background-networking", f"--user-data-dir={page.parent / 'profile'}",
+                           "--dump-dom", page.as_uri()],
+                          capture_output=True, text=True, timeout=120, check=True)
+    values, shown = json.loads(re.search(r'data-result="([^"]*)"', done.stdout)[1])
+    assert values == sorted(values) and len(values) == len(FOMS) and shown == 1
+    assert np.isclose(values[0], np.min(FOMS["value"]))

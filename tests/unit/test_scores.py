@@ -1,0 +1,126 @@
+"""Figures of merit as functions of sums: closed forms, pooling, closure of the budget."""
+
+import numpy as np
+import pytest
+from blendimpact.score.aggregate import aggregate
+from blendimpact.score.foms import N_SUMS, FigureOfMerit, Scores, strata
+from hypothesis import given
+from hypothesis import strategies as st
+
+RUNGS = ("truth", "isolated", "oracle", "undeblended", "deblended", "merged", "pipeline")
+
+
+def fom(kind, **options):
+    return FigureOfMerit("X", "detection", "title", "definition", "1", kind, **options)
+
+
+def sums(*values):
+    out = np.zeros((1, N_SUMS))
+    out[0, :len(values)] = values
+    return out
+
+
+def test_pooled_ratio_is_not_the_mean_of_ratios():
+    """Batches of 1/1 and 0/99 have the ratio 0.01, not 0.5."""
+    total = sums(1, 1) + sums(0, 99)
+    assert fom("fraction").value(total) == pytest.approx(0.01)
+
+
+def test_empty_sums_give_nan():
+    for kind in ("ratio", "fraction", "response", "offset", "slope", "f1", "rms_ratio"):
+        assert np.isnan(fom(kind).value(sums())), kind
+
+
+def test_response_recovers_a_known_shear_response():
+    rng = np.random.default_rng(1)
+    g, response, shape = 0.02, 0.7, rng.normal(0, 0.2, 500)
+    plus, minus = shape + response * g, shape - response * g
+    total = sums(plus.sum() / (2 * g), len(plus), minus.sum() / (2 * g), len(minus))
+    assert fom("response").value(total) == pytest.approx(response, rel=1e-12)
+
+
+@given(st.floats(-0.5, 0.5), st.floats(-0.1, 0.1))
+def test_slope_recovers_a_line(mu, nu):
+    x = np.linspace(-0.4, 0.5, 50)
+    y = (1 + mu) * x + nu
+    assert fom("slope").value(sums(len(x), x.sum(), y.sum(), x @ x, x @ y)) == pytest.approx(mu, abs=1e-9)
+
+
+def test_crossing_of_half_completeness_between_bin_centres():
+    edges = (20.0, 21.0, 22.0, 23.0)
+    cells = np.zeros((3, N_SUMS))
+    cells[:, 0], cells[:, 1] = (100, 75, 25), 100
+    assert fom("m50", edges=edges).value(cells) == pytest.approx(22.0)
+    assert np.isnan(fom("m90", edges=edges).value(np.zeros((3, N_SUMS))))
+
+
+def test_strata_cover_every_value_once():
+    values = np.random.default_rng(2).uniform(0, 1, 200)
+    masks = dict(strata("b", values, (0, 0.3, 0.6, 1.01)))
+    assert masks.pop("all").all()
+    assert (sum(m.astype(int) for m in masks.values()) == 1).all()
+
+
+def ladder_table(n_blocks=40, seed=3, scale=1.0):
+    scores = Scores("demo", "fiducial")
+    rng = np.random.default_rng(seed)
+    shift = dict(zip(RUNGS, (0.0, 0.01, 0.02, 0.5, 0.15, 0.06, 0.19)))
+    for block in range(n_blocks):
+        common = rng.normal(0, 0.3)
+        for rung in RUNGS:
+            scores.add("X", rung, block, [scale * (10 * (1 + shift[rung]) + common), 10], "common")
+    return scores.table()
+
+
+def test_budget_closes_to_machine_precision():
+    rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 200, 7)
+    terms = {str(r["term"]): r["value"] for r in rows if r["kind"] == "impact"}
+    values = {str(r["term"]): r["value"] for r in rows if r["kind"] == "value"}
+    closed = sum(terms[t] for t in ("intrinsic", "measurement", "deblending", "detection"))
+    assert closed == pytest.approx(values["pipeline"] - values["truth"], abs=1e-14)
+    swapped = terms["shapley_deblending"] + terms["shapley_detection"]
+    assert swapped == pytest.approx(values["pipeline"] - values["oracle"], abs=1e-14)
+
+
+def test_noise_common_to_all_rungs_leaves_the_differences():
+    """Blocks scatter by 3 %, differences not at all: their intervals have no width."""
+    rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 200, 7)
+    impact = rows[(rows["kind"] == "impact") & (rows["term"] == "deblending")][0]
+    value = rows[(rows["kind"] == "value") & (rows["term"] == "deblended")][0]
+    assert impact["ci_high"] - impact["ci_low"] < 1e-12
+    assert value["ci_high"] - value["ci_low"] > 0.01
+    assert impact["value"] == pytest.approx(0.13)
+
+
+def test_relative_figures_do_not_change_with_calibration():
+    one = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio", relative=True)], 100, 7)
+    two = aggregate(ladder_table(scale=3.0), "demo", "fiducial", [fom("ratio", relative=True)], 100, 7)
+    np.testing.assert_allclose(one["value"], two["value"], atol=1e-12)
+    assert one["value"][list(one["term"]).index("isolated")] == 0
+
+
+def test_selection_term_is_own_minus_common():
+    scores = Scores("demo", "fiducial")
+    for block in range(30):
+        for k, rung in enumerate(RUNGS):
+            scores.add("A", rung, block, [10 + 0.1 * k, 10], "common")
+            scores.add("B", rung, block, [10 + 0.3 * k, 10], "own")
+    foms = [FigureOfMerit("A", "measurement", "a", "a", "1", "ratio"),
+            FigureOfMerit("B", "detection", "b", "b", "1", "ratio", common="A")]
+    rows = aggregate(scores.table(), "demo", "fiducial", foms, 100, 7)
+    selection = rows[rows["term"] == "selection"]
+    assert len(selection) == 1
+    assert selection["value"][0] == pytest.approx((0.3 - 0.1) * 2 / 10)  # pipeline is two rungs above deblended
+
+
+def test_every_row_has_an_interval_and_a_count():
+    rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 100, 7)
+    assert np.isfinite(rows["ci_low"]).all() and np.isfinite(rows["ci_high"]).all()
+    assert (rows["n"] == 400).all() and (rows["n_blocks"] == 40).all()
+
+
+def test_order_of_score_rows_changes_nothing():
+    table = ladder_table()
+    shuffled = table[np.random.default_rng(0).permutation(len(table))]
+    one, two = (aggregate(t, "demo", "fiducial", [fom("ratio")], 100, 7) for t in (table, shuffled))
+    assert all(np.array_equal(one[c], two[c]) for c in ("term", "value", "ci_low", "ci_high"))
