@@ -1,0 +1,55 @@
+"""The blending impact study: from real inputs to the matrix.
+
+snakemake                                                 the laptop study
+snakemake --configfile config/presets/smoke.yaml          a first look
+snakemake matrix | figures | two_point | galaxies         the board alone, the figures, the scores of one case
+snakemake --workflow-profile slurm                        on a cluster (profiles/README.md)
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: os.path.relpath(os.path.join(workflow.basedir, "config/config.yaml"))
+
+
+include: "rules/common.smk"
+include: "rules/fetch.smk"
+include: "rules/simulate.smk"
+include: "rules/adopt.smk"
+include: "rules/detect.smk"
+include: "rules/deblend.smk"
+include: "rules/measure.smk"
+include: "rules/score.smk"
+include: "rules/matrix.smk"
+
+
+# Short, or in need of the network, which a cluster's nodes may lack.
+localrules:
+    all,
+    fetch,
+    matrix,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.matrix.output,
+        rules.figures.output,
+        expand(rules.panel.output, case=CASES),
+
+
+for case in CASES:
+
+    rule:
+        name:
+            case
+        input:
+            scores_of(case),
+        localrule: True
+
+
+onsuccess:
+    announce()

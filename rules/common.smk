@@ -1,0 +1,264 @@
+"""What all rules share: the checked configuration, paths, and the few functions of wildcards."""
+
+import os
+import re
+import sys
+from glob import glob
+
+sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
+
+from blendimpact.cases.base import case_names
+from blendimpact.core import config as study_config
+from blendimpact.core.errors import StudyError
+from blendimpact.core.provenance import stage_digest
+from blendimpact.core.schema import find
+from blendimpact.core.settings import FIDUCIAL
+from blendimpact.fetch.packages import load_inputs
+from snakemake.exceptions import WorkflowError
+from snakemake.iocontainers import Wildcards
+
+# One job is one core: libraries must not start threads of their own.
+os.environ.update(
+    OMP_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+    MKL_NUM_THREADS="1",
+    NUMBA_NUM_THREADS="1",
+)
+
+
+# --- the configuration -------------------------------------------------------------------------
+
+
+def source(path):
+    """Return a file of the project as it is seen from the working directory."""
+    return os.path.relpath(os.path.join(workflow.basedir, path))
+
+
+def plugins(family):
+    """Return the names of the members of a plug-in family, read from its modules without importing them."""
+    names = []
+    for path in glob(
+        os.path.join(workflow.basedir, "scripts/blendimpact", family, "*.py")
+    ):
+        with open(path) as file:
+            names += re.findall(
+                r"^@\w+\.register\(\"(\w+)\"\)", file.read(), flags=re.M
+            )
+    return sorted(names)
+
+
+def read_config():
+    """Check the merged configuration; return it with its defaults, and the settings by case and scenario."""
+    sources = [
+        os.path.join(workflow.basedir, "config/config.yaml"),
+        *workflow.overwrite_configfiles,
+    ]
+    try:
+        study = study_config.validate(
+            config,
+            sources=sources,
+            detectors=plugins("detect"),
+            deblenders=plugins("deblend"),
+            cases=case_names(),
+        )
+        settings = {
+            (case, scenario): study_config.case_settings(study, case, scenario)
+            for case, block in study["cases"].items()
+            if block["enabled"]
+            for scenario in block["scenarios"]
+        }
+        if workflow.is_main_process:
+            for sentence in study_config.warnings(study):
+                logger.warning(f"Note: {sentence}")
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+    return study, settings
+
+
+STUDY, SETTINGS = read_config()
+SEED = STUDY["seed"]
+CHUNKS = {
+    key: {
+        f"{number:03d}": patches
+        for number, patches in enumerate(study_config.chunks(STUDY, settings))
+    }
+    for key, settings in SETTINGS.items()
+}
+CASES = list(dict.fromkeys(case for case, _ in SETTINGS))
+PACKAGES = load_inputs(source("config/inputs.yaml"))
+
+
+wildcard_constraints:
+    case="|".join(CASES),
+    scenario="|".join(dict.fromkeys(scenario for _, scenario in SETTINGS)),
+    chunk=r"\d+",
+    name="|".join(PACKAGES),
+
+
+# --- paths ---------------------------------------------------------------------------------------
+
+INPUTS = "results/inputs"
+RESULTS = f"results/{STUDY['study']}"
+
+
+def product(stage, file):
+    """Return the path of a product of one case and scenario."""
+    return f"{RESULTS}/{{case}}/{{scenario}}/{stage}/{file}"
+
+
+def log_of(rule, file):
+    """Return the path of a rule's log."""
+    return f"{RESULTS}/logs/{rule}/{{case}}.{{scenario}}.{file}.log"
+
+
+def benchmark_of(rule, file):
+    """Return the path of a rule's benchmark."""
+    return f"{RESULTS}/benchmarks/{rule}/{{case}}.{{scenario}}.{file}.tsv"
+
+
+def image_product(path):
+    """Return an output that is deleted when it has been used, unless the configuration keeps images."""
+    output = ensure(path, non_empty=True)
+    return output if STUDY["keep_images"] else temp(output)
+
+
+def chunk_products(pattern, case):
+    """Return the paths of a product of all chunks and scenarios of a case."""
+    return [
+        pattern.format(case=name, scenario=scenario, chunk=chunk)
+        for (name, scenario), chunks in CHUNKS.items()
+        if name == case
+        for chunk in chunks
+    ]
+
+
+# --- functions of wildcards ----------------------------------------------------------------------
+
+
+def settings_of(wildcards):
+    """Return all settings of a case and scenario."""
+    return SETTINGS[wildcards.case, wildcards.scenario]
+
+
+def settings_for(stage):
+    """Return a function that gives the part of the settings that a stage depends on."""
+    return lambda wildcards: study_config.stage_settings(settings_of(wildcards), stage)
+
+
+def options_for(family, member):
+    """Return a function that gives the options of the detector or deblender of a case and scenario."""
+    return lambda wildcards: STUDY[family].get(settings_of(wildcards)[member], {})
+
+
+def patches_of(wildcards):
+    """Return the numbers of the patches of a chunk."""
+    try:
+        return CHUNKS[wildcards.case, wildcards.scenario][wildcards.chunk]
+    except KeyError:
+        raise WorkflowError(
+            f"case {wildcards.case}, scenario {wildcards.scenario} has no chunk {wildcards.chunk}"
+        ) from None
+
+
+def package_of(wildcards):
+    """Return what pins an input: a change of its description does not fetch it again."""
+    entry = PACKAGES[wildcards.name]
+    return {key: entry[key] for key in ("package", "version", "sha256", "members")}
+
+
+def survey_of(wildcards):
+    """Return the file that defines the survey of a case and scenario."""
+    return os.path.relpath(find("surveys", settings_of(wildcards)["survey"]))
+
+
+def image_spec_of(wildcards):
+    """Return the file that defines the real image of a case and scenario."""
+    return os.path.relpath(find("images", settings_of(wildcards)["image"]))
+
+
+def image_files_of(wildcards):
+    """Return the files of a real image: the receipt of a fetched one, or the user's own."""
+    image = study_config.load_image(settings_of(wildcards)["image"])
+    if "input" in image:
+        return [f"{INPUTS}/{image['input']}/receipt.json"]
+    parts = [image, image["psf"], image["variance"], image["mask"] or {}]
+    return list(dict.fromkeys(part["file"] for part in parts if "file" in part))
+
+
+def sky_of(plane):
+    """Return a function that gives the file that is injected into: a chunk that was simulated, or the real image."""
+
+    def path(wildcards):
+        file = {"simulate": "{chunk}.", "adopt": "image."}
+        sky = settings_of(wildcards)["sky"]
+        return (product(sky, file[sky]) + plane).format(**wildcards)
+
+    return path
+
+
+def scene_of(plane):
+    """Return a function that gives the file that is detected on: a chunk that was simulated, or injected into."""
+
+    def path(wildcards):
+        stage = "inject" if settings_of(wildcards)["inject"] else "simulate"
+        return (product(stage, "{chunk}.") + plane).format(**wildcards)
+
+    return path
+
+
+def first_chunk(what):
+    """Return a function that gives a path, or what a function gives, for the first chunk of a case as it is."""
+
+    def first(wildcards):
+        chunk = Wildcards(
+            fromdict={"case": wildcards.case, "scenario": FIDUCIAL, "chunk": "000"}
+        )
+        return what(chunk) if callable(what) else what.format(**chunk)
+
+    return first
+
+
+def injected_from(wildcards):
+    """Return what targets are drawn from: the user's catalogue, or the population."""
+    catalogue = (settings_of(wildcards)["inject"] or {}).get("catalogue")
+    return catalogue or rules.population.output.galaxies
+
+
+def scores_of(case):
+    """Return the scores of all chunks and scenarios of a case."""
+    return chunk_products(product("score", "{chunk}.parquet"), case)
+
+
+def scores_of_all(wildcards):
+    """Return the scores of all cases."""
+    return [path for case in CASES for path in scores_of(case)]
+
+
+def sources_of_all(wildcards):
+    """Return what the study starts from: receipts of what was fetched, definitions of surveys and images."""
+    found = set()
+    for (case, scenario), settings in SETTINGS.items():
+        key = Wildcards(fromdict={"case": case, "scenario": scenario})
+        if settings["sky"] == "adopt":
+            found |= {image_spec_of(key), *image_files_of(key)}
+        else:
+            found.add(survey_of(key))
+        found.add(injected_from(key))
+    return sorted(found)
+
+
+def results_depend_on(study):
+    """Return the configuration without what only says how the work is cut."""
+    return {k: v for k, v in study.items() if k not in ("chunk_size", "keep_images")}
+
+
+def per_attempt(amount):
+    """Return a function that gives a resource, more of it at each attempt."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def announce():
+    """Say where the answer is."""
+    matrix = f"{RESULTS}/matrix.html"
+    if os.path.exists(matrix):
+        print(f"The matrix: {matrix}", file=sys.stderr)

@@ -1,0 +1,24 @@
+rule deblend:
+    """Separate the light of blended objects, on true and on detected centres."""
+    input:
+        images=scene_of("fits"),
+        truth=scene_of("truth.parquet"),
+        detections=product("detect", "{chunk}.detections.parquet"),
+    output:
+        children=image_product(product("deblend", "{chunk}.h5")),
+    log:
+        log_of("deblend", "{chunk}"),
+    benchmark:
+        benchmark_of("deblend", "{chunk}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(60),
+    params:
+        settings=settings_for("deblend"),
+        options=options_for("deblenders", "deblender"),
+        library=stage_digest("deblend"),
+    script:
+        "../scripts/deblend.py"

@@ -1,0 +1,29 @@
+rule detect:
+    """Find objects and say which truth each one holds."""
+    input:
+        images=scene_of("fits"),
+        truth=scene_of("truth.parquet"),
+    output:
+        detections=ensure(
+            product("detect", "{chunk}.detections.parquet"), non_empty=True
+        ),
+        assignments=ensure(
+            product("detect", "{chunk}.assignments.parquet"), non_empty=True
+        ),
+    log:
+        log_of("detect", "{chunk}"),
+    benchmark:
+        benchmark_of("detect", "{chunk}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(20),
+    params:
+        settings=settings_for("detect"),
+        options=options_for("detectors", "detector"),
+        seed=SEED,
+        library=stage_digest("detect"),
+    script:
+        "../scripts/detect.py"

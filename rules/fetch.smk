@@ -1,0 +1,44 @@
+rule fetch:
+    """Get real data by name and checksum; its receipt lists the files beside it, with their checksums."""
+    input:
+        spec=ancient(source("config/inputs.yaml")),
+    output:
+        receipt=ensure(f"{INPUTS}/{{name}}/receipt.json", non_empty=True),
+    log:
+        f"{INPUTS}/logs/fetch/{{name}}.log",
+    benchmark:
+        f"{INPUTS}/benchmarks/fetch/{{name}}.tsv"
+    conda:
+        "../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(30),
+    params:
+        package=package_of,
+        library=stage_digest("fetch"),
+    script:
+        "../scripts/fetch.py"
+
+
+rule population:
+    """Join the catalogues into the galaxies and stars that are drawn."""
+    input:
+        receipts=expand(rules.fetch.output.receipt, name=["pzflow", "skycatalogs"]),
+    output:
+        galaxies=ensure(f"{INPUTS}/population/galaxies.parquet", non_empty=True),
+        stars=ensure(f"{INPUTS}/population/stars.parquet", non_empty=True),
+    log:
+        f"{INPUTS}/logs/population.log",
+    benchmark:
+        f"{INPUTS}/benchmarks/population.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(15),
+    params:
+        library=stage_digest("population"),
+    script:
+        "../scripts/population.py"

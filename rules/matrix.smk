@@ -1,0 +1,118 @@
+rule matrix:
+    """Aggregate all scores: the board, its figures of merit, and their comparison with published values."""
+    input:
+        scores=scores_of_all,
+        references=[
+            source(f"config/{name}.yaml")
+            for name in ("board", "requirements", "external")
+        ],
+        sources=sources_of_all,
+    output:
+        foms=f"{RESULTS}/foms.parquet",
+        foms_csv=report(
+            f"{RESULTS}/foms.csv",
+            caption="../report/foms.rst",
+            category="Matrix",
+            labels={"what": "all figures of merit", "form": "table"},
+        ),
+        html=report(
+            f"{RESULTS}/matrix.html",
+            caption="../report/matrix.rst",
+            category="Matrix",
+            labels={"what": "the board", "form": "page"},
+        ),
+        figure=report(
+            f"{RESULTS}/matrix.png",
+            caption="../report/matrix.rst",
+            category="Matrix",
+            labels={"what": "the board", "form": "figure"},
+        ),
+        pdf=f"{RESULTS}/matrix.pdf",
+        json=f"{RESULTS}/matrix.json",
+        csv=f"{RESULTS}/matrix.csv",
+        parquet=f"{RESULTS}/matrix.parquet",
+        checks=f"{RESULTS}/external_checks.parquet",
+        checks_csv=report(
+            f"{RESULTS}/external_checks.csv",
+            caption="../report/external_checks.rst",
+            category="Matrix",
+            labels={"what": "comparison with published values", "form": "table"},
+        ),
+    log:
+        f"{RESULTS}/logs/matrix.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/matrix.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
+    params:
+        config=results_depend_on(STUDY),
+        seed=SEED,
+        library=stage_digest("matrix"),
+    script:
+        "../scripts/matrix.py"
+
+
+rule figures:
+    """Draw every figure that a case names."""
+    input:
+        foms=rules.matrix.output.foms,
+    output:
+        figures=report(
+            directory(f"{RESULTS}/figures"),
+            patterns=["{case}_{figure}.png"],
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"case": "{case}", "figure": "{figure}"},
+        ),
+    log:
+        f"{RESULTS}/logs/figures.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(15),
+    params:
+        cases=CASES,
+        library=stage_digest("figures"),
+    script:
+        "../scripts/figures.py"
+
+
+rule panel:
+    """Draw one blend through the rungs of the ladder, as colour images."""
+    input:
+        images=first_chunk(scene_of("fits")),
+        truth=first_chunk(scene_of("truth.parquet")),
+        detections=first_chunk(product("detect", "{chunk}.detections.parquet")),
+        assignments=first_chunk(product("detect", "{chunk}.assignments.parquet")),
+        children=first_chunk(product("deblend", "{chunk}.h5")),
+    output:
+        figure=report(
+            f"{RESULTS}/panels/{{case}}.png",
+            caption="../report/panel.rst",
+            category="Figures",
+            labels={"case": "{case}", "figure": "one blend through the rungs"},
+        ),
+    log:
+        f"{RESULTS}/logs/panel/{{case}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/panel/{{case}}.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(15),
+    params:
+        settings=first_chunk(settings_for("measure")),
+        seed=SEED,
+        library=stage_digest("panel"),
+    script:
+        "../scripts/panel.py"

@@ -1,0 +1,26 @@
+rule measure:
+    """Measure every rung of the ladder."""
+    input:
+        images=scene_of("fits"),
+        truth=scene_of("truth.parquet"),
+        detections=product("detect", "{chunk}.detections.parquet"),
+        assignments=product("detect", "{chunk}.assignments.parquet"),
+        children=product("deblend", "{chunk}.h5"),
+    output:
+        measurements=ensure(product("measure", "{chunk}.parquet"), non_empty=True),
+    log:
+        log_of("measure", "{chunk}"),
+    benchmark:
+        benchmark_of("measure", "{chunk}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(60),
+    params:
+        settings=settings_for("measure"),
+        seed=SEED,
+        library=stage_digest("measure"),
+    script:
+        "../scripts/measure.py"

@@ -1,0 +1,19 @@
+"""Detect on the patches of one chunk and assign truth to detections."""
+# ruff: noqa: F821
+
+from job import job, provenance
+
+with job(snakemake):
+    from blendimpact.pipeline import detect
+
+    _, meta = provenance(snakemake)
+    detect.run(
+        settings=snakemake.params.settings,
+        seed=snakemake.params.seed,
+        images=snakemake.input.images,
+        truth=snakemake.input.truth,
+        detections_out=snakemake.output.detections,
+        assignments_out=snakemake.output.assignments,
+        options=snakemake.params.options,
+        meta=meta,
+    )

@@ -1,0 +1,21 @@
+"""Add targets of known light to the patches of one chunk."""
+# ruff: noqa: F821
+
+from job import job, provenance
+
+with job(snakemake):
+    from blendimpact.pipeline import inject
+
+    cards, meta = provenance(snakemake)
+    inject.run(
+        settings=snakemake.params.settings,
+        patches=snakemake.params.patches,
+        seed=snakemake.params.seed,
+        images_in=snakemake.input.images,
+        truth_in=snakemake.input.truth,
+        galaxies=snakemake.input.sources,
+        images_out=snakemake.output.images,
+        truth_out=snakemake.output.truth,
+        cards=cards,
+        meta=meta,
+    )

@@ -1,0 +1,64 @@
+"""What every script of the workflow does around its one call of the library."""
+
+import contextlib
+import logging
+import sys
+import traceback
+
+from blendimpact.core import absent
+from blendimpact.core.errors import StudyError
+
+
+@contextlib.contextmanager
+def job(snakemake, pass_on=True):
+    """Send all output of the block to the rule's log file.
+
+    A `StudyError` is for the user: its text goes to the terminal too and the job ends with code 1, without a
+    traceback. Whatever else is raised passes on, with its traceback in the log.
+
+    Parameters
+    ----------
+    snakemake : snakemake.script.Snakemake
+        What Snakemake gives a script.
+    pass_on : bool
+        Whether an input that is not to be had makes the outputs so too, with its reason, and the block is
+        not run.
+    """
+    terminal = sys.stderr
+    with open(snakemake.log[0], "w", buffering=1) as log, contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(log))
+        stack.enter_context(contextlib.redirect_stderr(log))
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(name)s: %(message)s", force=True)
+        logging.captureWarnings(True)
+        try:
+            if pass_on and (reason := absent.reason(snakemake.input)):
+                print(f"not made: {reason}")
+                absent.mark(snakemake.output, reason)
+                raise SystemExit(0)
+            yield
+        except StudyError as error:
+            print(error, file=log)
+            print(f"{snakemake.rule}: {error}", file=terminal)
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc(file=log)
+            raise
+
+
+def provenance(snakemake, inputs=None):
+    """Return where the products of a job come from, as (FITS cards, metadata of a table).
+
+    Parameters
+    ----------
+    snakemake : snakemake.script.Snakemake
+        Its parameters ``settings``, ``options`` and ``config`` are what its products depend on.
+    inputs : sequence of path-like, optional
+        What the products were made from, default the inputs of the job.
+    """
+    from blendimpact.core import provenance as core
+
+    params = dict(snakemake.params.items())
+    config = {key: params[key] for key in ("settings", "options", "config") if key in params}
+    inputs = snakemake.input if inputs is None else inputs
+    made = core.provenance(core.digest_of(config), params.get("seed"), inputs)
+    return core.cards(made), core.meta(made)

@@ -1,0 +1,16 @@
+"""Aggregate all scores into the board."""
+# ruff: noqa: F821
+
+from job import job, provenance
+
+with job(snakemake, pass_on=False):
+    from blendimpact.pipeline import matrix
+
+    sources = [*snakemake.input.references, *snakemake.input.sources]
+    _, meta = provenance(snakemake, sources)
+    matrix.run(
+        config=snakemake.params.config,
+        scores=snakemake.input.scores,
+        meta=meta,
+        **dict(snakemake.output.items()),
+    )

@@ -1,0 +1,18 @@
+"""Draw one blend through the rungs of the ladder."""
+# ruff: noqa: F821
+
+from job import job
+
+with job(snakemake):
+    from blendimpact.pipeline import panel
+
+    panel.run(
+        settings=snakemake.params.settings,
+        seed=snakemake.params.seed,
+        images=snakemake.input.images,
+        truth=snakemake.input.truth,
+        detections=snakemake.input.detections,
+        assignments=snakemake.input.assignments,
+        children=snakemake.input.children,
+        figure_out=snakemake.output.figure,
+    )

@@ -1,0 +1,50 @@
+"""Stand-in for the calls of ``conda`` that Snakemake 9 makes: real parser, solver and linker (py-rattler).
+
+Every channel is the directory $STUB_CHANNEL.
+"""
+
+import asyncio
+import json
+import os
+import pathlib
+import shlex
+import sys
+
+import yaml
+from rattler import MatchSpec, VirtualPackage, install, solve
+
+PREFIX = pathlib.Path(__file__).resolve().parents[1]
+
+
+async def create(specs, prefix):
+    """Solve and link the packages of an environment."""
+    channel = pathlib.Path(os.environ["STUB_CHANNEL"]).as_uri()
+    records = await solve(sources=[channel], specs=specs, platforms=["linux-64", "noarch"],
+                          virtual_packages=VirtualPackage.detect())
+    await install(records=records, target_prefix=prefix, cache_dir=PREFIX / "pkgs", show_progress=False)
+
+
+def main(arguments):
+    """Answer one call."""
+    with open(PREFIX / "calls.log", "a") as log:
+        log.write(shlex.join(arguments) + "\n")
+    match arguments:
+        case ["--version"]:
+            print("conda 26.9.0")
+        case ["info", *_]:
+            print(json.dumps({"conda_prefix": str(PREFIX), "platform": "linux-64",
+                              "conda_version": "26.9.0"}))
+        case ["config", *_]:
+            print(json.dumps({"get": {"channel_priority": "strict"}}))
+        case ["env", "create", *_]:
+            file = arguments[arguments.index("--file") + 1]
+            specs = yaml.safe_load(pathlib.Path(file).read_text())["dependencies"]
+            asyncio.run(create([MatchSpec(s) for s in specs], arguments[arguments.index("--prefix") + 1]))
+        case ["clean", *_]:
+            pass
+        case _:
+            sys.exit(f"conda stand-in: unknown call {shlex.join(arguments)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

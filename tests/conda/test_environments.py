@@ -1,0 +1,100 @@
+"""The files in envs/: every rule has one, every spec is bounded, what pip installed here satisfies it.
+
+None of this can prove that conda-forge holds the packages.
+"""
+
+import ast
+import importlib.metadata
+import re
+import sys
+
+import pytest
+import yaml
+
+MatchSpec = pytest.importorskip("rattler", reason="py-rattler is not installed").MatchSpec
+
+# conda-forge's name: PyPI's name
+PYPI = {"matplotlib-base": "matplotlib"}
+
+
+def environments(root):
+    return sorted((root / "envs").glob("*.yaml"))
+
+
+def specs(path):
+    return [MatchSpec(text) for text in yaml.safe_load(path.read_text())["dependencies"]]
+
+
+def installed_version(name):
+    if name == "python":
+        return ".".join(map(str, sys.version_info[:3]))
+    return importlib.metadata.version(PYPI.get(name, name))
+
+
+def test_every_rule_has_an_environment_that_exists_and_every_file_is_used(root):
+    used = set()
+    for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
+        text = path.read_text()
+        rules = re.findall(r"^\s*rule (\w+):$(.*?)(?=^\s*rule |\Z)", text, flags=re.M | re.S)
+        for name, body in rules:
+            conda = re.search(r'conda:\s+"([^"]+)"', body)
+            if "script:" in body:
+                assert conda, f"rule {name} has no environment"
+            if conda:
+                file = (path.parent / conda[1]).resolve()
+                assert file.is_file(), f"rule {name}: {file} is missing"
+                used.add(file)
+    assert used == {p.resolve() for p in environments(root)}
+
+
+def test_channels_are_conda_forge_and_nothing_else(root):
+    for path in environments(root):
+        assert yaml.safe_load(path.read_text())["channels"] == ["conda-forge", "nodefaults"], path
+
+
+def test_every_dependency_is_a_bounded_spec(root):
+    for path in environments(root):
+        for spec in specs(path):
+            version = str(spec.version)
+            assert ">=" in version and "<" in version, f"{path.name}: {spec} has no two bounds"
+
+
+def test_python_packages_installed_here_satisfy_the_specs(root):
+    for path in environments(root):
+        for spec in specs(path):
+            name = spec.name.normalized
+            version = installed_version(name)
+            from rattler import Version, VersionSpec
+            assert VersionSpec(str(spec.version)).matches(Version(version)), f"{path.name}: {name} {version}"
+
+
+def rules(root):
+    """Yield (name, environment file) of every rule with a script."""
+    for path in sorted((root / "rules").glob("*.smk")):
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S):
+            yield name, (path.parent / re.search(r'conda:\s+"([^"]+)"', body)[1]).resolve()
+
+
+def third_party(path):
+    """Return the packages that a source file imports, by the name that is imported."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"blendimpact", "job"}
+
+
+def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
+    """Wherever it is imported: the modules are those whose edits rerun the rule."""
+    from blendimpact.core.imports import source_of
+    from blendimpact.core.provenance import stage_modules
+
+    conda_name = {"yaml": "pyyaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
+    for rule, environment in rules(root):
+        known = {spec.name.normalized for spec in specs(environment)}
+        for module in stage_modules(rule):
+            for name in third_party(source_of(module)):
+                text = f"{environment.name} of rule {rule}: {module} imports {name}"
+                assert conda_name.get(name, name) in known, text

@@ -1,0 +1,247 @@
+"""The graph of jobs, for every preset and for what a user may change, without running any."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import synthetic
+import yaml
+from harness import build_dag, copy_tree, run_snakemake, stated
+
+PRESETS = ("smoke", "laptop", "survey")
+PER_CHUNK = ("detect", "deblend", "measure", "score")
+STAGES = ("fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure", "score",
+          "matrix", "figures")
+
+
+def preset(root, name):
+    return root / "config" / "presets" / f"{name}.yaml"
+
+
+def expected_chunks(root, *paths):
+    """Return the number of chunks by (case, scenario), from the configuration alone."""
+    from blendimpact.core import config as c
+
+    study = c.validate(c.load_config(paths))
+    return {(case, scenario): len(c.chunks(study, c.case_settings(study, case, scenario)))
+            for case, block in study["cases"].items() if block["enabled"] for scenario in block["scenarios"]}
+
+
+@pytest.fixture(scope="module")
+def smoke(root, tmp_path_factory):
+    return build_dag(tmp_path_factory.mktemp("smoke"), preset(root, "smoke"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name):
+    dag = build_dag(tmp_path, preset(root, name))
+    counts, chunks = dag.counts(), expected_chunks(root, preset(root, name))
+    assert set(STAGES) <= set(counts)
+    for rule in PER_CHUNK:
+        assert counts[rule] == sum(chunks.values())
+    assert counts["simulate"] == sum(n for (case, _), n in chunks.items() if case == "two_point")
+    assert counts["inject"] == sum(n for (case, _), n in chunks.items() if case == "galaxies")
+    assert counts["fetch"] == 3
+    assert (counts["population"], counts["adopt"], counts["matrix"], counts["figures"]) == (1, 1, 1, 1)
+    assert sum(counts.values()) < 12_000
+
+
+def outputs(dag):
+    """Return the paths that the jobs of a graph make."""
+    return {str(path) for job in dag.jobs for path in job.output}
+
+
+def test_the_default_study_is_the_laptop_preset(root, tmp_path):
+    default, laptop = build_dag(tmp_path), build_dag(tmp_path, preset(root, "laptop"))
+    assert outputs(default) == outputs(laptop)
+
+
+def test_a_case_that_is_disabled_has_no_job(root, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("cases: {galaxies: {enabled: false}}")
+    counts = build_dag(tmp_path, config).counts()
+    assert "adopt" not in counts and "inject" not in counts and counts["fetch"] == 2
+
+
+def test_injection_into_simulated_patches_follows_simulation(tmp_path):
+    case, inject = (synthetic.CONFIG["cases"][name] for name in ("two_point", "galaxies"))
+    cases = {"two_point": {**case, "inject": {**inject["inject"], "population": "cosmodc2"}}}
+    config = synthetic.make_study(tmp_path / "w", cases={**cases, "galaxies": {"enabled": False}})
+    dag = build_dag(tmp_path / "w", config)
+    assert dag.count("inject") == dag.count("simulate") == dag.count("detect") == 3
+    for job in dag.of("inject"):
+        assert all("/simulate/" in path for path in (job.input.images, job.input.truth))
+    for rule in PER_CHUNK:
+        assert all("/inject/" in job.input.truth for job in dag.of(rule))
+
+
+@pytest.mark.parametrize("target, without", [("matrix", {"panel", "figures", "all"}),
+                                             ("two_point", {"adopt", "inject", "matrix"}),
+                                             ("galaxies", {"simulate", "matrix"})])
+def test_targets(root, tmp_path, target, without):
+    counts = build_dag(tmp_path, preset(root, "smoke"), targets=[target]).counts()
+    assert counts["score"] > 0
+    assert not without & set(counts)
+
+
+def test_one_file_is_a_target(root, tmp_path):
+    path = "results/smoke/two_point/fiducial/detect/001.detections.parquet"
+    assert build_dag(tmp_path, preset(root, "smoke"), targets=[path]).counts() == {
+        "fetch": 2, "population": 1, "simulate": 1, "detect": 1}
+
+
+def test_a_chunk_that_the_study_has_not_is_no_target(root, tmp_path):
+    done = run_snakemake(tmp_path, "-n", "results/smoke/two_point/fiducial/score/777.parquet", "--configfile",
+                         preset(root, "smoke"))
+    assert done.returncode == 1
+    assert "777" in done.stdout
+
+
+def test_images_and_children_are_temporary_unless_they_are_kept(root, tmp_path):
+    from snakemake.io import is_flagged
+
+    for keep, config in ((False, {}), (True, {"keep_images": True})):
+        dag = build_dag(tmp_path, preset(root, "smoke"), config=config)
+        for job in dag.jobs:
+            for path in job.output:
+                assert is_flagged(path, "temp") == (not keep and path.endswith((".fits", ".h5"))), path
+
+
+def test_every_product_of_data_is_checked_to_be_non_empty(smoke):
+    for rule in ("population", "simulate", "adopt", "inject", *PER_CHUNK):
+        for job in smoke.of(rule):
+            assert all(path.flags["ensure"]["non_empty"] for path in job.output), rule
+
+
+def test_resources_grow_with_the_attempt_and_every_job_has_one_core(smoke):
+    for job in (j for j in smoke.jobs if j.output):
+        assert job.threads == 1
+        for name in ("mem_mb", "runtime"):
+            first, second, third = (stated(job, attempt)[name] for attempt in (1, 2, 3))
+            assert first > 0 and second == 2 * first and third == 3 * first, (job.rule.name, name)
+
+
+def test_logs_and_benchmarks_are_of_one_job_only(smoke):
+    for kind in ("log", "benchmark"):
+        paths = [str(p) for job in smoke.jobs
+                 for p in ([job.benchmark] if kind == "benchmark" else job.log) if p]
+        assert len(set(paths)) == len(paths) > 20
+
+
+def test_parameters_hold_no_path_of_this_machine_and_repeat_exactly(root, tmp_path, smoke):
+    (tmp_path / "a").mkdir()
+    again = build_dag(tmp_path / "a", preset(root, "smoke"))
+    first = {str(job.output): repr(sorted(job.params.items(), key=str)) for job in smoke.jobs}
+    for job in again.jobs:
+        text = repr(sorted(job.params.items(), key=str))
+        assert text == first[str(job.output)]
+        assert str(root) not in text and str(tmp_path) not in text
+
+
+def changed(before, after):
+    """Return the rules of which any job has other parameters."""
+    def params(dag):
+        return {str(job.output): (job.rule.name, repr(job.params)) for job in dag.jobs}
+
+    a, b = params(before), params(after)
+    assert a.keys() == b.keys()
+    return {rule for key, (rule, text) in a.items() if b[key][1] != text}
+
+
+@pytest.mark.parametrize("key, value, rules", [
+    ("deblenders", {"sep": {"OPTION": 1}}, {"deblend", "matrix"}),
+    ("bootstrap", 300, {"matrix"}),
+    ("keep_images", True, set()),
+])
+def test_a_setting_changes_the_parameters_of_the_rules_that_read_it(root, tmp_path, smoke, key, value, rules):
+    other = build_dag(tmp_path, preset(root, "smoke"), config={key: value})
+    assert changed(smoke, other) == rules
+
+
+def test_more_patches_leave_the_chunks_that_were_there_as_they_are(root, tmp_path):
+    def chunks(count):
+        config = tmp_path / "c.yaml"
+        config.write_text(f"study: s\nchunk_size: 2\ncases: {{two_point: {{patch: {{count: {count}}}}}}}")
+        dag = build_dag(tmp_path, config, targets=["two_point"])
+        return {str(job.output): repr(job.params) for job in dag.jobs if "fiducial" in str(job.output)}
+
+    few, many = chunks(4), chunks(8)
+    assert few.items() <= many.items()
+    assert len(many) == 2 * len(few)
+
+
+@pytest.mark.parametrize("module, rules, untouched", [
+    ("deblend/segmentation.py", {"deblend"}, {"fetch", "population", "simulate", "adopt", "inject"}),
+    ("adopt/psf.py", {"adopt"}, {"fetch", "population", "simulate", "score", "matrix"}),
+    ("core/streams.py", {"simulate", "inject"}, {"fetch"}),
+    ("matrix/board_figure.py", {"matrix"}, {"fetch", "population", "simulate", "adopt", "inject",
+                                            *PER_CHUNK}),
+])
+def test_an_edit_of_the_library_reruns_what_imports_it_and_only_that(tree, root, tmp_path, module, rules,
+                                                                     untouched):
+    """In a process of its own: modules that are loaded here would hide the edit."""
+    def digests():
+        code = ("import sys, json; sys.path[:0] = [sys.argv[1] + '/scripts', sys.argv[2]]\n"
+                "from harness import build_dag\n"
+                "dag = build_dag(sys.argv[3], sys.argv[1] + '/config/presets/smoke.yaml',"
+                " snakefile=sys.argv[1] + '/Snakefile')\n"
+                "print('DIGESTS', json.dumps({j.rule.name: j.params.get('library') for j in dag.jobs}))")
+        done = subprocess.run([sys.executable, "-c", code, str(tree), str(root / "tests"), str(tmp_path)],
+                              capture_output=True, text=True)
+        found = re.search(r"^DIGESTS (.*)$", done.stdout, flags=re.M)
+        assert found, done.stdout + done.stderr
+        return yaml.safe_load(found[1])
+
+    before = digests()
+    path = tree / "scripts" / "blendimpact" / module
+    path.write_text(path.read_text() + "\n# edited\n")
+    after = digests()
+    rerun = {rule for rule in before if before[rule] != after[rule]}
+    assert rules <= rerun
+    assert not untouched & rerun
+
+
+def test_an_unknown_key_ends_with_code_1_and_a_message_that_names_file_key_and_remedy(root, tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text("study: mine\nseeed: 4\n")
+    done = run_snakemake(tmp_path, "-n", "--configfile", config)
+    assert done.returncode == 1
+    for words in ("mine.yaml:2", "seeed", "unknown key", "did you mean 'seed'"):
+        assert words in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("text, words", [
+    ("cases: {two_point: {detector: sepp}}", ["sepp", "sep"]),
+    ("cases: {two_point: {survey: lsst_y99}}", ["lsst_y99", "survey"]),
+    ("cases: {two_point: {shape_band: z}}", ["shape_band"]),
+    ("cases: {unicorns: {bands: [i], shape_band: i}}", ["unicorns"]),
+    ("chunk_size: many", ["chunk_size", "many"]),
+])
+def test_malformed_configurations_are_refused(tmp_path, text, words):
+    from snakemake.exceptions import WorkflowError
+
+    config = tmp_path / "c.yaml"
+    config.write_text(text)
+    with pytest.raises(WorkflowError) as error:
+        build_dag(tmp_path, config)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_the_slurm_profile_is_complete_in_itself(root):
+    slurm = yaml.safe_load((root / "profiles" / "slurm" / "config.yaml").read_text())
+    assert slurm["executor"] == "slurm"
+    assert slurm["retries"] >= 1
+    assert {"mem_mb", "runtime"} <= set(slurm["default-resources"])
+    default = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
+    assert not {"default-resources", "set-resources", "retries"} & set(default)
+    assert default["scheduler"] == slurm["scheduler"] == "greedy"
+
+
+def test_tree_of_a_test_is_the_workflow(tmp_path, root):
+    """What other tests edit is the same study as the project's."""
+    copy_tree(tmp_path / "tree")
+    assert build_dag(tmp_path, preset(root, "smoke"), snakefile=tmp_path / "tree" / "Snakefile").counts() \
+        == build_dag(tmp_path, preset(root, "smoke")).counts()

@@ -1,0 +1,192 @@
+"""The study run for real, on synthetic inputs: what it makes, what it says, what changes no number."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+import synthetic
+from harness import ROOT, copy_tree, run_snakemake
+
+pytestmark = pytest.mark.slow
+
+TABLES = ("foms.parquet", "foms.csv", "matrix.parquet", "matrix.csv", "matrix.json", "external_checks.csv",
+          "external_checks.parquet")
+
+
+def digests(directory, study="tiny"):
+    """Return the sha256 of every table that a study ends with."""
+    folder = directory / "results" / study
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
+
+
+def products(directory, study="tiny"):
+    """Return the sha256 of everything that a study leaves but logs and benchmarks."""
+    folder = directory / "results" / study
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks")
+            and path.name != ".snakemake_timestamp"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A finished run on one core: its directory, configuration, and the output of Snakemake.
+
+    The workflow is a copy of the project's, in ``tree`` beside the directory.
+    """
+    base = tmp_path_factory.mktemp("study")
+    copy_tree(base / "tree")
+    directory = base / "one"
+    config = synthetic.make_study(directory)
+    done = run_snakemake(directory, "--cores", 1, "--configfile", config, root=base / "tree")
+    assert done.returncode == 0, done.stdout[-6000:]
+    return directory, config, done.stdout
+
+
+def test_it_says_where_the_matrix_is(study):
+    directory, _, text = study
+    path = re.search(r"matrix: (\S+matrix\.html)", text)[1]
+    assert (directory / path).stat().st_size > 1000
+
+
+def test_images_are_gone_and_tables_are_there(study):
+    directory, _, _ = study
+    results = directory / "results" / "tiny"
+    assert [path for path in results.rglob("*") if path.suffix in (".fits", ".h5")] == []
+    assert len(list((directory / "results" / "tiny" / "two_point").glob("*/score/*.parquet"))) == 2
+    assert len(list((directory / "results" / "tiny" / "figures").glob("*.png"))) > 5
+
+
+def test_every_job_has_a_log_and_a_benchmark(study):
+    directory, _, _ = study
+    folder = directory / "results" / "tiny"
+    logs, benchmarks = ({p.relative_to(folder / kind).with_suffix("") for p in (folder / kind).rglob("*.*")}
+                        for kind in ("logs", "benchmarks"))
+    assert logs == benchmarks
+    assert len(logs) >= 20
+
+
+def test_a_second_run_does_nothing(study):
+    directory, config, _ = study
+    before = products(directory)
+    done = run_snakemake(directory, "--cores", 1, "--configfile", config, root=directory.parent / "tree")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+    assert products(directory) == before
+
+
+def test_an_edit_of_the_library_reruns_what_imports_it(study):
+    """The real thing, after a real run: Snakemake's own reasons, from the parameters that it recorded."""
+    directory, config, _ = study
+    tree = directory.parent / "tree"
+    path = tree / "scripts" / "blendimpact" / "matrix" / "board_figure.py"
+    before = path.read_text()
+    path.write_text(before + "\n# edited\n")
+    done = run_snakemake(directory, "-n", "--cores", 1, "--configfile", config, root=tree)
+    path.write_text(before)
+    assert done.returncode == 0, done.stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.M))
+    assert "matrix" in jobs
+    assert not {"simulate", "detect", "deblend", "measure", "score"} & set(jobs), done.stdout[-3000:]
+
+
+def test_the_report_holds_the_matrix_and_the_figures(study):
+    directory, config, _ = study
+    done = run_snakemake(directory, "--report", "report.zip", "--configfile", config,
+                         root=directory.parent / "tree")
+    assert done.returncode == 0, done.stdout[-3000:]
+    with zipfile.ZipFile(directory / "report.zip") as archive:
+        names = " ".join(archive.namelist())
+        text = archive.read(next(n for n in archive.namelist() if n.endswith("report.html"))).decode()
+    for what in ("matrix.png", "foms.csv", "external_checks.csv", "two_point"):
+        assert what in names + text, what
+
+
+def test_same_bytes_on_two_cores_and_in_other_chunks(study, tmp_path):
+    directory, _, _ = study
+    config = synthetic.make_study(tmp_path / "other", chunk_size=3)
+    done = run_snakemake(tmp_path / "other", "--cores", 2, "--configfile", config)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert digests(tmp_path / "other") == digests(directory)
+
+
+def test_a_killed_run_resumes_and_ends_with_the_same_products(study, tmp_path):
+    """Killed with signal 9 in the middle of the work, jobs and all."""
+    directory, _, _ = study
+    work = tmp_path / "killed"
+    config = synthetic.make_study(work)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2",
+               "--configfile", str(config)]
+    with open(work / "first.txt", "w") as log:
+        first = subprocess.Popen(command, cwd=work, stdout=log, stderr=log, start_new_session=True)
+        wait_for(lambda: list(work.glob("results/tiny/*/*/measure/*.parquet")) or first.poll() is not None)
+        assert first.poll() is None, (work / "first.txt").read_text()[-3000:]
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    assert not (work / "results" / "tiny" / "matrix.html").exists()
+    for arguments in (["--unlock"], []):
+        done = run_snakemake(work, *arguments, "--cores", 2, "--configfile", config)
+        assert done.returncode == 0, done.stdout[-6000:]
+    assert products(work) == products(directory)
+
+
+def wait_for(condition, seconds=300):
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+def test_a_malformed_image_ends_with_a_message_for_the_user(tmp_path):
+    config = synthetic.make_study(tmp_path / "w")
+    field = tmp_path / "w" / "field.fits"
+    field.write_bytes(field.read_bytes()[:5000])
+    done = run_snakemake(tmp_path / "w", "galaxies", "--cores", 1, "--configfile", config)
+    assert done.returncode == 1
+    assert "field.fits" in done.stdout
+    assert "Remedy" in done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+
+
+def test_without_the_real_image_the_study_ends_and_says_so(tmp_path):
+    """An optional input that cannot be fetched: its cells say that it is missing, the others are filled."""
+    import json
+
+    work = tmp_path / "w"
+    cases = {"two_point": synthetic.CONFIG["cases"]["two_point"],
+             "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}}}
+    config = synthetic.make_study(work, cases=cases)
+    receipt = work / "results" / "inputs" / "des_dr2_g" / "receipt.json"
+    receipt.parent.mkdir()
+    receipt.write_text(json.dumps({"name": "des_dr2_g", "status": "missing",
+                                   "reason": "no such archive today"}))
+    done = run_snakemake(work, "--cores", 2, "--configfile", config)
+    assert done.returncode == 0, done.stdout[-6000:]
+    cells = json.loads((work / "results" / "tiny" / "matrix.json").read_text())
+    missing = [cell for cell in cells if "no such archive today" in cell["reason"]]
+    assert {cell["case"] for cell in missing} == {"galaxies"}
+    assert {cell["verdict"] for cell in missing} == {"not quantified"}
+    assert any(cell["case"] == "two_point" and cell["value"] is not None for cell in cells)
+
+
+@pytest.fixture(scope="module")
+def fetched():
+    """Environment in which pip answers, or a skip that says that it does not."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", os.devnull, "pip==0.0.0"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "from versions: none" in done.stderr or "No matching distribution" not in done.stderr:
+        pytest.skip("the package index cannot be reached: the inputs cannot be fetched")
+
+
+def test_smoke_from_the_real_inputs(tmp_path, fetched):
+    """The smoke study from nothing: fetched catalogues and image, every stage, the matrix."""
+    done = run_snakemake(tmp_path, "--cores", 2, "--configfile", ROOT / "config" / "presets" / "smoke.yaml")
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert set(digests(tmp_path, "smoke")) == set(TABLES)
