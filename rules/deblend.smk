@@ -4,6 +4,7 @@ rule deblend:
         images=scene_of("fits"),
         truth=scene_of("truth.parquet"),
         detections=product("detect", "{chunk}.detections.parquet"),
+        sky=product("detect", "{chunk}.sky.h5"),
     output:
         children=image_product(product("deblend", "{chunk}.h5")),
     log:

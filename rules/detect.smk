@@ -10,6 +10,7 @@ rule detect:
         assignments=ensure(
             product("detect", "{chunk}.assignments.parquet"), non_empty=True
         ),
+        sky=image_product(product("detect", "{chunk}.sky.h5")),
     log:
         log_of("detect", "{chunk}"),
     benchmark:

@@ -92,6 +92,7 @@ rule panel:
         truth=first_chunk(scene_of("truth.parquet")),
         detections=first_chunk(product("detect", "{chunk}.detections.parquet")),
         assignments=first_chunk(product("detect", "{chunk}.assignments.parquet")),
+        sky=first_chunk(product("detect", "{chunk}.sky.h5")),
         children=first_chunk(product("deblend", "{chunk}.h5")),
     output:
         figure=report(

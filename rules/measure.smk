@@ -4,6 +4,7 @@ rule measure:
         images=scene_of("fits"),
         truth=scene_of("truth.parquet"),
         detections=product("detect", "{chunk}.detections.parquet"),
+        sky=product("detect", "{chunk}.sky.h5"),
         assignments=product("detect", "{chunk}.assignments.parquet"),
         children=product("deblend", "{chunk}.h5"),
     output:

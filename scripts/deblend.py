@@ -12,6 +12,7 @@ with job(snakemake):
         images=snakemake.input.images,
         truth=snakemake.input.truth,
         detections=snakemake.input.detections,
+        sky=snakemake.input.sky,
         children_out=snakemake.output.children,
         options=snakemake.params.options,
         meta=meta,

@@ -14,6 +14,7 @@ with job(snakemake):
         truth=snakemake.input.truth,
         detections_out=snakemake.output.detections,
         assignments_out=snakemake.output.assignments,
+        sky_out=snakemake.output.sky,
         options=snakemake.params.options,
         meta=meta,
     )

@@ -12,6 +12,7 @@ with job(snakemake):
         images=snakemake.input.images,
         truth=snakemake.input.truth,
         detections=snakemake.input.detections,
+        sky=snakemake.input.sky,
         assignments=snakemake.input.assignments,
         children=snakemake.input.children,
         figure_out=snakemake.output.figure,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from blendimpact.score.aggregate import aggregate
-from blendimpact.score.foms import N_SUMS, FigureOfMerit, Scores, strata
+from blendimpact.score.foms import N_SUMS, FigureOfMerit, Scores, strata, trimmed_mean
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,3 +124,25 @@ def test_order_of_score_rows_changes_nothing():
     shuffled = table[np.random.default_rng(0).permutation(len(table))]
     one, two = (aggregate(t, "demo", "fiducial", [fom("ratio")], 100, 7) for t in (table, shuffled))
     assert all(np.array_equal(one[c], two[c]) for c in ("term", "value", "ci_low", "ci_high"))
+
+
+def test_few_blocks_with_objects_have_no_interval():
+    """One object in one of forty blocks has no scatter, which is not an interval of zero width."""
+    scores = Scores("demo", "fiducial")
+    for block in range(40):
+        for rung in RUNGS:
+            scores.add("X", rung, block, [0.3, 1] if block == 7 else [0, 0], "common")
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom("ratio")], 100, 7)
+    assert np.isnan(rows["ci_low"]).all() and np.isnan(rows["ci_high"]).all()
+    assert all("no interval" in str(note) for note in rows["note"])
+
+
+def test_trimmed_mean_ignores_a_wild_tail_and_is_exact_for_a_uniform_histogram():
+    edges = np.linspace(-1, 1, 201)
+    counts = np.ones(200)
+    assert trimmed_mean(edges, counts) == pytest.approx(0, abs=1e-12)
+    shifted = np.roll(counts * (np.arange(200) < 100), 30)
+    wild = shifted.copy()
+    wild[-1] = 4  # below 5 % of 100
+    assert trimmed_mean(edges, wild) == pytest.approx(trimmed_mean(edges, shifted), abs=0.03)
+    assert (wild * (edges[1:] + edges[:-1]) / 2).sum() / wild.sum() > trimmed_mean(edges, wild)

@@ -69,7 +69,7 @@ def test_injection_into_simulated_patches_follows_simulation(tmp_path):
     cases = {"two_point": {**case, "inject": {**inject["inject"], "population": "cosmodc2"}}}
     config = synthetic.make_study(tmp_path / "w", cases={**cases, "galaxies": {"enabled": False}})
     dag = build_dag(tmp_path / "w", config)
-    assert dag.count("inject") == dag.count("simulate") == dag.count("detect") == 3
+    assert dag.count("inject") == dag.count("simulate") == dag.count("detect") == 2
     for job in dag.of("inject"):
         assert all("/simulate/" in path for path in (job.input.images, job.input.truth))
     for rule in PER_CHUNK:

@@ -7,6 +7,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from ..core.errors import StudyError
+from ..core.significance import KERNEL_3X3
 from .noise import NoiseModel, Sky, measure_depth, measure_sky
 from .planes import BAD, path_of, read_mask, read_science, read_variance
 from .psf import ImagePsf, given_psf, measure_psf
@@ -145,6 +146,9 @@ def adopt(spec, base_dir):
             "variance": spec.get("variance", {}).get("kind", "measured"),
             "given_over_measured_variance": None if given is None else _ratio(given, sky),
             "variance_slope_times_gain": slope,
+            "detection_noise_factor": float(np.sqrt(sky.noise.variance_factor(KERNEL_3X3))),
+            "note": "thresholds and errors of SEP, HSM and apertures take noise for white; the true noise "
+                    "is larger by detection_noise_factor behind the 3x3 kernel, and by depth.*_noise_factor",
         },
         "psf": psf.report,
         "depth": measure_depth(science, sky, centre, scale, read["zero_point"]),

@@ -60,7 +60,7 @@ def truth_columns(bands, unit):
     }
     for band in bands:
         columns |= {
-            f"flux_{band}": (unit, f"total flux in {band}"),
+            f"flux_{band}": (unit, f"total flux in {band}, in the unit of the image"),
             f"mag_{band}": ("mag", f"AB magnitude in {band}"),
             f"snr_{band}": (None, f"isolated matched-filter signal-to-noise ratio in {band}"),
             f"purity_{band}": (None, f"sum s^2 / sum s (all known light) in {band}; blendedness is 1 - it"),

@@ -27,15 +27,17 @@ class TruthScene:
         Rows of this patch and twin.
     seed, case : int, str
         Name the streams of the photon noise.
+    stamps : dict, optional
+        Where drawn stamps are kept; scenes that differ in their noise alone can share it.
     """
 
-    def __init__(self, patch, truth, seed, case):
-        self.patch, self.seed, self.case = patch, seed, case
+    def __init__(self, patch, truth, seed, case, stamps=None):
+        self.patch, self.truth, self.seed, self.case = patch, truth, seed, case
         names = truth.colnames
         columns = [np.asarray(truth[name]).tolist() for name in names]
         self.rows = {row[names.index("source_id")]: dict(zip(names, row)) for row in zip(*columns)}
         self.real = any("BASE" in image.planes for image in patch.bands.values())
-        self._stamps = {}
+        self._stamps = {} if stamps is None else stamps
 
     def stamp(self, source_id, band):
         """Return the noiseless stamp of one source, the bytes that the scene was made of."""

@@ -27,6 +27,7 @@ TAGS = {
     "A": "adopted by this study",
 }
 SENSES = {"within": "±", "at most": "≤ ", "at least": "≥ ", "known to": "known to ±"}
+LEAST_BLOCKS = 30
 LEVEL = f"{100 * CONFIDENCE:g} %"
 NO_REQUIREMENT = "none published"
 DIMENSIONLESS = ("1", "", "-", None)
@@ -171,9 +172,13 @@ def _cell(row, stage, foms, requirements):
     value, low, high = (_number(found[name]) for name in ("value", "ci_low", "ci_high"))
     cell.update(value=value, ci_low=low, ci_high=high, n=int(found["n"]), unit=unit or "1")
     cell["verdict"] = verdict(value, low, high, limit, sense)
+    few = int(found["n_blocks"]) < LEAST_BLOCKS and cell["verdict"] in ("meets", "exceeds")
+    if few:
+        cell["verdict"] = "undetermined"
     if value is not None:
         cell["quantified"] = "yes"
-    cell["reason"] = _reason(cell, int(found["n_blocks"]), sense)
+    cell["reason"] = (f"{LEAST_BLOCKS} blocks of sky are the least for a verdict, this run has {found['n_blocks']}"
+                      if few else _reason(cell, int(found["n_blocks"]), sense))
     return cell
 
 

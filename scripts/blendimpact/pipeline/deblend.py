@@ -9,9 +9,9 @@ from astropy.table import Table
 from ..core import catalogues
 from ..core.images import PatchFile
 from ..deblend import DEBLENDERS
-from ..measure.sky import estimate_sky
 from .detect import detectable, stamp_size
 from .progress import progress
+from .sky import SkyFile
 
 
 def group_name(index, twin, centres):
@@ -19,23 +19,27 @@ def group_name(index, twin, centres):
     return f"{index:05d}/{twin}/{centres}"
 
 
-def run(settings, images, truth, detections, children_out, options=None, meta=None):
+def run(settings, images, truth, detections, sky, children_out, options=None, meta=None):
     """Deblend every patch of a chunk twice, write the children that will be measured (HDF5)."""
     deblender = DEBLENDERS.create(settings["deblender"], options)
     truth = catalogues.read(truth, columns=("source_id", "snr", "role", "x", "y"))
     detections = catalogues.read(detections, columns=("det_id", "x", "y"))
     part = f"{children_out}.part"
-    with PatchFile(images) as file, h5py.File(part, "w", libver=("v110", "v110"), track_order=False) as out:
+    with (PatchFile(images) as file, SkyFile(sky) as skies,
+          h5py.File(part, "w", libver=("v110", "v110")) as out):
         for key, value in (meta or {}).items():
             out.attrs[key] = str(value)
         for index, twin in progress(file.keys(), "deblend"):
             patch = file.read(index, twin)
-            sky = estimate_sky(patch, settings["measure"].get("sky"))
+            background = skies.read(patch)
             size = stamp_size(settings, patch)
             for centres, table in (("truth", true_centres(truth, index, twin, settings["truth_snr"])),
                                    ("real", detections[(detections["patch"] == index)
                                                        & (detections["twin"] == twin)])):
-                children = deblender.deblend(patch, sky, table["det_id", "x", "y"], size)
+                known = {}
+                if getattr(deblender, "needs_truth", False):  # a bound, not a deblender for the sky
+                    known["truth"] = truth[(truth["patch"] == index) & (truth["twin"] == twin)]
+                children = deblender.deblend(patch, background, table["det_id", "x", "y"], size, **known)
                 wanted = wanted_centres(table, patch, centres)
                 children.select(wanted).write(out.create_group(group_name(index, twin, centres)))
     os.replace(part, children_out)

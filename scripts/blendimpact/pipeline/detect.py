@@ -12,6 +12,7 @@ from ..detect.base import detect_on_stamp
 from ..ladder import outcomes
 from ..measure.sky import estimate_sky
 from .progress import progress
+from .sky import SkyWriter
 
 FIRST_TWINS = ("plus", "zero")
 PURE = 0.99  # below this purity a source counts as overlapped (foreign light over 1 %)
@@ -50,18 +51,20 @@ ASSIGNMENT_COLUMNS = {
 }
 
 
-def run(settings, seed, images, truth, detections_out, assignments_out, options=None, meta=None):
+def run(settings, seed, images, truth, detections_out, assignments_out, sky_out, options=None, meta=None):
     """Detect, assign and classify; see `run` of the other stages for the parameters."""
     detector = DETECTORS.create(settings["detector"], options)
     truth = catalogues.read(truth, columns=("source_id", "snr", "role"))
     found, assigned = [], []
-    with PatchFile(images) as file:
+    with PatchFile(images) as file, SkyWriter(sky_out) as skies:
         for index, twin in progress(file.keys(), "detect"):
             patch = file.read(index, twin)
             rows = truth[(truth["patch"] == index) & (truth["twin"] == twin)]
             ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": index,
                    "twin": twin, "detector": settings["detector"]}
-            detections, assignments = detect_patch(detector, patch, rows, settings, seed)
+            sky = estimate_sky(patch, settings["measure"].get("sky"))
+            skies.write(patch, sky)
+            detections, assignments = detect_patch(detector, patch, sky, rows, settings, seed)
             found.append(_with_ids(detections, ids, DETECTION_COLUMNS))
             assigned.append(_with_ids(assignments, ids, ASSIGNMENT_COLUMNS))
     catalogues.write(catalogues.stack(found), detections_out, meta)
@@ -74,17 +77,18 @@ def _with_ids(table, ids, columns):
     return catalogues.describe(table[list(columns)], columns)
 
 
-def detect_patch(detector, patch, truth, settings, seed):
+def detect_patch(detector, patch, sky, truth, settings, seed):
     """Return the detections of a patch and the assignment of its truth sources to them.
 
     Parameters
     ----------
     detector : member of DETECTORS
     patch : Patch
+    sky : dict of str to (ny, nx) array
     truth : Table
         Truth of this patch and twin.
     settings : dict
-        ``truth_snr``, ``match_radius`` (arcsec), ``stamp`` (arcsec), ``measure.sky``, ``case``.
+        ``truth_snr``, ``match_radius`` (arcsec), ``stamp`` (arcsec), ``shape_band``, ``case``.
     seed : int
 
     Returns
@@ -92,7 +96,6 @@ def detect_patch(detector, patch, truth, settings, seed):
     detections, assignments : Table
         Columns of `DETECTION_COLUMNS` and `ASSIGNMENT_COLUMNS` without the ids.
     """
-    sky = estimate_sky(patch, settings["measure"].get("sky"))
     detection = detector.detect(patch, sky)
     table = detection.table
     scale = next(iter(patch.bands.values())).pixel_scale

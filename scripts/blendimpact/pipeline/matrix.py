@@ -168,8 +168,8 @@ def extra_values(config, foms):
                 **{k: row[k] for k in ("value", "ci_low", "ci_high", "n")},
                 "reference": survey.bands[band].depth_5sigma,
                 "conditions": {"band": band, "survey": settings["survey"]}}
-        pairs = {str(r["term"]): r for r in rows if r["case"] == case and r["fom"] == "WL-N4"}
+        pairs = {str(r["fom"]): r for r in rows if r["case"] == case and str(r["fom"]).startswith("WL-N4")}
         if len(pairs) == 2 and settings["population"]["positions"]["kind"] == "random":
-            out["poisson_pairs"] = {**{k: pairs["truth"][k] for k in ("value", "ci_low", "ci_high", "n")},
-                                    "reference": float(pairs["formula"]["value"])}
+            out["poisson_pairs"] = {**{k: pairs["WL-N4"][k] for k in ("value", "ci_low", "ci_high", "n")},
+                                    "reference": float(pairs["WL-N4.formula"]["value"])}
     return out

@@ -10,10 +10,10 @@ from ..deblend.children import Children
 from ..deblend.truth import TruthScene
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
-from ..measure.sky import estimate_sky
 from .deblend import group_name, true_centres, wanted_centres
 from .detect import stamp_size
 from .progress import progress
+from .sky import SkyFile
 
 ID_COLUMNS = {
     "case": (None, "science case"),
@@ -27,13 +27,14 @@ ID_COLUMNS = {
 }
 
 
-def run(settings, seed, images, truth, detections, assignments, children, measurements_out, meta=None):
+def run(settings, seed, images, truth, detections, assignments, sky, children, measurements_out, meta=None):
     """Measure all rungs and write one row per rung, object and band."""
     truth = catalogues.read(truth, columns=("source_id", "role", "snr"))
     detections = catalogues.read(detections, columns=("det_id", "x", "y"))
     assignments = catalogues.read(assignments, columns=("source_id", "det_id"))
     tables = []
-    with PatchFile(images) as file, h5py.File(children, "r") as store:
+    with PatchFile(images) as file, SkyFile(sky) as skies, h5py.File(children, "r") as store:
+        stamps = {}
         for index, twin in progress(file.keys(), "measure"):
             patch = file.read(index, twin)
 
@@ -41,8 +42,11 @@ def run(settings, seed, images, truth, detections, assignments, children, measur
                 return table[(table["patch"] == index) & (table["twin"] == twin)]
 
             stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
-            for rung, objects in measure_patch(patch, here(truth), here(detections), here(assignments),
-                                               stored, settings, seed):
+            if (index, patch.shear) not in stamps:  # twins of opposite noise have the same light
+                stamps = {(index, patch.shear): {}}
+            scene = TruthScene(patch, here(truth), seed, settings["case"], stamps[index, patch.shear])
+            for rung, objects in measure_patch(scene, skies.read(patch), here(detections), here(assignments), stored,
+                                               settings):
                 kind = RUNGS.get(rung)
                 names = {"truth": "truth", "none": "none",
                          "real": None}
@@ -58,17 +62,19 @@ def run(settings, seed, images, truth, detections, assignments, children, measur
     catalogues.write(catalogues.stack(tables), measurements_out, meta)
 
 
-def rung_children(patch, truth, detections, assignments, stored, settings, seed):
+def rung_children(scene, sky, detections, assignments, stored, settings):
     """Return how the child images of every rung are made.
 
     Parameters
     ----------
-    patch : Patch
-    truth, detections, assignments : Table
+    scene : TruthScene
+        The patch and its true sources.
+    sky : dict of str to (ny, nx) array
+    detections, assignments : Table
         Rows of this patch and twin.
     stored : dict of str to Children
         Children of the real deblender on "truth" and "real" centres.
-    settings, seed : dict, int
+    settings : dict
 
     Returns
     -------
@@ -76,10 +82,8 @@ def rung_children(patch, truth, detections, assignments, stored, settings, seed)
         By rung: a function without arguments that returns `Children`, and whose centres they have,
         "truth" or "real".
     """
-    size = stamp_size(settings, patch)
-    sky = estimate_sky(patch, settings["measure"].get("sky"))
-    scene = TruthScene(patch, truth, seed, settings["case"])
-    centres = measured_centres(patch, truth, detections, settings)
+    patch, size = scene.patch, stamp_size(settings, scene.patch)
+    centres = measured_centres(scene, detections, settings)
     true, found = centres["truth"], centres["real"]
     targets = [int(i) for i in true["det_id"]]
     members = {}
@@ -100,25 +104,25 @@ def rung_children(patch, truth, detections, assignments, stored, settings, seed)
     }
 
 
-def measured_centres(patch, truth, detections, settings):
+def measured_centres(scene, detections, settings):
     """Return the centres that are measured, {"truth": targets, "real": detections in the border}."""
-    true = true_centres(truth, patch.index, patch.twin, settings["truth_snr"])
+    patch = scene.patch
+    true = true_centres(scene.truth, patch.index, patch.twin, settings["truth_snr"])
     return {"truth": true[wanted_centres(true, patch, "truth")],
             "real": detections[wanted_centres(detections, patch, "real")]}
 
 
-def measure_patch(patch, truth, detections, assignments, stored, settings, seed):
+def measure_patch(scene, sky, detections, assignments, stored, settings):
     """Yield (rung, table of objects) for all rungs of one patch and twin.
 
     Parameters are those of `rung_children`; the table has the columns `MEASUREMENT_COLUMNS` and
     det_id.
     """
-    positions = measured_centres(patch, truth, detections, settings)
+    positions = measured_centres(scene, detections, settings)
     where = {name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
              for name, t in positions.items()}
-    for rung, (make, centres) in rung_children(patch, truth, detections, assignments, stored, settings,
-                                               seed).items():
+    for rung, (make, centres) in rung_children(scene, sky, detections, assignments, stored, settings).items():
         children = make()
         x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
-        yield rung, measure_children(children, x, y, patch, settings["measure"], settings["shape_band"],
+        yield rung, measure_children(children, x, y, scene.patch, settings["measure"], settings["shape_band"],
                                      noiseless=rung == REFERENCE)

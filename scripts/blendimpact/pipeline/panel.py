@@ -7,34 +7,39 @@ from ..core import catalogues
 from ..core.errors import StudyError
 from ..core.images import PatchFile
 from ..deblend.children import Children
+from ..deblend.truth import TruthScene
 from ..matrix.figures import save
 from ..matrix.panel import draw
 from .deblend import group_name
 from .detect import stamp_size
 from .measure import rung_children
+from .sky import SkyFile
 
 PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main object
 
 
-def run(settings, seed, images, truth, detections, assignments, children, figure_out):
+def run(settings, seed, images, truth, detections, assignments, sky, children, figure_out):
     """Draw the brightest clear blend of the chunk; parameters are paths as in `pipeline.measure`."""
     tables = {name: catalogues.read(path) for name, path in
               (("truth", truth), ("detections", detections), ("assignments", assignments))}
     index, twin, source_id = choose(tables["truth"], settings["shape_band"], str(images))
     here = {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in tables.items()}
-    with PatchFile(images) as file, h5py.File(children, "r") as store:
+    with PatchFile(images) as file, SkyFile(sky) as skies, h5py.File(children, "r") as store:
         patch = file.read(index, twin)
+        background = skies.read(patch)
         stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
     links = here["assignments"][here["assignments"]["source_id"] == source_id]
     det_id = int(links["det_id"][0]) if len(links) else 0
     stamps, titles = {}, {}
-    for rung, (made, centres) in rung_children(patch, here["truth"], here["detections"],
-                                               here["assignments"], stored, settings, seed).items():
+    scene = TruthScene(patch, here["truth"], seed, settings["case"])
+    for rung, (made, centres) in rung_children(scene, background, here["detections"], here["assignments"], stored,
+                                               settings).items():
         real = centres == "real"
         wanted = det_id if real else source_id
-        where = np.flatnonzero(made().det_id == wanted)
+        children_of = made()
+        where = np.flatnonzero(children_of.det_id == wanted)
         if len(where) and wanted:
-            stamps[rung] = made().stamps[where[0]]
+            stamps[rung] = children_of.stamps[where[0]]
     row = here["truth"][here["truth"]["source_id"] == source_id][0]
     size = stamp_size(settings, patch)
     x0, y0 = round(row["x"]) - size // 2, round(row["y"]) - size // 2

@@ -35,6 +35,7 @@ LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
 TERM_RUNGS = {"intrinsic": ("isolated", REFERENCE), "measurement": ("oracle", "isolated"),
               "deblending": ("deblended", "oracle"), "detection": ("pipeline", "deblended"),
               "selection": ("pipeline", "deblended"), "no_deblending": ("undeblended", "oracle")}
+MIN_BLOCKS = 10  # blocks that must hold objects before resampling them says anything
 SPLIT_NOTES = {
     "no": "interaction over 30 % of |F(pipeline) - F(oracle)|: the split between detection and deblending is "
           "not meaningful",
@@ -106,6 +107,7 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
                      "title": fom.title, "population": population, "stratum": stratum,
                      "n_blocks": len(sums.blocks), "unit": fom.unit}
             full, samples, counts, parts = _values(fom, sums, weights, population, stratum, rungs)
+            about["held"] = min(int(part.any(axis=(1, 2)).sum()) for part in parts.values())
             rows += [_value_row(about, fom, rung, full[rung], samples[rung], counts[rung], parts[rung])
                      for rung in sorted(rungs, key=_order)]
             impacts = _impacts(full, samples)
@@ -141,20 +143,24 @@ def _values(fom, sums, weights, population, stratum, rungs):
 
 def _value_row(about, fom, rung, value, samples, count, part):
     method = "bootstrap over blocks"
-    ends = interval(samples, about["n_blocks"])
-    low, high = float(ends.low), float(ends.high)
+    low, high, note = _ends(samples, about)
     if fom.kind == "fraction":
         k, n = part[:, 0, 0], part[:, 0, 1]
         effect = design_effect(k, n)
         proportion = wilson(k.sum(), n.sum(), design_effect=max(effect, 1.0) if np.isfinite(effect) else 1.0)
         low, high = float(proportion.low), float(proportion.high)
-        method = "Wilson, widened by the design effect of blocks"
+        method, note = "Wilson, widened by the design effect of blocks", ""
     return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,
-            "n": count, "method": method, "note": _nan_note(ends.n_nan, len(samples))}
+            "n": count, "method": method, "note": note}
 
 
-def _nan_note(n_nan, total):
-    return f"{int(n_nan)} of {total} resamples gave no value" if n_nan else ""
+def _ends(samples, about):
+    """Return both ends of the bootstrap interval and what to mind about it."""
+    if about["held"] < MIN_BLOCKS:
+        return np.nan, np.nan, f"no interval: only {about['held']} blocks hold any object, {MIN_BLOCKS} are the least"
+    ends = interval(samples, about["n_blocks"])
+    note = f"{int(ends.n_nan)} of {len(samples)} resamples gave no value" if ends.n_nan else ""
+    return float(ends.low), float(ends.high), note
 
 
 def _impacts(full, samples):
@@ -176,13 +182,13 @@ def _impact_rows(about, impacts, counts):
         if term not in impacts:
             continue
         value, samples = impacts[term]
-        ends = interval(samples, about["n_blocks"])
+        low, high, ends_note = _ends(samples, about)
         n = min(counts[r] for r in TERM_RUNGS.get(term, LADDER))
         stage_note = note if term in ("deblending", "detection", "interaction") else ""
         rows.append({**about, "kind": "impact", "term": term, "value": float(value),
-                     "ci_low": float(ends.low), "ci_high": float(ends.high), "n": n,
+                     "ci_low": low, "ci_high": high, "n": n,
                      "method": "bootstrap over blocks, difference inside each resample",
-                     "note": "; ".join(t for t in (stage_note, _nan_note(ends.n_nan, len(samples))) if t)})
+                     "note": "; ".join(t for t in (stage_note, ends_note) if t)})
     return rows
 
 
@@ -192,9 +198,9 @@ def _selection_row(about, own, common, counts):
         return []
     value = own["detection"][0] - common["detection"][0]
     samples = own["detection"][1] - common["detection"][1]
-    ends = interval(samples, about["n_blocks"])
-    return [{**about, "kind": "impact", "term": "selection", "value": float(value),
-             "ci_low": float(ends.low), "ci_high": float(ends.high),
+    low, high, ends_note = _ends(samples, about)
+    return [{**about, "kind": "impact", "term": "selection", "value": float(value), "ci_low": low, "ci_high": high,
              "n": min(counts[r] for r in TERM_RUNGS["selection"]),
              "method": "bootstrap over blocks, difference inside each resample",
-             "note": "detection term of own selections minus that of the common sample"}]
+             "note": "; ".join(t for t in ("detection term of own selections minus that of the common sample",
+                                           ends_note) if t)}]

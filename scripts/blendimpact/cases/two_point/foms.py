@@ -68,7 +68,9 @@ FIGURES_OF_MERIT = (
     F("WL-Q2", "detection", "detectable sources", "true galaxies above the truth-side S/N cut per area",
       "arcmin-2", "density"),
     F("WL-N4", "detection", "close pairs", "galaxies with 23.5 < i < 24.5 that have another true galaxy within 1 "
-      "arcsec, no more than 2.5 mag fainter; formula: a Poisson field of the galaxy counts", "1", "ratio"),
+      "arcsec, no more than 2.5 mag fainter", "1", "fraction"),
+    F("WL-N4.formula", "detection", "close pairs of a Poisson field", "the same expected of a Poisson field with "
+      "the observed galaxy counts", "1", "ratio"),
     F("WL-P1", "measurement", "sources with foreign light",
       "fraction of detectable galaxies (isolated S/N > 6) with blendedness > 1 %", "1", "fraction"),
     F("WL-P2", "measurement", "median purity", "median purity of detectable galaxies", "1", "median",

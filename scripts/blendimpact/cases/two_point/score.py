@@ -312,5 +312,5 @@ def _sky(scores, truth, blocks, settings):
             targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"]) / 3600
         block = here["block"].iloc[0]
         scores.add("WL-N4", REFERENCE, block, [np.sum(paired), len(paired)], "truth")
-        scores.add("WL-N4", "formula", block, [poisson_pair_fraction(density, radius).sum(), len(paired)],
+        scores.add("WL-N4.formula", REFERENCE, block, [poisson_pair_fraction(density, radius).sum(), len(paired)],
                    "truth")

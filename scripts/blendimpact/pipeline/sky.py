@@ -1,0 +1,47 @@
+"""The estimated sky of a chunk's patches, kept so that every stage subtracts the same one."""
+
+import os
+
+import h5py
+
+
+class SkyWriter:
+    """Write sky maps to an HDF5 file that appears under its name when it is complete."""
+
+    def __init__(self, path):
+        self._path, self._part = str(path), f"{path}.part"
+
+    def __enter__(self):
+        self._file = h5py.File(self._part, "w", libver=("v110", "v110"))
+        return self
+
+    def write(self, patch, sky):
+        """Add the sky of one patch, {band: (ny, nx) float32 array}."""
+        for band, values in sky.items():
+            self._file.create_dataset(f"{patch.index:05d}/{patch.twin}/{band}", data=values, track_times=False)
+
+    def __exit__(self, kind, value, trace):
+        self._file.close()
+        if kind is None:
+            os.replace(self._part, self._path)
+        else:
+            os.remove(self._part)
+
+
+class SkyFile:
+    """Read the sky of one patch at a time."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __enter__(self):
+        self._file = h5py.File(self._path, "r")
+        return self
+
+    def read(self, patch):
+        """Return {band: (ny, nx) array}."""
+        group = self._file[f"{patch.index:05d}/{patch.twin}"]
+        return {band: group[band][()] for band in patch.bands}
+
+    def __exit__(self, *_):
+        self._file.close()
