@@ -40,7 +40,7 @@ def ladder(table, case, scenario, fom, requirement=None):
         All figures of merit (`blendimpact.score.aggregate.FOM_COLUMNS`).
     case, scenario, fom : str
     requirement : dict, optional
-        ``value`` and ``source``: a band of that half width about 0 is drawn over the terms.
+        ``value``, ``source`` and ``tag``: a band of that half width about 0 is drawn over the terms.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def ladder(table, case, scenario, fom, requirement=None):
     if requirement:
         half = requirement["value"]
         right.axhspan(-half, half, color="#009E73", alpha=0.25, lw=0, zorder=1,
-                      label=f"requirement ±{half:g}\n({requirement['source']})")
+                      label=f"requirement ±{half:g} [{requirement['tag']}]\n{requirement['source']}")
         right.legend(fontsize=7, frameon=False)
     right.set_xticks(range(len(terms)), terms, rotation=25, ha="right")
     right.set_title("impact = difference of rungs", fontsize=10)
