@@ -8,7 +8,9 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import sys
+import traceback
 
 import yaml
 from rattler import MatchSpec, VirtualPackage, install, solve
@@ -22,6 +24,30 @@ async def create(specs, prefix):
     records = await solve(sources=[channel], specs=specs, platforms=["linux-64", "noarch"],
                           virtual_packages=VirtualPackage.detect())
     await install(records=records, target_prefix=prefix, cache_dir=PREFIX / "pkgs", show_progress=False)
+
+
+def solved_apart(specs, prefix, attempts=4):
+    """Make an environment in a child process, again if that crashes.
+
+    py-rattler's worker threads now and then end the interpreter with a segmentation fault.
+    """
+    for _ in range(attempts):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                asyncio.run(create([MatchSpec(s) for s in specs], prefix))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            break
+        shutil.rmtree(prefix, ignore_errors=True)
+    if status:
+        sys.exit(f"conda stand-in: no environment, status {status}")
 
 
 def main(arguments):
@@ -39,7 +65,7 @@ def main(arguments):
         case ["env", "create", *_]:
             file = arguments[arguments.index("--file") + 1]
             specs = yaml.safe_load(pathlib.Path(file).read_text())["dependencies"]
-            asyncio.run(create([MatchSpec(s) for s in specs], arguments[arguments.index("--prefix") + 1]))
+            solved_apart(specs, arguments[arguments.index("--prefix") + 1])
         case ["clean", *_]:
             pass
         case _:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blendimpact.score.aggregate import aggregate
+from blendimpact.score.aggregate import Sums, aggregate
 from blendimpact.score.foms import N_SUMS, FigureOfMerit, Scores, strata, trimmed_mean
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +146,11 @@ def test_trimmed_mean_ignores_a_wild_tail_and_is_exact_for_a_uniform_histogram()
     wild[-1] = 4  # below 5 % of 100
     assert trimmed_mean(edges, wild) == pytest.approx(trimmed_mean(edges, shifted), abs=0.03)
     assert (wild * (edges[1:] + edges[:-1]) / 2).sum() / wild.sum() > trimmed_mean(edges, wild)
+
+
+def test_many_blocks_are_merged_and_the_value_stays():
+    table = ladder_table(60)
+    few, many = (Sums(table, most) for most in (20, 1000))
+    one, two = (s.get("X", "pipeline", "common", "all", 1) for s in (few, many))
+    assert len(one) == 20 and len(two) == 60
+    np.testing.assert_allclose(one.sum(axis=0), two.sum(axis=0))

@@ -11,9 +11,9 @@ from scipy.spatial import cKDTree
 from ..core.significance import KERNEL_3X3, extract, smooth
 from .noise import MAD_TO_SIGMA
 
-# SExtractor's 1.5 sigma behind its 3x3 kernel is 4.0 sigma of the smoothed image, as in the
-# study's own detector.
-THRESHOLD = 4.0
+# In sigma of the smoothed image, as deep as the study's own detector: a real source that it finds and this list
+# lacks would pass for a piece of an injected galaxy, or for the galaxy itself.
+THRESHOLD = 3.0
 MIN_AREA = 5
 KRON_FACTOR, KRON_MIN_RADIUS = 2.5, 3.5  # SExtractor's PHOT_AUTOPARAMS
 

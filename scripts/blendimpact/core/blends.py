@@ -7,7 +7,6 @@ Shapes: second moments of a light distribution, or (g1, g2) in the reduced-shear
 import numpy as np
 from scipy import fft
 from scipy.spatial import cKDTree
-from scipy.stats import ncx2
 
 ARCMIN2_PER_DEG2 = 3600.0
 ARCSEC2_PER_DEG2 = 3600.0 ** 2
@@ -79,6 +78,8 @@ def gaussian_leakage(separation, radius, sigma):
         1 - Q_1(separation / sigma, radius / sigma) with Marcum's Q: the squared distance of the light
         from the aperture's centre, over sigma^2, is noncentral chi-squared with two degrees of freedom.
     """
+    from scipy.stats import ncx2  # slow to import
+
     return ncx2.cdf(np.square(np.divide(radius, sigma)), 2, np.square(np.divide(separation, sigma)))
 
 

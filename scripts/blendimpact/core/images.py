@@ -164,6 +164,7 @@ class PatchWriter:
         self.path = str(path)
         self._part = self.path + ".part"
         self._cards = dict(cards or {})
+        self._empty = True
 
     def __enter__(self):
         primary = fits.PrimaryHDU()
@@ -175,6 +176,7 @@ class PatchWriter:
 
     def write(self, patch):
         """Append all bands and planes of a patch."""
+        self._empty = False
         hdus = fits.HDUList([fits.PrimaryHDU()])
         for band, image in patch.bands.items():
             header = _header(patch, image)
@@ -193,6 +195,8 @@ class PatchWriter:
 
     def __exit__(self, kind, value, trace):
         self._file.close()
+        if kind is None and self._empty:  # told from a file that lost its patches
+            fits.setval(self._part, "NOPATCH", value=True, comment="a chunk without patches")
         if kind is None:
             os.replace(self._part, self.path)
         else:
@@ -227,7 +231,7 @@ class PatchFile:
                 key = int(found["index"]), found["twin"].lower()
                 band = str(hdu.header["BAND"])
                 self._index.setdefault(key, {}).setdefault(band, {})[found["plane"].upper()] = number
-        if not self._index:
+        if not self._index and "NOPATCH" not in self._hdus[0].header:
             self.close()
             raise StudyError("the file holds no patch", self.path,
                              "delete it and run again: the rule that makes it will")

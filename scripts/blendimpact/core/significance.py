@@ -5,7 +5,6 @@ Sky estimation, detection and segmentation look at the same image, so it is made
 
 import numpy as np
 import sep
-from scipy.signal import fftconvolve
 
 AB_NANOJANSKY = 31.4
 KERNEL_3X3 = np.array([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
@@ -115,13 +114,15 @@ def kernel_pixels(kernel, patch, bands=None):
 def _convolve(array, kernel):
     if kernel is KERNEL_3X3:
         return _separable(array, 2.0) / 16
+    from scipy.signal import fftconvolve  # 0.3 s to import, which most stages need not spend
+
     return fftconvolve(array, kernel, mode="same")
 
 
 def _convolve_squared(array, kernel):
     if kernel is KERNEL_3X3:
         return _separable(array, 4.0) / 256
-    return fftconvolve(array, kernel**2, mode="same")
+    return _convolve(array, kernel**2)
 
 
 def _separable(array, middle):

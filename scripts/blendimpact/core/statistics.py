@@ -9,9 +9,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from astropy.stats import binom_conf_interval
 from scipy import special
-from scipy import stats as distributions
 
 from .streams import stream
 
@@ -61,15 +59,16 @@ def wilson(k, n, confidence=CONFIDENCE, design_effect=1.0):
     k, n = np.broadcast_arrays(np.asarray(k, dtype=float), np.asarray(n, dtype=float))
     if np.any(k != np.round(k)) or np.any(n != np.round(n)) or np.any(k < 0) or np.any(k > n):
         raise ValueError("counts must be whole numbers with 0 <= k <= n")
-    # The Wilson interval of (k/d, n/d) at kappa is the one of (k, n) at kappa sqrt(d).
-    level = special.erf(special.erfinv(confidence) * np.sqrt(design_effect if design_effect > 1 else 1.0))
-    if not level < 1:
-        raise ValueError(f"a design effect of {design_effect} leaves no information")
     full = n > 0
-    value, low, high = (np.full(n.shape, np.nan) for _ in range(3))
-    if full.any():
-        value[full] = k[full] / n[full]
-        low[full], high[full] = binom_conf_interval(k[full], n[full], level, interval="wilson")
+    value = np.full(n.shape, np.nan)
+    value[full] = k[full] / n[full]
+    # Wilson (1927) with n / d trials; astropy's takes whole counts only.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = special.ndtri(0.5 + confidence / 2) ** 2 * np.maximum(design_effect, 1.0) / n
+        centre = (value + share / 2) / (1 + share)
+        half = np.sqrt(share * value * (1 - value) + share**2 / 4) / (1 + share)
+    low, high = np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    low, high = np.where(k == 0, np.where(full, 0.0, np.nan), low), np.where(k == n, np.where(full, 1.0, np.nan), high)
     return Proportion(value[()], low[()], high[()])
 
 
@@ -177,8 +176,8 @@ def interval(samples, n_blocks, confidence=CONFIDENCE):
         ends = np.full((2, *samples.shape[1:]), np.nan)
     else:
         tail = (1 - confidence) / 2
-        wide = distributions.t.ppf(tail, n_blocks - 1) * np.sqrt(n_blocks / (n_blocks - 1))
-        levels = distributions.norm.cdf([wide, -wide])
+        wide = special.stdtrit(n_blocks - 1, tail) * np.sqrt(n_blocks / (n_blocks - 1))
+        levels = special.ndtr([wide, -wide])
         if not np.any(n_nan):
             ends = np.quantile(samples, levels, axis=0)
         else:
@@ -293,7 +292,7 @@ def nmad_from_histogram(edges, counts):
         low, high = np.where(short, half, low), np.where(short, high, half)
     outside = ((middle + high > edges[-2]) & (counts[..., -1] > 0)
                | (middle - high < edges[1]) & (counts[..., 0] > 0))
-    nmad = high / distributions.norm.ppf(0.75)
+    nmad = high / special.ndtri(0.75)
     return np.where(outside | np.isnan(middle), np.nan, nmad)[()]
 
 

@@ -27,16 +27,19 @@ class TruthScene:
         Rows of this patch and twin.
     seed, case : int, str
         Name the streams of the photon noise.
+    photons : bool
+        Whether injected sources were given photon noise.
     stamps : dict, optional
         Where drawn stamps are kept; scenes that differ in their noise alone can share it.
     """
 
-    def __init__(self, patch, truth, seed, case, stamps=None):
+    def __init__(self, patch, truth, seed, case, stamps=None, photons=True):
         self.patch, self.truth, self.seed, self.case = patch, truth, seed, case
         names = truth.colnames
         columns = [np.asarray(truth[name]).tolist() for name in names]
         self.rows = {row[names.index("source_id")]: dict(zip(names, row)) for row in zip(*columns)}
         self.real = any("BASE" in image.planes for image in patch.bands.values())
+        self._injected_photons = photons
         self._stamps = {} if stamps is None else stamps
 
     def stamp(self, source_id, band):
@@ -52,6 +55,9 @@ class TruthScene:
         noise = photon_noise(stamp, self.patch.bands[band].gain, rng) * self.patch.noise_sign
         return type(stamp)(noise, stamp.x0, stamp.y0)
 
+    def _injected(self, source_id):
+        return self.rows[source_id].get("injection_id", -1) >= 0
+
     def _sum(self, members, band, x0, y0, size, photons):
         """Return the light of ``members`` in a window, with their photon noise if asked for."""
         total = np.zeros((size, size))
@@ -63,19 +69,21 @@ class TruthScene:
                 total += cut_stamps(light, [x0], [y0], size)[0]
                 continue
             total += cut(self.stamp(source_id, band), x0, y0, size)
-            if photons:
+            if photons and (self._injected_photons or not self._injected(source_id)):
                 total += cut(self._photons(source_id, band), x0, y0, size)
         return total
 
     def _children(self, det_ids, x, y, members, size, background, photons):
         x0, y0 = origins(x, y, size)
         status = np.where(reaches_outside(x0, y0, size, self.patch.shape), BITS.EDGE, 0).astype(np.int32)
+        on_image = cut_stamps(np.ones(self.patch.shape, np.float32), x0, y0, size)
         stamps = np.empty((len(det_ids), len(self.patch.bands), size, size), np.float32)
         for b, band in enumerate(self.patch.bands):
             noise = (cut_stamps(background[band], x0, y0, size) if background
                      else np.zeros((len(det_ids), size, size), np.float32))
             for k, ids in enumerate(members):
                 stamps[k, b] = noise[k] + self._sum(ids, band, x0[k], y0[k], size, photons)
+            stamps[:, b] *= on_image
         return Children(np.asarray(det_ids, np.int64), x0, y0, stamps, status)
 
     def _positions(self, source_ids):
@@ -118,3 +126,8 @@ class TruthScene:
             noise = image.planes["NOISE"] if self.real else image.science - image.planes["MODEL"]
             background[band] = noise - sky[band]
         return self._children(det_ids, x, y, members, size, background, self.real)
+
+
+def injects_photons(settings):
+    """Return whether the settings give injected sources photon noise."""
+    return (settings.get("inject") or {}).get("photon_noise", True)

@@ -162,3 +162,10 @@ def against_density(table, case, fom, density, terms, ylabel):
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(f"{case}: {fom} against density, 95 % intervals", fontsize=10)
     return figure
+
+
+def nothing(text):
+    """Return a figure that holds a text."""
+    figure = Figure(figsize=(6, 3))
+    figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
+    return figure

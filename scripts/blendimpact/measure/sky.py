@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.interpolate import NearestNDInterpolator, RectBivariateSpline
 from scipy.ndimage import distance_transform_edt, median_filter
-from scipy.stats import sigmaclip
 
 from ..core.errors import StudyError
 from ..core.significance import BAD, coadd, extract, kernel_pixels, smooth
@@ -98,6 +97,8 @@ def _grow(objects, patch, options):
 
 
 def _mesh(image, masks, options):
+    from scipy.stats import sigmaclip  # slow to import
+
     """Return one band's sky with the first of the masks that leaves a cell."""
     science = np.asarray(image.science, dtype=np.float64)
     bad = ((image.mask & BAD) != 0) | ~np.isfinite(science)

@@ -6,7 +6,7 @@ from astropy.table import Table
 from ..core import catalogues
 from ..core.images import PatchFile
 from ..core.matching import assign
-from ..deblend.truth import TruthScene
+from ..deblend.truth import TruthScene, injects_photons
 from ..detect import DETECTORS
 from ..detect.base import detect_on_stamp
 from ..ladder import outcomes
@@ -96,7 +96,7 @@ def detect_patch(detector, patch, sky, truth, settings, seed):
     detections, assignments : Table
         Columns of `DETECTION_COLUMNS` and `ASSIGNMENT_COLUMNS` without the ids.
     """
-    detection = detector.detect(patch, sky)
+    detection = detector.detect(patch, sky, truth)
     table = detection.table
     scale = next(iter(patch.bands.values())).pixel_scale
     radius = settings["match_radius"] / scale
@@ -134,7 +134,9 @@ def found_alone(detector, patch, kept, settings, seed):
     """Return whether the real detector finds each target on empty sky, with the same noise (1, 0; -1: not tried)."""
     if patch.twin not in FIRST_TWINS:
         return np.full(len(kept), -1, np.int8)
-    scene = TruthScene(patch, kept, seed, settings["case"])
+    if detector.name == "truth":
+        return np.where(np.asarray(kept["role"]) == "target", 1, -1).astype(np.int8)
+    scene = TruthScene(patch, kept, seed, settings["case"], photons=injects_photons(settings))
     size = stamp_size(settings, patch)
     targets = kept[np.asarray(kept["role"]) == "target"]
     children = scene.isolated([int(i) for i in targets["source_id"]], size)

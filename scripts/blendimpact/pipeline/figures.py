@@ -3,7 +3,6 @@
 import os
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..cases.base import load_case
 from ..core import catalogues
@@ -50,7 +49,7 @@ def draw(spec, table, case, requirements):
         figure = figures.against_density(table, case, density=densities(table, case), **options)
     else:
         raise ValueError(f"unknown kind of figure {spec.kind!r}")
-    return figure or nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
+    return figure or figures.nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
                              f"{options.get('fom')} for it")
 
 
@@ -59,9 +58,3 @@ def densities(table, case):
     rows = table[(np.asarray(table["case"]) == case) & (np.asarray(table["fom"]) == "WL-Q2")]
     return {str(r["scenario"]): float(r["value"]) for r in rows if not str(r["scenario"]).startswith("clustered")}
 
-
-def nothing(text):
-    """Return a figure that holds a text."""
-    figure = Figure(figsize=(6, 3))
-    figure.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
-    return figure

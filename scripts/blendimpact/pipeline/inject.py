@@ -1,5 +1,6 @@
 """Add targets of known light to the patches of one chunk."""
 
+import json
 from dataclasses import replace
 
 from ..core import catalogues
@@ -9,7 +10,7 @@ from ..inject.catalogue import on_patch, read_catalogue
 from ..inject.generate import generate
 from ..inject.inject import inject
 from .progress import progress
-from .simulate import DEPTH_META, image_facts
+from .simulate import DEPTH_META, PATCHES_META, image_facts
 
 
 def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, truth_out, cards=None, meta=None):
@@ -31,7 +32,7 @@ def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, trut
     known = catalogues.read(truth_in)
     population = catalogues.read(galaxies) if options.get("population") == "cosmodc2" else None
     given = None
-    tables = []
+    tables, made = [], []
     with PatchFile(images_in) as file, PatchWriter(images_out, cards) as writer:
         twins = {}
         for index, twin in list(file.keys()):
@@ -53,7 +54,11 @@ def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, trut
             truth["patch"][:] = index
             writer.write(patch)
             tables.append(truth)
-    facts = image_facts(patch)
+            made.append((index, block, twin))
+        facts = image_facts(file.read(*next(iter(file.keys()))))
     depth = {DEPTH_META: known.meta[DEPTH_META]} if DEPTH_META in known.meta else {}
-    catalogues.write(catalogues.stack(tables), truth_out, {**(meta or {}), **facts, **depth})
+    if not tables:  # all blocks of this chunk were left out
+        tables = [known[:0]]
+    catalogues.write(catalogues.stack(tables), truth_out,
+                     {**(meta or {}), **facts, **depth, PATCHES_META: json.dumps(made)})
 

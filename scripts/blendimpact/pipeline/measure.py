@@ -7,7 +7,7 @@ from ..core import catalogues
 from ..core.images import PatchFile
 from ..deblend import DEBLENDERS
 from ..deblend.children import Children
-from ..deblend.truth import TruthScene
+from ..deblend.truth import TruthScene, injects_photons
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
 from .deblend import group_name, true_centres, wanted_centres
@@ -44,7 +44,8 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
             stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
             if (index, patch.shear) not in stamps:  # twins of opposite noise have the same light
                 stamps = {(index, patch.shear): {}}
-            scene = TruthScene(patch, here(truth), seed, settings["case"], stamps[index, patch.shear])
+            scene = TruthScene(patch, here(truth), seed, settings["case"], stamps[index, patch.shear],
+                               injects_photons(settings))
             for rung, objects in measure_patch(scene, skies.read(patch), here(detections), here(assignments), stored,
                                                settings):
                 kind = RUNGS.get(rung)
@@ -56,7 +57,7 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
                        "deblender": "none" if kind is None else names[kind.deblender]
                        or settings["deblender"]}
                 for name, value in ids.items():
-                    objects[name] = np.full(len(objects), value, dtype="U16" if isinstance(value, str) else None)
+                    objects[name] = np.full(len(objects), value, dtype=np.asarray(value).dtype)
                 tables.append(catalogues.describe(objects[[*ID_COLUMNS, *MEASUREMENT_COLUMNS]],
                                                   {**ID_COLUMNS, **MEASUREMENT_COLUMNS}))
     catalogues.write(catalogues.stack(tables), measurements_out, meta)

@@ -4,11 +4,10 @@ import h5py
 import numpy as np
 
 from ..core import catalogues
-from ..core.errors import StudyError
 from ..core.images import PatchFile
 from ..deblend.children import Children
-from ..deblend.truth import TruthScene
-from ..matrix.figures import save
+from ..deblend.truth import TruthScene, injects_photons
+from ..matrix.figures import nothing, save
 from ..matrix.panel import draw
 from .deblend import group_name
 from .detect import stamp_size
@@ -22,7 +21,11 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, f
     """Draw the brightest clear blend of the chunk; parameters are paths as in `pipeline.measure`."""
     tables = {name: catalogues.read(path) for name, path in
               (("truth", truth), ("detections", detections), ("assignments", assignments))}
-    index, twin, source_id = choose(tables["truth"], settings["shape_band"], str(images))
+    chosen = choose(tables["truth"], settings)
+    if chosen is None:
+        save(nothing(f"{settings['case']}: no target in the first patches, so no blend to draw"), figure_out)
+        return
+    index, twin, source_id = chosen
     here = {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in tables.items()}
     with PatchFile(images) as file, SkyFile(sky) as skies, h5py.File(children, "r") as store:
         patch = file.read(index, twin)
@@ -31,7 +34,7 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, f
     links = here["assignments"][here["assignments"]["source_id"] == source_id]
     det_id = int(links["det_id"][0]) if len(links) else 0
     stamps, titles = {}, {}
-    scene = TruthScene(patch, here["truth"], seed, settings["case"])
+    scene = TruthScene(patch, here["truth"], seed, settings["case"], photons=injects_photons(settings))
     for rung, (made, centres) in rung_children(scene, background, here["detections"], here["assignments"], stored,
                                                settings).items():
         real = centres == "real"
@@ -61,18 +64,13 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, f
     save(draw(stamps, titles, noise, caption, np.c_[near["x"] - x0, near["y"] - y0], scale), figure_out)
 
 
-def choose(truth, band, where):
-    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends.
-
-    Raises
-    ------
-    StudyError
-        If the chunk has no target.
-    """
-    rows = truth[np.asarray(truth["role"]) == "target"]
+def choose(truth, settings):
+    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target."""
+    band = settings["shape_band"]
+    rows = truth[(np.asarray(truth["role"]) == "target")
+                 & (np.asarray(truth["snr"], float) >= settings["truth_snr"])]
     if not len(rows):
-        raise StudyError("no target in this chunk, so no blend to draw", where,
-                         "raise patch.size or the density of sources")
+        return None
     purity = np.nan_to_num(np.asarray(rows[f"purity_{band}"], float), nan=1.0)
     # A source of very high S/N fills its stamp; the eye wants a neighbour of the same kind.
     rank = np.where(np.asarray(rows["snr"]) < 300, np.asarray(rows["snr"], float), 0)

@@ -4,7 +4,7 @@ import json
 
 from ..cases.base import load_case
 from ..core import catalogues
-from .simulate import DEPTH_META
+from .simulate import DEPTH_META, PATCHES_META
 
 
 def run(settings, truth, detections, assignments, measurements, scores_out, meta=None):
@@ -14,5 +14,6 @@ def run(settings, truth, detections, assignments, measurements, scores_out, meta
                ("measurements", measurements))}
     facts = {key: tables["truth"].meta[key] for key in ("pixel_scale", "zero_point")}
     facts["depth"] = json.loads(tables["truth"].meta.get(DEPTH_META, "{}"))
+    facts["patches"] = json.loads(tables["truth"].meta[PATCHES_META])
     scores = load_case(settings["case"]).score(tables, {**settings, **facts})
     catalogues.write(scores.table(), scores_out, meta)

@@ -9,6 +9,7 @@ from ..simulate.patches import measure_depth, simulate_patch
 from .progress import progress
 
 DEPTH_META = "depth"
+PATCHES_META = "patches"
 
 
 def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth_out, cards=None, meta=None):
@@ -26,22 +27,25 @@ def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth
         Population tables and survey definition.
     images_out, truth_out : path-like
         FITS file of patches, Parquet table of truth. The table's meta holds the 5-sigma depth
-        measured on each patch, ``{patch: {band: magnitude}}`` as JSON.
+        measured on each patch, ``{patch: {band: magnitude}}``, and every [patch, block, twin] as JSON: a
+        patch without a source has no row.
     cards, meta : dict, optional
         Provenance for the FITS header and the table.
     """
     survey = load_survey(survey_path)
     galaxies, stars = catalogues.read(galaxies), catalogues.read(stars)
-    tables, depth = [], {}
+    tables, depth, made = [], {}, []
     with PatchWriter(images_out, cards) as writer:
         for index in progress(patches, "simulate"):
             for patch, truth in simulate_patch(settings, index, seed, settings["case"],
                                                settings["scenario"], survey, galaxies, stars):
                 writer.write(patch)
                 tables.append(truth)
+                made.append((index, index, patch.twin))
             depth[index] = {band: round(value, 5) for band, (value, _) in measure_depth(patch).items()}
     catalogues.write(catalogues.stack(tables), truth_out,
-                     {**(meta or {}), **image_facts(patch), DEPTH_META: json.dumps(depth)})
+                     {**(meta or {}), **image_facts(patch), DEPTH_META: json.dumps(depth),
+                      PATCHES_META: json.dumps(made)})
 
 
 def image_facts(patch):

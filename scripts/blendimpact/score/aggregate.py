@@ -30,6 +30,7 @@ FOM_COLUMNS = {
 }
 TERMS = ("intrinsic", "measurement", "deblending", "detection", "interaction", "total",
          "shapley_deblending", "shapley_detection", "no_deblending")
+MOST_GROUPS = 1000
 LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
 # What separates two rungs, so how many objects a term of the budget rests on.
 TERM_RUNGS = {"intrinsic": ("isolated", REFERENCE), "measurement": ("oracle", "isolated"),
@@ -50,19 +51,24 @@ class Sums:
     ----------
     table : Table
         Stacked score tables of all chunks.
+    most : int
+        Neighbouring blocks are merged into so many: a bootstrap over more gives nothing but cost.
     """
 
-    def __init__(self, table):
+    def __init__(self, table, most=MOST_GROUPS):
         block, fom = np.asarray(table["block"]), np.asarray(table["fom"])
         rung, population = np.asarray(table["rung"]), np.asarray(table["population"])
         stratum, cell = np.asarray(table["stratum"]), np.asarray(table["cell"])
         sums = np.column_stack([np.asarray(table[f"s{k}"], float) for k in range(N_SUMS)])
         self.blocks = np.unique(block)
         place = np.searchsorted(self.blocks, block)
+        self.n_groups = min(len(self.blocks), most)
+        place = place * self.n_groups // max(len(self.blocks), 1)
         self._parts = {}
         for row, key in enumerate(zip(fom, rung, population, stratum)):
             self._parts.setdefault(tuple(map(str, key)), []).append(row)
         self._data = place, cell, sums
+        self._copies = np.asarray(table["copies"])
 
     def keys(self, fom):
         """Return {(population, stratum): [rungs]} of a figure of merit, in sorted order."""
@@ -72,12 +78,17 @@ class Sums:
                 out.setdefault((population, stratum), []).append(rung)
         return out
 
+    def copies(self, fom, rung, population, stratum):
+        """Return how many entries are one source."""
+        return int(self._copies[self._parts[fom, rung, population, stratum]].max())
+
     def get(self, fom, rung, population, stratum, n_cells):
-        """Return the sums as a (n_blocks, n_cells, N_SUMS) array."""
+        """Return the sums as a (n_groups, n_cells, N_SUMS) array; histograms need the first sum only."""
         place, cell, sums = self._data
         rows = self._parts[fom, rung, population, stratum]
-        out = np.zeros((len(self.blocks), n_cells, N_SUMS))
-        np.add.at(out, (place[rows], cell[rows]), sums[rows])
+        width = N_SUMS if n_cells == 1 or np.any(sums[rows, 1:]) else 1
+        out = np.zeros((self.n_groups, n_cells, width))
+        np.add.at(out, (place[rows], cell[rows]), sums[rows, :width])
         return out
 
 
@@ -99,16 +110,16 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
         Columns `FOM_COLUMNS`: a row per rung ("value") and per term of the budget ("impact").
     """
     sums = Sums(table)
-    weights = bootstrap_weights(len(sums.blocks), n_resamples, seed, case, scenario)
+    weights = bootstrap_weights(sums.n_groups, n_resamples, seed, case, scenario)
     rows, kept = [], {}
     for fom in foms:
         for (population, stratum), rungs in sums.keys(fom.source).items():
             about = {"case": case, "scenario": scenario, "fom": fom.id, "stage": fom.stage,
                      "title": fom.title, "population": population, "stratum": stratum,
                      "n_blocks": len(sums.blocks), "unit": fom.unit}
-            full, samples, counts, parts = _values(fom, sums, weights, population, stratum, rungs)
+            full, samples, counts, parts, copies = _values(fom, sums, weights, population, stratum, rungs)
             about["held"] = min(int(part.any(axis=(1, 2)).sum()) for part in parts.values())
-            rows += [_value_row(about, fom, rung, full[rung], samples[rung], counts[rung], parts[rung])
+            rows += [_value_row(about, fom, full[rung], samples[rung], counts[rung], parts[rung], rung, copies[rung])
                      for rung in sorted(rungs, key=_order)]
             impacts = _impacts(full, samples)
             kept[fom.id, population, stratum] = impacts
@@ -126,28 +137,34 @@ def _order(rung):
 
 def _values(fom, sums, weights, population, stratum, rungs):
     n_cells = max(len(fom.edges) - 1, 1)
-    full, samples, counts, parts = {}, {}, {}, {}
+    full, samples, counts, parts, copies = {}, {}, {}, {}, {}
     for rung in rungs:
         part = sums.get(fom.source, rung, population, stratum, n_cells)
         parts[rung] = part
-        full[rung] = float(fom.value(part.sum(axis=0)))
+        full[rung] = np.float64(fom.value(part.sum(axis=0)))
         samples[rung] = fom.value(resampled_sums(weights, part))
-        counts[rung] = fom.count(part.sum(axis=0))
+        copies[rung] = sums.copies(fom.source, rung, population, stratum)
+        counts[rung] = round(fom.count(part.sum(axis=0)) / copies[rung])
     if fom.relative and "isolated" in rungs:
         base, base_samples = full["isolated"], samples["isolated"]
         with np.errstate(invalid="ignore", divide="ignore"):
-            full = {rung: value / base - 1 for rung, value in full.items()}
-            samples = {rung: value / base_samples - 1 for rung, value in samples.items()}
-    return full, samples, counts, parts
+            full = {rung: _finite(value / base - 1) for rung, value in full.items()}
+            samples = {rung: _finite(value / base_samples - 1) for rung, value in samples.items()}
+    return full, samples, counts, parts, copies
 
 
-def _value_row(about, fom, rung, value, samples, count, part):
+def _finite(values):
+    return np.where(np.isfinite(values), values, np.nan)[()]
+
+
+def _value_row(about, fom, value, samples, count, part, rung, copies):
     method = "bootstrap over blocks"
     low, high, note = _ends(samples, about)
     if fom.kind == "fraction":
         k, n = part[:, 0, 0], part[:, 0, 1]
         effect = design_effect(k, n)
-        proportion = wilson(k.sum(), n.sum(), design_effect=max(effect, 1.0) if np.isfinite(effect) else 1.0)
+        # Twins are copies: without a measured effect so many entries are one trial.
+        proportion = wilson(k.sum(), n.sum(), design_effect=max(effect, copies) if np.isfinite(effect) else copies)
         low, high = float(proportion.low), float(proportion.high)
         method, note = "Wilson, widened by the design effect of blocks", ""
     return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,

@@ -25,6 +25,7 @@ SCORE_COLUMNS = {
     "population": (None, "common: objects recovered on every rung; own: the rung's own selection; ..."),
     "stratum": (None, "subset of the objects"),
     "cell": (None, "bin number of a histogram, else 0"),
+    "copies": (None, "twins of each source that entered: so many entries are one source"),
     **{f"s{k}": (None, f"sum {k} of the figure of merit's statistics") for k in range(N_SUMS)},
 }
 
@@ -172,22 +173,27 @@ class Scores:
     Parameters
     ----------
     case, scenario : str
+    copies : int
+        Twins of each patch: a source enters so many times unless `add` is told otherwise.
     """
 
-    def __init__(self, case, scenario):
-        self.case, self.scenario = case, scenario
+    def __init__(self, case, scenario, copies=1):
+        self.case, self.scenario, self.copies = case, scenario, copies
+        self._copies = {}
         self._sums = defaultdict(lambda: np.zeros(N_SUMS))
 
-    def add(self, fom, rung, block, sums, population="all", stratum="all", cell=0):
+    def add(self, fom, rung, block, sums, population="all", stratum="all", cell=0, copies=None):
         """Add sums (at most `N_SUMS` of them) to one block."""
-        self._sums[int(block), fom, rung, population, stratum, int(cell)][:len(sums)] += sums
+        key = int(block), fom, rung, population, stratum, int(cell)
+        self._sums[key][:len(sums)] += sums
+        self._copies[key] = self.copies if copies is None else copies
 
-    def add_histogram(self, fom, rung, block, values, edges, population="all", stratum="all"):
+    def add_histogram(self, fom, rung, block, values, edges, population="all", stratum="all", copies=None):
         """Add values to a histogram; what lies outside of the edges goes to the end bins."""
         values = np.clip(np.asarray(values, float), edges[0], np.nextafter(edges[-1], edges[0]))
         counts, _ = np.histogram(values, edges)
         for cell in np.flatnonzero(counts):
-            self.add(fom, rung, block, [counts[cell]], population, stratum, cell)
+            self.add(fom, rung, block, [counts[cell]], population, stratum, cell, copies)
 
     def table(self):
         """Return the sums as a table, sorted by their ids."""
@@ -201,6 +207,7 @@ class Scores:
             "population": np.array([k[3] for k in keys], dtype="U32"),
             "stratum": np.array([k[4] for k in keys], dtype="U48"),
             "cell": np.array([k[5] for k in keys], np.int32),
+            "copies": np.array([self._copies[k] for k in keys], np.int32),
         })
         sums = np.array([self._sums[k] for k in keys]).reshape(-1, N_SUMS)
         for k in range(N_SUMS):

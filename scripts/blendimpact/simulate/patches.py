@@ -46,7 +46,7 @@ _TRUTH = {
     "dec": ("deg", "declination in this twin"),
     "redshift": (None, "true redshift"),
     "cluster": (None, "number of the cluster that the source belongs to, -1 if none"),
-    "snr": (None, "isolated matched-filter S/N against the sky noise, bands in quadrature"),
+    "snr": (None, "isolated matched-filter S/N against the sky noise, bands in quadrature, mean of the twins"),
     "hlr": (
         "arcsec",
         "circularised half-light radius of the whole source in the reference band, before shear and PSF",
@@ -144,9 +144,18 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
         x, y = (values[reaches] for values in placed[twin])
         patch, truth = _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, index, scale)
         out.append((patch, truth))
-        if settings.get("noise_pairs"):
-            out.append(_flipped(patch, truth))
+    _share_snr([truth for _, truth in out], bands)
+    if settings.get("noise_pairs"):
+        out = [entry for patch, truth in out for entry in ((patch, truth), _flipped(patch, truth))]
     return out
+
+
+def _share_snr(truths, bands):
+    """Give all twins the same S/N, even in the shear: cuts on it must not select on the shape."""
+    for name in ("snr", *(f"snr_{band}" for band in bands)):
+        mean = np.sqrt(np.mean([np.asarray(truth[name]) ** 2 for truth in truths], axis=0))
+        for truth in truths:
+            truth[name][:] = mean
 
 
 def measure_depth(patch):

@@ -15,7 +15,7 @@ FIGURES_OF_MERIT = (
       "fraction of injected galaxies (isolated S/N > 10, found by the same detector on empty sky) that are "
       "the brightest member of a detection", "1", "fraction"),
     F("GA-D1.all", "detection", "completeness", "fraction of all injected galaxies that are the brightest "
-      "member of a detection", "1", "fraction"),
+      "member of a detection; those below the truth-side S/N cut count as missed", "1", "fraction"),
     F("GA-D1.m50", "detection", "magnitude of 50 % completeness",
       "where the fraction of all injected galaxies that are recovered falls through 50 %", "mag", "m50",
       edges=MAGNITUDE_EDGES, statistics="GA-D1.m"),
@@ -25,15 +25,15 @@ FIGURES_OF_MERIT = (
     F("GA-D2.shred", "detection", "shredding", "fraction of injected galaxies with two or more detections",
       "1", "fraction"),
     F("GA-D2.merge", "detection", "merging",
-      "fraction of injected galaxies that share one detection with another source", "1", "fraction"),
+      "fraction of injected galaxies that share one detection with another source, real or injected", "1", "fraction"),
     F("GA-B1", "deblending", "flux leakage, median",
-      "median magnitude change m - m_isolated (aperture) of injected galaxies within 4 arcsec of a brighter "
+      "median magnitude change m - m_true (aperture, both) of injected galaxies within 4 arcsec of a brighter "
       "real source", "mag", "median", edges=DM_EDGES),
     F("GA-B1.nmad", "deblending", "flux leakage, scatter",
       "normalised median absolute deviation of the same", "mag", "nmad", edges=DM_EDGES,
       statistics="GA-B1"),
     F("GA-B1.all", "deblending", "flux change of all injected galaxies, median",
-      "median of m - m_isolated (aperture), any distance from real sources", "mag", "median",
+      "median of m - m_true (aperture, both), any distance from real sources", "mag", "median",
       edges=DM_EDGES),
     F("GA-M1", "measurement", "Kron magnitude bias", "median of the Kron magnitude minus the true total "
       "magnitude", "mag", "median", edges=DM_EDGES),

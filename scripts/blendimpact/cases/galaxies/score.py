@@ -21,13 +21,14 @@ def score(tables, settings):
     band = settings["shape_band"]
     truth = tables["truth"].to_pandas()
     truth["separation"] = nearest_brighter(truth, band, settings["pixel_scale"])
-    targets = truth[(truth["role"] == "target") & ~truth["ambiguous"].astype(bool)]
+    # What lies on a brighter source is the worst blend: it counts as lost or merged, but has no photometry of its own.
+    targets = truth[truth["role"] == "target"]
     links = tables["assignments"].to_pandas()
     links = targets.merge(links[["patch", "twin", "source_id", "det_id", "dominant", "found_alone",
                                  "outcome"]], on=["patch", "twin", "source_id"], how="left")
     scores = Scores(settings["case"], settings["scenario"])
     _completeness(scores, links, band)
-    _photometry(scores, tables, targets, settings)
+    _photometry(scores, tables, targets[~targets["ambiguous"].astype(bool)], settings)
     return scores
 
 
@@ -67,7 +68,7 @@ def _completeness(scores, links, band):
                        [(outcome[rows.index] == "unrecognised").sum() * real, len(rows)])
     for rung, got in (("alone", alone), ("pipeline", found)):
         for name, values, edges in (("magnitude", links[f"mag_{band}"], MAGNITUDE_STRATA),
-                                    ("blendedness", 1 - links[f"purity_{band}"], BLENDEDNESS_EDGES)):
+                                    ("blendedness", np.clip(1 - links[f"purity_{band}"], 0, None), BLENDEDNESS_EDGES)):
             for stratum, inside in strata(name, values, edges):
                 if name == "blendedness" and stratum == "all":
                     continue
@@ -91,18 +92,18 @@ def _photometry(scores, tables, targets, settings):
     good = np.isfinite(ap) & np.isfinite(kron) & (ap > 0) & (kron > 0) & (objects["snr"] >= BRIGHT_SNR)
     twins = sorted(targets["twin"].unique())
     common = select(objects, common_sources(objects, good, twins)).copy()
-    alone = common.loc[common["rung"] == "isolated", ["patch", "twin", "source_id", f"flux_ap_{band}"]]
+    # Against the noiseless source: a real image's own noise and the draw of the isolated rung differ.
+    alone = common.loc[common["rung"] == REFERENCE, ["patch", "twin", "source_id", f"flux_ap_{band}"]]
     common = common.merge(alone, on=["patch", "twin", "source_id"], suffixes=("", "_alone"))
     common["leak"] = -2.5 * np.log10(common[f"flux_ap_{band}"] / common[f"flux_ap_{band}_alone"])
     common["error"] = -2.5 * np.log10(common[f"flux_kron_{band}"] / common[f"flux_{band}"])
     for rung in (REFERENCE, *RUNGS):
         rows = common[common["rung"] == rung]
-        if rung != REFERENCE:
-            for stratum, inside in strata("separation", rows["separation"], SEPARATION_EDGES):
-                for block, here in rows[inside].groupby("block"):
-                    scores.add_histogram("GA-B1.all", rung, block, here["leak"], DM_EDGES, "common", stratum)
-            for block, here in rows[rows["separation"] < NEAR].groupby("block"):
-                scores.add_histogram("GA-B1", rung, block, here["leak"], DM_EDGES, "common")
+        for stratum, inside in strata("separation", rows["separation"], SEPARATION_EDGES):
+            for block, here in rows[inside].groupby("block"):
+                scores.add_histogram("GA-B1.all", rung, block, here["leak"], DM_EDGES, "common", stratum)
+        for block, here in rows[rows["separation"] < NEAR].groupby("block"):
+            scores.add_histogram("GA-B1", rung, block, here["leak"], DM_EDGES, "common")
         for stratum, inside in strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA):
             for block, here in rows[inside].groupby("block"):
                 scores.add_histogram("GA-M1", rung, block, here["error"], DM_EDGES, "common", stratum)

@@ -22,7 +22,7 @@ FIGURES_OF_MERIT = (
     F("WL-D3.f1", "detection", "F1 score", "harmonic mean of recall and precision", "1", "f1"),
     *(F(f"WL-D3.{c}", "detection", f"{c} sources", f"fraction of true sources whose blend outcome is {c}",
         "1", "fraction") for c in CLASSES),
-    F("WL-D3.E", "detection", "efficiency matrix", "P(k detections | n true galaxies in a group that is linked "
+    F("WL-D3.E", "detection", "efficiency matrix", "P(k detections | n true sources in a group that is linked "
       "within the match radius); the last n and k hold all that have more", "1", "fraction"),
     F("WL-D3.spurious", "detection", "spurious detections", "fraction of detections without any true source "
       "above the cut", "1", "fraction"),
@@ -43,15 +43,17 @@ FIGURES_OF_MERIT = (
       "mu in e = (1 + mu) e_true + nu, e_true from the noiseless isolated image (adaptive moments, "
       "reduced-shear convention, not corrected for the PSF)", "1", "slope"),
     F("WL-M1", "measurement", "shear response",
-      "mean of (e_+g - e_-g) / 2g over the sources common to all rungs, 5 % cut off at either end, relative "
-      "to isolated: the multiplicative bias m that the rung adds. Regularised moments under a Gaussian weight of "
-      "fixed width (1.2 arcsec) on the centre", "1", "trimmed_mean", relative=True, edges=RESPONSE_EDGES),
-    F("WL-M1.mean", "measurement", "shear response, plain mean", "the same without the cut: a few sources whose "
-      "child images flip between the twins dominate its scatter", "1", "response", relative=True),
+      "(<e>_+g - <e>_-g) / 2g of the sources common to all rungs, relative to isolated: the multiplicative bias m "
+      "that the rung adds. Regularised moments under a Gaussian weight of fixed width (1.2 arcsec) on the centre",
+      "1", "response", relative=True),
+    F("WL-M1.trimmed", "measurement", "shear response of the bulk of sources", "mean of each source's own "
+      "(e_+g - e_-g) / 2g, 5 % cut off at either end, relative to isolated: robust against child images that flip "
+      "between the twins, but without the blends that lose most, so not m", "1", "trimmed_mean", relative=True,
+      edges=RESPONSE_EDGES),
     F("WL-D2", "detection", "detection-induced shear bias",
       "response of the mean shape of each rung's own sample (measured S/N and magnitude cuts), relative to isolated "
       "galaxies; its detection term is what re-detection on sheared images adds",
-      "1", "response", relative=True, common="WL-M1.mean"),
+      "1", "response", relative=True, common="WL-M1"),
     F("WL-M1.adaptive", "measurement", "shear response of adaptive moments", "the same of adaptive moments, "
       "for the sources that have them on every rung", "1", "response", relative=True),
     F("WL-M1.c1", "measurement", "additive shear bias c1", "mean of e1 over the +g and -g twins",

@@ -1,6 +1,7 @@
 """Sufficient statistics of the shape figures of merit, per block of sky."""
 
 import numpy as np
+import pandas as pd
 from scipy.spatial import cKDTree
 
 from ...core.blends import galaxy_counts, poisson_pair_fraction
@@ -32,7 +33,8 @@ def score(tables, settings):
     band = settings["shape_band"]
     truth = tables["truth"].to_pandas()
     objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
-    blocks = truth.groupby("patch")["block"].first()
+    made = pd.DataFrame(settings["patches"], columns=["patch", "block", "twin"])
+    blocks = made.groupby("patch")["block"].first()
     objects["block"] = objects["patch"].map(blocks)
     known = truth[["patch", "twin", "source_id", f"mag_{band}", f"purity_{band}", "snr", "role", "kind"]]
     objects = objects.merge(known.rename(columns={f"mag_{band}": "true_mag", f"purity_{band}": "purity",
@@ -44,19 +46,24 @@ def score(tables, settings):
                            & np.isfinite(objects[f"flux_ap_{band}"])).astype(bool)
     with np.errstate(invalid="ignore", divide="ignore"):
         objects["mag"] = settings["zero_point"] - 2.5 * np.log10(objects[f"flux_kron_{band}"])
-    scores = Scores(settings["case"], settings["scenario"])
-    twins = sorted(truth["twin"].unique())
+    twins = sorted(made["twin"].unique())
+    scores = Scores(settings["case"], settings["scenario"], copies=max(len(twins), 1))
     common = _common(objects, "weighted", twins)
     _responses(scores, common, settings)
     _slopes(scores, _common(objects, "adaptive", twins), settings)
-    _own_samples(scores, objects, truth, settings)
+    _own_samples(scores, objects, made, settings)
     _residuals(scores, common, settings)
     _detection(scores, tables, truth, blocks, settings)
     _efficiency(scores, tables, truth, settings)
     _unrecognised(scores, objects, truth, tables["detections"].to_pandas(), settings)
     _purity(scores, truth, band)
-    _sky(scores, truth, blocks, settings)
+    _sky(scores, truth, made, settings)
     return scores
+
+
+def blendedness(purity):
+    """Return 1 - purity, not below 0: rounding of the light planes must not lose a pure source."""
+    return np.clip(1 - np.asarray(purity, float), 0, None)
 
 
 def _common(objects, estimator, twins):
@@ -82,8 +89,8 @@ def _responses(scores, common, settings):
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _per_source(scores, rung, rows, settings["shear"])
-            for stratum, inside in strata("blendedness", 1 - rows["mean_purity"], BLENDEDNESS_EDGES):
-                _add_response(scores, "WL-M1.mean", rung, rows[inside], "e1_weighted", settings["shear"],
+            for stratum, inside in strata("blendedness", blendedness(rows["mean_purity"]), BLENDEDNESS_EDGES):
+                _add_response(scores, "WL-M1", rung, rows[inside], "e1_weighted", settings["shear"],
                               "common", stratum)
         for component in ("1", "2"):
             for block, here in rows.groupby("block"):
@@ -100,9 +107,10 @@ def _per_source(scores, rung, rows, g):
     pairs = rows["twin"].nunique() / 2
     own = rows.assign(response=sign * rows["e1_weighted"] / (2 * g * pairs)).groupby(["patch", "source_id"])
     table = own.agg(response=("response", "sum"), block=("block", "first"), purity=("mean_purity", "first"))
-    for stratum, inside in strata("blendedness", 1 - table["purity"], BLENDEDNESS_EDGES):
+    for stratum, inside in strata("blendedness", blendedness(table["purity"]), BLENDEDNESS_EDGES):
         for block, here in table[inside].groupby("block"):
-            scores.add_histogram("WL-M1", rung, block, here["response"], RESPONSE_EDGES, "common", stratum)
+            scores.add_histogram("WL-M1.trimmed", rung, block, here["response"], RESPONSE_EDGES, "common", stratum,
+                                 copies=1)
 
 
 def _slopes(scores, common, settings):
@@ -114,14 +122,14 @@ def _slopes(scores, common, settings):
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _add_response(scores, "WL-M1.adaptive", rung, rows, "e1", settings["shear"], "common")
-        for stratum, inside in strata("blendedness", 1 - rows["mean_purity"], BLENDEDNESS_EDGES):
+        for stratum, inside in strata("blendedness", blendedness(rows["mean_purity"]), BLENDEDNESS_EDGES):
             for block, here in rows[inside].groupby("block"):
                 x = here[["true_e1", "true_e2"]].to_numpy().ravel()
                 y = here[["e1", "e2"]].to_numpy().ravel()
                 scores.add("WL-B3", rung, block, [len(x), x.sum(), y.sum(), x @ x, x @ y], "common", stratum)
 
 
-def _own_samples(scores, objects, truth, settings):
+def _own_samples(scores, objects, made, settings):
     """WL-D2 (weighted), n_eff and WL-D4 (adaptive moments) on each rung's own selection.
 
     Cuts are on measured quantities; that an object is a star is taken as known.
@@ -135,8 +143,7 @@ def _own_samples(scores, objects, truth, settings):
     own = galaxies[galaxies["adaptive"] & (galaxies["snr_shape"] >= CUTS["snr"])
                    & (galaxies["resolution"] > CUTS["resolution"])]
     size = settings["patch"]["size"] * settings["pixel_scale"] / 60
-    images = truth.groupby("block").apply(lambda f: len(f[["patch", "twin"]].drop_duplicates()),
-                                          include_groups=False)
+    images = made.groupby("block").size()
     for rung in RUNGS:
         rows = own[own["rung"] == rung]
         error = 1 / (rows["snr_shape"] * rows["resolution"])
@@ -170,7 +177,7 @@ def _residuals(scores, common, settings):
     rows = rows[rows[f"flux_ap_{band}_alone"] > 0]
     for rung in RUNGS:
         on_rung = rows[rows["rung"] == rung]
-        for stratum, inside in strata("blendedness", 1 - on_rung["purity"], BLENDEDNESS_EDGES):
+        for stratum, inside in strata("blendedness", blendedness(on_rung["purity"]), BLENDEDNESS_EDGES):
             for block, here in on_rung[inside].groupby("block"):
                 scores.add_histogram("WL-B1", rung, block, here["residual"], RESIDUAL_EDGES, "common", stratum)
                 scores.add("WL-B1.tail", rung, block, [(here["residual"].abs() > 0.1).sum(), len(here)],
@@ -187,28 +194,34 @@ def _detection(scores, tables, truth, blocks, settings):
     band = settings["shape_band"]
     links = links.merge(truth[["patch", "twin", "source_id", "role", "kind", f"mag_{band}", f"purity_{band}"]],
                         on=["patch", "twin", "source_id"])
+    every_link = links
     links = links[(links["role"] == "target") & (links["kind"] != "star")].reset_index(drop=True)
     found = tables["detections"].to_pandas()
-    found = found[found["inside"]]
+    found = found[found["inside"]].copy()
+    # Detections of stars, and of galaxies in the border, are neither true nor false finds of a target.
+    main = every_link[every_link["dominant"] & ((every_link["role"] != "target") | (every_link["kind"] == "star"))]
+    other = main.set_index(["patch", "twin", "det_id"]).index
+    found["other"] = found.set_index(["patch", "twin", "det_id"]).index.isin(other)
     links["block"], found["block"] = links["patch"].map(blocks), found["patch"].map(blocks)
     tried = links["found_alone"] >= 0
     every = links
-    for rung, got, links in (("pipeline", every["dominant"], every),
-                             ("alone", every["found_alone"] == 1, every[tried])):
+    for rung, got, links, copies in (("pipeline", every["dominant"], every, None),
+                                     ("alone", every["found_alone"] == 1, every[tried], 1)):
         for name, values, edges in (("magnitude", links[f"mag_{band}"], MAGNITUDE_STRATA),
-                                    ("blendedness", 1 - links[f"purity_{band}"], BLENDEDNESS_EDGES)):
+                                    ("blendedness", blendedness(links[f"purity_{band}"]), BLENDEDNESS_EDGES)):
             for stratum, inside in strata(name, values, edges):
                 if name == "blendedness" and stratum == "all":
                     continue
                 for block, rows in links[inside].groupby("block"):
                     scores.add("WL-D3.recall", rung, block, [got[rows.index].sum(), len(rows)],
-                               stratum=stratum)
+                               stratum=stratum, copies=copies)
     for block, here in every.groupby("block"):
         good = here["dominant"].sum()
         dets = found[found["block"] == block]
+        galaxies = (~dets["other"]).sum()
         scores.add("WL-D3.precision", "pipeline", block, [(dets["n_members"] > 0).sum(), len(dets)])
         scores.add("WL-D3.spurious", "pipeline", block, [(dets["n_members"] == 0).sum(), len(dets)])
-        scores.add("WL-D3.f1", "pipeline", block, [good, len(here), len(dets)])
+        scores.add("WL-D3.f1", "pipeline", block, [good, len(here), galaxies])
         for name in CLASSES:
             scores.add(f"WL-D3.{name}", "pipeline", block, [(here["outcome"] == name).sum(), len(here)])
 
@@ -216,10 +229,13 @@ def _detection(scores, tables, truth, blocks, settings):
 def _efficiency(scores, tables, truth, settings):
     """WL-D3.E: how many detections groups of n true galaxies give (friends of friends in the radius)."""
     radius = settings["match_radius"] / settings["pixel_scale"]
-    sources = truth[(truth["role"] == "target") & (truth["snr"] >= settings["truth_snr"])]
+    sources = truth[truth["snr"] >= settings["truth_snr"]]
     found = {key: rows[["x", "y"]].to_numpy() for key, rows in
              tables["detections"].to_pandas().groupby(["patch", "twin"])}
     for key, rows in sources.groupby(["patch", "twin"]):
+        number = groups(rows[["x", "y"]].to_numpy(), radius)
+        # Whole groups, stars and border included, of which at least one member is a target.
+        rows = rows[np.isin(number, number[(rows["role"] == "target").to_numpy()])]
         xy = rows[["x", "y"]].to_numpy()
         counts = efficiency_counts(groups(xy, radius), xy, found.get(key, np.empty((0, 2))), radius)
         for n in range(1, counts.shape[1]):
@@ -288,19 +304,20 @@ def _purity(scores, truth, band):
         scores.add_histogram("WL-P2", REFERENCE, block, purity, PURITY_EDGES, "truth")
 
 
-def _sky(scores, truth, blocks, settings):
+def _sky(scores, truth, made, settings):
     """WL-Q1, WL-Q2, WL-N4: depth, density of sources, and close pairs on the true sky (one twin)."""
     for patch, depth in settings["depth"].items():
-        if int(patch) in blocks.index:
-            for band, value in depth.items():
-                scores.add("WL-Q1", REFERENCE, blocks[int(patch)], [value, 1], "truth", f"band:{band}")
+        block = int(made.loc[made["patch"] == int(patch), "block"].iloc[0])
+        for band, value in depth.items():
+            scores.add("WL-Q1", REFERENCE, block, [value, 1], "truth", f"band:{band}", copies=1)
     band, radius = settings["shape_band"], UB_RECIPE["radius"]
     area = (settings["patch"]["size"] * settings["pixel_scale"] / 60) ** 2
-    galaxies = truth[(truth["kind"] == "galaxy") & (truth["twin"] == truth["twin"].iloc[0])]
-    for block, here in galaxies.groupby("block"):
-        targets = here[here["role"] == "target"]
-        number = (targets["snr"] >= settings["truth_snr"]).sum()
-        scores.add("WL-Q2", REFERENCE, block, [number, area, number], "truth")
+    first = made.drop_duplicates("patch")
+    galaxies = truth[(truth["kind"] == "galaxy") & truth["twin"].isin(first["twin"].unique())]
+    found = galaxies[(galaxies["role"] == "target") & (galaxies["snr"] >= settings["truth_snr"])]
+    for block, patches in first.groupby("block"):
+        number = found["patch"].isin(patches["patch"]).sum()
+        scores.add("WL-Q2", REFERENCE, block, [number, area * len(patches), number], "truth", copies=1)
     for _, here in galaxies.groupby("patch"):
         targets = here[(here["role"] == "target") & here[f"mag_{band}"].between(23.5, 24.5)]
         if not len(targets):
@@ -311,6 +328,6 @@ def _sky(scores, truth, blocks, settings):
         density = settings["population"]["galaxies"].get("density", 1.0) * galaxy_counts(
             targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"]) / 3600
         block = here["block"].iloc[0]
-        scores.add("WL-N4", REFERENCE, block, [np.sum(paired), len(paired)], "truth")
+        scores.add("WL-N4", REFERENCE, block, [np.sum(paired), len(paired)], "truth", copies=1)
         scores.add("WL-N4.formula", REFERENCE, block, [poisson_pair_fraction(density, radius).sum(), len(paired)],
-                   "truth")
+                   "truth", copies=1)

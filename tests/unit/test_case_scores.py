@@ -1,0 +1,264 @@
+"""Scores of the cases on tables that are made by hand, with answers that can be counted."""
+
+import warnings
+from importlib import import_module
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from blendimpact.adopt import stars
+from blendimpact.cases.galaxies.foms import FIGURES_OF_MERIT as INJECTED_FOMS
+from blendimpact.cases.two_point.foms import FIGURES_OF_MERIT
+from blendimpact.detect.sep_detector import SepDetector
+from blendimpact.ladder.rungs import REAL, RUNGS
+from blendimpact.score.aggregate import aggregate
+from blendimpact.score.foms import FigureOfMerit, Scores
+
+# The packages export the function `score`, which hides the module of that name.
+galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))
+LADDER = ("truth", *RUNGS)
+SETTINGS = {"case": "two_point", "scenario": "fiducial", "bands": ["i"], "shape_band": "i", "shear": 0.05,
+            "pixel_scale": 0.2, "zero_point": 31.4, "patch": {"size": 300}, "match_radius": 1.0, "truth_snr": 5,
+            "depth": {}, "population": {"galaxies": {"density": 1.0}}}
+TWINS = ("plus", "plusflip", "minus", "minusflip")
+
+
+def scored(tables, settings):
+    """Score tables of patches that are all in the truth."""
+    rows = sorted({(int(r["patch"]), int(r["block"]), str(r["twin"])) for r in tables["truth"]})
+    return shapes.score(tables, {**settings, "patches": rows})
+
+
+def sheared(rung, twin, k):
+    """Return the shape of a round source that responds with 0.5."""
+    return 0.5 * 0.05 * (twin.startswith("plus") - twin.startswith("minus"))
+
+
+def made(sources, twins=TWINS, blocks=2, e1=None, stars=(), missed=(), merged=None, **columns):
+    """Return the tables of ``blocks`` equal patches with ``sources`` galaxies 40 pixels apart.
+
+    ``e1(rung, twin, k)`` is the weighted shape of source k; ``missed`` sources have no detection; ``merged``
+    {k: j} have that of source j. ``columns`` are laid over the truth.
+    """
+    truth, links, found, rows = [], [], [], []
+    for block in range(blocks):
+        for twin in twins:
+            for k in range(sources):
+                star = k in stars
+                det = 0 if k in missed else (merged or {}).get(k, k) + 1
+                ids = {"patch": block, "twin": twin}
+                truth.append({**ids, "block": block, "source_id": k + 1, "role": "scene" if star else "target",
+                              "kind": "star" if star else "galaxy", "x": 40.0 * k + 30, "y": 30.0 + 7 * k,
+                              "mag_i": 23.2, "flux_i": 1000.0 - k, "purity_i": 1.0, "snr": 50.0, "snr_i": 50.0,
+                              "hlr": 0.4, "ambiguous": False, **{c: v[k] for c, v in columns.items()}})
+                links.append({**ids, "source_id": k + 1, "det_id": det, "dominant": det == k + 1,
+                              "found_alone": 1 if twin == twins[0] else -1,
+                              "outcome": "missed" if not det else "unrecognised" if merged and det in
+                              {j + 1 for j in merged.values()} else "isolated"})
+                members = 1 + sum(j == k for j in (merged or {}).values())
+                if det == k + 1:
+                    found.append({**ids, "det_id": det, "x": truth[-1]["x"], "y": truth[-1]["y"], "inside": True,
+                                  "n_members": members})
+                for rung in LADDER:
+                    if (rung in REAL and det != k + 1) or (rung not in REAL and star):
+                        continue
+                    shape = (e1 or sheared)(rung, twin, k)
+                    rows.append({**ids, "rung": rung, "det_id": det if rung in REAL else k + 1, "band": "i",
+                                 "x": truth[-1]["x"], "y": truth[-1]["y"], "flux_ap": 800.0, "flux_ap_err": 10.0,
+                                 "flux_kron": 1900.0, "flux_kron_err": 20.0, "e1": shape, "e2": 0.0,
+                                 "shape_flag": 0, "snr_shape": 20.0, "resolution": 0.5, "e1_weighted": shape,
+                                 "e2_weighted": 0.0, "snr_weighted": 50.0})
+    return {name: Table(rows=part) for name, part in
+            (("truth", truth), ("assignments", links), ("detections", found), ("measurements", rows))}
+
+
+def values(scores):
+    """Return {(fom, term, population, stratum): row}."""
+    table = aggregate(scores.table(), "two_point", "fiducial", FIGURES_OF_MERIT, 10, 1)
+    return {(str(r["fom"]), str(r["term"]), str(r["population"]), str(r["stratum"])): r for r in table}
+
+
+def test_completeness_of_three_in_four():
+    found = values(scored(made(4, missed=(2,)), SETTINGS))
+    recall = found["WL-D3.recall", "pipeline", "all", "all"]
+    assert recall["value"] == 0.75
+    assert found["WL-D3.missed", "pipeline", "all", "all"]["value"] == 0.25
+    assert found["WL-D3.recall", "alone", "all", "all"]["value"] == 1
+    assert found["WL-D3.precision", "pipeline", "all", "all"]["value"] == 1
+    assert found["WL-D3.f1", "pipeline", "all", "all"]["value"] == pytest.approx(2 * 3 / (4 + 3))
+
+
+def test_a_merged_source_is_one_detection_less():
+    found = values(scored(made(4, merged={1: 0}), SETTINGS))
+    assert found["WL-D3.recall", "pipeline", "all", "all"]["value"] == 0.75
+    assert found["WL-D3.unrecognised", "pipeline", "all", "all"]["value"] == 0.5
+    assert found["WL-D3.precision", "pipeline", "all", "all"]["value"] == 1
+
+
+def test_stars_are_neither_missed_nor_spurious():
+    """Four galaxies and a star, all found: recall, precision and their harmonic mean are 1."""
+    found = values(scored(made(5, stars=(4,)), SETTINGS))
+    assert found["WL-D3.recall", "pipeline", "all", "all"]["value"] == 1
+    assert found["WL-D3.precision", "pipeline", "all", "all"]["value"] == 1
+    assert found["WL-D3.f1", "pipeline", "all", "all"]["value"] == 1
+
+
+@pytest.mark.parametrize("twins", [("zero",), ("plus", "minus"), TWINS])
+def test_effective_density_of_known_sources(twins):
+    """s_m = 1 / (20 x 0.5): four sources a patch of 1 arcmin2, whatever the number of twins."""
+    settings = {**SETTINGS, "shear": 0.05 if len(twins) > 1 else 0.0}
+    found = values(scored(made(4, twins=twins, purity_i=[1.0, 1.0, 0.7, 1.0]), settings))
+    weight = 0.26**2 / (0.26**2 + 0.1**2)
+    for rung in RUNGS:
+        assert found["WL-M2", rung, "own", "all"]["value"] == pytest.approx(4 * weight)
+        assert found["WL-M2.unblended", rung, "own", "all"]["value"] == pytest.approx(3 * weight)
+
+
+def test_response_by_rung_and_noise_of_both_signs():
+    """Shapes e0 + R g, and noise of opposite sign in the flips: R by rung, relative to isolated; c = mean e0."""
+    response = {rung: 0.6 - 0.05 * k for k, rung in enumerate(LADDER)}
+    rng = np.random.default_rng(1)
+    shape, noise = rng.normal(0, 0.2, 30), rng.normal(0, 0.05, 30)
+
+    def e1(rung, twin, k):
+        g = 0.05 if twin.startswith("plus") else -0.05
+        return shape[k] + response[rung] * g + (-1 if twin.endswith("flip") else 1) * noise[k]
+
+    found = values(scored(made(30, e1=e1), SETTINGS))
+    for rung in LADDER:
+        want = response[rung] / response["isolated"] - 1
+        assert found["WL-M1", rung, "common", "all"]["value"] == pytest.approx(want, abs=1e-12)
+        assert found["WL-M1.trimmed", rung, "common", "all"]["value"] == pytest.approx(want, abs=0.02)
+        assert found["WL-M1.c1", rung, "common", "all"]["value"] == pytest.approx(shape.mean(), abs=1e-12)
+        if rung != "truth":
+            assert found["WL-D2", rung, "own", "all"]["value"] == pytest.approx(want, abs=1e-12)
+    assert found["WL-M1", "isolated", "common", "all"]["n"] == 60  # one entry per source
+
+
+def test_the_multiplicative_bias_counts_the_sources_that_lose_their_response():
+    """Four in a hundred blends respond with 0 instead of 0.5 on the pipeline rung: m = -0.04, all of it."""
+    def e1(rung, twin, k):
+        lost = rung == "pipeline" and k % 25 == 0
+        return (0.0 if lost else 0.5) * (0.05 if twin.startswith("plus") else -0.05)
+
+    found = values(scored(made(50, blocks=1, e1=e1), SETTINGS))
+    assert found["WL-M1", "pipeline", "common", "all"]["value"] == pytest.approx(-0.04, abs=1e-12)
+
+
+def test_common_sample_is_that_of_all_rungs_and_twins():
+    """A source that one twin of one rung loses is in no rung's common sample, and stays in the others' own."""
+    tables = made(4)
+    rows = tables["measurements"]
+    gone = (rows["rung"] == "merged") & (rows["twin"] == "minusflip") & (rows["det_id"] == 2)
+    rows["e1_weighted"][gone] = np.nan
+    scores = values(scored(tables, SETTINGS))
+    assert scores["WL-M1", "isolated", "common", "all"]["n"] == 6
+    assert scores["WL-D2", "isolated", "own", "all"]["n"] == 8  # sources, not their copies in four twins
+    assert scores["WL-D2", "merged", "own", "all"]["n"] == round(30 / 4)
+
+
+def test_unrecognised_blends_on_constructed_positions():
+    """Within r = 5: two sources and one detection; the same resolved; too faint by 3 mag; alone; too far."""
+    objects = np.array([[10.0, 10.0], [50.0, 10.0], [90.0, 10.0], [130.0, 10.0], [170.0, 10.0]])
+    sources = np.array([[10.0, 10.0], [13.0, 10.0], [50.0, 10.0], [53.0, 10.0], [90.0, 10.0], [92.0, 10.0],
+                        [130.0, 10.0], [170.0, 10.0], [175.5, 10.0]])
+    magnitudes = np.array([23.5, 25.0, 23.5, 25.0, 23.5, 26.5, 24.0, 24.0, 24.0])
+    detections = np.vstack([objects, [[53.0, 10.0]]])
+    blended = shapes.is_unrecognised(objects, sources, magnitudes, detections, 5.0)
+    assert blended.tolist() == [True, False, False, False, False]
+    assert shapes.is_unrecognised(objects[:0], sources, magnitudes, detections, 5.0).tolist() == []
+    assert not shapes.is_unrecognised(objects, sources[:0], magnitudes[:0], detections, 5.0).any()
+
+
+def test_an_interval_counts_a_source_once_however_many_twins_it_has():
+    """0 of 8 distinct objects is not 0 of 32: twins are copies, and a design effect of no events is unknown."""
+    one = values(scored(made(4, twins=("zero",)), {**SETTINGS, "shear": 0.0}))
+    four = values(scored(made(4), SETTINGS))
+    key = "WL-D1", "pipeline", "all", "all"
+    assert one[key]["value"] == four[key]["value"] == 0
+    assert four[key]["ci_high"] == pytest.approx(one[key]["ci_high"], rel=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.15, 0.4])
+def test_a_fraction_that_differs_between_blocks_has_an_interval(spread):
+    """Blocks of 240 with 0.5 +- spread: the interval widens with the spread, and nothing is raised."""
+    scores = Scores("demo", "fiducial")
+    for block in range(30):
+        scores.add("X", "pipeline", block, [round(240 * (0.5 + spread * (-1) ** block)), 240])
+    fom = FigureOfMerit("X", "detection", "x", "x", "1", "fraction")
+    row = aggregate(scores.table(), "demo", "fiducial", [fom], 50, 1)[0]
+    half = (row["ci_high"] - row["ci_low"]) / 2
+    assert half == pytest.approx(1.96 * spread / np.sqrt(30), rel=0.15)
+
+
+def test_a_response_of_zero_has_no_ratio():
+    """A sparse stratum whose isolated response is exactly 0 gives NaN, as an empty one does."""
+    found = values(scored(made(2, e1=lambda rung, twin, k: 0.0), SETTINGS))
+    assert np.isnan(found["WL-M1", "pipeline", "common", "all"]["value"])
+
+
+# --- galaxies injected into a real image ----------------------------------------------------------
+
+
+def galaxies_scores(**options):
+    scores = galaxies.score(made(4, twins=("zero",), **options), {**SETTINGS, "case": "galaxies"})
+    table = scores.table()
+    return {(r["fom"], r["rung"]): r["s0"] / r["s1"] for r in table if r["stratum"] == "all" and r["cell"] == 0
+            and r["s1"]}
+
+
+def test_injected_completeness_of_three_in_four():
+    found = galaxies_scores(missed=(2,))
+    assert found["GA-D1", "pipeline"] == found["GA-D1", "merged"] == 0.75
+    assert found["GA-D1", "oracle"] == found["GA-D1", "deblended"] == 1
+    assert found["GA-D1.all", "alone"] == 1 and found["GA-D1.all", "pipeline"] == 0.75
+    assert found["GA-D2.shred", "pipeline"] == 0
+
+
+def test_shredding_of_one_in_four():
+    tables = made(4, twins=("zero",))
+    tables["assignments"]["outcome"] = np.where(tables["assignments"]["source_id"] == 2, "shredded", "isolated")
+    table = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}).table()
+    rows = {r["rung"]: r["s0"] / r["s1"] for r in table if r["fom"] == "GA-D2.shred"}
+    assert rows["pipeline"] == rows["merged"] == 0.25 and rows["oracle"] == 0
+
+
+def test_the_worst_blends_count_in_completeness_and_merging():
+    """Source 1 lies on a brighter one, shares its detection and is "ambiguous": it is lost, not left out."""
+    found = galaxies_scores(merged={1: 0}, ambiguous=[False, True, False, False])
+    assert found["GA-D1", "pipeline"] == 0.75
+    assert found["GA-D2.merge", "pipeline"] == 0.5
+
+
+def test_photometry_is_against_the_isolated_twin():
+    tables = made(4, twins=("zero",))
+    rows = tables["measurements"]
+    rows["flux_ap"][rows["rung"] == "pipeline"] *= 10 ** (-0.4 * 0.1)
+    scores = galaxies.score(tables, {**SETTINGS, "case": "galaxies"})
+    table = aggregate(scores.table(), "galaxies", "fiducial", INJECTED_FOMS, 20, 1)
+    found = {str(r["term"]): r["value"] for r in table if r["fom"] == "GA-B1.all" and r["stratum"] == "all"
+             and r["kind"] == "value"}
+    assert found["pipeline"] == pytest.approx(0.1, abs=0.01) and found["deblended"] == pytest.approx(0, abs=0.002)
+
+
+def test_nearest_brighter_is_in_arcsec_and_looks_at_brighter_ones_only():
+    frame = Table({"patch": [0, 0, 0], "twin": ["zero"] * 3, "x": [0.0, 10.0, 100.0], "y": [0.0, 0.0, 0.0],
+                   "flux_i": [5.0, 1.0, 9.0]}).to_pandas()
+    np.testing.assert_allclose(galaxies.nearest_brighter(frame, "i", 0.2), [20.0, 2.0, np.inf])
+
+
+def test_real_sources_are_known_as_deep_as_the_detector_sees():
+    """A real source that the detector finds and the truth lacks would be a piece of, or stand for, a target."""
+    assert SepDetector().threshold >= stars.THRESHOLD
+
+
+def test_scores_raise_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scored(made(3), SETTINGS)
+
+
+def test_helpers_are_consistent():
+    tables = SimpleNamespace(**made(4, missed=(0,), merged={1: 2}))
+    assert len(tables.detections) == 2 * 4 * 2 and tables.detections["n_members"].max() == 2
