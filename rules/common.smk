@@ -42,7 +42,7 @@ def plugins(family):
     ):
         with open(path) as file:
             names += re.findall(
-                r"^@\w+\.register\(\"(\w+)\"\)", file.read(), flags=re.M
+                r"^@\w+\.register\([\"'](\w+)[\"']\)", file.read(), flags=re.M
             )
     return sorted(names)
 

@@ -67,7 +67,8 @@ def made(sources, twins=TWINS, blocks=2, e1=None, stars=(), missed=(), merged=No
                     rows.append({**ids, "rung": rung, "det_id": det if rung in REAL else k + 1, "band": "i",
                                  "x": truth[-1]["x"], "y": truth[-1]["y"], "flux_ap": 800.0, "flux_ap_err": 10.0,
                                  "flux_kron": 1900.0, "flux_kron_err": 20.0, "e1": shape, "e2": 0.0,
-                                 "shape_flag": 0, "snr_shape": 20.0, "resolution": 0.5, "e1_weighted": shape,
+                                 "shape_flag": 0, "child_status": 0, "snr_shape": 20.0, "resolution": 0.5,
+                                 "e1_weighted": shape,
                                  "e2_weighted": 0.0, "snr_weighted": 50.0})
     return {name: Table(rows=part) for name, part in
             (("truth", truth), ("assignments", links), ("detections", found), ("measurements", rows))}

@@ -141,7 +141,8 @@ def against_density(table, case, fom, density, terms, ylabel):
         None when fewer than two scenarios have the figure of merit.
     """
     rows = _rows(table, case=case, fom=fom, kind="impact", stratum="all")
-    scenarios = [s for s in density if s in set(map(str, rows["scenario"]))]
+    rows = rows[[str(s) in density for s in rows["scenario"]]]
+    scenarios = set(map(str, rows["scenario"]))
     if len(scenarios) < 2:
         return None
     figure = Figure(figsize=(6.2, 4), layout="constrained")

@@ -46,15 +46,15 @@ def draw(spec, table, case, requirements):
     elif spec.kind == "stratum":
         figure = figures.by_stratum(table, case, FIDUCIAL, **options)
     elif spec.kind == "density":
-        figure = figures.against_density(table, case, density=densities(table, case), **options)
+        figure = figures.against_density(table, case, density=densities(table, case, options.pop("scenarios")),
+                                         **options)
     else:
         raise ValueError(f"unknown kind of figure {spec.kind!r}")
     return figure or figures.nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
                              f"{options.get('fom')} for it")
 
 
-def densities(table, case):
-    """Return detectable sources per arcmin2 by scenario, of scenarios that change nothing but the density."""
+def densities(table, case, scenarios):
+    """Return detectable sources per arcmin2 of the ``scenarios`` that the table has."""
     rows = table[(np.asarray(table["case"]) == case) & (np.asarray(table["fom"]) == "WL-Q2")]
-    return {str(r["scenario"]): float(r["value"]) for r in rows if not str(r["scenario"]).startswith("clustered")}
-
+    return {str(r["scenario"]): float(r["value"]) for r in rows if str(r["scenario"]) in scenarios}

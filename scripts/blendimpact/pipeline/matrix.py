@@ -103,8 +103,8 @@ def board_of(config, missing):
 
 def requirement_year(config):
     """Return the survey year whose requirements apply: that of the simulated cases' surveys."""
-    surveys = {c.get("survey") for c in config["cases"].values() if c.get("enabled", True)}
-    return "Y1" if "lsst_y1" in surveys else "Y10"
+    surveys = {c["survey"] for c in config["cases"].values() if c.get("enabled", True) and c.get("survey")}
+    return min((load_survey(s).year or "Y10" for s in surveys), key=lambda y: y == "Y10", default="Y10")
 
 
 def write_csv(table, path):

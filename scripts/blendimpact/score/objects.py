@@ -63,8 +63,13 @@ def by_source(objects, assignments):
     return pd.concat([fixed, found], ignore_index=True)
 
 
-def common_sources(objects, good, twins, rungs=(REFERENCE, *FIXED, *REAL)):
+COMMON_RUNGS = (REFERENCE, *(rung for rung in FIXED if rung != "undeblended"), *REAL)
+
+
+def common_sources(objects, good, twins, rungs=COMMON_RUNGS):
     """Return the (patch, source_id) that are ``good`` on every rung and in every twin.
+
+    Raw pixels are no part of the budget: what cannot be measured on them, the worst blends, stays in.
 
     Parameters
     ----------

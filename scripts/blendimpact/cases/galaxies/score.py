@@ -91,7 +91,7 @@ def _photometry(scores, tables, targets, settings):
     ap, kron = objects[f"flux_ap_{band}"], objects[f"flux_kron_{band}"]
     good = np.isfinite(ap) & np.isfinite(kron) & (ap > 0) & (kron > 0) & (objects["snr"] >= BRIGHT_SNR)
     twins = sorted(targets["twin"].unique())
-    common = select(objects, common_sources(objects, good, twins)).copy()
+    common = select(objects[good], common_sources(objects, good, twins)).copy()
     # Against the noiseless source: a real image's own noise and the draw of the isolated rung differ.
     alone = common.loc[common["rung"] == REFERENCE, ["patch", "twin", "source_id", f"flux_ap_{band}"]]
     common = common.merge(alone, on=["patch", "twin", "source_id"], suffixes=("", "_alone"))

@@ -2,6 +2,7 @@
 
 from ..base import FigureSpec
 
+DENSITIES = ("half_density", "fiducial", "double_density")
 RUNGS = ("oracle", "undeblended", "deblended", "pipeline")
 FIGURES = (
     FigureSpec("ladder_WL-M1", "ladder", {"fom": "WL-M1"},
@@ -32,10 +33,10 @@ FIGURES = (
                "Sources found in the scene, and found alone on the same noise, against blendedness."),
     FigureSpec("density_WL-M1", "density",
                {"fom": "WL-M1", "terms": ("measurement", "deblending", "detection"),
-                "ylabel": "change of response"},
+                "ylabel": "change of response", "scenarios": DENSITIES},
                "Terms of the response budget (common sample) against source density."),
     FigureSpec("density_WL-D2", "density",
                {"fom": "WL-D2", "terms": ("measurement", "deblending", "detection"),
-                "ylabel": "change of response"},
+                "ylabel": "change of response", "scenarios": DENSITIES},
                "Terms of the response budget (own selections) against source density."),
 )

@@ -19,7 +19,8 @@ FIGURES_OF_MERIT = (
       "brightest member of a detection", "1", "fraction"),
     F("WL-D3.precision", "detection", "precision", "detections that hold at least one true source above "
       "the cut", "1", "fraction"),
-    F("WL-D3.f1", "detection", "F1 score", "harmonic mean of recall and precision", "1", "f1"),
+    F("WL-D3.f1", "detection", "F1 score", "harmonic mean of recall and of the precision without "
+      "detections of stars and of the border", "1", "f1"),
     *(F(f"WL-D3.{c}", "detection", f"{c} sources", f"fraction of true sources whose blend outcome is {c}",
         "1", "fraction") for c in CLASSES),
     F("WL-D3.E", "detection", "efficiency matrix", "P(k detections | n true sources in a group that is linked "
@@ -39,6 +40,8 @@ FIGURES_OF_MERIT = (
       "fraction of sources with |F - F_isolated| / F_isolated > 0.1", "1", "fraction"),
     F("WL-B1.colour", "deblending", "colour residual, median", "median change of the aperture colour of "
       "the first two bands against isolated", "mag", "median", edges=RESIDUAL_EDGES),
+    F("WL-B1.failed", "deblending", "failed children", "fraction of measured objects whose child image the deblender "
+      "could not make", "1", "fraction"),
     F("WL-B3", "deblending", "ellipticity slope",
       "mu in e = (1 + mu) e_true + nu, e_true from the noiseless isolated image (adaptive moments, "
       "reduced-shear convention, not corrected for the PSF)", "1", "slope"),
@@ -56,6 +59,8 @@ FIGURES_OF_MERIT = (
       "1", "response", relative=True, common="WL-M1"),
     F("WL-M1.adaptive", "measurement", "shear response of adaptive moments", "the same of adaptive moments, "
       "for the sources that have them on every rung", "1", "response", relative=True),
+    F("WL-M1.failed", "measurement", "failed shapes", "fraction of measured objects without usable adaptive moments, "
+      "at any S/N", "1", "fraction"),
     F("WL-M1.c1", "measurement", "additive shear bias c1", "mean of e1 over the +g and -g twins",
       "1", "offset"),
     F("WL-M1.c2", "measurement", "additive shear bias c2", "mean of e2 over the +g and -g twins",

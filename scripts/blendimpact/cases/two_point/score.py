@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from ...core.blends import galaxy_counts, poisson_pair_fraction
+from ...deblend.children import BITS as DEBLEND_BITS
 from ...ladder.outcomes import efficiency_counts, groups
 from ...ladder.rungs import REAL, REFERENCE, RUNGS
 from ...score.foms import Scores, strata
@@ -53,6 +54,7 @@ def score(tables, settings):
     _slopes(scores, _common(objects, "adaptive", twins), settings)
     _own_samples(scores, objects, made, settings)
     _residuals(scores, common, settings)
+    _failures(scores, objects)
     _detection(scores, tables, truth, blocks, settings)
     _efficiency(scores, tables, truth, settings)
     _unrecognised(scores, objects, truth, tables["detections"].to_pandas(), settings)
@@ -70,7 +72,8 @@ def _common(objects, estimator, twins):
     """Return the rows of sources that an estimator measures on every rung, cut on truth alone."""
     bright = (objects["true_mag"] < CUTS["mag"]) & (objects["true_snr"] >= CUTS["snr"])
     bright &= (objects["role"] == "target") & (objects["kind"] == "galaxy")
-    rows = select(objects, common_sources(objects, bright & objects[estimator], twins)).copy()
+    rows = select(objects, common_sources(objects, bright & objects[estimator], twins))
+    rows = rows[rows[estimator]].copy()  # on raw pixels some of the sources have no shape
     purity = rows.groupby(["patch", "source_id"])["purity"].mean().rename("mean_purity")
     return rows.merge(purity, on=["patch", "source_id"])
 
@@ -186,6 +189,16 @@ def _residuals(scores, common, settings):
                 if len(settings["bands"]) > 1:
                     scores.add_histogram("WL-B1.colour", rung, block, colour, RESIDUAL_EDGES, "common",
                                          stratum)
+
+
+def _failures(scores, objects):
+    """WL-B1.failed and WL-M1.failed: children that a deblender could not make, shapes that did not converge."""
+    rows = objects[((objects["role"] == "target") | (objects["source_id"] == 0)) & (objects["kind"] != "star")]
+    for rung in RUNGS:
+        for block, here in rows[rows["rung"] == rung].groupby("block"):
+            failed = (here["child_status"] & DEBLEND_BITS.FAILED) != 0
+            scores.add("WL-B1.failed", rung, block, [failed.sum(), len(here)], "own")
+            scores.add("WL-M1.failed", rung, block, [(~here["adaptive"]).sum(), len(here)], "own")
 
 
 def _detection(scores, tables, truth, blocks, settings):

@@ -1,0 +1,145 @@
+"""What the tests of the README and of docs share: the blocks of a page, its commands, its files laid out."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sky_maker
+from astropy.io import fits
+from blendimpact.cases.base import case_names
+from blendimpact.core import config, schema, settings
+from harness import ROOT
+from snakemake.cli import get_argument_parser
+
+PAGES = ("README.md", *(f"docs/{name}.md" for name in (
+    "add-a-detector", "add-a-survey", "add-a-real-image", "inject-your-own", "numbers", "slurm", "matrix")))
+WORKED = ("docs/add-a-detector.md", "docs/add-a-survey.md", "docs/add-a-real-image.md", "docs/inject-your-own.md")
+
+
+@dataclass
+class Block:
+    """A block of code of a page: its language, text, and the path that the page says to save it as."""
+
+    page: str
+    language: str
+    text: str
+    path: str | None
+
+
+def blocks(page, language=None):
+    """Return the blocks of a page; "Save it as `path`:" before a block names its file."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = []
+    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, flags=re.M | re.S):
+        before = " ".join(text[:match.start()].rstrip().split("\n\n")[-1].split())
+        saved = re.search(r"Save it as `([^`]+)`:$", before)
+        found.append(Block(page, match[1], match[2], saved and saved[1]))
+    return [b for b in found if language in (None, b.language)]
+
+
+def saved(page, ending):
+    """Return the blocks of a page that are to be saved under a name with this ending."""
+    return [b for b in blocks(page) if b.path and b.path.endswith(ending)]
+
+
+def commands(page):
+    """Return the shell commands of a page as lists of words, without comments."""
+    return [shlex.split(line, comments=True) for b in blocks(page, "sh") for line in b.text.splitlines()
+            if line.strip() and not line.startswith("#")]
+
+
+def snakemake_calls(page):
+    """Return (arguments as Snakemake parses them, words) of the page's calls of Snakemake."""
+    parser = get_argument_parser()
+    return [(parser.parse_args(words[1:]), words) for words in commands(page) if words[0].endswith("snakemake")]
+
+
+def lay_out(page, folder):
+    """Write the files of a page below a folder."""
+    for block in blocks(page):
+        if block.path:
+            (folder / block.path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.path).write_text(block.text, encoding="utf-8")
+
+
+def table_after(page, heading):
+    """Return the rows of the first table after a line that contains ``heading``, as lists of cells."""
+    lines = (ROOT / page).read_text(encoding="utf-8").split(heading, 1)[1].splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("|"))
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows[2:]
+
+
+def members(family):
+    """Return the names of the members of a family, as the workflow reads them from the source."""
+    return [name for path in (ROOT / "scripts" / "blendimpact" / family).glob("*.py")
+            for name in re.findall(r'^@\w+\.register\("(\w+)"\)', path.read_text(), flags=re.M)]
+
+
+def run_code(text, name="example"):
+    """Run the code of a page; return what it printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(text, name, "exec"), {"__name__": "example"})
+    return printed.getvalue()
+
+
+def write_field(path):
+    """Write the image that docs/add-a-real-image.md describes; return its stars and their fluxes."""
+    image, places, fluxes = sky_maker.make_sky(galaxies=30)
+    header = sky_maker.tan_header(image.shape)
+    header["MAGZERO"], header["GAIN"], header["BUNIT"] = sky_maker.ZERO_POINT, sky_maker.GAIN, "adu"
+    mask = np.zeros(image.shape, np.int32)
+    mask[100:110, 200:230] = 8
+    mask[300:305] = 1
+    mask[310, :40] = 4
+    weight = np.full(image.shape, 1 / sky_maker.RMS**2, np.float32)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(image.astype(np.float32), header), fits.ImageHDU(weight),
+                  fits.ImageHDU(mask)]).writeto(path, overwrite=True)
+    return places, fluxes
+
+
+@contextlib.contextmanager
+def directory(folder, *pages):
+    """Go to a directory with the project's configuration and the files of some pages, for a while."""
+    shutil.copytree(ROOT / "config", folder / "config")
+    for page in pages:
+        lay_out(page, folder)
+    write_field(folder / "my_field.fits")
+    if "docs/inject-your-own.md" in pages:
+        take_catalogue(folder / "config" / "config.yaml")
+    settings.survey_of.cache_clear()
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.chdir(folder)
+        for module in (config, schema):
+            patcher.setattr(module, "CONFIG_DIR", folder / "config")
+        yield folder
+    settings.survey_of.cache_clear()
+
+
+def take_catalogue(path):
+    """Edit a configuration as docs/inject-your-own.md says."""
+    page = (ROOT / "docs/inject-your-own.md").read_text(encoding="utf-8")
+    old = re.search(r"replace the line `([^`]+)`", " ".join(page.split()))[1]
+    new = next(b.text for b in blocks("docs/inject-your-own.md", "yaml") if b.path is None)
+    text, count = re.subn(rf"^ *{old}.*\n", new, path.read_text(encoding="utf-8"), flags=re.M)
+    assert count == 1
+    path.write_text(text, encoding="utf-8")
+
+
+def checked(overlay):
+    """Return a configuration of the directory with an overlay, checked as the workflow does."""
+    names = {family: [*members(family), *(p.stem for p in Path("scripts/blendimpact", family).glob("*.py"))]
+             for family in ("detect", "deblend")}
+    return config.validate(config.load_config([overlay]), detectors=names["detect"], deblenders=names["deblend"],
+                           cases=case_names())

@@ -1,0 +1,232 @@
+"""The README and the pages of docs: their links, commands, configuration, and tables of numbers."""
+
+import contextlib
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from blendimpact.cases.base import case_names, load_case
+from blendimpact.core import catalogues, config
+from blendimpact.core.errors import StudyError
+from blendimpact.core.references import load_board, load_requirements
+from blendimpact.core.schema import load_checked
+from blendimpact.core.statistics import resolution
+from blendimpact.inject.catalogue import SOURCE_TYPES
+from blendimpact.inject.flags import INJECTION_BITS
+from blendimpact.ladder.rungs import RUNGS
+from blendimpact.matrix.cells import CELL_COLUMNS, TAGS, VERDICTS, matrix_cells, write_cells
+from blendimpact.score.aggregate import FOM_COLUMNS, TERMS, aggregate
+from blendimpact.score.foms import Scores
+from harness import ROOT, build_dag, run_snakemake
+from pages import (
+    PAGES,
+    WORKED,
+    blocks,
+    checked,
+    commands,
+    directory,
+    lay_out,
+    run_code,
+    saved,
+    snakemake_calls,
+    table_after,
+    take_catalogue,
+    write_field,
+)
+
+# --- links, commands, configuration ---------------------------------------------------------------
+
+
+@pytest.fixture
+def laid_out(tmp_path):
+    """A function that goes to a directory with the configuration and the files of some pages."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *pages: stack.enter_context(directory(tmp_path, *pages))
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory):
+    """Names of the rules of the workflow."""
+    return set(build_dag(tmp_path_factory.mktemp("dag"), ROOT / "config" / "presets" / "smoke.yaml").rules)
+
+
+def test_every_page_is_there_and_has_examples():
+    assert all(blocks(page) for page in PAGES if page != "docs/numbers.md")
+    endings = (".py", ".yaml", ".yaml", ".csv")
+    assert all(saved(page, ending) for page, ending in zip(WORKED, endings))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files(page):
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
+        assert "://" in target or ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_matrix_that_the_readme_shows_is_there():
+    target = re.search(r"^!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M)[1]
+    assert (ROOT / target).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_of_the_project_that_a_page_names_exist(page):
+    text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+    made = {b.path for b in blocks(page)}
+    for name in re.findall(r"`((?:config|docs|envs|profiles|scripts|tests|rules)/[\w./-]+)`", text):
+        assert name in made or (ROOT / name).exists(), f"{page}: {name}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")])
+def test_commands_are_ones_that_exist(page, rules):
+    """Targets of make and of Snakemake, options, presets, files that a page says to save."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    for words in commands(page):
+        while re.fullmatch(r"[A-Z]+=\S*", words[0]):
+            words = words[1:]
+        program = words[0].removeprefix(".venv/bin/").removeprefix(".venv-slurm/bin/")
+        if program == "make":
+            named = {w for w in words[1:] if "=" not in w}
+            assert named and named <= targets, words
+        else:
+            assert program in ("snakemake", "source", "python"), words
+    made = {b.path for p in PAGES for b in blocks(p)}
+    for given, words in snakemake_calls(page):
+        assert {str(path) for path in given.configfile} <= made | presets(), words
+        assert all(t in rules or t.startswith("results/") for t in given.targets), words
+        if given.workflow_profile:
+            assert (ROOT / "profiles" / given.workflow_profile / "config.yaml").is_file(), words
+
+
+def presets():
+    return {p.relative_to(ROOT).as_posix() for p in (ROOT / "config" / "presets").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if snakemake_calls(p) and p not in WORKED])
+def test_what_a_page_runs_has_a_graph_of_jobs(page, tmp_path):
+    lay_out(page, tmp_path)
+    calls = {(tuple(g.targets), tuple(map(str, g.configfile))) for g, _ in snakemake_calls(page) if not g.report}
+    assert calls
+    for targets, files in calls:
+        paths = [ROOT / f if f in presets() else tmp_path / f for f in files]
+        assert build_dag(tmp_path, *paths, targets=targets).to_run
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "yaml")])
+def test_configurations_are_valid(page, laid_out):
+    """Surveys, images and overlays of a page, against their schemas and each other."""
+    laid_out(*dict.fromkeys(["docs/add-a-real-image.md", page]))
+    for number, block in enumerate(blocks(page, "yaml")):
+        kind = next((k for k in ("surveys", "images") if block.path and f"config/{k}/" in block.path), None)
+        if kind:
+            load_checked(block.path, kind.removesuffix("s"))
+        elif page == "docs/slurm.md":
+            profile = (ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
+            given = yaml.safe_load(block.text)
+            assert all(re.search(rf"^[# ]*{key}:", profile, flags=re.M)
+                       for key in [*given, *given["default-resources"]])
+        elif "cases" in yaml.safe_load(block.text):
+            overlay = Path(f"overlay{number}.yaml")
+            overlay.write_text(block.text, encoding="utf-8")
+            assert not config.warnings(checked(overlay)) or page in WORKED
+        else:
+            assert page == "docs/inject-your-own.md" and set(yaml.safe_load(block.text)) == {"catalogue"}
+
+
+def test_an_image_can_be_a_scenario_beside_the_one_of_the_study(laid_out):
+    laid_out("docs/add-a-real-image.md")
+    page = Path(ROOT / "docs/add-a-real-image.md").read_text(encoding="utf-8")
+    scenarios = yaml.safe_load(re.search(r"`(scenarios: \{.*\})`", page)[1])
+    Path("beside.yaml").write_text(yaml.safe_dump({"cases": {"galaxies": scenarios}}))
+    study = checked("beside.yaml")
+    bands = {name: config.case_settings(study, "galaxies", name)["bands"] for name in ("fiducial", "my_field")}
+    assert bands == {"fiducial": ["g"], "my_field": ["r"]}
+
+
+def test_a_wrong_option_of_a_page_s_configuration_is_refused(laid_out):
+    """That the check above can fail."""
+    laid_out("docs/add-a-survey.md")
+    Path("wrong.yaml").write_text(saved("docs/add-a-survey.md", "visit.yaml")[-1].text.replace("bands", "band"))
+    with pytest.raises(StudyError, match="unknown key"):
+        checked("wrong.yaml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WORKED)
+def test_the_commands_of_a_worked_example_plan_a_run(page, tree):
+    """In a copy of the project with the page's files: Snakemake finds the new detector, survey, image, catalogue."""
+    for name in dict.fromkeys(["docs/add-a-real-image.md", page]):
+        lay_out(name, tree)
+    write_field(tree / "my_field.fits")
+    if page == "docs/inject-your-own.md":
+        take_catalogue(tree / "config" / "config.yaml")
+    calls = {tuple(w for w in words[1:] if w != "-n") for _, words in snakemake_calls(page)}
+    assert calls
+    for words in calls:
+        done = run_snakemake(tree, "-n", *words, root=tree)
+        assert done.returncode == 0, f"{words}: {done.stdout[-3000:]}"
+        assert re.search(r"^total +\d+$", done.stdout, flags=re.M), done.stdout
+
+
+# --- numbers and tables -----------------------------------------------------------------------------
+
+
+def test_every_figure_of_merit_is_described_and_no_other():
+    headings = re.findall(r"^### (.*)$", (ROOT / "docs/numbers.md").read_text(encoding="utf-8"), flags=re.M)
+    described = re.findall(r"\b[A-Z]{2}-[A-Z]\d(?:\.\w+)?", " ".join(headings))
+    assert sorted(described) == sorted(f.id for case in case_names() for f in load_case(case).figures_of_merit)
+
+
+def test_the_constants_of_the_page_are_those_of_the_code():
+    rows = table_after("docs/numbers.md", "**Medians** come from")
+    assert len(rows) > 10
+    for _, value, where in rows:
+        module, expression = where.strip("`").split(": ", 1)
+        assert eval(expression, vars(importlib.import_module(f"blendimpact.{module}"))) == float(value), where
+
+
+def test_the_widths_of_bins_are_those_of_the_code():
+    foms = {f.id: np.asarray(f.edges) for case in case_names() for f in load_case(case).figures_of_merit}
+    assert [round(float(resolution(foms[k], 0.0)), 4) for k in ("WL-B1", "GA-B1", "GA-M1")] == [0.0006] * 3
+    assert float(resolution(foms["WL-P2"], 0.9)) == pytest.approx(0.0025)
+    assert float(resolution(foms["WL-M1.trimmed"], 1.0)) == pytest.approx(0.013, abs=0.001)
+
+
+def names(rows):
+    """Return the names in code in the first column of a table."""
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def test_the_tables_of_the_matrix_page_are_those_of_the_code():
+    page = "docs/matrix.md"
+    assert names(table_after(page, "## The verdict")) == list(VERDICTS)
+    assert [row[0] for row in table_after(page, "how far it can be trusted")] == [f"[{tag}]" for tag in (*"VDMA",)]
+    assert {tag: row[1] for tag, row in zip("VDMA", table_after(page, "how far it can be trusted"))} == TAGS
+    assert names(table_after(page, "is a list of cells")) != []
+    assert set(names(table_after(page, "is a list of cells"))) == set(CELL_COLUMNS)
+    assert set(names(table_after(page, "has every figure"))) == set(FOM_COLUMNS)
+    assert set(names(table_after(page, "## The value"))) == {*TERMS, "selection"}
+
+
+def test_reading_the_tables_works_as_the_page_says(tmp_path, monkeypatch):
+    scores = Scores("two_point", "fiducial")
+    for rung, lost in (("truth", 0), *((rung, 0.01 * k) for k, rung in enumerate(RUNGS))):
+        for block in range(40):
+            scores.add("WL-M1", rung, block, [0.3 - lost + 0.001 * block, 1, lost - 0.3, 1], "common")
+    foms = aggregate(scores.table(), "two_point", "fiducial", load_case("two_point").figures_of_merit, 100, 1)
+    folder = tmp_path / "results/laptop"
+    folder.mkdir(parents=True)
+    catalogues.write(foms, folder / "foms.parquet")
+    write_cells(matrix_cells(foms, load_board(), load_requirements()), folder / "matrix")
+    monkeypatch.chdir(tmp_path)
+    printed = run_code(blocks("docs/matrix.md", "python")[0].text)
+    assert re.search(r"^two_point measurement WL-M1 \S+ (meets|exceeds|undetermined)$", printed, flags=re.M), printed
+    assert all(re.search(rf"^ *{term} ", printed, flags=re.M) for term in ("detection", "deblending", "measurement"))
+
+
+def test_the_tables_of_the_page_are_those_of_the_code():
+    flags = [(int(bit), name.strip("`"), text) for bit, name, text in table_after(WORKED[3], "it gets a flag")]
+    assert [(2**k, name) for k, (name, _) in INJECTION_BITS.items()] == [flag[:2] for flag in flags]
+    page = (ROOT / WORKED[3]).read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in SOURCE_TYPES)
