@@ -1,6 +1,7 @@
 """The pixels of a patch beside the models of its sources, and the child images that follow from both."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ..core.errors import StudyError
 from ..core.significance import BAD
@@ -33,11 +34,17 @@ class Canvas:
     sky : dict of str to (ny, nx) array
     pad : int
         Width of the margin in pixels. Its weight is 0.
+    floor : float
+        Error of the models themselves, as a share of the light in a pixel (smoothed with a Gaussian of 1 pixel):
+        it is added to the noise in quadrature, so that what no profile describes in the core of a bright
+        galaxy does not decide about its neighbours.
 
     Attributes
     ----------
     data, weight, model : (nbands, ny + 2 pad, nx + 2 pad) float32 array
-        In units of ``scale``; weights are inverse variances, 0 without data.
+        In units of ``scale``; weights are inverse variances, floor included, 0 without data.
+    noise_weight : array
+        Weights without the floor.
     scale : (nbands,) array
         Median noise per pixel of each band.
     psfs : (nbands, k, k) array
@@ -46,7 +53,7 @@ class Canvas:
         Of the Gaussian with the noise-equivalent area of the sharpest PSF, in pixels.
     """
 
-    def __init__(self, patch, sky, pad):
+    def __init__(self, patch, sky, pad, floor=0.0):
         images = list(patch.bands.values())
         ny, nx = patch.shape
         self.patch, self.pad, self.pixel = patch, pad, images[0].pixel_scale
@@ -58,16 +65,22 @@ class Canvas:
         self.psfs = np.zeros((len(images), size, size))
         for k, image in enumerate(images):
             margin = (size - image.psf.shape[0]) // 2
-            self.psfs[k, margin : size - margin, margin : size - margin] = image.psf / image.psf.sum()
+            usable = bool(np.isfinite(image.psf).all()) and image.psf.sum() > 0
+            psf = image.psf / image.psf.sum() if usable else disc(image.psf.shape[0], 0)
+            self.psfs[k, margin : size - margin, margin : size - margin] = psf
             variance = np.asarray(image.variance, dtype=np.float64)
             light = image.science - sky[image.band] if image.band in sky else image.science
             good = ((image.mask & BAD) == 0) & np.isfinite(light) & np.isfinite(variance) & (variance > 0)
-            if not good.any():
-                continue
+            if not (usable and good.any()):
+                continue  # no weight: the band says nothing
             self.scale[k] = np.sqrt(np.median(variance[good]))
             inside = k, slice(pad, pad + ny), slice(pad, pad + nx)
             self.data[inside] = np.where(good, light, 0) / self.scale[k]
             self.weight[inside] = np.where(good, self.scale[k] ** 2 / np.where(good, variance, 1), 0)
+        self.noise_weight = self.weight
+        if floor:
+            light = gaussian_filter(self.data, (0, 1.0, 1.0))
+            self.weight = self.weight / (1 + self.weight * (floor * light) ** 2)
         self.fwhm = 2.355 / np.sqrt(4 * np.pi * (self.psfs**2).sum(axis=(1, 2)).max())
 
     def residual(self, place):

@@ -1,0 +1,60 @@
+"""Joint fit of Sersic profiles and point sources to all sources of a blend, in all bands."""
+
+import numpy as np
+
+from ..models.canvas import child_kind, on_image
+from ..models.scene import FLAGS, Options, SceneFit
+from . import DEBLENDERS
+from .base import BITS, Children
+
+
+@DEBLENDERS.register("joint_fit")
+class JointFit:
+    """One elliptical Sersic profile per source, from which a point source is the limit of vanishing size.
+
+    Position, size, shape and Sersic index are the same in all bands, fluxes are free and not negative.
+    Centres in one footprint of the multi-band detection image are a parent. Each parent's sources are fitted
+    together to the pixels of all bands by damped Gauss-Newton with weak priors, the models of all other
+    sources subtracted, in up to ``sweeps`` rounds. A parent of more than ``most`` sources is split and
+    flagged SPLIT.
+
+    The child, by default, is the observed stamp minus the models of all *other* sources: the source's own
+    light is not replaced by a model, and the noise stays as it is.
+
+    Parameters
+    ----------
+    child : "residual", "apportion" or "model"
+        See `blendimpact.models.canvas.Canvas.children`.
+    core : float
+        Radius in arcsec about the centre in which a pixel without data is flagged.
+    threshold, link, most, sweeps, iterations, tolerance
+        Parents and effort, see `blendimpact.models.scene.Options`.
+    size, size_spread, shape_spread, index, index_spread, index_max, position_spread
+        Priors, see there.
+    floor : float
+        Error of the models themselves, as a share of the light in a pixel, added to the noise: no profile
+        describes the core of a bright galaxy to its noise, and its neighbours must not pay for that.
+    """
+
+    def __init__(self, child="residual", core=1.0, threshold=Options.threshold, link=Options.link,
+                 most=Options.most, sweeps=Options.sweeps, iterations=Options.iterations,
+                 tolerance=Options.tolerance, size=Options.size, size_spread=Options.size_spread,
+                 shape_spread=Options.shape_spread, index=Options.index, index_spread=Options.index_spread,
+                 index_max=Options.index_max, position_spread=Options.position_spread, floor=Options.floor):
+        self.child, self.core = child_kind(child, "deblenders.joint_fit"), core
+        self.options = Options(threshold, link, most, sweeps, iterations, tolerance, size, size_spread,
+                               shape_spread, index, index_spread, index_max, position_spread, floor)
+
+    def fit(self, patch, sky, x, y):
+        """Return the `SceneFit` of sources at ``x``, ``y`` (pixels, finite, on the image)."""
+        return SceneFit(patch, sky, x, y, self.options)
+
+    def deblend(self, patch, sky, centres, stamp_size):
+        """Return the `Children` of a patch."""
+        children = Children.blank(patch, centres, stamp_size)
+        rows = on_image(children)
+        x, y = (np.asarray(centres[name], dtype=float)[rows] for name in ("x", "y"))
+        fit = self.fit(patch, sky, x, y)
+        for name in FLAGS:
+            children.status[rows] |= np.where(fit.flags[name], getattr(BITS, name), 0).astype(np.int32)
+        return fit.canvas.children(children, rows, self.child, self.core)

@@ -1,0 +1,246 @@
+"""Damped Gauss-Newton fit of the sources of one parent, all bands at once, fluxes linear."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import nnls
+
+STEP = np.array([1.0, 1.0, 0.7, 0.5, 0.5, 0.5])  # most that one iteration moves a parameter
+
+
+@dataclass
+class Prior:
+    """Gaussian priors and bounds on `sersic.PARAMETERS`, in their order.
+
+    Attributes
+    ----------
+    centre, precision : (m, 6) array
+        Means, and inverse variances.
+    low, high : (m, 6) array
+    """
+
+    centre: np.ndarray
+    precision: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass
+class State:
+    """Parameters of a parent and what follows from them."""
+
+    parameters: np.ndarray  # (m, 6)
+    flux: np.ndarray  # (nbands, m)
+    objective: float  # chi^2 + prior terms
+    chi2: float
+    images: list = field(repr=False)  # per source (nbands, 7, N, N), unit flux
+    blocks: dict = field(repr=False)  # (i, j): (nbands, 7, 7), sums of products over pixels
+    gradient: np.ndarray = field(repr=False)  # (nbands, m, 7): image times weighted residual
+
+
+@dataclass
+class Outcome:
+    """Result of `fit`."""
+
+    state: State
+    iterations: int
+    converged: bool
+    singular: bool
+    covariance: np.ndarray | None  # (m * (6 + nbands),) * 2: per source 6 parameters, then fluxes
+
+
+class Window:
+    """Pixels of one parent: data and weights, and the box of each source in them.
+
+    Parameters
+    ----------
+    data, weight : (nbands, h, w) float32 array
+        Light that the parent's sources must explain, and inverse variances (0: no data).
+    boxes : list of Box
+    origins : (m, 2) int array
+        Column and row, in the window, of each box' first pixel. Boxes lie inside the window.
+    """
+
+    def __init__(self, data, weight, boxes, origins):
+        self.data, self.weight, self.boxes = data, weight, boxes
+        self.places = [(slice(y, y + b.size), slice(x, x + b.size)) for b, (x, y) in zip(boxes, origins)]
+        self.origins = np.asarray(origins)
+        self.overlaps = {}
+        for i, a in enumerate(boxes):
+            for j in range(i + 1):
+                b = boxes[j]
+                low = np.maximum(self.origins[i], self.origins[j])
+                high = np.minimum(self.origins[i] + a.size, self.origins[j] + b.size)
+                if (high > low).all():
+                    cut = [tuple(slice(low[k] - o[k], high[k] - o[k]) for k in (1, 0))
+                           for o in (self.origins[i], self.origins[j])]
+                    self.overlaps[i, j] = cut
+
+    def evaluate(self, parameters, prior):
+        """Return the `State` at ``parameters``, its fluxes the best non-negative ones."""
+        bands, m = len(self.data), len(self.boxes)
+        images, weighted = [], []
+        projection = np.empty((bands, m))
+        for i, (box, place) in enumerate(zip(self.boxes, self.places)):
+            local = parameters[i].copy()
+            local[:2] -= self.origins[i]
+            image = box.draw(local, derivatives=True)
+            product = image * self.weight[:, None, place[0], place[1]]
+            projection[:, i] = np.einsum("bhw,bhw->b", product[:, 0], self.data[:, place[0], place[1]])
+            images.append(image)
+            weighted.append(product)
+        blocks = {}
+        for (i, j), (own, other) in self.overlaps.items():
+            whole = i == j  # then no copies
+            left = (weighted[i] if whole else weighted[i][(..., *own)]).reshape(bands, 7, -1)
+            right = (images[j] if whole else images[j][(..., *other)]).reshape(bands, 7, -1)
+            blocks[i, j] = np.matmul(left, right.transpose(0, 2, 1)).astype(np.float64)
+        flux = _fluxes(blocks, projection)
+        residual = self.data.copy()
+        for i, place in enumerate(self.places):
+            residual[:, place[0], place[1]] -= flux[:, i, None, None].astype(np.float32) * images[i][:, 0]
+        pull = residual * self.weight
+        chi2 = float(np.vdot(pull.astype(np.float64), residual))
+        gradient = np.empty((bands, m, 7))
+        for i, place in enumerate(self.places):
+            gradient[:, i] = np.matmul(images[i].reshape(bands, 7, -1),
+                                       pull[:, place[0], place[1]].reshape(bands, -1, 1))[..., 0]
+        penalty = float((prior.precision * (parameters - prior.centre) ** 2).sum())
+        return State(parameters, flux, chi2 + penalty, chi2, images, blocks, gradient)
+
+
+def _fluxes(blocks, projection):
+    """Solve each band's normal equations for fluxes that are not negative."""
+    bands, m = projection.shape
+    flux = np.zeros((bands, m))
+    for b in range(bands):
+        matrix = np.zeros((m, m))
+        for (i, j), block in blocks.items():
+            matrix[i, j] = matrix[j, i] = block[b, 0, 0]
+        scale = np.sqrt(np.diag(matrix))
+        seen = scale > 0
+        if not seen.any():
+            continue
+        matrix = matrix[np.ix_(seen, seen)] / np.outer(scale[seen], scale[seen])
+        right = projection[b, seen] / scale[seen]
+        # Two sources in one place: a trace of ridge shares the light between them.
+        matrix[np.diag_indices_from(matrix)] += 1e-5
+        best = np.linalg.solve(matrix, right)
+        if best.min() < 0:
+            best = _positive(matrix, right)
+        flux[b, seen] = best / scale[seen]
+    return flux
+
+
+def _positive(matrix, right):
+    """Minimise x M x / 2 - r x over x >= 0 by non-negative least squares on the Cholesky factor."""
+    lower = np.linalg.cholesky(matrix)
+    return nnls(lower.T, np.linalg.solve(lower, right))[0]
+
+
+def _system(state, prior):
+    """Return the Gauss-Newton matrix and right-hand side over all parameters and fluxes."""
+    bands, m = state.flux.shape
+    width = 6 + bands
+    matrix = np.zeros((m, width, m, width))
+    for (i, j), block in state.blocks.items():
+        fi, fj = state.flux[:, i], state.flux[:, j]
+        part = np.zeros((width, width))
+        part[:6, :6] = np.einsum("b,bpq->pq", fi * fj, block[:, 1:, 1:])
+        part[:6, 6:] = (fi[:, None] * block[:, 1:, 0]).T
+        part[6:, :6] = fj[:, None] * block[:, 0, 1:]
+        part[6:, 6:] = np.diag(block[:, 0, 0])
+        matrix[i, :, j] = part
+        matrix[j, :, i] = part.T
+    right = np.empty((m, width))
+    right[:, :6] = np.einsum("bm,bmp->mp", state.flux, state.gradient[:, :, 1:])
+    right[:, :6] -= prior.precision * (state.parameters - prior.centre)
+    right[:, 6:] = state.gradient[:, :, 0].T
+    index = np.arange(m)[:, None]
+    matrix[index, np.arange(6), index, np.arange(6)] += prior.precision
+    return matrix.reshape(m * width, -1), right.ravel()
+
+
+def fit(window, parameters, prior, iterations, tolerance):
+    """Fit one parent.
+
+    Levenberg's damping on the scaled normal equations; a step is taken only if it lowers chi^2 plus the
+    priors' terms, so more iterations never make the objective worse. Fluxes move with the shapes in the
+    normal equations and are then solved exactly, not negative, at the new shapes.
+
+    Parameters
+    ----------
+    window : Window
+        Pixels.
+    parameters : (m, 6) array
+        Start.
+    prior : Prior
+        Also the bounds.
+    iterations : int
+        At most.
+    tolerance : float
+        Converged when an accepted step lowers the objective by less than this per source, or none can.
+
+    Returns
+    -------
+    Outcome
+    """
+    state = window.evaluate(np.clip(parameters, prior.low, prior.high), prior)
+    damping, converged, singular = 1e-2, False, False
+    system = None
+    m = len(parameters)
+    used = 0
+    while used < iterations:
+        used += 1
+        if system is None:
+            system = _system(state, prior)
+        step = _step(*system, damping)
+        if step is None:
+            singular = True
+            break
+        step = np.clip(step.reshape(m, -1)[:, :6], -STEP, STEP)
+        trial = np.clip(state.parameters + step, prior.low, prior.high)
+        new = window.evaluate(trial, prior)
+        gain = state.objective - new.objective
+        if np.isfinite(new.objective) and gain > 0:
+            state, system = new, None
+            damping = max(damping / 10, 1e-4)
+            if gain < tolerance * m:
+                converged = True
+                break
+        elif damping > 1e3:
+            converged = True  # no step lowers the objective
+            break
+        else:
+            damping *= 10
+    return Outcome(state, used, converged, singular, _covariance(state, prior))
+
+
+def _step(matrix, right, damping):
+    diagonal = np.diag(matrix).copy()
+    diagonal[diagonal <= 0] = 1.0
+    scale = np.sqrt(diagonal)
+    scaled = matrix / np.outer(scale, scale)
+    scaled[np.diag_indices_from(scaled)] += damping
+    try:
+        step = cho_solve(cho_factor(scaled, check_finite=False), right / scale, check_finite=False) / scale
+    except np.linalg.LinAlgError:
+        return None
+    return step if np.isfinite(step).all() else None
+
+
+def _covariance(state, prior):
+    matrix, _ = _system(state, prior)
+    diagonal = np.diag(matrix).copy()
+    dead = diagonal <= 0
+    diagonal[dead] = 1.0
+    scale = np.sqrt(diagonal)
+    scaled = matrix / np.outer(scale, scale)
+    scaled[np.diag_indices_from(scaled)] += 1e-7
+    try:
+        inverse = np.linalg.inv(scaled) / np.outer(scale, scale)
+    except np.linalg.LinAlgError:
+        return None
+    inverse[dead], inverse[:, dead] = np.nan, np.nan
+    return inverse
