@@ -111,7 +111,7 @@ def test_the_report_holds_the_matrix_and_the_figures(study):
 def test_same_bytes_on_two_cores_and_in_other_chunks(study, tmp_path):
     directory, _, _ = study
     config = synthetic.make_study(tmp_path / "other", chunk_size=3)
-    done = run_snakemake(tmp_path / "other", "--cores", 2, "--configfile", config)
+    done = run_snakemake(tmp_path / "other", "--cores", 2, "--configfile", config, root=directory.parent / "tree")
     assert done.returncode == 0, done.stdout[-6000:]
     assert digests(tmp_path / "other") == digests(directory)
 
@@ -121,7 +121,8 @@ def test_a_killed_run_resumes_and_ends_with_the_same_products(study, tmp_path):
     directory, _, _ = study
     work = tmp_path / "killed"
     config = synthetic.make_study(work)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2",
+    tree = directory.parent / "tree"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(tree / "Snakefile"), "--cores", "2",
                "--configfile", str(config)]
     with open(work / "first.txt", "w") as log:
         first = subprocess.Popen(command, cwd=work, stdout=log, stderr=log, start_new_session=True)
@@ -131,7 +132,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_products(study, tmp_path):
         first.wait()
     assert not (work / "results" / "tiny" / "matrix.html").exists()
     for arguments in (["--unlock"], []):
-        done = run_snakemake(work, *arguments, "--cores", 2, "--configfile", config)
+        done = run_snakemake(work, *arguments, "--cores", 2, "--configfile", config, root=tree)
         assert done.returncode == 0, done.stdout[-6000:]
     assert products(work) == products(directory)
 
