@@ -165,8 +165,9 @@ class Study:
     folder : Path
         Its products.
     scripts : list of dict
-        One per script that ran: ``script``, ``cpu`` (seconds by part, `PARTS`), ``wall``, ``peak`` (MB),
-        ``not_found`` (products whose reading and writing counts as own work, as the probe no longer knows them).
+        One per script that ran: ``script``, ``cpu`` (seconds by part, `PARTS`), ``wall``, ``peak`` (MB), ``private``
+        (peak without the pages of mapped files, MB), ``not_found`` (products whose reading and writing counts as own
+        work, as the probe no longer knows them).
     snakemake : float
         CPU seconds outside of the scripts: Snakemake's start, the graph, scheduling, bookkeeping.
     wall : float
@@ -182,17 +183,25 @@ class Study:
         return [s for s in self.scripts if s["script"] == name]
 
 
-def read_config(preset=None):
-    """Return the checked configuration of the study, with a preset or file laid over it if one is given."""
+def read_config(*presets):
+    """Return the checked configuration of the study, with presets or files laid over it; None is none."""
     sys.path[:0] = [p for p in [str(ROOT / "scripts")] if p not in sys.path]
     from blendimpact.core import config
     from blendimpact.core.errors import StudyError
 
-    overlays = [config_file(preset)] if preset else []
+    overlays = [config_file(preset) for preset in presets if preset]
     try:
         return config.validate(config.load_config(overlays), sources=[ROOT / "config" / "config.yaml", *overlays])
     except StudyError as error:
         raise SystemExit(str(error)) from None
+
+
+def count_patches(config, case):
+    """Return the number of patches of each scenario of a case."""
+    from blendimpact.core.config import case_settings, patches
+
+    return {scenario: len(patches(case_settings(config, case, scenario)))
+            for scenario in config["cases"][case]["scenarios"]}
 
 
 def config_file(preset):
@@ -208,7 +217,7 @@ def one_chunk(case, patches, preset=None, keep_images=False):
     ----------
     case : str
     patches : int
-        Patches of the chunk.
+        Patches of the chunk. Of a real image as many blocks, with one realisation of the injection.
     preset : str, optional
         Preset or file that gives everything else, default the study's configuration.
     keep_images : bool
@@ -219,6 +228,8 @@ def one_chunk(case, patches, preset=None, keep_images=False):
         raise SystemExit(f"there is no case {case!r}: {', '.join(base['cases'])}")
     scenarios = {name: None for name in base["cases"][case]["scenarios"] if name != "fiducial"}
     block = {"enabled": True, "patch": {"count": patches}, "scenarios": scenarios}
+    if base["cases"][case].get("inject"):
+        block["inject"] = {"realisations": 1}
     others = {name: {"enabled": False} for name in base["cases"] if name != case}
     return {"study": "benchmark", "chunk_size": patches, "keep_images": keep_images, "cases": {**others, case: block}}
 

@@ -24,6 +24,7 @@ from common import (
     ROOT,
     config_file,
     copy_inputs,
+    count_patches,
     finished_run,
     library_path,
     one_chunk,
@@ -73,9 +74,9 @@ def startup(repetitions, names=None):
 # --- one chunk, from inside --------------------------------------------------------------------------
 
 
-def dry_cpu(folder, config, preset=None):
-    """Return CPU seconds and jobs of a dry run of the study as it will be run."""
-    overlays = [*([config_file(preset)] if preset else []), *([config] if config else [])]
+def dry_cpu(folder, *presets):
+    """Return CPU seconds and jobs of a dry run of a study; None is no preset."""
+    overlays = [config_file(preset) for preset in presets if preset]
     given = ["--configfile", *overlays] if overlays else []
     used = run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "-n", "--cores", "1",
                         *given], cwd=folder)
@@ -91,26 +92,13 @@ def run_chunks(cases, inputs, preset, folder):
         here.mkdir()
         copy_inputs(inputs, here)
         patches = min(config["chunk_size"], count_patches(config, case)["fiducial"])
-        # the whole study: what comes after the scores is its own part of the overhead
         chunk = one_chunk(case, patches, preset)
-        dry, _ = dry_cpu(here, write_config(here, chunk), preset)
+        overlay = here / "dry.json"
+        overlay.write_text(json.dumps(chunk))
+        dry, _ = dry_cpu(here, preset, overlay)
+        # the whole study: what comes after the scores is its own part of the overhead
         out[case] = run_study(here, chunk, "all", preset=preset), patches, dry
     return out
-
-
-def write_config(folder, config):
-    """Write a configuration as a file for Snakemake and return its path."""
-    path = folder / "dry.json"
-    path.write_text(json.dumps(config))
-    return path
-
-
-def count_patches(config, case):
-    """Return the number of patches of each scenario of a case."""
-    from blendimpact.core.config import case_settings, patches
-
-    return {scenario: len(patches(case_settings(config, case, scenario)))
-            for scenario in config["cases"][case]["scenarios"]}
 
 
 def accounted(study):
@@ -158,16 +146,15 @@ def project(chunks, config, dry, jobs):
         n_chunks = sum(ceil(n / config["chunk_size"]) for n in counts.values())
         for name, cpu in accounted(study).items():
             if name in PER_CHUNK:
-                more = sum(counts.values()) / patches
-                times = n_chunks, more, more
+                times = n_chunks, sum(counts.values()) / patches
             elif name in PER_CASE:
-                times = 1, 1, 1
+                times = 1, 1
             else:  # once in a study, whatever the number of cases
                 once.setdefault(name, []).append(cpu)
                 continue
             parts["start-up and imports"] += times[0] * cpu["startup"]
             parts["reading and writing"] += times[1] * cpu["io"]
-            parts["own work"] += times[2] * cpu["own"]
+            parts["own work"] += times[1] * cpu["own"]
         bookkeeping.append(max(study.snakemake - dry_of_chunk, 0.0) / len(study.scripts))
     for runs in once.values():
         parts["start-up and imports"] += max(cpu["startup"] for cpu in runs)
@@ -256,7 +243,7 @@ def main():
     if not args.no_chunk:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             chunks = run_chunks(args.cases, args.inputs, preset, folder)
-            dry, jobs = dry_cpu(folder, None, preset)
+            dry, jobs = dry_cpu(folder, preset)
         for case, (study, patches, dry_of_chunk) in chunks.items():
             print_table(f"CPU seconds of one chunk: {case}, {patches} patches, with matrix and figures",
                         ["script", "jobs", "start-up", "reading, writing", "own work", "not own"],

@@ -69,13 +69,13 @@ def cpu_rows(studies):
     return [*rows, ["all", spread(total), spread(total_io), "", ""]]
 
 
-def memory_rows(studies):
+def memory_rows(studies, kind):
     """Return a row per stage: peak memory by size of the chunk and its growth per patch."""
     rows = []
     for stage in STAGES:
         if next(iter(studies.values()))[0].of(stage):
-            peaks = [[study.of(stage)[0]["peak"] for study in group] for group in studies.values()]
-            growth = slopes(studies, lambda study, stage=stage: study.of(stage)[0]["peak"])
+            peaks = [[study.of(stage)[0][kind] for study in group] for group in studies.values()]
+            growth = slopes(studies, lambda study, stage=stage: study.of(stage)[0][kind])
             rows.append([stage, *(f"{statistics.median(p):.0f}" for p in peaks), spread(growth, 1), "0"])
     return rows
 
@@ -90,7 +90,7 @@ def disk_rows(studies, case):
             found[name] = found.get(name, 0) + path.stat().st_size / 1e6
     rows, total = [], {"kept": 0.0, "deleted when used": 0.0}
     for (stage, kind), mb in found.items():
-        fate = "deleted when used" if kind in TEMPORARY else "kept"
+        fate = "deleted when used" if kind.rpartition(".")[2] in TEMPORARY else "kept"
         if stage in ONCE:
             rows.append([f"{stage}/{kind}", "-", f"{mb:.3f} for the whole image", fate])
         else:
@@ -121,10 +121,10 @@ def main():
             print_table(f"CPU seconds by stage: {what}",
                         ["stage", "per patch", "of that in and out", "start-up of a job", "before the first patch"],
                         cpu_rows(studies), ["start-up: interpreter and imports. No target is set for these."])
-            print_table(f"Peak memory of a job in MB: {what}",
-                        ["stage", *(f"{n} patches" for n in sizes), "growth per patch", "target"],
-                        memory_rows(studies),
-                        ["Pages of mapped files count, which the system takes back when it needs them."])
+            columns = ["stage", *(f"{n} patches" for n in sizes), "growth per patch", "target"]
+            print_table(f"Peak memory of a job in MB: {what}", columns, memory_rows(studies, "peak"))
+            print_table("The same without pages of mapped files, which the system takes back when it needs them",
+                        columns, memory_rows(studies, "private"), ["looked at ten times a second"])
             print_table(f"Disk in MB: {case}, chunk of {sizes[-1]} patches",
                         ["product", "per patch", "per chunk", "fate"], disk_rows(studies, case))
 

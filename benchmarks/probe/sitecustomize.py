@@ -18,6 +18,7 @@ import os
 import re
 import resource
 import sys
+import threading
 import time
 
 PRODUCTS = {
@@ -100,12 +101,37 @@ def peak_memory():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
 
 
-def report(clock, lost, began, name, path):
+class PrivateMemory(threading.Thread):
+    """Largest resident memory in MB without the pages of mapped files, looked at ten times a second."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self.page = float("nan"), resource.getpagesize() / (1 << 20)
+
+    def look(self):
+        """Take the present value into account; without /proc there is none."""
+        try:
+            with open("/proc/self/statm") as file:
+                _, resident, shared, *_ = map(int, file.read().split())
+        except OSError:
+            return False
+        now = (resident - shared) * self.page
+        self.peak = now if self.peak != self.peak else max(self.peak, now)
+        return True
+
+    def run(self):
+        """Look until the process ends."""
+        while self.look():
+            time.sleep(0.1)
+
+
+def report(clock, memory, lost, began, name, path):
     """Write what was measured."""
     clock.settle()
+    memory.look()
     with open(path, "w") as file:
         json.dump({"script": name, "cpu": clock.spent, "wall": time.time() - began, "peak": peak_memory(),
-                   "not_found": lost}, file)
+                   "private": memory.peak, "not_found": lost}, file)
 
 
 def watch(folder):
@@ -118,7 +144,9 @@ def watch(folder):
     builtins.__import__ = clock.wrap("imports", builtins.__import__, look)
     importlib.import_module = clock.wrap("imports", importlib.import_module, look)
     path = os.path.join(folder, f"{found[0]}.{os.getpid()}.json")
-    atexit.register(report, clock, lost, time.time(), found[0], path)
+    memory = PrivateMemory()
+    memory.start()
+    atexit.register(report, clock, memory, lost, time.time(), found[0], path)
 
 
 if "BLENDIMPACT_PROBE" in os.environ:
