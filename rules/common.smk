@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from functools import cache
 from glob import glob
 
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
@@ -34,17 +35,23 @@ def source(path):
     return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
-def plugins(family):
-    """Return the names of the members of a plug-in family, read from its modules without importing them."""
-    names = []
+@cache
+def plugin_modules(family):
+    """Return the text of the modules of a plug-in family by member, without importing them."""
+    texts = {}
     for path in glob(
         os.path.join(workflow.basedir, "scripts/blendimpact", family, "*.py")
     ):
         with open(path) as file:
-            names += re.findall(
-                r"^@\w+\.register\([\"'](\w+)[\"']\)", file.read(), flags=re.M
-            )
-    return sorted(names)
+            text = file.read()
+        for name in re.findall(r"^@\w+\.register\([\"'](\w+)[\"']\)", text, flags=re.M):
+            texts[name] = text
+    return texts
+
+
+def plugins(family):
+    """Return the names of the members of a plug-in family."""
+    return sorted(plugin_modules(family))
 
 
 def read_config():
@@ -148,6 +155,29 @@ def settings_for(stage):
 def options_for(family, member):
     """Return a function that gives the options of the detector or deblender of a case and scenario."""
     return lambda wildcards: STUDY[family].get(settings_of(wildcards)[member], {})
+
+
+def declared_by(family, member, constant, default):
+    """Return a function that gives what the module of a detector or deblender says of its jobs, or the default."""
+
+    def declared(wildcards):
+        text = plugin_modules(family)[settings_of(wildcards)[member]]
+        value = re.search(rf'^{constant} = "?(\w+)"?', text, flags=re.M)
+        return value[1] if value else default
+
+    return declared
+
+
+def environment_for(family, member):
+    """Return a function that gives the conda environment of a detector's or deblender's jobs."""
+    name = declared_by(family, member, "ENVIRONMENT", "imaging")
+    return lambda wildcards: f"../envs/{name(wildcards)}.yaml"
+
+
+def memory_for(family, member, default):
+    """Return a function that gives the memory of a detector's or deblender's jobs, more at each attempt."""
+    amount = declared_by(family, member, "MEMORY_MB", default)
+    return lambda wildcards, attempt: int(amount(wildcards)) * attempt
 
 
 def patches_of(wildcards):

@@ -12,10 +12,10 @@ rule deblend:
     benchmark:
         benchmark_of("deblend", "{chunk}")
     conda:
-        "../envs/imaging.yaml"
+        environment_for("deblend", "deblender")
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
+        mem_mb=memory_for("deblend", "deblender", 1000),
         runtime=per_attempt(60),
     params:
         settings=settings_for("deblend"),

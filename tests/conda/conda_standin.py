@@ -65,6 +65,7 @@ def main(arguments):
         case ["env", "create", *_]:
             file = arguments[arguments.index("--file") + 1]
             specs = yaml.safe_load(pathlib.Path(file).read_text())["dependencies"]
+            specs = [spec for spec in specs if isinstance(spec, str)]  # pip's part is installed here already
             solved_apart(specs, arguments[arguments.index("--prefix") + 1])
         case ["clean", *_]:
             pass

@@ -24,7 +24,23 @@ def environments(root):
 
 
 def specs(path):
-    return [MatchSpec(text) for text in yaml.safe_load(path.read_text())["dependencies"]]
+    return [MatchSpec(text) for text in yaml.safe_load(path.read_text())["dependencies"] if isinstance(text, str)]
+
+
+def pip_specs(path):
+    """Return (name, version) of what pip adds to an environment: pinned exactly, which MatchSpec need not know."""
+    parts = [part for part in yaml.safe_load(path.read_text())["dependencies"] if isinstance(part, dict)]
+    assert all(set(part) == {"pip"} for part in parts)
+    return [re.fullmatch(r"([\w-]+)==([\d.]+)", text).groups() for part in parts for text in part["pip"]]
+
+
+def declared(root, family):
+    """Return the environment file that each member of a plug-in family asks for, by its module."""
+    files = {}
+    for path in sorted((root / "scripts" / "blendimpact" / family).glob("*.py")):
+        for name in re.findall(r'^ENVIRONMENT = "(\w+)"', path.read_text(), flags=re.M):
+            files[path] = root / "envs" / f"{name}.yaml"
+    return files
 
 
 def installed_version(name):
@@ -39,13 +55,14 @@ def test_every_rule_has_an_environment_that_exists_and_every_file_is_used(root):
         text = path.read_text()
         rules = re.findall(r"^\s*rule (\w+):$(.*?)(?=^\s*rule |\Z)", text, flags=re.M | re.S)
         for name, body in rules:
-            conda = re.search(r'conda:\s+"([^"]+)"', body)
+            conda = re.search(r'conda:\s+(?:"([^"]+)"|environment_for\("(\w+)")', body)
             if "script:" in body:
                 assert conda, f"rule {name} has no environment"
             if conda:
-                file = (path.parent / conda[1]).resolve()
-                assert file.is_file(), f"rule {name}: {file} is missing"
-                used.add(file)
+                files = [path.parent / conda[1]] if conda[1] else declared(root, conda[2]).values()
+                for file in files:
+                    assert file.is_file(), f"rule {name}: {file} is missing"
+                    used.add(file.resolve())
     assert used == {p.resolve() for p in environments(root)}
 
 
@@ -59,6 +76,7 @@ def test_every_dependency_is_a_bounded_spec(root):
         for spec in specs(path):
             version = str(spec.version)
             assert ">=" in version and "<" in version, f"{path.name}: {spec} has no two bounds"
+        assert not pip_specs(path) or "pip" in {spec.name.normalized for spec in specs(path)}
 
 
 def test_python_packages_installed_here_satisfy_the_specs(root):
@@ -68,13 +86,35 @@ def test_python_packages_installed_here_satisfy_the_specs(root):
             version = installed_version(name)
             from rattler import Version, VersionSpec
             assert VersionSpec(str(spec.version)).matches(Version(version)), f"{path.name}: {name} {version}"
+        for name, version in pip_specs(path):
+            assert importlib.metadata.version(name) == version, f"{path.name}: {name}"
+
+
+def test_what_pip_adds_finds_all_that_it_needs_from_conda(root):
+    """Otherwise pip would install copies of its own, of any version."""
+    for path in environments(root):
+        known = {spec.name.normalized for spec in specs(path)}
+        for name, _ in pip_specs(path):
+            for text in importlib.metadata.requires(name):
+                if "extra ==" not in text:
+                    needed = re.match(r"[\w-]+", text)[0].lower()
+                    assert {needed, f"{needed}-base"} & known, f"{path.name}: {name} needs {needed}"
+
+
+def test_a_plug_in_s_own_environment_holds_all_of_the_rule_s_usual_one(root):
+    usual = {str(spec) for spec in specs(root / "envs" / "imaging.yaml")}
+    for path, file in declared(root, "deblend").items():
+        assert usual <= {str(spec) for spec in specs(file)}, f"{path.name}: {file.name}"
+        for name in ("scarlet2", "jax", "jaxlib", "equinox", "numpyro", "optax"):
+            assert name in {n for n, _ in pip_specs(file)} | {spec.name.normalized for spec in specs(file)}
 
 
 def rules(root):
     """Yield (name, environment file) of every rule with a script."""
     for path in sorted((root / "rules").glob("*.smk")):
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S):
-            yield name, (path.parent / re.search(r'conda:\s+"([^"]+)"', body)[1]).resolve()
+            conda = re.search(r'conda:\s+"([^"]+)"', body)
+            yield name, (path.parent / conda[1] if conda else root / "envs" / "imaging.yaml").resolve()
 
 
 def third_party(path):

@@ -35,8 +35,10 @@ def calls(conda):
 
 
 def test_all_environments_can_be_solved_and_made(root, tmp_path, conda):
+    scarlet = tmp_path / "scarlet.yaml"
+    scarlet.write_text("cases: {two_point: {deblender: scarlet2_sersic}}")
     done = run_snakemake(tmp_path, "--sdm", "conda", "--conda-create-envs-only", "--cores", 1, "--configfile",
-                         root / "config" / "presets" / "smoke.yaml", env=conda)
+                         root / "config" / "presets" / "smoke.yaml", scarlet, env=conda)
     assert done.returncode == 0, done.stdout[-4000:]
     made = [call for call in calls(conda) if call[:2] == ["env", "create"]]
     assert len(made) >= len(environments(root))

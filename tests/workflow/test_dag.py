@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import synthetic
@@ -120,6 +121,16 @@ def test_resources_grow_with_the_attempt_and_every_job_has_one_core(smoke):
         for name in ("mem_mb", "runtime"):
             first, second, third = (stated(job, attempt)[name] for attempt in (1, 2, 3))
             assert first > 0 and second == 2 * first and third == 3 * first, (job.rule.name, name)
+
+
+def test_a_deblender_with_needs_of_its_own_has_its_environment_and_memory(root, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("cases: {two_point: {deblender: scarlet2_free}}")
+    jobs = build_dag(tmp_path, preset(root, "smoke"), config).of("deblend")
+    found = {(job.wildcards.case, Path(job.rule.expand_conda_env(job.wildcards_dict).file.get_path_or_uri(
+        secret_free=True)).resolve(), stated(job)["mem_mb"]) for job in jobs}
+    assert found == {("two_point", root / "envs" / "scarlet.yaml", 1500),
+                     ("galaxies", root / "envs" / "imaging.yaml", 1000)}
 
 
 def test_logs_and_benchmarks_are_of_one_job_only(smoke):

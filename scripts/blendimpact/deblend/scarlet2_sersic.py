@@ -4,6 +4,9 @@ from ..models.scarlet_plugin import Scarlet2
 from ..models.scarlet_scene import ScarletOptions as Options
 from . import DEBLENDERS
 
+ENVIRONMENT = "scarlet"  # envs/scarlet.yaml, for --sdm conda
+MEMORY_MB = 1500
+
 
 @DEBLENDERS.register("scarlet2_sersic")
 class Scarlet2Sersic(Scarlet2):
