@@ -248,10 +248,22 @@ def first_chunk(what):
     return first
 
 
+def stars_of(wildcards):
+    """Return the stars that a simulation draws."""
+    if study_config.stars_from(settings_of(wildcards)) == "isochrone":
+        return rules.isochrone.output.stars
+    return rules.population.output.stars
+
+
 def injected_from(wildcards):
-    """Return what targets are drawn from: the user's catalogue, or the population."""
-    catalogue = (settings_of(wildcards)["inject"] or {}).get("catalogue")
-    return catalogue or rules.population.output.galaxies
+    """Return what targets are drawn from: the user's catalogue, the isochrone, or the galaxies."""
+    settings = settings_of(wildcards)
+    kind = study_config.injected_from(settings)
+    if kind == "catalogue":
+        return settings["inject"]["catalogue"]
+    if kind == "isochrone":
+        return rules.isochrone.output.stars
+    return rules.population.output.galaxies
 
 
 def scores_of(case):

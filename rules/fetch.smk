@@ -42,3 +42,25 @@ rule population:
         library=stage_digest("population"),
     script:
         "../scripts/population.py"
+
+
+rule isochrone:
+    """Number the stars of an old population by an initial mass function: fields of any density are drawn from it."""
+    input:
+        receipt=expand(rules.fetch.output.receipt, name="artpop"),
+    output:
+        stars=ensure(f"{INPUTS}/population/isochrone.parquet", non_empty=True),
+    log:
+        f"{INPUTS}/logs/isochrone.log",
+    benchmark:
+        f"{INPUTS}/benchmarks/isochrone.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(5),
+    params:
+        library=stage_digest("population"),
+    script:
+        "../scripts/isochrone.py"

@@ -2,7 +2,7 @@ rule simulate:
     """Draw the patches of one chunk and keep the truth."""
     input:
         galaxies=rules.population.output.galaxies,
-        stars=rules.population.output.stars,
+        stars=stars_of,
         survey=survey_of,
     output:
         images=image_product(product("simulate", "{chunk}.fits")),

@@ -13,7 +13,7 @@ with job(snakemake):
         seed=snakemake.params.seed,
         images_in=snakemake.input.images,
         truth_in=snakemake.input.truth,
-        galaxies=snakemake.input.sources,
+        sources=snakemake.input.sources,
         images_out=snakemake.output.images,
         truth_out=snakemake.output.truth,
         cards=cards,

@@ -181,6 +181,7 @@ def real_patch(kind="pixels", index=7003, parity=1):
         "patch": index // 1000,
         "block": index // 1000,
         "stamp": "",
+        "evolution": "",
         "ambiguous": False,
         "injection_id": -1,
         "injection_flag": 0,

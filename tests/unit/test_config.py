@@ -114,10 +114,9 @@ def test_a_scenario_can_override_every_setting_of_a_case():
     schema = load_schema("config")["$defs"]
     assert set(schema["case"]["properties"]) - set(schema["scenario"]["properties"]) == {
         "enabled",
-        "sky",
         "scenarios",
     }
-    assert set(schema["scenario"]["properties"]) == set(schema["settings"])
+    assert set(schema["scenario"]["properties"]) == {*schema["settings"], "sky"}
 
 
 def test_merging_is_that_of_snakemake():

@@ -107,7 +107,7 @@ def laid_out(tmp_path):
 
 def test_the_survey_has_the_depth_that_it_states(laid_out):
     laid_out("docs/add-a-survey.md")
-    visit, ideal = load_survey("lsst_visit"), load_survey("lsst_y10_ideal")
+    visit, ideal = load_survey("lsst_dark_visit"), load_survey("lsst_y10_ideal")
     for band in visit.bands.values():
         assert band.depth() == pytest.approx(band.depth_5sigma, abs=0.01)
         nominal = ideal.bands[band.name]
@@ -123,16 +123,16 @@ def test_the_depth_command_prints_what_the_page_states(tree):
     words = next(w for w in commands("docs/add-a-survey.md") if "python" in w)
     done = subprocess.run([sys.executable, *words[2:]], cwd=tree, env={"PYTHONPATH": "scripts"}, text=True,
                           capture_output=True)
-    stated = yaml.safe_load(saved("docs/add-a-survey.md", "lsst_visit.yaml")[0].text)["bands"]
+    stated = yaml.safe_load(saved("docs/add-a-survey.md", "lsst_dark_visit.yaml")[0].text)["bands"]
     assert eval(done.stdout) == {band: values["depth_5sigma"] for band, values in stated.items()}, done.stderr
 
 
 def test_a_survey_whose_number_has_no_reference_is_refused(laid_out):
     laid_out("docs/add-a-survey.md")
-    path = Path("config/surveys/lsst_visit.yaml")
+    path = Path("config/surveys/lsst_dark_visit.yaml")
     path.write_text(re.sub(r"^  exposure: .*\n", "", path.read_text(), flags=re.M))
     with pytest.raises(StudyError, match="no reference for 'exposure'"):
-        load_survey("lsst_visit")
+        load_survey("lsst_dark_visit")
 
 
 # --- a real image, and what is injected into it --------------------------------------------------------

@@ -67,6 +67,7 @@ def simulated(shear=0.0, twin="zero"):
         "block": 4,
         "twin": twin,
         "stamp": "",
+        "evolution": "",
         "purity_g": 1.0,
         "purity_r": 1.0,
     }

@@ -166,3 +166,61 @@ def test_too_few_patches_and_too_many_jobs_are_warned_of(overlay):
     assert "clustered: 4 patches" in text and "chunk_size" in text
     better = int(re.search(r"chunk_size to (\d+)", text)[1])
     assert study.jobs({**loud, "chunk_size": better}) <= 2100
+
+
+CROWDED = """
+cases:
+  two_point:
+    survey: lsst_visit
+    shear: 0
+    noise_pairs: false
+    population:
+      galaxies: {density: 0}
+      stars: {kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}
+    inject: {population: stars, per_patch: 20, mag: [16, 25], separation: 4}
+    scenarios:
+      sparse: {population: {stars: {surface_density: 1.0e+4}}}
+      real: {sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, inject: {realisations: 3}}
+"""
+
+
+def test_a_scenario_may_have_the_other_kind_of_sky(overlay):
+    config = overlay(CROWDED)
+    simulated, real = (study.case_settings(config, "two_point", s) for s in ("sparse", "real"))
+    assert simulated["sky"] == "simulate" and real["sky"] == "adopt"
+    assert real["patch"] == {"size": 300, "border": 36, "count": 169}  # not the pixels of the simulated sky
+    assert real["pixel_scale"] == 0.263 and simulated["pixel_scale"] == 0.2
+    assert real["inject"]["population"] == "stars" and len(study.patches(real)) == 3 * 169
+    assert study.patches(simulated) == list(range(80))
+
+
+def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
+    config = overlay(CROWDED)
+    simulated, real = (study.case_settings(config, "two_point", s) for s in ("sparse", "real"))
+    assert study.stars_from(simulated) == "isochrone" and study.injected_from(simulated) == "isochrone"
+    assert study.injected_from(real) is None  # one band: no colours
+    assert study.injected_from(study.case_settings(laptop, "galaxies")) == "galaxies"
+    default = study.case_settings(laptop, "two_point")
+    assert study.stars_from(default) == "stars" and study.injected_from(default) is None
+
+
+@pytest.mark.parametrize(
+    "old, new, key, says",
+    [
+        ("surface_density: 3.0e+5, ", "", "population.stars", "'surface_density' is missing"),
+        ("limit: 24.5, ", "", "population.stars", "'limit' is missing"),
+        ("kind: isochrone", "kind: trilegal", "population.stars.limit", "is for kind: isochrone"),
+        ("kind: isochrone, ", "kind: isochrone, density: 2, ", "population.stars.density", "is for kind: trilegal"),
+        ("{kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}", "{}", "inject.population",
+         "need an isochrone"),
+        ("realisations: 3", "realisations: 3, red_clump: 0.1", "scenarios.real.inject.red_clump", "simulated sky"),
+        ("sky: adopt, image: des_dr2_g", "sky: adopt", "scenarios.real", "needs the key 'image'"),
+        ("sky: adopt", "sky: reel", "scenarios.real.sky", "adopt"),
+        ("mag: [16, 25]", "mag: [25, 16]", "inject.mag", "brightest"),
+    ],
+)
+def test_what_is_wrong_with_a_star_field_is_said(overlay, old, new, key, says):
+    assert CROWDED.count(old) == 1
+    with pytest.raises(StudyError, match=re.escape(says)) as error:
+        overlay(CROWDED.replace(old, new))
+    assert f"two_point.{key}" in [".".join(map(str, p.key[1:])) for p in error.value.problems]

@@ -39,6 +39,7 @@ def truth_columns(bands, unit):
         "ra": ("deg", "right ascension"),
         "dec": ("deg", "declination"),
         "redshift": (None, "redshift"),
+        "evolution": (None, "stage of evolution of a star, empty where it is not known"),
         "snr": (None, "isolated matched-filter signal-to-noise ratio on the sky's noise, all bands; real "
                       "sources: of the Kron flux"),
         "hlr": ("arcsec", "half-light radius of the whole source, circularised, before the PSF; real "
@@ -184,7 +185,7 @@ def _context(objects, band, x0, y0, block, case, scenario, image):
         "twin": np.full(n, "zero", dtype="U5"),
         "source_id": np.asarray(objects["number"], np.int64) + CONTEXT_IDS,
         "role": np.full(n, "context", dtype="U7"), "kind": np.full(n, "real", dtype="U6"),
-        "x": x, "y": y, "ra": ra, "dec": dec, "redshift": nan, "snr": snr,
+        "x": x, "y": y, "ra": ra, "dec": dec, "redshift": nan, "evolution": np.full(n, "", dtype="U1"), "snr": snr,
         "hlr": np.asarray(objects["hlr"], float) * image.pixel_scale,
         **{key: nan for key in PROFILE_COLUMNS},
         "stamp": np.full(n, "", dtype="U1"), "ambiguous": np.zeros(n, bool),

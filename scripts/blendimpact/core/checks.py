@@ -40,7 +40,7 @@ def _found(config, case, override, detectors, deblenders):
         settings = case_settings({**config, "cases": {case: block}}, case)
         return list(_case_problems(settings, detectors, deblenders))
     except StudyError as error:  # a survey or an image that cannot be read
-        key = "image" if block["sky"] == "adopt" else "survey"
+        key = "image" if override.get("sky", block["sky"]) == "adopt" else "survey"
         return [Problem((key,), str(error).replace("\n  Remedy: ", ". "))]
 
 
@@ -61,6 +61,8 @@ def _case_problems(settings, detectors, deblenders):
         if band not in known:
             yield Problem(("bands",), f"the {kind} {settings[kind]} has no band {band!r}",
                           nearest(band, known))
+    if not image:
+        yield from _star_problems(settings)
     patch = settings["patch"]
     for key in ("size", "border", "count"):
         if key not in patch:
@@ -80,6 +82,22 @@ def _case_problems(settings, detectors, deblenders):
     yield from _injection_problems(settings, image)
 
 
+def _star_problems(settings):
+    stars = settings["population"]["stars"]
+    own = {"isochrone": ("surface_density", "limit", "distance_modulus", "reddening"), "trilegal": ("density",)}
+    for kind, keys in own.items():
+        # the schema fills in a density of 1, which says nothing
+        for key in keys if kind != stars["kind"] else ():
+            if key in stars and not (key == "density" and stars[key] == 1.0):
+                yield Problem(("population", "stars", key), f"is for kind: {kind}",
+                              f"set population.stars.kind: {kind}, or remove it")
+    if stars["kind"] == "isochrone":
+        for key in ("surface_density", "limit"):
+            if key not in stars:
+                yield Problem(("population", "stars"), f"the key {key!r} is missing",
+                              "an isochrone gives no density: say how many stars per deg2 are brighter than limit")
+
+
 def _injection_problems(settings, image):
     inject = settings["inject"]
     if inject is None:
@@ -93,6 +111,13 @@ def _injection_problems(settings, image):
     if not inject["mag"][0] < inject["mag"][1]:
         yield Problem(("inject", "mag"), f"is {inject['mag']}",
                       "give the brightest magnitude first, then the faintest")
+    isochrone = settings["population"]["stars"].get("kind") == "isochrone"
+    if inject.get("population") == "stars" and not image and not isochrone:
+        yield Problem(("inject", "population"), "stars of known colours need an isochrone",
+                      "set population.stars.kind: isochrone (a surface_density of 0 draws no others)")
+    if inject.get("red_clump") and (image or inject.get("population") != "stars"):
+        yield Problem(("inject", "red_clump"), "is for stars on simulated sky",
+                      "remove it: one band says nothing of a colour")
     if not image and inject["realisations"] > 1:
         yield Problem(("inject", "realisations"), "is for real images",
                       "simulated sky: raise patch.count instead")

@@ -3,10 +3,10 @@
 from .checks import cross_problems
 from .real_image import load_image
 from .schema import CONFIG_DIR, Source, fill_defaults, load_schema, load_yaml, merge, problems, raise_problems
-from .settings import block_of, case_settings, chunks, patches, stage_settings
+from .settings import block_of, case_settings, chunks, injected_from, patches, stage_settings, stars_from
 
-__all__ = ["block_of", "case_settings", "chunks", "jobs", "load_config", "load_image", "patches",
-           "stage_settings", "validate", "warnings"]
+__all__ = ["block_of", "case_settings", "chunks", "injected_from", "jobs", "load_config", "load_image", "patches",
+           "stage_settings", "stars_from", "validate", "warnings"]
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000

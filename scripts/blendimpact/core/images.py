@@ -4,6 +4,7 @@ import io
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from astropy.io import fits
@@ -74,9 +75,9 @@ class BandImage:
         if self.psf.ndim != 2 or self.psf.shape[0] != self.psf.shape[1] or self.psf.shape[0] % 2 == 0:
             raise ValueError(f"the PSF must be a square of odd size, not {self.psf.shape}")
 
-    @property
+    @cached_property
     def pixel_scale(self):
-        """Pixel scale in arcsec (square root of the pixel's area)."""
+        """Pixel scale in arcsec (square root of the pixel's area); computed once."""
         return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
 
 

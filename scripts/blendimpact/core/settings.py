@@ -44,7 +44,10 @@ def case_settings(config, case, scenario=FIDUCIAL):
     block = config["cases"][case]
     block = {k: v for k, v in block.items() if k not in ("enabled", "scenarios")}
     schema = load_schema("config")
-    settings = merge(block, config["cases"][case]["scenarios"][scenario])
+    override = config["cases"][case]["scenarios"][scenario]
+    if override.get("sky", block.get("sky")) != block.get("sky"):
+        block = {**block, "patch": {}}  # sizes in pixels and counts are those of the other sky
+    settings = merge(block, override)
     settings = fill_defaults(settings, {**schema["$defs"]["case"], "$defs": schema["$defs"]})
     settings.pop("enabled")
     settings.pop("scenarios")
@@ -79,6 +82,25 @@ def stage_settings(settings, stage):
         out["measure"] = {k: v for k, v in settings["measure"].items() if k == "sky"}
     out["patch"] = {k: v for k, v in settings["patch"].items() if k != "count"}
     return out
+
+
+def stars_from(settings):
+    """Return which table a simulation draws its stars from: "stars" (TRILEGAL) or "isochrone"."""
+    kind = settings.get("population", {}).get("stars", {}).get("kind", "trilegal")
+    return "isochrone" if kind == "isochrone" else "stars"
+
+
+def injected_from(settings):
+    """Return what targets are drawn from: "catalogue", "galaxies", "isochrone", or None (no table is needed).
+
+    Stars in one band need no colours, and so no isochrone, unless it is asked for.
+    """
+    inject = settings.get("inject") or {}
+    if inject.get("catalogue"):
+        return "catalogue"
+    if inject.get("population") == "stars":
+        return "isochrone" if stars_from(settings) == "isochrone" and settings["sky"] == "simulate" else None
+    return {"cosmodc2": "galaxies"}.get(inject.get("population"))
 
 
 def patches(settings):

@@ -6,6 +6,7 @@ from astropy.table import Table
 from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.streams import stream
+from ..simulate.isochrone import RED_CLUMP, Stars
 from ..simulate.population import SIZE_LUMINOSITY
 from .catalogue import COLUMNS
 
@@ -67,15 +68,15 @@ def draw_magnitudes(uniform, low, high, slope=0.0):
     return np.log10(bright + uniform * (faint - bright)) / slope
 
 
-def generate(settings, patch, seed, case, block, realisation, galaxies=None):
+def generate(settings, patch, seed, case, block, realisation, galaxies=None, stars=None):
     """Draw the targets of one patch.
 
     Parameters
     ----------
     settings : dict
         ``inject`` with ``per_patch``, ``mag`` ([brightest, faintest] in ``shape_band``), ``separation``
-        (arcsec) and ``counts_slope`` (default 0: uniform in magnitude; 0.3: as galaxies are counted);
-        ``bands``, ``shape_band``.
+        (arcsec) and ``counts_slope`` (default 0: uniform in magnitude; 0.3: as galaxies are counted), and of
+        stars ``red_clump``; ``bands``, ``shape_band``; ``population.stars`` for the distance and the reddening.
     patch : Patch
         Gives the square inside the border, WCS and pixel scale.
     seed : int
@@ -88,14 +89,18 @@ def generate(settings, patch, seed, case, block, realisation, galaxies=None):
         Population with ``mag_<band>``, ``bulge_fraction_<band>``, ``redshift``, and for bulge and disk
         ``hlr_``, ``n_`` and ``q_``. Each target is one of the galaxies nearest to it in magnitude, with its
         colours, its size scaled with luminosity to the power of `simulate.population.SIZE_LUMINOSITY`,
-        turned at random. Without it: Sersic profiles with `size_of_magnitude` and 0.2 dex of scatter, n
-        of 1 or 4 (one in five), q uniform from 0.3 to 1, no colours.
+        turned at random. Without it, and if ``inject.population`` is not "stars": Sersic profiles with
+        `size_of_magnitude` and 0.2 dex of scatter, n of 1 or 4 (one in five), q uniform from 0.3 to 1, no colours.
+    stars : Table, optional
+        From `isochrone.build_isochrone`. With ``inject.population`` "stars" each target is a star of its magnitude
+        (`isochrone.Stars.at_magnitude`), and the share ``red_clump`` of them, at random, are stars of the red clump
+        at its own magnitudes. Without it stars have one magnitude in all bands.
 
     Returns
     -------
     Table
         As `read_catalogue` returns it, with the exact ``x``, ``y`` (pixels, before shear); ``source_type``
-        Galaxy with the profile columns of the truth table, or Sersic.
+        Galaxy with the profile columns of the truth table, Star with its ``evolution``, or Sersic.
     """
     options, bands = settings["inject"], list(settings["bands"])
     reference = settings.get("shape_band", bands[0])
@@ -111,13 +116,35 @@ def generate(settings, patch, seed, case, block, realisation, galaxies=None):
     mag = draw_magnitudes(draws[:, 0], low, high, options.get("counts_slope", 0.0))
     ra, dec = image.wcs.wcs_pix2world(place[:, 0], place[:, 1], 0)
     out = Table({"injection_id": np.arange(number), "ra": ra, "dec": dec, "x": place[:, 0], "y": place[:, 1]})
-    if galaxies is None:
+    if options.get("population") == "stars":
+        _stars(out, mag, draws, bands, reference, stars, settings)
+    elif galaxies is None:
         _sersics(out, mag, draws, bands, stream(seed, *key, "sizes").standard_normal(number))
     else:
         _galaxies(out, mag, draws, bands, reference, galaxies)
     return describe(out, {**COLUMNS, "x": ("pix", "position along axis 1"),
                           "y": ("pix", "position along axis 2"),
                           **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands}})
+
+
+def _stars(out, mag, draws, bands, reference, table, settings):
+    out["source_type"] = "Star"
+    if table is None:
+        for band in bands:
+            out[f"mag_{band}"] = mag
+        return
+    stars = Stars(table, settings.get("population", {}).get("stars", {}))
+    magnitudes, stage = stars.at_magnitude(mag, reference, draws[:, 1], bands)
+    share = settings["inject"].get("red_clump", 0.0)
+    if share > 0:
+        first, last = stars.stage(RED_CLUMP)
+        clump, stages = stars.at_rank(first + (last - first) * draws[:, 3], bands)
+        chosen = draws[:, 2] < share
+        magnitudes = {band: np.where(chosen, clump[band], magnitudes[band]) for band in bands}
+        stage = np.where(chosen, stages, stage)
+    for band in bands:
+        out[f"mag_{band}"] = magnitudes[band]
+    out["evolution"] = stage
 
 
 def _sersics(out, mag, draws, bands, scatter):

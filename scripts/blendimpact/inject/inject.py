@@ -67,7 +67,8 @@ def inject(patch, truth, catalogue, seed, case, settings):
         ``truth`` and a row per row of the catalogue; those that could not be injected have no flux and no
         S/N, role "scene", and the flag that says why. ``purity`` of a target on a real image counts as
         neighbours the other injected sources and `adopt.image.real_light`. On simulated patches the purity
-        of sources that injected light falls on is updated.
+        of sources that injected light falls on is updated; of those with a ``snr`` below ``truth_snr`` (default
+        0), of which there may be thousands, it is NaN.
     """
     real = any("BASE" in image.planes for image in patch.bands.values())
     bands = {name: _Band(image, real) for name, image in patch.bands.items()}
@@ -82,7 +83,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
     for row in rows:
         _measure(row, patch, bands)
     catalogue["source_id"] = np.array([row["source_id"] for row in rows], np.int64)
-    truth = _known(truth, patch, bands, real)
+    truth = _known(truth, patch, bands, real, settings.get("truth_snr", 0))
     _neighbours(rows, truth, bands, settings)
     catalogue["injection_flag"] = np.array([row["injection_flag"] for row in rows], np.int32)
     describe(catalogue, {"source_id": (None, "source in the truth table"),
@@ -103,15 +104,18 @@ class _Band:
         self.sky_variance = np.maximum(np.asarray(image.variance, float) - known / image.gain, 1e-30)
         good = (image.mask & BAD) == 0
         self.typical = float(np.median(self.sky_variance[good] if good.any() else self.sky_variance))
-        self.saturation = None
+        self.saturation = self._total = None
 
     def add(self, stamp, noise):
+        self._total = None
         add_stamp(self.light, stamp)
         add_stamp(self.photons, noise)
 
     def total(self):
         """Return all light that is known, injected or not."""
-        return self.before + self.foreign + self.light
+        if self._total is None:
+            self._total = self.before + self.foreign + self.light
+        return self._total
 
     def snr(self, stamp):
         """Return the matched-filter S/N of a stamp on the sky's (white) noise."""
@@ -178,7 +182,8 @@ def _rows(catalogue, patch, image, bands, reference):
         row = {"source_id": INJECTED_IDS + number, "injection_id": number, "kind": kind,
                "x": float(x[k]), "y": float(y[k]), "ra": float(ra[k]), "dec": float(dec[k]),
                "role": "target" if inside[k] else "scene", "injection_flag": 0, "stamp": "", "hlr": np.nan,
-               "redshift": float(source["redshift"]) if "redshift" in names else np.nan, "ambiguous": False}
+               "redshift": float(source["redshift"]) if "redshift" in names else np.nan, "ambiguous": False,
+               "evolution": str(source["evolution"]) if "evolution" in names else ""}
         for name, band in bands.items():
             row[f"mag_{name}"] = mag = float(source[f"mag_{name}"])
             row[f"flux_{name}"] = 10 ** (0.4 * (band.image.zero_point - mag))
@@ -277,7 +282,7 @@ def _measure(row, patch, bands):
     row["snr"] = np.sqrt(square) if square else np.nan
 
 
-def _known(truth, patch, bands, real):
+def _known(truth, patch, bands, real, cut):
     """Return the truth before the injection, with this patch's number and purities that count what came."""
     truth = truth.copy()
     n = len(truth)
@@ -288,8 +293,11 @@ def _known(truth, patch, bands, real):
             truth[name] = np.full(n, value)
     if real:
         return truth
+    faint = np.asarray(truth["snr"], float) < cut
+    for name in bands:
+        truth[f"purity_{name}"][faint] = np.nan
     columns = {name: truth[name].tolist() for name in truth.colnames}
-    for k in range(n):
+    for k in np.flatnonzero(~faint):
         row = {name: values[k] for name, values in columns.items()}
         for name, band in bands.items():
             if np.isfinite(row[f"flux_{name}"]) and np.isfinite(row[f"purity_{name}"]):

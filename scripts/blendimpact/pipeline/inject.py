@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..core import catalogues
 from ..core.images import PatchFile, PatchWriter
-from ..core.settings import block_of
+from ..core.settings import block_of, injected_from
 from ..inject.catalogue import on_patch, read_catalogue
 from ..inject.generate import generate
 from ..inject.inject import inject
@@ -13,7 +13,7 @@ from .progress import progress
 from .simulate import DEPTH_META, PATCHES_META, image_facts
 
 
-def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, truth_out, cards=None, meta=None):
+def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth_out, cards=None, meta=None):
     """Inject into ``patches`` and write their images and truth.
 
     Parameters
@@ -25,12 +25,14 @@ def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, trut
         (`blendimpact.core.settings.block_of`); blocks that were not adopted are passed over.
     images_in, truth_in : path-like
         Patches of the simulation, or of the adopted image, and their truth.
-    galaxies : path-like
-        Population table, or the user's injection catalogue if ``inject.catalogue`` names it.
+    sources : path-like
+        What `injected_from` names: galaxies, the isochrone, or the user's injection catalogue.
     """
     options = settings["inject"]
     known = catalogues.read(truth_in)
-    population = catalogues.read(galaxies) if options.get("population") == "cosmodc2" else None
+    kind = injected_from(settings)
+    galaxies = catalogues.read(sources) if kind == "galaxies" else None
+    stars = catalogues.read(sources) if kind == "isochrone" else None
     given = None
     tables, made = [], []
     with PatchFile(images_in) as file, PatchWriter(images_out, cards) as writer:
@@ -45,12 +47,12 @@ def run(settings, patches, seed, images_in, truth_in, galaxies, images_out, trut
             if options.get("catalogue"):
                 if given is None:
                     scale = next(iter(patch.bands.values())).pixel_scale
-                    given = read_catalogue(galaxies, settings["bands"], scale,
+                    given = read_catalogue(sources, settings["bands"], scale,
                                            **{k: options[k] for k in ("beta", "trail_mag") if k in options})
-                sources = on_patch(given, patch)
+                drawn = on_patch(given, patch)
             else:
-                sources = generate(settings, patch, seed, settings["case"], block, realisation, population)
-            patch, truth = inject(patch, truth, sources, seed, settings["case"], settings)
+                drawn = generate(settings, patch, seed, settings["case"], block, realisation, galaxies, stars)
+            patch, truth = inject(patch, truth, drawn, seed, settings["case"], settings)
             truth["patch"][:] = index
             writer.write(patch)
             tables.append(truth)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..core import catalogues
+from ..simulate.isochrone import build_isochrone
 from ..simulate.population import build_galaxies, build_stars
 
 
@@ -13,3 +14,9 @@ def run(inputs, galaxies_out, stars_out, meta=None):
     catalogues.write(galaxies, galaxies_out, meta)
     catalogues.write(build_stars(files), stars_out, meta)
     print(f"{len(galaxies)} galaxies")
+
+
+def run_isochrone(folder, out, meta=None):
+    """Build the stars of one age from the folder of the input "artpop"."""
+    (path,) = Path(folder).glob("*.pkl")
+    catalogues.write(build_isochrone(path), out, meta)

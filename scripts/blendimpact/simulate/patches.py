@@ -46,6 +46,7 @@ _TRUTH = {
     "dec": ("deg", "declination in this twin"),
     "redshift": (None, "true redshift"),
     "cluster": (None, "number of the cluster that the source belongs to, -1 if none"),
+    "evolution": (None, "stage of evolution of a star, empty where it is not known"),
     "snr": (None, "isolated matched-filter S/N against the sky noise, bands in quadrature, mean of the twins"),
     "hlr": (
         "arcsec",
@@ -87,7 +88,9 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     settings : dict
         Of the case and scenario: ``bands``, ``shape_band`` (reference for ``hlr``), ``shear``,
         ``patch`` (size, border, margin), ``population``: ``galaxies`` (density, mag_min, mag_max,
-        size_factor), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors.
+        size_factor), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
+        ``stars`` of ``kind`` "isochrone": surface_density (per deg2, brighter than ``limit``), limit, mag_min,
+        mag_max, distance_modulus, reddening; magnitudes in ``shape_band``.
     index : int
         Number of the patch.
     seed : int
@@ -97,7 +100,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     survey : Survey
         ``pixel_scale`` and ``bands[band]`` with psf_model, sky_sigma, gain and zero_point.
     galaxies, stars : astropy.table.Table
-        From `population.build_galaxies` and `population.build_stars`.
+        From `population.build_galaxies`, and `population.build_stars` or `isochrone.build_isochrone`.
 
     Returns
     -------

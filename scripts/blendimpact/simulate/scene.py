@@ -10,12 +10,16 @@ from astropy.table import Table
 from ..core.errors import StudyError
 from ..core.streams import stream
 from . import population
+from .isochrone import Stars
 from .positions import DENSITY_MAX, draw_positions
 
 MAG_MIN = 18.0
 """Default bright limit: brighter sources saturate, are masked by surveys, and fill a small patch."""
 MAG_MAX = 28.0
 """Default faint limit; the mean light of what is fainter is 29.1 mag/arcsec2, taken as part of the sky."""
+STARS_MAX = 4e7
+"""Stars per deg2, however faint, at which fields of an isochrone are drawn before they are thinned: about ten times
+the bulge in Baade's window."""
 STAR_IDS = 10_000_000
 """``source_id`` of a star is this plus its number; that of a galaxy is its number. Both begin at 1."""
 _WINDOW = 40  # catalogue galaxies next in magnitude among which one is picked
@@ -36,21 +40,23 @@ def draw_scene(options, half, seed, case, index, galaxies, stars, bands, referen
     case, index : str, int
         Case and number of the patch, which with the seed name the streams.
     galaxies, stars : astropy.table.Table
-        From `population.build_galaxies` and `population.build_stars`.
+        From `population.build_galaxies`, and from `population.build_stars` or, where
+        ``population.stars.kind`` is "isochrone", `isochrone.build_isochrone`.
     bands : list of str
         Bands, of ugrizy.
     reference : str
-        Band of the half-light radius of the whole source.
+        Band of the half-light radius of the whole source, and of the magnitudes of isochrone stars.
 
     Returns
     -------
     astropy.table.Table
         Profiles as in the truth; ``dx``, ``dy`` are arcsec from the centre.
     """
-    parts = [
-        _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference),
-        _draw_stars(options, half, seed, case, index, stars, bands),
-    ]
+    if options.get("stars", {}).get("kind", "trilegal") == "isochrone":
+        drawn = _draw_isochrone(options["stars"], half, seed, case, index, stars, bands, reference)
+    else:
+        drawn = _draw_stars(options, half, seed, case, index, stars, bands)
+    parts = [_draw_galaxies(options, half, seed, case, index, galaxies, bands, reference), drawn]
     scene = Table({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     for name in ("trail_length", "trail_angle"):
         scene[name] = np.nan
@@ -100,6 +106,7 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
         "dy": places.y[keep],
         "cluster": cluster,
         "redshift": np.asarray(galaxies["redshift"])[pick],
+        "evolution": np.full(len(keep), ""),
     }
     for part in ("bulge", "disk"):
         q = np.asarray(galaxies[f"q_{part}"])[pick]
@@ -156,7 +163,42 @@ def _draw_stars(options, half, seed, case, index, stars, bands):
     pick = (draw * len(magnitude)).astype(int)
     i = magnitude[pick] if len(magnitude) else np.zeros(0)
     keep = np.flatnonzero((places.rank < density / DENSITY_MAX) & (i >= low) & (i < high))
-    pick = pick[keep]
+    magnitudes = {band: np.asarray(stars[f"mag_{band}"])[pick[keep]] for band in bands}
+    return _star_rows(places, keep, magnitudes, np.full(len(keep), ""))
+
+
+def _draw_isochrone(options, half, seed, case, index, table, bands, reference):
+    """Draw stars of an isochrone: Poisson, a sparser field a subset of a denser one.
+
+    ``surface_density`` counts the stars brighter than ``limit`` in the reference band, those brighter than
+    ``mag_min`` included, although they are not drawn.
+    """
+    where = "population.stars"
+    stars = Stars(table, options)
+    low, high = options.get("mag_min", -np.inf), options.get("mag_max", np.inf)
+    if not low < high:
+        raise StudyError(f"magnitudes {low} to {high}", where, "mag_min < mag_max")
+    counted = stars.fraction_brighter(options["limit"], reference)
+    if not counted > 0:
+        raise StudyError(f"no star of the isochrone is brighter than {options['limit']} in {reference}",
+                         f"{where}.limit", "give a fainter limit, or a smaller distance_modulus or reddening")
+    share = options["surface_density"] / counted / STARS_MAX
+    if not 0 <= share <= 1:
+        raise StudyError(f"{options['surface_density']:g} stars per deg2 to {options['limit']} are "
+                         f"{share * STARS_MAX:.3g} to the faintest", f"{where}.surface_density",
+                         f"ask for at most {counted * STARS_MAX:.3g} to this limit")
+    key = (case, index, "isochrone")
+    places = draw_positions("random", {}, STARS_MAX / DENSITY_MAX / 3600**2, half, seed, *key)
+    # Magnitudes belong to the candidate, whatever the limits and the density.
+    rank = stream(seed, *key, "stars").uniform(size=len(places))
+    there = np.flatnonzero(places.rank < share)
+    magnitudes, evolution = stars.at_rank(rank[there], dict.fromkeys([*bands, reference]))
+    within = (magnitudes[reference] >= low) & (magnitudes[reference] < high)
+    return _star_rows(places, there[within], {band: magnitudes[band][within] for band in bands}, evolution[within])
+
+
+def _star_rows(places, keep, magnitudes, evolution):
+    """Return the truth columns of the candidates ``keep``, {name: array}."""
     out = {
         "source_id": STAR_IDS + keep + 1,
         "kind": np.full(len(keep), "star"),
@@ -164,13 +206,14 @@ def _draw_stars(options, half, seed, case, index, stars, bands):
         "dy": places.y[keep],
         "cluster": np.full(len(keep), -1),
         "redshift": np.zeros(len(keep)),
+        "evolution": evolution,
         "hlr": np.zeros(len(keep)),
     }
     for name in ("hlr", "n", "g1", "g2"):
         for part in ("bulge", "disk"):
             out[f"{name}_{part}"] = np.full(len(keep), np.nan)
-    for band in bands:
-        out[f"mag_{band}"] = np.asarray(stars[f"mag_{band}"])[pick]
-        out[f"flux_{band}"] = 10 ** (-0.4 * (out[f"mag_{band}"] - 31.4))
+    for band, mag in magnitudes.items():
+        out[f"mag_{band}"] = mag
+        out[f"flux_{band}"] = 10 ** (-0.4 * (mag - 31.4))
         out[f"bulge_fraction_{band}"] = np.full(len(keep), np.nan)
     return out
