@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 import zipfile
@@ -286,6 +287,68 @@ def test_a_python_without_pip_says_so(index, tmp_path, monkeypatch):
         fetch(entry_of(wheel(index)), tmp_path / "out", io.StringIO())
 
 
+# --- a Debian package -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def debian(tmp_path, monkeypatch):
+    """A Debian package of the files, its entry, and an apt-get that gives it for exactly that name and version."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb: not a Debian system")
+    tree, archives, tools = tmp_path / "tree", tmp_path / "archives", tmp_path / "tools"
+    for name, data in FILES.items():
+        (tree / "usr/lib" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / "usr/lib" / name).write_bytes(data)
+    (tree / "usr/lib/toydata/link.csv").symlink_to("data/galaxies.csv")
+    (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN/control").write_text(
+        "Package: toydata\nVersion: 1:1.0-2\nArchitecture: all\nMaintainer: m <m@example.org>\nDescription: d\n"
+    )
+    archives.mkdir()
+    path = archives / "toydata_1.0-2_all.deb"
+    packages.subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, path], check=True, capture_output=True)
+    tools.mkdir()
+    (tools / "apt-get").write_text(
+        f"#!/bin/sh\ntest \"$1 $2\" = 'download toydata=1:1.0-2' && cp {archives}/*.deb . && exit 0\n"
+        "echo 'W: a warning' >&2\necho \"E: Version for toydata was not found\" >&2\nexit 100\n"
+    )
+    (tools / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return entry_of(path, kind="deb", version="1:1.0-2", members=[f"usr/lib/{name}" for name in FILES])
+
+
+def test_files_of_a_debian_package_arrive_and_nothing_else(debian, tmp_path):
+    log = io.StringIO()
+    receipt = fetch(debian, tmp_path / "out", log)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["galaxies.csv", "image.fits", "receipt.json"]
+    for name, data in FILES.items():
+        assert (tmp_path / "out" / name.rpartition("/")[2]).read_bytes() == data
+    assert receipt["status"] == "ok" and "toydata=1:1.0-2" in log.getvalue()
+    fetch(debian, tmp_path / "out", log)
+    assert "already here" in log.getvalue()
+
+
+def test_a_debian_package_that_cannot_be_had_is_a_missing_input_with_a_reason(debian, tmp_path, monkeypatch):
+    entry = {**debian, "version": "2.0", "optional": True}
+    receipt = fetch(entry, tmp_path / "out", io.StringIO())
+    assert receipt["status"] == "missing" and "Version for toydata was not found" in receipt["reason"]
+    assert "apt-get update" in receipt["remedy"]
+    with pytest.raises(StudyError, match="apt-get download toydata=2.0"):
+        fetch({**entry, "optional": False}, tmp_path / "again", io.StringIO())
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    receipt = fetch({**debian, "optional": True}, tmp_path / "none", io.StringIO())
+    assert receipt["status"] == "missing" and "without apt-get" in receipt["reason"]
+
+
+def test_another_debian_package_is_refused(debian, tmp_path):
+    with pytest.raises(StudyError, match="another sha256"):
+        fetch({**debian, "sha256": "0" * 64, "optional": True}, tmp_path / "out", io.StringIO())
+    for member in ("usr/lib/toydata/none.csv", "usr/lib/toydata/link.csv"):
+        with pytest.raises(StudyError, match="holds no file"):
+            fetch({**debian, "members": [member]}, tmp_path / "out", io.StringIO())
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 # --- the configuration -----------------------------------------------------------------------------
 
 
@@ -295,7 +358,7 @@ def test_the_inputs_of_the_study():
     for name, entry in inputs.items():
         assert entry["name"] == name and len(members(entry)) == len(set(members(entry)))
         assert entry["licence"] and entry["acknowledgement"]
-    assert [n for n, e in inputs.items() if e["optional"]] == ["des_dr2_g"]
+    assert [n for n, e in inputs.items() if e["optional"]] == ["des_dr2_g", "isaac_bulge"]
     names = members(inputs["skycatalogs"])
     fluxes = {n.removeprefix("galaxy_flux_") for n in names if n.startswith("galaxy_flux_")}
     assert {f"galaxy_{n}" for n in fluxes} <= set(names)  # each table of fluxes with its galaxies

