@@ -37,6 +37,21 @@ def test_family_is_whole_without_jax_and_says_how_to_get_it(root):
     assert "deblenders.scarlet2_free" in done.stdout and "unrelated" in done.stdout
 
 
+def test_importing_the_library_imports_no_jax(root):
+    """Its start-up would cost every job 2 CPU-seconds."""
+    code = (
+        "import pkgutil, sys, importlib, blendimpact\n"
+        "skip = ('template', 'morphologies')  # theirs alone; imported when a scarlet2 deblender fits\n"
+        "for module in pkgutil.walk_packages(blendimpact.__path__, 'blendimpact.'):\n"
+        "    if module.name.rsplit('.')[-1] not in skip:\n        importlib.import_module(module.name)\n"
+        "from blendimpact.deblend import DEBLENDERS\nassert 'scarlet2_free' in DEBLENDERS.names()\n"
+        "DEBLENDERS.create('joint_fit')\n"
+        "print([name for name in ('jax', 'scarlet2', 'numpyro', 'equinox') if name in sys.modules])\n")
+    done = run(code, root)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
 def test_cache_directory_is_of_this_processor(monkeypatch, tmp_path):
     monkeypatch.setenv(jaxenv.CACHE_VARIABLE, str(tmp_path / "elsewhere"))
     assert jaxenv.cache_directory(version="1").parent == tmp_path / "elsewhere"
@@ -91,7 +106,7 @@ def test_sersic_morphology_rendered_by_scarlet2_is_galsims(scarlet2, make, hlr, 
 
 
 def test_free_form_is_positive_monotone_and_of_unit_flux(scarlet2):
-    from blendimpact.models.morphologies import PolarMorphology, start_slopes
+    from blendimpact.models.morphologies import PolarMorphology
 
     rng = stream(1, "polar")
     for _ in range(5):
@@ -103,11 +118,30 @@ def test_free_form_is_positive_monotone_and_of_unit_flux(scarlet2):
             row, column = (np.round(16 + steps * f(angle)).astype(int) for f in (np.sin, np.cos))
             ray = image[row, column]
             assert (np.diff(ray) <= 1e-6 * image.max()).all()
-    # The start is a Sersic profile at the frame's resolution.
-    start = np.asarray(PolarMorphology(start_slopes(1.5, 1.0, 16, 8, 24), (49, 49))())
-    exact = galsim.Convolve(galsim.Exponential(half_light_radius=1.5), galsim.Gaussian(sigma=0.7)).drawImage(
-        nx=49, ny=49, scale=1.0).array
-    assert np.abs(start - exact).max() < 0.03 * exact.max()
+
+
+@pytest.mark.parametrize("eta", [(0.0, 0.0), (0.4, -0.7), (-1.2, 0.3)])
+def test_free_form_starts_from_a_sersic_profile(scarlet2, eta):
+    from blendimpact.models.morphologies import PolarMorphology, seen_shear, start_slopes
+
+    shear = seen_shear(2.5, eta)
+    start = np.asarray(PolarMorphology(start_slopes(2.5, 1.0, 16, 8, 24, eta, shear), (49, 49), shear)())
+    galaxy = galsim.Exponential(half_light_radius=2.5).shear(galsim.Shear(eta1=eta[0], eta2=eta[1]))
+    exact = galsim.Convolve(galaxy, galsim.Gaussian(sigma=0.7)).drawImage(nx=49, ny=49, scale=1.0).array
+    assert np.abs(start - exact).max() < 0.04 * exact.max()
+
+
+def test_the_prior_of_a_free_form_is_what_it_says(scarlet2):
+    """Unit normals give changes whose mean over angles and whose twists have the stated spreads."""
+    from blendimpact.models.template import Settings, template
+
+    basis = template(Settings("free", 3, 1.5, 1.3, radii=16, angles=8, slope_spread=0.5, twist_spread=0.3),
+                     33).prior_basis().astype(float)
+    covariance = basis @ basis.T
+    assert np.sqrt(covariance.mean()) == pytest.approx(0.5, rel=1e-3)  # variance of the mean
+    # Eight twists that sum to 0 have seven degrees of freedom.
+    twist = np.eye(8) - np.roll(np.eye(8), 1, axis=1)
+    assert np.trace(twist @ covariance @ twist.T) == pytest.approx(7 * 0.3**2, rel=1e-3)
 
 
 def test_sersic_agrees_with_the_joint_fit(make):
@@ -175,21 +209,21 @@ def test_same_bytes_again_and_whatever_else_is_in_the_patch(make):
 
 
 def test_one_program_per_bucket_and_nothing_grows(scarlet2, make, cache):
-    from blendimpact.models.template import program, template
+    from blendimpact.models.template import free_program, template
 
     deblender = make("scarlet2_free")
     shapes = []
     for k, sources in enumerate(pairs(6, "grow")):
         patch, table, _ = blend(sources, (71, 71), "grow", k)
         deblender.deblend(patch, {}, table, STAMP)
-        shapes.append((len(scarlet2.parameter_registry), program.cache_info().currsize,
+        shapes.append((len(scarlet2.parameter_registry), free_program.cache_info().currsize,
                        template.cache_info().currsize))
     deblender.deblend(patch, {}, table, STAMP)
-    before = len(scarlet2.parameter_registry), program.cache_info().currsize, template.cache_info().currsize
+    before = len(scarlet2.parameter_registry), free_program.cache_info().currsize, template.cache_info().currsize
     for k, sources in enumerate(pairs(6, "grow")):
         patch, table, _ = blend(sources, (71, 71), "grow", k)
         deblender.deblend(patch, {}, table, STAMP)
-    after = len(scarlet2.parameter_registry), program.cache_info().currsize, template.cache_info().currsize
+    after = len(scarlet2.parameter_registry), free_program.cache_info().currsize, template.cache_info().currsize
     assert before == after == shapes[-1]
     assert after[0] <= after[2] + 1
     assert any(jaxenv.cache_directory(cache, __import__("jax").__version__).iterdir())

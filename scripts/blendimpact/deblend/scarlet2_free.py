@@ -13,10 +13,11 @@ class Scarlet2Free(Scarlet2):
     """scarlet2 sources with one spectrum and one free-form morphology each.
 
     The morphology is positive and falls from the centre outward along every direction, as in scarlet, by its
-    parametrisation on a polar grid; no symmetry and no profile is imposed. Weak priors hold it near a round
-    profile where the data say nothing; the posterior has a maximum that more steps only approach, so that the
-    number of steps is no hidden regulariser. Clumps beside the centre cannot be modelled; they stay in the child,
-    which is the observed stamp minus the *other* sources' models.
+    parametrisation on a polar grid; no symmetry and no profile is imposed. The fit begins where that of
+    ``joint_fit`` ends, whose centre it keeps, and priors hold it there where the data say nothing. The
+    posterior has a maximum that more steps only approach, so that the number of steps is no hidden
+    regulariser. Clumps beside the centre cannot be modelled; they stay in the child, which is the observed stamp
+    minus the *other* sources' models.
 
     Parameters
     ----------
@@ -25,29 +26,29 @@ class Scarlet2Free(Scarlet2):
     cache : path, optional
         Directory of compiled programs, see `blendimpact.models.jaxenv.scarlet2`.
     steps : int
-        Of Adam, per parent; the step size falls to its end.
+        Damped Gauss-Newton steps per source and round, at most.
+    rounds : int
+        Of free-form fits, after ``sweeps`` of the start.
     sweeps, threshold, link, most
-        Rounds, and parents, see `blendimpact.models.scene.Options`.
+        Start and parents, see `blendimpact.models.scene.Options`.
     radii, angles : int
         Knots of the morphology.
     slope_spread, twist_spread : float
-        Standard deviations of the priors on the logarithmic slopes: on the change of their mean over angles
-        from the start, and on differences between neighbouring angles.
+        Standard deviations of the priors on how the logarithmic slopes depart from the start: on their mean over
+        angles, and on differences between neighbouring angles.
     position_spread : float
         Prior on the centre, arcsec.
     floor : float
         As in ``joint_fit``.
-    rate : float
-        Scales the step sizes.
     """
 
     kind = "free"
 
-    def __init__(self, child="residual", core=1.0, cache=None, steps=40, sweeps=1, threshold=Options.threshold,
-                 link=Options.link, most=Options.most, radii=Options.radii, angles=Options.angles,
-                 slope_spread=Options.slope_spread, twist_spread=Options.twist_spread,
-                 position_spread=Options.position_spread, floor=Options.floor, rate=Options.rate):
+    def __init__(self, child="residual", core=1.0, cache=None, steps=Options.steps, rounds=Options.rounds,
+                 sweeps=Options.sweeps, threshold=Options.threshold, link=Options.link, most=Options.most,
+                 radii=Options.radii, angles=Options.angles, slope_spread=Options.slope_spread,
+                 twist_spread=Options.twist_spread, position_spread=Options.position_spread, floor=Options.floor):
         super().__init__(child, core, cache, Options(
-            steps=steps, sweeps=sweeps, threshold=threshold, link=link, most=most, radii=radii, angles=angles,
-            slope_spread=slope_spread, twist_spread=twist_spread, position_spread=position_spread, floor=floor,
-            rate=rate))
+            steps=steps, rounds=rounds, sweeps=sweeps, threshold=threshold, link=link, most=most, radii=radii,
+            angles=angles, slope_spread=slope_spread, twist_spread=twist_spread, position_spread=position_spread,
+            floor=floor))

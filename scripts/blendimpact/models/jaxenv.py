@@ -53,7 +53,7 @@ def scarlet2(where, cache=None):
         raise StudyError(f"the directory of compiled programs cannot be made ({error})", str(directory),
                          f"set {CACHE_VARIABLE} to one that can") from error
     jax.config.update("jax_compilation_cache_dir", str(directory))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return module
 

@@ -4,6 +4,8 @@ Both are normalised to unit flux, so that flux and shape do not trade. A scarlet
 resolution of the model frame, here a Gaussian of `MODEL_SIGMA` pixels: that is the smallest a source can be.
 """
 
+from functools import lru_cache
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -51,17 +53,20 @@ class MixtureSersic(sc2.SersicMorphology):
 class PolarMorphology(sc2.Morphology):
     """Free-form morphology that is positive and falls monotonically from the centre along every direction.
 
-    ln m is interpolated linearly between knots in radius and angle; from knot to knot outward it falls by
-    softplus(``slopes``), so any finite slopes give a positive, monotone image. There is no symmetry and no
-    profile. Unit flux within the box.
+    ln m is interpolated linearly between knots in radius and angle of a polar grid, which ``shear`` makes
+    elliptical; from knot to knot outward it falls by softplus(``slopes``), so any finite slopes give a positive,
+    monotone image. There is no symmetry and no profile. Unit flux within the box.
     """
 
     slopes: jnp.ndarray
     """Unconstrained falls of ln m, (radii - 1, angles)"""
+    shear: jnp.ndarray
+    """Conformal shear (eta1, eta2) of the grid"""
     _shape: tuple = eqx.field(repr=False)
 
-    def __init__(self, slopes, shape):
+    def __init__(self, slopes, shape, shear=(0.0, 0.0)):
         self.slopes = slopes
+        self.shear = jnp.asarray(shear)
         self._shape = tuple(shape)
 
     @property
@@ -75,36 +80,74 @@ class PolarMorphology(sc2.Morphology):
         y = jnp.arange(-half, half + 1, dtype=float)[:, None] - delta_center[-2]
         x = jnp.arange(-half, half + 1, dtype=float)[None, :] - delta_center[-1]
         radii, angles = self.slopes.shape[0] + 1, self.slopes.shape[1]
+        xx, yy, xy = stretch(-self.shear)
+        x, y = xx * x + xy * y, xy * x + yy * y
         fall = jnp.cumsum(jax.nn.softplus(self.slopes), axis=0)
         table = -jnp.concatenate([jnp.zeros((1, angles)), fall])
-        q = jnp.clip(knot(x**2 + y**2, radii, half), 0, radii - 1.001)
-        turn = (jnp.arctan2(y, x + 1e-6) / (2 * jnp.pi) % 1.0) * angles
-        i, k = jnp.floor(q).astype(int), jnp.floor(turn).astype(int)
-        u, v, k = q - i, turn - k, k % angles
-        k1 = (k + 1) % angles
-        log_m = ((1 - u) * ((1 - v) * table[i, k] + v * table[i, k1])
-                 + u * ((1 - v) * table[i + 1, k] + v * table[i + 1, k1]))
-        m = jnp.exp(log_m)
+        q = jnp.clip(knot(x**2 + y**2, radii, half), 0, radii - 1).reshape(-1, 1)
+        turn = (jnp.arctan2(y, x + 1e-6) / (2 * jnp.pi) * angles).reshape(-1, 1)
+        # Hat functions: products of matrices are faster than look-up, and much faster to differentiate.
+        ring = jnp.maximum(1 - jnp.abs(q - jnp.arange(radii)), 0)
+        apart = (turn - jnp.arange(angles) + angles / 2) % angles - angles / 2
+        log_m = ((ring @ table) * jnp.maximum(1 - jnp.abs(apart), 0)).sum(axis=1)
+        m = jnp.exp(log_m).reshape(self.shape)
         return m / m.sum()
 
 
-def knot(r2, radii, half):
+def stretch(eta, np=jnp):
+    """Return (xx, yy, xy) of the symmetric matrix of unit determinant that makes a circle an ellipse.
+
+    Parameters
+    ----------
+    eta : (2,) array
+        Conformal shear; the ellipse has axis ratio exp(-|eta|).
+    """
+    size = np.sqrt(eta[0] ** 2 + eta[1] ** 2 + 1e-12)
+    c, s = np.cosh(size / 2), np.sinh(size / 2) / size
+    return c + s * eta[0], c - s * eta[0], s * eta[1]
+
+
+def knot(r2, radii, half, np=jnp):
     """Return the (fractional) number of the knot at squared radius ``r2``: like r^2 inside, like ln r outside."""
-    t = lambda s: 0.5 * s / (1 + jnp.sqrt(s + 1e-6) / 4)  # noqa: E731
-    return (radii - 1) * jnp.log1p(t(r2)) / jnp.log1p(t(jnp.asarray(2.0 * half**2)))
+    t = lambda s: 0.5 * s / (1 + np.sqrt(s + 1e-6) / 4)  # noqa: E731
+    return (radii - 1) * np.log1p(t(r2)) / np.log1p(t(2.0 * half**2))
 
 
+@lru_cache(maxsize=32)
 def knot_radii(radii, half):
     """Return the radii of the knots in pixels."""
     fine = np.linspace(0, np.sqrt(2) * half, 4000)
-    return np.interp(np.arange(radii), np.asarray(knot(jnp.asarray(fine**2), radii, half)), fine)
+    return np.interp(np.arange(radii), knot(fine**2, radii, half, np), fine)
 
 
-def start_slopes(size, n, radii, angles, half):
-    """Return the ``slopes`` of a round Sersic profile of half-light radius ``size`` at the frame's resolution."""
-    variance = (sersic.WIDTHS * size) ** 2 + MODEL_VARIANCE
-    weight = sersic.amplitudes(np.log(n))[0] / variance
-    profile = np.exp(-0.5 * knot_radii(radii, half)[:, None] ** 2 / variance) @ weight
-    fall = np.maximum(-np.diff(np.log(np.maximum(profile, 1e-12 * profile[0]))), 1e-3)
-    inverse = np.where(fall > 20, fall, np.log(np.expm1(np.minimum(fall, 20))))
-    return np.repeat(inverse[:, None], angles, axis=1).astype(np.float32)
+def seen_shear(size, eta):
+    """Return the conformal shear of a source of half-light radius ``size`` at the frame's resolution."""
+    length = np.hypot(*eta)
+    a, b = size**2 * np.exp([length, -length]) + MODEL_VARIANCE
+    return np.asarray(eta) * (0.5 * np.log(a / b) / length if length > 1e-6 else 1.0)
+
+
+def start_slopes(size, n, radii, angles, half, eta=(0.0, 0.0), shear=(0.0, 0.0)):
+    """Return the ``slopes`` of a Sersic profile at the frame's resolution.
+
+    Parameters
+    ----------
+    size, n : float
+        Half-light radius in pixels (of the circle of equal area), index.
+    radii, angles, half : int
+        Of the `PolarMorphology`: knots, and half the width of its box.
+    eta, shear : (2,) array
+        Conformal shear of the profile and of the polar grid.
+    """
+    turn = 2 * np.pi * np.arange(angles) / angles
+    r = knot_radii(radii, half)[:, None]
+    xx, yy, xy = stretch(shear, np)
+    x, y = r * (xx * np.cos(turn) + xy * np.sin(turn)), r * (xy * np.cos(turn) + yy * np.sin(turn))
+    cxx, cyy, cxy = stretch(2 * np.asarray(eta, float), np)
+    s2 = (sersic.WIDTHS * size) ** 2
+    vxx, vyy, vxy = s2 * cxx + MODEL_VARIANCE, s2 * cyy + MODEL_VARIANCE, s2 * cxy
+    det = vxx * vyy - vxy**2
+    form = [np.multiply.outer(a, b) for a, b in ((x * x, vyy / det), (x * y, -2 * vxy / det), (y * y, vxx / det))]
+    profile = np.exp(-0.5 * sum(form)) @ (sersic.amplitudes(np.log(n))[0] / np.sqrt(det))
+    fall = np.maximum(-np.diff(np.log(np.maximum(profile, 1e-12 * profile[0])), axis=0), 1e-3)
+    return np.where(fall > 20, fall, np.log(np.expm1(np.minimum(fall, 20)))).astype(np.float32)

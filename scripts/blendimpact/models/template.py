@@ -1,32 +1,40 @@
-"""One scarlet2 scene per shape bucket and one compiled program that fits it to any blend.
+"""scarlet2 scenes of one source, one per box width, and the compiled programs that draw and fit them.
 
 ``scarlet2.Scene.fit`` traces and compiles anew for every scene, as positions, optimiser and parameter
-specifications are static. Here a template scene of one source is made once per box width; all values are traced
-arguments, sources are a batch dimension, and one program runs all optimiser steps.
+specifications are static. Here a template scene of one source is made once per box width, all values are traced
+arguments, and one program per width serves every source.
 
 Imports JAX: import it after `jaxenv.scarlet2`.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 import scarlet2 as sc2
 from scarlet2 import fft as sc2fft
+from scarlet2.fft import _get_fast_shape
 from scarlet2.renderer import ConvolutionRenderer
 
 from .morphologies import MODEL_SIGMA, MixtureSersic, PolarMorphology, start_slopes
 
-RIDGE = 1e-4  # on normalised fluxes: two sources in one place share their light
-FACTORS = (1.0, 0.02)  # of Adam's step sizes, at the first and the last step
+INNER = 8  # conjugate-gradient steps per Gauss-Newton step, at most, and
+INNER_TOLERANCE = 0.03  # the residual, relative, at which they end
+DAMPING = (0.1, 10.0, 0.1)  # at first, and factors after a step that failed and one that did not
 
 
 class SharedRenderer(ConvolutionRenderer):
-    """scarlet2's renderer for morphologies that are the same in all channels: transformed forward only once."""
+    """scarlet2's renderer for morphologies that are the same in all channels: transformed forward only once.
+
+    It is made without kernels, which are those of each patch (`Template.kernels`).
+    """
+
+    def __init__(self, model_shape, psf_shape):
+        self._fft_shape = _get_fast_shape(model_shape, psf_shape, padding=3, axes=(-2, -1))
+        self.kernel_fft = self.shift = self._kcoords_out = np.zeros(2, np.float32)
 
     def __call__(self, model, key=None):
         """Convolve images (m, H, W) with each channel's difference kernel: (channels, m, H, W)."""
@@ -44,15 +52,12 @@ class Settings:
 
     kind: str  # "sersic" or "free"
     bands: int
-    psf: int  # width of the PSF images
     size: float
     index: float
-    position_spread: float
     radii: int = 0
     angles: int = 0
     slope_spread: float = 0.0
     twist_spread: float = 0.0
-    rate: float = 1.0
 
 
 class Template:
@@ -60,13 +65,9 @@ class Template:
 
     def __init__(self, settings, width):
         self.settings, self.width = settings, width
-        psf = np.zeros((settings.bands, settings.psf, settings.psf), np.float32)
-        yy, xx = np.indices(psf.shape[1:]) - settings.psf // 2
-        psf[:] = np.exp(-(xx**2 + yy**2) / (2 * 1.7**2))  # stands for the PSFs that are given with each blend
-        box = sc2.Box((settings.bands, width, width))
-        model_psf = sc2.GaussianPSF(sigma=MODEL_SIGMA)
-        self.renderer = SharedRenderer(sc2.Frame(box, psf=model_psf), sc2.Frame(box, psf=sc2.ArrayPSF(psf)))
-        self.model_psf = model_psf()
+        self.model_psf = model_psf = sc2.GaussianPSF(sigma=MODEL_SIGMA)
+        shape = jax.eval_shape(model_psf).shape[-2:]
+        self.renderer = SharedRenderer((settings.bands, width, width), (settings.bands, *shape))
         s = settings
         # One channel: fluxes are linear and solved apart.
         with sc2.Scene(sc2.Frame(sc2.Box((1, width, width)), psf=model_psf)) as scene:
@@ -75,22 +76,27 @@ class Template:
                 morphology = MixtureSersic(jnp.array(s.index), jnp.array(s.size), jnp.zeros(2), shape=(width, width))
             else:
                 slopes = start_slopes(s.size, s.index, s.radii, s.angles, width // 2)
-                morphology = PolarMorphology(jnp.asarray(slopes), (width, width))
+                morphology = PolarMorphology(jnp.asarray(slopes), (width, width), jnp.zeros(2))
             source = sc2.Source(centre, jnp.ones(1), morphology)
+        names = ("size", "n", "ellipticity") if s.kind == "sersic" else ("slopes", "shear")
         with sc2.Parameters(scene):
-            sc2.Parameter(source.center, name="center", stepsize=0.5 * s.position_spread,
-                          prior=dist.Normal(centre, s.position_spread).to_event(1))
-            if s.kind == "sersic":  # bounds and priors are those of `scene`
-                for name in ("size", "n", "ellipticity"):
-                    sc2.Parameter(getattr(morphology, name), name=name, stepsize=0.1)
-            else:
-                sc2.Parameter(morphology.slopes, name="slopes", stepsize=0.15)
+            sc2.Parameter(source.center, name="center")
+            for name in names:
+                sc2.Parameter(getattr(morphology, name), name=name)
         self.scene = scene
-        self.parameters = dict(scene.parameters)
 
     def kernels(self, psfs):
-        """Return the Fourier transforms of the difference kernels of PSF images (nbands, k, k)."""
-        model = jnp.broadcast_to(self.model_psf, (len(psfs), *self.model_psf.shape))
+        """Return the Fourier transforms of the difference kernels of PSF images (nbands, k, k).
+
+        PSFs that are wider than the transform are cut.
+        """
+        most = min(self.renderer._fft_shape)
+        cut = max(0, (psfs.shape[-1] - most + 1) // 2)
+        if cut:
+            psfs = psfs[:, cut:-cut, cut:-cut]
+            psfs = psfs / psfs.sum(axis=(1, 2), keepdims=True)
+        psf = self.model_psf()
+        model = jnp.broadcast_to(psf, (len(psfs), *psf.shape[-2:]))
         return sc2fft.deconvolve(psfs, model, axes=(-2, -1), fft_shape=self.renderer._fft_shape, return_fft=True)
 
     def render(self, values, kernels):
@@ -101,17 +107,18 @@ class Template:
         """Return images of the model frame (m, width, width) as observed, (nbands, m, width, width)."""
         return eqx.tree_at(lambda r: r.kernel_fft, self.renderer, kernels)(images)
 
-    def log_prior(self, values, start):
-        """Return the log prior of one free-form source.
+    def prior_basis(self):
+        """Return the matrix (angles, angles) that turns independent unit normals into changes of slopes at a radius.
 
-        Its slopes have two: on the change of their angular mean from the start, and, tighter, on the
-        difference between neighbouring angles.
+        The prior has two parts: on the mean over angles, and, tighter, on differences between neighbouring angles.
+        Its precision is circulant, so that its eigenvectors are those of the discrete Fourier transform.
         """
-        slopes, s = values["slopes"], self.settings
-        change = (slopes - start["slopes"]).mean(axis=1)
-        twist = slopes - jnp.roll(slopes, 1, axis=1)
-        centre = self.parameters["center"][1].prior.log_prob(values["center"])
-        return centre - 0.5 * ((change / s.slope_spread) ** 2).sum() - 0.5 * ((twist / s.twist_spread) ** 2).sum()
+        s = self.settings
+        eye = np.eye(s.angles)
+        twist = eye - np.roll(eye, 1, axis=1)
+        precision = np.full_like(eye, (s.angles * s.slope_spread) ** -2.0) + twist.T @ twist / s.twist_spread**2
+        value, vector = np.linalg.eigh(precision)
+        return (vector / np.sqrt(value)).astype(np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -121,117 +128,90 @@ def template(settings, width):
 
 
 @lru_cache(maxsize=64)
-def program(settings, bucket):
-    """Return the compiled fit of a bucket.
-
-    Returns
-    -------
-    callable
-        ``fit(start, kernels, data, weight, origins, active, steps)``; see `_fit`.
-    """
-    return jax.jit(partial(_fit, template(settings, bucket.width), bucket.window))
-
-
-@lru_cache(maxsize=64)
 def kernel_program(settings, width):
     """Return the compiled `Template.kernels`."""
     return jax.jit(template(settings, width).kernels)
 
 
-def _place(images, origins, window):
-    blank = jnp.zeros((images.shape[1], window, window), images.dtype)
-    put = lambda image, o: jax.lax.dynamic_update_slice(blank, image, (0, o[1], o[0]))  # noqa: E731
-    return jax.vmap(put)(images, origins)
+@lru_cache(maxsize=16)
+def free_program(settings, width):
+    """Return the compiled fit of one free-form source in a box of a width; see `_fit`."""
+    made = template(settings, width)
+    basis = jnp.asarray(made.prior_basis())
+
+    def fit(start, kernels, data, weight, steps, tolerance):
+        return _fit(made, basis, start, kernels, data, weight, steps, tolerance)
+
+    return jax.jit(fit)
 
 
-def _fluxes(placed, data, weight, active):
-    """Return the best non-negative fluxes (n, nbands) of images (n, nbands, h, w)."""
-    weighted = placed * weight
-    gram = jnp.einsum("nbhw,mbhw->bnm", weighted, placed)
-    return _positive(gram, jnp.einsum("nbhw,bhw->bn", weighted, data), active).T
+def _fit(made, basis, start, kernels, data, weight, steps, tolerance):
+    """Minimise chi^2 / 2 - log prior over the slopes of one source by damped Gauss-Newton steps.
 
-
-def _positive(gram, right, active):
-    """Minimise x G x / 2 - r x over x >= 0 in every band; absent sources get 0. Return (nbands, n)."""
-    scale = jnp.sqrt(jnp.diagonal(gram, axis1=1, axis2=2))
-    scale = jnp.where((scale > 0) & active, scale, 1.0)
-    gram = jnp.where(active[:, None] & active, gram, 0) / (scale[:, :, None] * scale[:, None, :])
-    count = active.size
-    eye = jnp.eye(count)
-    gram = gram * (1 - eye) + eye * (1 + RIDGE)
-    right = jnp.where(active, right, 0) / scale
-    flux = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), right[..., None])[..., 0]
-
-    def descend(sweep, flux):  # coordinate descent; at rest at once if the solution has no zeros
-        k = sweep % count
-        row = jax.lax.dynamic_index_in_dim(gram, k, 1, keepdims=False)
-        value = flux[:, k] + (right[:, k] - jnp.einsum("bm,bm->b", row, flux)) / (1 + RIDGE)
-        return flux.at[:, k].set(jnp.maximum(value, 0))
-
-    flux = jax.lax.fori_loop(0, 4 * count, descend, jnp.maximum(jnp.nan_to_num(flux), 0))
-    return flux / scale
-
-
-def _fit(scene, window, start, kernels, data, weight, origins, active, steps):
-    """Minimise chi^2 / 2 - log prior over the free forms of one window with Adam, fluxes solved at each step.
+    Unknowns are in units of the prior, so that the conjugate gradients that solve each step move at once what the
+    data know and leave the rest. Fluxes are linear: they are solved at each step, and their change is
+    projected out of the derivatives (variable projection, Kaufman 1975). A step that does not lower the
+    objective is not taken.
 
     Parameters
     ----------
-    scene : Template
-    window : int
-    start : dict of str to (n, ...) array
-        Also the centre of the prior.
+    made : Template
+    basis : (angles, angles) array
+        See `Template.prior_basis`.
+    start : dict of str to array
+        ``center``, ``slopes``, ``shear``; the slopes are also the mean of the prior.
     kernels : (nbands, h, k) complex array
-    data, weight : (nbands, window, window) array
-    origins : (n, 2) int array
-        Column and row of each box in the window.
-    active : (n,) bool array
-        Which sources there are.
+    data, weight : (nbands, width, width) array
     steps : int
-        Traced: the number of steps needs no new program.
+        At most; traced: the number of steps needs no new program.
+    tolerance : float
+        The fit has converged when a step lowers the objective by less.
 
     Returns
     -------
-    values, flux (n, nbands), images (n, nbands, width, width), losses (2,)
-        Of the best step; the losses after nine tenths of the steps, and at the end.
+    flux (nbands,), image (nbands, width, width), chi2, gain
+        ``gain``: of the last step, in the objective; infinite if that was not taken.
     """
-    render = jax.vmap(scene.render, in_axes=(0, None))
+    slopes = start["slopes"]
 
-    def loss(values):
-        images = render(values, kernels)
-        placed = _place(images, origins, window)
-        # At the best flux its derivative vanishes, so it counts as a constant.
-        flux = jax.lax.stop_gradient(_fluxes(jax.lax.stop_gradient(placed), data, weight, active))
-        residual = data - jnp.einsum("nb,nbhw->bhw", flux, placed)
-        prior = jax.vmap(scene.log_prior)(values, start)
-        return 0.5 * (weight * residual**2).sum() - jnp.where(active, prior, 0).sum(), (flux, images)
+    def image(z):
+        return made.render({**start, "slopes": slopes + z @ basis.T}, kernels)
 
-    gradient = jax.value_and_grad(loss, has_aux=True)
-    size = {name: p.stepsize * scene.settings.rate for name, (_, p) in scene.parameters.items()}
-    b1, b2 = 0.9, 0.99
+    def state(z, drawn):
+        norm = (weight * drawn**2).sum(axis=(1, 2))
+        norm = jnp.where(norm > 0, norm, 1.0)
+        flux = jnp.maximum((weight * drawn * data).sum(axis=(1, 2)), 0) / norm
+        residual = data - flux[:, None, None] * drawn
+        chi2 = (weight * residual**2).sum()
+        return flux, norm, residual, chi2, 0.5 * (chi2 + (z**2).sum())
 
-    def step(k, carry):
-        values, m, v, best, best_loss, late = carry
-        (now, aux), grad = gradient(values)
-        grad = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), grad)
-        better = now < best_loss
-        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), (values, *aux), best)
-        best_loss = jnp.where(better, now, best_loss)
-        late = jnp.where(k * 10 < 9 * steps, best_loss, late)
-        m = jax.tree.map(lambda a, g: b1 * a + (1 - b1) * g, m, grad)
-        v = jax.tree.map(lambda a, g: b2 * a + (1 - b2) * g**2, v, grad)
-        t = k + 1.0
-        rate = FACTORS[1] + (FACTORS[0] - FACTORS[1]) * 0.5 * (1 + jnp.cos(jnp.pi * k / steps))
-        move = lambda x, a, c, s: x - s * rate * (a / (1 - b1**t)) / (jnp.sqrt(c / (1 - b2**t)) + 1e-8)  # noqa: E731
-        values = {name: move(values[name], m[name], v[name], size[name]) for name in values}
-        return values, m, v, best, best_loss, late
+    def step(carry):
+        k, z, _, _, _, damping, _ = carry
+        drawn, push = jax.linearize(image, z)
+        pull = jax.linear_transpose(push, z)
+        flux, norm, residual, chi2, loss = state(z, drawn)
+        scale = flux[:, None, None]
 
-    zeros = jax.tree.map(jnp.zeros_like, start)
-    count, width = active.size, scene.width
-    nothing = start, jnp.zeros((count, len(data))), jnp.zeros((count, len(data), width, width))
-    carry = (start, zeros, zeros, nothing, jnp.inf, jnp.inf)
-    *_, best, best_loss, late = jax.lax.fori_loop(0, steps + 1, step, carry)
-    return *best, jnp.stack([late, best_loss])
+        def curvature(v):
+            change = scale * push(v)
+            along = (weight * drawn * change).sum(axis=(1, 2)) / norm
+            change = weight * (change - along[:, None, None] * drawn)
+            return pull(scale * change)[0] + (1 + damping) * v
+
+        downhill = pull(scale * weight * residual)[0] - z
+        move, _ = jax.scipy.sparse.linalg.cg(curvature, downhill, maxiter=INNER, tol=INNER_TOLERANCE)
+        redrawn = image(z + move)
+        new = state(z + move, redrawn)
+        better = new[-1] < loss  # False for NaN
+        z = jnp.where(better, z + move, z)
+        gain = jnp.where(better, loss - new[-1], jnp.inf)
+        damping = damping * jnp.where(better, DAMPING[2], DAMPING[1])
+        kept = (jnp.where(better, a, b) for a, b in ((new[0], flux), (redrawn, drawn), (new[3], chi2)))
+        return k + 1, z, *kept, damping, gain
+
+    begin = 0, jnp.zeros_like(slopes), jnp.zeros(len(data)), jnp.zeros_like(data), 0.0, DAMPING[0], jnp.inf
+    _, _, flux, drawn, chi2, _, gain = jax.lax.while_loop(lambda c: (c[0] < steps) & (c[-1] > tolerance), step, begin)
+    return flux, drawn, chi2, gain
 
 
 class SersicBox:
@@ -275,4 +255,4 @@ def sersic_program(settings, width):
     return jax.jit(draw)
 
 
-__all__ = ["SersicBox", "Settings", "Template", "kernel_program", "program", "template"]
+__all__ = ["SersicBox", "Settings", "Template", "free_program", "kernel_program", "template"]
