@@ -7,6 +7,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
 STEP = np.array([1.0, 1.0, 0.7, 0.5, 0.5, 0.5])  # most that one iteration moves a parameter
+START = 1e-2  # damping
+NEGLIGIBLE = 0.1  # share of the tolerance: steps that promise less are not taken
 
 
 @dataclass
@@ -47,7 +49,6 @@ class Outcome:
     iterations: int
     converged: bool
     singular: bool
-    covariance: np.ndarray | None  # (m * (6 + nbands),) * 2: per source 6 parameters, then fluxes
 
 
 class Window:
@@ -113,24 +114,20 @@ class Window:
 def _fluxes(blocks, projection):
     """Solve each band's normal equations for fluxes that are not negative."""
     bands, m = projection.shape
-    flux = np.zeros((bands, m))
-    for b in range(bands):
-        matrix = np.zeros((m, m))
-        for (i, j), block in blocks.items():
-            matrix[i, j] = matrix[j, i] = block[b, 0, 0]
-        scale = np.sqrt(np.diag(matrix))
-        seen = scale > 0
-        if not seen.any():
-            continue
-        matrix = matrix[np.ix_(seen, seen)] / np.outer(scale[seen], scale[seen])
-        right = projection[b, seen] / scale[seen]
-        # Two sources in one place: a trace of ridge shares the light between them.
-        matrix[np.diag_indices_from(matrix)] += 1e-5
-        best = np.linalg.solve(matrix, right)
-        if best.min() < 0:
-            best = _positive(matrix, right)
-        flux[b, seen] = best / scale[seen]
-    return flux
+    matrix = np.zeros((bands, m, m))
+    for (i, j), block in blocks.items():
+        matrix[:, i, j] = matrix[:, j, i] = block[:, 0, 0]
+    norm = np.sqrt(matrix.reshape(bands, -1)[:, :: m + 1])
+    seen = norm > 0
+    scale = np.where(seen, norm, 1.0)
+    matrix /= scale[:, :, None] * scale[:, None, :]
+    # Two sources in one place: a trace of ridge shares the light between them.
+    matrix.reshape(bands, -1)[:, :: m + 1] += np.where(seen, 1e-5, 1.0)
+    right = np.where(seen, projection / scale, 0.0)
+    flux = np.linalg.solve(matrix, right[..., None])[..., 0]
+    for b in np.flatnonzero(flux.min(axis=1) < 0):
+        flux[b] = _positive(matrix[b], right[b])
+    return flux / scale
 
 
 def _positive(matrix, right):
@@ -143,21 +140,24 @@ def _system(state, prior):
     """Return the Gauss-Newton matrix and right-hand side over all parameters and fluxes."""
     bands, m = state.flux.shape
     width = 6 + bands
-    matrix = np.zeros((m, width, m, width))
+    blocks = np.zeros((m, m, bands, 7, 7))
     for (i, j), block in state.blocks.items():
-        fi, fj = state.flux[:, i], state.flux[:, j]
-        part = np.zeros((width, width))
-        part[:6, :6] = np.einsum("b,bpq->pq", fi * fj, block[:, 1:, 1:])
-        part[:6, 6:] = (fi[:, None] * block[:, 1:, 0]).T
-        part[6:, :6] = fj[:, None] * block[:, 0, 1:]
-        part[6:, 6:] = np.diag(block[:, 0, 0])
-        matrix[i, :, j] = part
-        matrix[j, :, i] = part.T
+        blocks[i, j] = block
+        blocks[j, i] = block.transpose(0, 2, 1)
+    flux = state.flux.T
+    blocks[:, :, :, 1:] *= flux[:, None, :, None, None]
+    matrix = np.zeros((m, width, m, width))
+    cross = blocks[:, :, :, 1:, 0].transpose(0, 3, 1, 2)
+    matrix[:, :6, :, 6:] = cross
+    matrix[:, 6:, :, :6] = cross.transpose(2, 3, 0, 1)
+    both = (blocks[:, :, :, 1:, 1:] * flux[:, :, None, None]).sum(axis=2)
+    matrix[:, :6, :, :6] = both.transpose(0, 2, 1, 3)
+    band, index = np.arange(bands), np.arange(m)[:, None]
+    matrix[:, 6 + band, :, 6 + band] = blocks[:, :, :, 0, 0].transpose(2, 0, 1)
     right = np.empty((m, width))
-    right[:, :6] = np.einsum("bm,bmp->mp", state.flux, state.gradient[:, :, 1:])
+    right[:, :6] = np.matmul(state.gradient[:, :, 1:].transpose(1, 2, 0), flux[:, :, None])[..., 0]
     right[:, :6] -= prior.precision * (state.parameters - prior.centre)
     right[:, 6:] = state.gradient[:, :, 0].T
-    index = np.arange(m)[:, None]
     matrix[index, np.arange(6), index, np.arange(6)] += prior.precision
     return matrix.reshape(m * width, -1), right.ravel()
 
@@ -180,14 +180,15 @@ def fit(window, parameters, prior, iterations, tolerance):
     iterations : int
         At most.
     tolerance : float
-        Converged when an accepted step lowers the objective by less than this per source, or none can.
+        Converged when an accepted step lowers the objective by less than this per source, the next one
+        promises a tenth of it, or none can.
 
     Returns
     -------
     Outcome
     """
     state = window.evaluate(np.clip(parameters, prior.low, prior.high), prior)
-    damping, converged, singular = 1e-2, False, False
+    damping, converged, singular = START, False, False
     system = None
     m = len(parameters)
     used = 0
@@ -198,6 +199,9 @@ def fit(window, parameters, prior, iterations, tolerance):
         step = _step(*system, damping)
         if step is None:
             singular = True
+            break
+        if damping <= START and step @ system[1] < NEGLIGIBLE * tolerance * m:
+            converged = True  # what the step promises is not worth an evaluation
             break
         step = np.clip(step.reshape(m, -1)[:, :6], -STEP, STEP)
         trial = np.clip(state.parameters + step, prior.low, prior.high)
@@ -214,7 +218,7 @@ def fit(window, parameters, prior, iterations, tolerance):
             break
         else:
             damping *= 10
-    return Outcome(state, used, converged, singular, _covariance(state, prior))
+    return Outcome(state, used, converged, singular)
 
 
 def _step(matrix, right, damping):
@@ -230,7 +234,8 @@ def _step(matrix, right, damping):
     return step if np.isfinite(step).all() else None
 
 
-def _covariance(state, prior):
+def covariance(state, prior):
+    """Return the covariance, (m * (6 + nbands),) * 2: per source 6 parameters, then fluxes. None: not known."""
     matrix, _ = _system(state, prior)
     diagonal = np.diag(matrix).copy()
     dead = diagonal <= 0

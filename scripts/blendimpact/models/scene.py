@@ -1,6 +1,7 @@
 """Fit Sersic models to all sources of a patch, parent by parent."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -81,7 +82,7 @@ class SceneFit:
         n, bands = len(x), len(patch.bands)
         self.positions = np.c_[x, y].astype(float).reshape(n, 2) + PAD
         self._flux = np.zeros((n, bands))
-        self.covariance = np.full((n, 6 + bands, 6 + bands), np.nan)
+        self._states = {}
         self.chi2, self.pixels = np.zeros(n), np.zeros(n, dtype=int)
         self.iterations, self.parent = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
         self.flags = {name: np.zeros(n, dtype=bool) for name in FLAGS}
@@ -91,6 +92,21 @@ class SceneFit:
             self._run(patch, sky)
         self.parameters[:, :2] -= PAD
         self.flux = self._flux * self.canvas.scale
+
+    @cached_property
+    def covariance(self):
+        """Return the covariance of parameters and fluxes, worked out when first asked for."""
+        n, bands = self._flux.shape
+        width = 6 + bands
+        units = np.r_[np.ones(6), self.canvas.scale]
+        result = np.full((n, width, width), np.nan)
+        for members, state, prior in self._states.values():
+            joint = newton.covariance(state, prior)
+            if joint is not None:
+                for j, i in enumerate(members):
+                    own = slice(j * width, (j + 1) * width)
+                    result[i] = joint[own, own] * np.outer(units, units)
+        return result
 
     @property
     def flux_covariance(self):
@@ -158,23 +174,28 @@ class SceneFit:
     def _start(self, order):
         """Give every source a first size and flux: the best of a few round profiles, brightest first."""
         trials = np.log(np.array([0.1, 0.3, 0.8]) / self.canvas.pixel)
+        drawn = {}
+        for i in order:
+            size = self._fit_size[i]
+            x0, y0 = self._origin(i, size)
+            place = slice(y0, y0 + size), slice(x0, x0 + size)
+            x, y = self._priors.centre[i, :2] - (x0, y0)
+            images = self._box(size).draw_round(x, y, trials, self._priors.centre[i, 5])
+            weight = self.canvas.weight[(slice(None), *place)]
+            norm = np.einsum("bthw,bthw,bhw->bt", images, images, weight)
+            drawn[i] = place, images, weight, norm
         for _ in range(2):
             for i in order:
                 self.canvas.remove(i)
-                best = None
-                for log_r in trials:
-                    parameters = self._priors.centre[i].copy()
-                    parameters[2] = log_r
-                    place, image = self._profile(i, parameters, self._fit_size[i])
-                    weighted = image * self.canvas.weight[(slice(None), *place)]
-                    top = np.einsum("bhw,bhw->b", weighted, self.canvas.residual(place))
-                    norm = np.einsum("bhw,bhw->b", weighted, image)
-                    flux = np.divide(np.maximum(top, 0), norm, out=np.zeros(len(top)), where=norm > 0)
-                    gain = (flux * top).sum()
-                    if best is None or gain > best[0]:
-                        best = gain, parameters, flux, place, image
-                self.parameters[i], self._flux[i] = best[1:3]
-                self._show(i, *best[3:])
+                place, images, weight, norm = drawn[i]
+                pull = weight * self.canvas.residual(place)
+                top = np.maximum(np.einsum("bthw,bhw->bt", images, pull), 0)
+                flux = np.divide(top, norm, out=np.zeros_like(top), where=norm > 0)
+                best = np.argmax((flux * top).sum(axis=0))
+                self.parameters[i] = self._priors.centre[i]
+                self.parameters[i, 2] = trials[best]
+                self._flux[i] = flux[:, best]
+                self._show(i, place, images[:, best])
 
     def _draw(self, i):
         self._show(i, *self._profile(i, self.parameters[i], self._extent(i, self.options.faint, SIZES[-1])))
@@ -206,7 +227,7 @@ class SceneFit:
         if not (k in seen and self._settled(seen[k], place, others, weight, len(members))):
             data = self.canvas.residual(place)
             try:
-                self._solve(members, data, weight, sizes, origins, low)
+                self._solve(k, members, data, weight, sizes, origins, low)
             except (np.linalg.LinAlgError, RuntimeError, ValueError):
                 self.flags["SINGULAR"][members] = self.flags["NOT_CONVERGED"][members] = True
             seen[k] = place, others, not self.flags["NOT_CONVERGED"][members[0]]
@@ -214,13 +235,15 @@ class SceneFit:
             self._draw(i)
 
     def _settled(self, seen, place, others, weight, count):
-        """Whether a parent has converged and its surroundings have hardly changed since."""
-        if seen[0] != place or not seen[2]:
+        """Whether a parent has converged, in no smaller window, and its surroundings have hardly changed since."""
+        (rows, columns), before, converged = seen
+        if not (converged and _inside(place[0], rows) and _inside(place[1], columns)):
             return False
-        change = others - seen[1]
+        own = (slice(new.start - old.start, new.stop - old.start) for new, old in zip(place, (rows, columns)))
+        change = others - before[(slice(None), *own)]
         return float((change * change * weight).sum()) < self.options.tolerance * count
 
-    def _solve(self, members, data, weight, sizes, origins, low):
+    def _solve(self, k, members, data, weight, sizes, origins, low):
         shift = np.array([low[0], low[1], 0, 0, 0, 0])
         window = newton.Window(data, weight, [self._fit_box(s) for s in sizes], origins - low)
         prior = newton.Prior(*(getattr(self._priors, f.name)[members] for f in fields(newton.Prior)))
@@ -240,11 +263,7 @@ class SceneFit:
         self._flux[members] = state.flux.T
         self._fitted(members, state.images)
         self.chi2[members], self.pixels[members] = state.chi2, int((weight > 0).sum())
-        width = 6 + len(self.canvas.scale)
-        units = np.r_[np.ones(6), self.canvas.scale]
-        for j, i in enumerate(members):
-            own = slice(j * width, (j + 1) * width)
-            self.covariance[i] = outcome.covariance[own, own] * np.outer(units, units)
+        self._states[k] = members, replace(state, images=[]), prior
 
     def _fitted(self, members, images):
         """Take note of the images that were fitted, for those who draw them no more."""
@@ -262,6 +281,10 @@ class SceneFit:
             weight = self.canvas.noise_weight[(slice(None), *place)]
             chi2 = float((self.canvas.residual(place) ** 2 * weight).sum())
             self.flags["POOR_FIT"][i] = chi2 > POOR * (weight > 0).sum()
+
+
+def _inside(inner, outer):
+    return outer.start <= inner.start and inner.stop <= outer.stop
 
 
 def _size(half, most):

@@ -8,6 +8,7 @@ T(kappa) = sum_i a_i(n) exp(-kappa^2 s_i^2 / 2). Multiplied by the transform of 
 pixel's response, it needs no oversampling however cuspy the profile is.
 """
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from scipy import fft
 TABLE = Path(__file__).with_name("sersic_mixture.txt")
 INDEX_RANGE = 0.5, 6.0  # of the table
 WIDTHS = np.geomspace(0.01, 12.0, 14)
+_RATES = (-0.5 * WIDTHS**2).astype(np.float32)
 DEGREE = 8
+CUT = 1e-3  # share of the PSF's transform that may be left out
 _SPAN = np.log(INDEX_RANGE[1] / INDEX_RANGE[0])
 
 PARAMETERS = ("x", "y", "log_r", "eta1", "eta2", "log_n")
@@ -71,6 +74,10 @@ def amplitudes(log_n):
 class Box:
     """Wave numbers of a periodic square of N x N pixels, and the PSFs' transforms on it.
 
+    Only wave numbers at which the PSFs have power are kept; what is left out is less than `CUT` of
+    the peak of a point source in any pixel. The sums over them are matrix products: for boxes as small
+    as most sources need, that is several times faster than FFTs of 7 images per band.
+
     Parameters
     ----------
     size : int
@@ -80,20 +87,29 @@ class Box:
     """
 
     def __init__(self, size, psfs):
-        self.size = size
-        kx = 2 * np.pi * np.fft.rfftfreq(size)
-        ky = 2 * np.pi * np.fft.fftfreq(size)[:, None]
-        self.kx, self.ky = kx, ky
-        self.plus = (kx**2 + ky**2).astype(np.float32).ravel()
-        self.minus = (kx**2 - ky**2).astype(np.float32).ravel()
-        self.cross = (2 * kx * ky).astype(np.float32).ravel()
-        self.ikx = np.broadcast_to(1j * kx, (size, size // 2 + 1)).astype(np.complex64).ravel()
-        self.iky = np.broadcast_to(1j * ky, (size, size // 2 + 1)).astype(np.complex64).ravel()
+        self.size, self.bands = size, len(psfs)
         folded = np.zeros((len(psfs), size, size))
         half = psfs.shape[-1] // 2
         index = np.arange(psfs.shape[-1]) - half
         np.add.at(folded, (slice(None), (index % size)[:, None], index % size), psfs)
-        self.psf = fft.rfft2(folded).astype(np.complex64).reshape(len(psfs), -1)
+        transform = fft.fft2(folded)
+        top = _highest(np.abs(transform))
+        nx = np.arange(top + 1)
+        ny = np.arange(-top, top + (2 * top < size))
+        self.kx, self.ky = 2 * np.pi / size * nx, 2 * np.pi / size * ny
+        # The half plane kx < 0 is the conjugate of kx > 0; in an even square the highest kx is its own.
+        count = np.where((nx == 0) | (2 * nx == size), 1.0, 2.0) / size**2
+        psf = count * transform[:, ny[:, None], nx]
+        parts = [psf.real, psf.imag]
+        if np.abs(psf.imag).max() < 1e-6 * np.abs(psf).max():
+            parts = parts[:1]  # symmetric PSFs
+        # All transforms are real numbers in the order (ky, real or imaginary part, kx).
+        self.psf = np.stack(parts, axis=2).astype(np.float32).reshape(len(psfs), 1, -1)
+        kx, ky = np.tile(self.kx, len(parts)), self.ky[:, None]
+        self.quadratics = np.stack([kx**2 + ky**2, kx**2 - ky**2, 2 * kx * ky]).reshape(3, -1).astype(np.float32)
+        self.columns = np.exp(1j * np.multiply.outer(self.kx, np.arange(size)))
+        self.rows = np.exp(-1j * np.multiply.outer(np.arange(size), self.ky))
+        self._round = {}
 
     def draw(self, parameters, derivatives=False):
         """Draw the unit-flux source in every band.
@@ -113,39 +129,89 @@ class Box:
             The source convolved with the PSFs, periodic in the box; with ``derivatives`` it and, after it,
             d/d(parameter).
         """
-        x, y, log_r, eta1, eta2, log_n = (float(v) for v in parameters)
-        r2 = np.exp(2 * log_r)
-        eta = np.hypot(eta1, eta2)
-        c, s = np.cosh(eta), (np.sinh(eta) / eta if eta > 1e-4 else 1 + eta**2 / 6)
-        mixed = eta1 * self.minus + eta2 * self.cross
-        kappa2 = np.float32(r2 * c) * self.plus
-        kappa2 += np.float32(r2 * s) * mixed
-        exponent = np.multiply.outer((-0.5 * WIDTHS**2).astype(np.float32), kappa2)
-        gauss = np.exp(exponent, out=exponent)
-        a, slope = amplitudes(log_n)
-        phase = (np.exp(-1j * (self.ky * y)) * np.exp(-1j * (self.kx * x))).astype(np.complex64).ravel()
-        shape = (self.size, self.size)
-        if not derivatives:
-            transform = (a.astype(np.float32) @ gauss) * phase
-            return self._image(transform * self.psf, shape)
-        value, by_n, by_kappa2 = np.stack([a, slope, -0.5 * WIDTHS**2 * a]).astype(np.float32) @ gauss
-        # d kappa^2 / d eta_j, from cosh' = sinh and d(sinh(eta)/eta)/d eta = (cosh - sinh/eta) / eta
-        second = (c - s) / eta**2 if eta > 1e-2 else 1 / 3 + eta**2 / 30
-        common = np.float32(r2 * s) * self.plus + np.float32(r2 * second) * mixed
-        spectrum = np.empty((7, phase.size), dtype=np.complex64)
-        np.multiply(value, phase, out=spectrum[0])
-        np.multiply(spectrum[0], -self.ikx, out=spectrum[1])
-        np.multiply(spectrum[0], -self.iky, out=spectrum[2])
-        inner = by_kappa2 * phase
-        np.multiply(2 * kappa2, inner, out=spectrum[3])
-        np.multiply(np.float32(eta1) * common + np.float32(r2 * s) * self.minus, inner, out=spectrum[4])
-        np.multiply(np.float32(eta2) * common + np.float32(r2 * s) * self.cross, inner, out=spectrum[5])
-        np.multiply(by_n, phase, out=spectrum[6])
-        return self._image(spectrum * self.psf[:, None], shape)
+        x, y, *shape = (float(v) for v in parameters)
+        images = self._images(_spectra(self.quadratics, *shape, derivatives) * self.psf, x, y, derivatives)
+        return images if derivatives else images[:, 0]
 
-    def _image(self, spectrum, shape):
-        spectrum = spectrum.reshape(*spectrum.shape[:-1], self.size, self.size // 2 + 1)
-        return fft.irfft2(spectrum, s=shape, overwrite_x=True)
+    def draw_round(self, x, y, log_r, log_n):
+        """Return the images, (nbands, len(log_r), N, N), of round sources that differ in size only."""
+        key = *log_r, log_n
+        if key not in self._round:
+            self._round[key] = self.psf * np.concatenate(
+                [_spectra(self.quadratics, r, 0.0, 0.0, log_n, False) for r in log_r])
+        return self._images(self._round[key], x, y, False)
+
+    def _images(self, spectra, x, y, derivatives):
+        """Return the images of spectra (nbands, q, k) at x, y; with ``derivatives`` in x and y after the first."""
+        bands, count, _ = spectra.shape
+        size, height = self.size, len(self.ky)
+        spectra = spectra.reshape(bands, count, height, -1)
+        waves = self.columns * np.exp(-1j * x * self.kx)[:, None]
+        across = np.empty((spectra.shape[-1], 2 * size), np.float32)
+        _planes(across, waves)
+        up = self.rows * np.exp(1j * y * self.ky)
+        up_real = up.astype(np.complex64).view(np.float32)
+        half = np.empty((bands, count + derivatives, height, 2 * size), np.float32)
+        images = np.empty((bands, count + 2 * derivatives, size, size), np.float32)
+        if not derivatives:
+            np.matmul(spectra, across, out=half)
+            return np.matmul(up_real, half.reshape(bands, count, 2 * height, size), out=images)
+        np.matmul(spectra[:, 0], across, out=half[:, 0])
+        np.matmul(spectra[:, 1:], across, out=half[:, 2:])
+        _planes(across, -1j * self.kx[:, None] * waves)
+        np.matmul(spectra[:, 0], across, out=half[:, 1])
+        half = half.reshape(bands, count + 1, 2 * height, size)
+        np.matmul(up_real, half[:, :2], out=images[:, :2])
+        np.matmul(up_real, half[:, 2:], out=images[:, 3:])
+        np.matmul((1j * self.ky * up).astype(np.complex64).view(np.float32), half[:, 0], out=images[:, 2])
+        return images
+
+
+def _highest(power):
+    """Return the highest wave number, in units of 2 pi / N, that (nbands, N, N) transforms need."""
+    size = power.shape[-1]
+    distance = np.abs(np.fft.fftfreq(size, 1 / size)).astype(int)
+    ring = np.maximum(distance[:, None], distance).ravel()
+    share = np.array([np.bincount(ring, p.ravel()) / max(p.sum(), 1e-30) for p in power])
+    beyond = share[:, ::-1].cumsum(axis=1)[:, ::-1].max(axis=0)  # in this ring and outside of it
+    return int(max(np.flatnonzero(beyond > CUT).max(initial=1), 1))
+
+
+def _planes(out, waves):
+    """Fill (parts * kx, 2 N) with real, then imaginary parts of the waves of real and imaginary spectra."""
+    k, n = waves.shape
+    out[:k, :n], out[:k, n:] = waves.real, waves.imag
+    if len(out) > k:
+        out[k:, :n], out[k:, n:] = -waves.imag, waves.real
+
+
+def _spectra(quadratics, log_r, eta1, eta2, log_n, derivatives):
+    """Return the transform of a unit-flux profile, and its derivatives in log_r, eta1, eta2 and log_n.
+
+    Returns
+    -------
+    (1 or 5, k) float32 array
+    """
+    r2, eta = math.exp(2 * log_r), math.hypot(eta1, eta2)
+    c, s = math.cosh(eta), (math.sinh(eta) / eta if eta > 1e-4 else 1 + eta**2 / 6)
+    e1, e2 = r2 * eta1, r2 * eta2
+    forms = [[r2 * c, s * e1, s * e2]]  # kappa^2 as a sum of the quadratics
+    if derivatives:
+        # From cosh' = sinh and d(sinh(eta)/eta)/d eta = (cosh - sinh/eta) / eta
+        second = (c - s) / eta**2 if eta > 1e-2 else 1 / 3 + eta**2 / 30
+        cross = second * e1 * eta2
+        forms += [[s * e1, r2 * s + second * e1 * eta1, cross], [s * e2, cross, r2 * s + second * e2 * eta2]]
+    forms = np.array(forms, np.float32) @ quadratics
+    gauss = np.multiply.outer(_RATES, forms[0])
+    np.exp(gauss, out=gauss)
+    a, slope = amplitudes(log_n)
+    if not derivatives:
+        return a.astype(np.float32)[None] @ gauss
+    spectra = np.empty((5, forms.shape[1]), np.float32)
+    spectra[0], by_kappa2, spectra[4] = np.array([a, _RATES * a, slope], np.float32) @ gauss
+    np.multiply(forms, by_kappa2, out=spectra[1:4])
+    spectra[1] *= 2
+    return spectra
 
 
 def surface_brightness(radius, log_r, log_n):
