@@ -1,0 +1,306 @@
+"""What is found and measured on a difference: matched filter, peaks of both signs, forced photometry, trails."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+from scipy import fft
+from scipy.ndimage import maximum_filter, minimum_filter
+
+from ..core.catalogues import describe
+from ..core.flags import decode as _decode
+from ..core.flags import values
+from .kernels import Filter, kernel_of, odd_fast, shifted, transform, trim
+
+SEARCH_BITS = {
+    0: ("MASKED", "part of the filter falls on pixels without data"),
+    1: ("LOST", "more than half of the filter falls on pixels without data: nothing is measured"),
+    2: ("OUTSIDE", "the position is off the image or not finite: nothing is measured"),
+    3: ("PEAK_POSITION", "no parabola through the nine pixels: position and height are the peak pixel's"),
+}
+BITS = values(SEARCH_BITS)
+LEAST = 0.5  # of the filter's weight must fall on pixels with data
+_BLOCK = 256  # positions measured at a time
+
+COLUMNS = {
+    "cand_id": (None, "number of the candidate, > 0, from the most significant"),
+    "x": ("pix", "position along axis 1, 0-based"),
+    "y": ("pix", "position along axis 2, 0-based"),
+    "flux": (None, "flux in the science image's unit, negative where the source has faded"),
+    "flux_err": (None, "its standard error"),
+    "snr": (None, "signal-to-noise ratio of the matched filter at its extremum, with sign"),
+    "length": ("pix", "length of the trail whose filter fits best, 0 is a point"),
+    "angle": ("rad", "its angle, counterclockwise from the x axis; 0 for a point"),
+    "flag": (None, "bits of blendimpact.subtract.search.SEARCH_BITS"),
+}
+
+
+@dataclass
+class Filtered:
+    """A difference after a matched filter.
+
+    Attributes
+    ----------
+    flux, error : (ny, nx) float32 array
+        Flux of a source centred on each pixel and its standard error, in the science image's unit; 0 and infinite
+        where less than `LEAST` of the filter has data.
+    fraction : (ny, nx) float32 array
+        Share of the filter's weight that falls on pixels with data.
+    rescaled : float
+        What the errors were multiplied by; 1 if they are as they follow from the noise.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+    fraction: np.ndarray
+    rescaled: float = 1.0
+
+    @property
+    def snr(self):
+        """Signal-to-noise ratio: (ny, nx) float32 array."""
+        return self.flux / self.error
+
+
+def optimal_filter(difference, source):
+    """Return the filter g, with g = source / noise power in Fourier space, on an odd square.
+
+    A flux is sum g D / sum g source: the best linear one for noise of this power.
+    """
+    size = odd_fast(difference.grid() + 2 * (source.shape[0] // 2))
+    g = kernel_of(transform(source, (size, size)) / difference.power(size), size)
+    return trim(g / g.sum(), 1e-3)
+
+
+def _under(filter_, noise):
+    """Return the weight of each pixel of the white noise in a filtered pixel."""
+    size = odd_fast(filter_.shape[0] + 2 * (noise.kernel.shape[0] // 2))
+    return kernel_of(transform(filter_, (size, size)) * np.conj(transform(noise.kernel, (size, size))), size)
+
+
+def _norm(filter_, source):
+    """Return g times the source, on the filter's square."""
+    half, own = filter_.shape[0] // 2, source.shape[0] // 2
+    if own < half:
+        source = np.pad(source, half - own)
+    else:
+        source = source[own - half:own + half + 1, own - half:own + half + 1]
+    return filter_ * source
+
+
+def matched_filter(difference, source=None, rescale=False):
+    """Filter a difference for sources of one shape.
+
+    The error of each pixel is that of all terms of `Difference.noise` with their own variances: correlation,
+    varying depth and photon noise of the subtracted sources are in it. If `Difference.registration` is not 0, the
+    variance gains (registration x gradient of the filtered static light)^2 along each axis.
+
+    Parameters
+    ----------
+    difference : Difference
+    source : (k, k) array, optional
+        Shape on the difference, unit sum; the PSF by default. See `trail`.
+    rescale : bool
+        Multiply the errors so that the middle 68 per cent of the signal-to-noise ratio lies within -1 and 1: for
+        images whose own noise is correlated, as resampled ones are.
+
+    Returns
+    -------
+    Filtered
+    """
+    source = difference.psf if source is None else source
+    if not difference.good.any():
+        empty = np.zeros(difference.image.shape, np.float32)
+        return Filtered(empty, empty + np.float32(np.inf), empty)
+    g = optimal_filter(difference, source)
+    weight = _norm(g, source)
+    total = weight.sum()
+    under = [_under(g, n) for n in difference.noise]
+    run = Filter(difference.image.shape, max(k.shape[0] // 2 for k in (g, *under)))
+    seen = run.image(difference.good)
+
+    def correlated(spectrum, kernel):
+        return run.back(spectrum * np.conj(transform(kernel, run.grid)))
+
+    fraction = correlated(seen, weight) / total
+    # Of the noise, what the pixels without data would have added is left out in proportion to the filter's squares.
+    share = correlated(seen, g**2) / (g**2).sum()
+    variance = sum(correlated(run.image(n.variance), k**2) for n, k in zip(difference.noise, under))
+    variance = np.maximum(variance * share, 0)
+    if difference.static is not None and difference.registration:
+        slopes = np.gradient(correlated(run.image(difference.static), g))
+        variance = variance + difference.registration**2 * sum(s**2 for s in slopes)
+    use = (fraction > LEAST) & (variance > 0)
+    norm = total * np.where(use, fraction, 1)
+    flux = np.where(use, correlated(run.image(difference.image), g) / norm, 0)
+    error = np.where(use, np.sqrt(np.where(use, variance, 1)) / norm, np.inf)
+    factor = 1.0
+    if rescale and use.any():
+        low, high = np.percentile((flux / error)[use], [15.87, 84.13])
+        factor = float((high - low) / 2) or 1.0
+    return Filtered(flux.astype(np.float32), (error * factor).astype(np.float32), fraction.astype(np.float32), factor)
+
+
+def trail(psf, length, angle):
+    """Return the PSF drawn along a line: the shape of a source that moves at a constant rate.
+
+    Parameters
+    ----------
+    psf : (k, k) array
+    length : float
+        Pixels.
+    angle : float
+        Radians, counterclockwise from the x axis.
+
+    Returns
+    -------
+    (K, K) array
+        Unit sum, K = k + 2 ceil(length / 2).
+    """
+    size = psf.shape[0] + 2 * int(np.ceil(length / 2))
+    grid = odd_fast(size)
+    fy, fx = fft.fftfreq(grid)[:, None], fft.rfftfreq(grid)
+    line = np.sinc(length * (fx * np.cos(angle) + fy * np.sin(angle)))
+    half = size // 2
+    out = kernel_of(transform(psf, (grid, grid)) * line, grid)
+    out = out[grid // 2 - half:grid // 2 + half + 1, grid // 2 - half:grid // 2 + half + 1]
+    return out / out.sum()
+
+
+def search(difference, threshold=5.0, trails=(), rescale=False):
+    """Find sources of either sign.
+
+    An extremum of the 3x3 pixels of the matched filter's signal-to-noise ratio is a candidate if the height of the
+    parabola through them is beyond the threshold: the highest pixel alone would miss a quarter of the peaks of noise.
+
+    Parameters
+    ----------
+    difference : Difference
+    threshold : float
+        Signal-to-noise ratio.
+    trails : sequence of (length, angle)
+        Trails looked for beside points, in pixels and radians; each pixel takes the most significant.
+    rescale : bool
+        As in `matched_filter`.
+
+    Returns
+    -------
+    astropy.table.Table
+        `COLUMNS`. Fluxes are those of the filter that fits best, at the extremum.
+    """
+    shapes = [(0.0, 0.0), *trails]
+    snr = np.zeros(difference.image.shape, np.float32)
+    error, fraction = np.full(snr.shape, np.inf, np.float32), np.zeros(snr.shape, np.float32)
+    which = np.zeros(snr.shape, np.int16)
+    for number, (length, angle) in enumerate(shapes):
+        source = difference.psf if number == 0 else trail(difference.psf, length, angle)
+        filtered = matched_filter(difference, source, rescale)
+        new = filtered.snr
+        better = np.abs(new) > np.abs(snr) if number else np.ones(snr.shape, bool)
+        snr[better], error[better], which[better] = new[better], filtered.error[better], number
+        fraction[better] = filtered.fraction[better]
+    parts = []
+    for sign, extreme in ((1, maximum_filter), (-1, minimum_filter)):
+        # A parabola adds little to a pixel that is far below the threshold.
+        peaks = (sign * snr > 0.8 * threshold) & (snr == extreme(snr, size=3, mode="nearest"))
+        parts.append(_vertices(sign * snr, np.argwhere(peaks)) + (sign,))
+    rows, x, y, height, lost, sign = (np.concatenate(p) for p in zip(*(
+        (*part[:-1], np.full(len(part[0]), part[-1])) for part in parts)))
+    order = np.flatnonzero(height > threshold)
+    order = order[np.argsort(-height[order], kind="stable")]
+    place = tuple(rows[order].T)
+    snr = (sign * height)[order]
+    shape = np.array(shapes)[which[place]].reshape(-1, 2)
+    flag = np.where(lost[order], BITS.PEAK_POSITION, 0) | np.where(fraction[place] < 0.999, BITS.MASKED, 0)
+    table = Table({"cand_id": np.arange(1, len(order) + 1), "x": x[order], "y": y[order], "flux": snr * error[place],
+                   "flux_err": error[place].astype(float), "snr": snr, "length": shape[:, 0], "angle": shape[:, 1],
+                   "flag": flag.astype(np.int32)})
+    return describe(table, COLUMNS)
+
+
+def _vertices(image, peaks):
+    """Return peaks, x, y and height of the parabolas through the pixels about them, and where there is none."""
+    padded = np.pad(image, 1, mode="edge").astype(float)
+    p = np.array([[padded[peaks[:, 0] + j, peaks[:, 1] + i] for i in range(3)] for j in range(3)])
+    gy, gx = (p[2, 1] - p[0, 1]) / 2, (p[1, 2] - p[1, 0]) / 2
+    yy, xx = p[2, 1] + p[0, 1] - 2 * p[1, 1], p[1, 2] + p[1, 0] - 2 * p[1, 1]
+    xy = (p[2, 2] + p[0, 0] - p[2, 0] - p[0, 2]) / 4
+    det = xx * yy - xy**2
+    lost = ~((det > 0) & (xx < 0))
+    det = np.where(lost, 1, det)
+    dx, dy = (xy * gy - yy * gx) / det, (xy * gx - xx * gy) / det
+    lost |= np.maximum(np.abs(dx), np.abs(dy)) > 1
+    dx, dy = np.where(lost, 0, dx), np.where(lost, 0, dy)
+    return peaks, peaks[:, 1] + dx, peaks[:, 0] + dy, p[1, 1] + 0.5 * (gx * dx + gy * dy), lost
+
+
+def forced(difference, x, y, source=None):
+    """Measure the flux of sources of one shape at given positions.
+
+    Parameters
+    ----------
+    difference : Difference
+    x, y : (N,) array
+        Pixels, 0-based.
+    source : (k, k) array, optional
+        Shape on the difference, unit sum; the PSF by default.
+
+    Returns
+    -------
+    astropy.table.Table
+        ``x``, ``y``, ``flux``, ``flux_err`` (science image's unit; NaN where nothing is measured), ``snr``, ``flag``, in the
+        order of the positions. The error is exact for the noise of the difference, masked pixels included;
+        the `registration` term is not in it.
+    """
+    x, y = (np.atleast_1d(np.asarray(c, dtype=float)) for c in (x, y))
+    flux, error = np.full((2, len(x)), np.nan)
+    ny, nx = difference.image.shape
+    with np.errstate(invalid="ignore"):
+        inside = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
+    flag = np.where(inside, 0, BITS.OUTSIDE).astype(np.int32)
+    if inside.any() and difference.good.any():
+        source = difference.psf if source is None else source
+        g = optimal_filter(difference, source)
+        half = max(g.shape[0], source.shape[0]) // 2 + 1
+        g, source = (np.pad(k, half - k.shape[0] // 2) for k in (g, source))
+        for rows in np.array_split(np.flatnonzero(inside), -(-inside.sum() // _BLOCK)):
+            flux[rows], error[rows], flag[rows] = _forced(difference, x[rows], y[rows], g, source)
+    elif inside.any():
+        flag[inside] |= BITS.LOST
+    table = Table({"x": x, "y": y, "flux": flux, "flux_err": error, "snr": flux / error, "flag": flag})
+    return describe(table, {name: COLUMNS[name] for name in table.colnames})
+
+
+def _forced(difference, x, y, g, source):
+    """Return flux, error and flag of a block of positions inside of the image."""
+    i, j = np.floor(x + 0.5).astype(int), np.floor(y + 0.5).astype(int)
+    filters, sources = (shifted(k, x - i, y - j) for k in (g, source))
+    size = g.shape[0]
+    good = _stamps(difference.good, i, j, size)
+    data = _stamps(difference.image, i, j, size)
+    whole = (filters * sources).sum(axis=(1, 2))
+    filters = filters * good
+    norm = (filters * sources).sum(axis=(1, 2))
+    flag = np.where(good.all(axis=(1, 2)), 0, BITS.MASKED)
+    lost = norm <= LEAST * whole
+    flag |= np.where(lost, BITS.LOST, 0)
+    norm = np.where(lost, np.nan, norm)
+    variance = np.zeros(len(x))
+    for noise in difference.noise:
+        wide = odd_fast(size + 2 * (noise.kernel.shape[0] // 2))
+        pad = (wide - size) // 2
+        spectrum = fft.rfft2(np.pad(filters, ((0, 0), (pad, pad), (pad, pad))))
+        under = fft.irfft2(spectrum * np.conj(transform(noise.kernel, (wide, wide))), s=(wide, wide))
+        variance += (under**2 * _stamps(noise.variance, i, j, wide)).sum(axis=(1, 2))
+    return (filters * data).sum(axis=(1, 2)) / norm, np.sqrt(variance) / norm, flag
+
+
+def _stamps(plane, i, j, size):
+    """Return (N, size, size) stamps about pixels (column i, row j); 0 outside of the image."""
+    half = size // 2
+    view = np.lib.stride_tricks.sliding_window_view(np.pad(plane, half), (size, size))
+    return view[j, i].astype(float)
+
+
+def decode(flag):
+    """Return the (name, text) of each bit of a ``flag``."""
+    return _decode(SEARCH_BITS, flag)

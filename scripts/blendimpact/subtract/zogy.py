@@ -1,0 +1,78 @@
+"""Proper image subtraction (Zackay, Ofek & Gal-Yam 2016), background-limited."""
+
+import numpy as np
+from scipy import fft
+
+from . import SUBTRACTORS
+from .base import BITS, Noise, failed, finish, prepare
+from .kernels import kernel_of, odd_fast, transform
+from .stamps import MIN_STAMPS, choose, photometric_scale
+
+
+@SUBTRACTORS.register("zogy")
+class ZogySubtractor:
+    """The difference whose noise is white and which loses no information, for known PSFs and white noise.
+
+    Each image is convolved with the other's PSF, the difference is whitened (their equation 13):
+
+        D = (P_t S - P_s F T) / sqrt(sigma_s^2 |P_t|^2 + F^2 sigma_t^2 |P_s|^2)
+
+    in Fourier space, P the PSFs, F the photometric scale, sigma^2 the median variances. It is divided by
+    its flux zero point 1 / sqrt(sigma_s^2 + F^2 sigma_t^2), so that it is in the science image's unit. Neither image
+    is deconvolved, so the template may have the worse seeing. Their S is the matched filter of
+    `blendimpact.subtract.search`, their S_corr the same with the noise of the sources and
+    the ``registration`` term, both of which it has.
+
+    Parameters
+    ----------
+    scale : "measure" or "zero_points"
+        "measure": on bright sources, where there are enough.
+    registration : float
+        RMS registration error along each axis, in pixels, that the search is to allow for.
+    stamp_snr : float
+        Least signal-to-noise ratio of the sources that the scale is measured on, in both images.
+    stamp : int
+        Side of a stamp in pixels, odd.
+    """
+
+    def __init__(self, scale="measure", registration=0.0, stamp_snr=30.0, stamp=31):
+        self.scale, self.registration, self.stamp_snr, self.stamp = scale, registration, stamp_snr, int(stamp) | 1
+
+    def subtract(self, science, template, static=None):
+        """Return the proper `Difference`."""
+        pair = prepare(science, template)
+        if pair.status & BITS.NO_DATA:
+            return failed(pair, 0)
+        status, scale, error = 0, pair.zero_point_scale, np.nan
+        if self.scale == "measure":
+            places = choose(pair, self.stamp, self.stamp_snr)
+            measured, measured_error, fit = photometric_scale(pair, places, self.stamp)
+            if np.isfinite(measured):
+                scale, error = measured, measured_error
+                status |= BITS.REJECTED if fit.kept.mean() < 2 / 3 else 0
+            else:
+                status |= BITS.FEW_STAMPS if len(places) < MIN_STAMPS else BITS.SINGULAR
+        sigma2 = pair.levels[0], scale**2 * pair.levels[1]
+
+        def operators(shape):
+            ps, pt = transform(pair.science_psf, shape), transform(pair.template_psf, shape)
+            root = np.sqrt(sigma2[0] * np.abs(pt)**2 + sigma2[1] * np.abs(ps)**2)
+            root = np.maximum(root, 1e-12 * root.max())  # both PSFs are 0 there: no light, and hardly any noise
+            total = np.sqrt(sigma2[0] + sigma2[1])
+            return total * pt / root, total * ps / root, total * ps * pt / root
+
+        ny, nx = pair.bad.shape
+        half = max(p.shape[0] for p in (pair.science_psf, pair.template_psf))
+        shape = tuple(fft.next_fast_len(n + half, real=True) for n in (ny, nx))
+        a, b, _ = operators(shape)
+        below = b * fft.rfft2(scale * pair.template, s=shape)
+        image = fft.irfft2(a * fft.rfft2(pair.science, s=shape) - below, s=shape)[:ny, :nx]
+        background = float(np.median(image[~pair.bad]))  # of both images together: the operators leave a constant
+        image -= background
+        moved = fft.irfft2(below, s=shape)[:ny, :nx] if self.registration else None
+
+        size = odd_fast(2 * half)
+        a, b, psf = (kernel_of(k, size) for k in operators((size, size)))
+        noise = [Noise(a, pair.science_variance), Noise(scale * b, pair.template_variance)]
+        return finish(pair, image, psf, noise, static=moved, registration=self.registration, scale=scale,
+                      scale_error=error, status=status, report={"background": background})
