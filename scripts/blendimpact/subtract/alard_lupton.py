@@ -7,9 +7,10 @@ from scipy.ndimage import convolve1d
 
 from ..core.errors import StudyError
 from . import SUBTRACTORS
-from .base import BITS, Noise, failed, finish, prepare
-from .kernels import DELTA, Filter, convolve, kernel_of, odd_fast, transform, width
+from .base import BITS, failed, prepare
+from .kernels import DELTA, Filter, width
 from .stamps import MIN_STAMPS, choose, cut, solve
+from .whiten import whiten
 
 DEGREES = (4, 2, 2)
 _FALLBACK = 1e-6  # relative size of the combinations of kernels that a fit to two PSFs uses
@@ -78,8 +79,7 @@ class AlardLuptonSubtractor:
     The noise of the convolved image pulls the kernel to 0 in plain least squares; its expected part is taken off
     (`blendimpact.subtract.stamps.solve`).
 
-    Decorrelation: the difference is convolved with the kernel whose transform is sqrt((sigma_s^2 + F^2
-    sigma_t^2) / (sigma_s^2 + |K|^2 sigma_t^2)), F the sum of the matching kernel K, which makes its noise white at median depth.
+    Decorrelation is that of `blendimpact.subtract.whiten`.
 
     Parameters
     ----------
@@ -136,7 +136,8 @@ class AlardLuptonSubtractor:
             image, static_light, scale = (matched - fixed[0] + ground) / total, fixed[0] / total, 1 / total
             ks, kt = kernel / total, DELTA / total
         image = np.where(pair.bad, 0, image)
-        return self._finish(pair, image, static_light, ks, kt, scale=scale, status=status, report=report)
+        return whiten(pair, image, static_light, ks, kt, self.decorrelate, registration=self.registration, scale=scale,
+                      status=status, report=report)
 
     def _kernel(self, pair, basis, fixed, moved, guess):
         """Return the kernel's terms over the field, those of the background, bits and numbers."""
@@ -174,24 +175,6 @@ class AlardLuptonSubtractor:
         else:
             status |= BITS.FEW_STAMPS
         return guess * match_psfs(basis, fixed[2], moved[2])[None], np.zeros(1), status, report
-
-    def _finish(self, pair, image, static, ks, kt, **measured):
-        psf, noise = pair.science_psf, [Noise(ks, pair.science_variance), Noise(kt, pair.template_variance)]
-        size = odd_fast(psf.shape[0] + 2 * max(ks.shape[0], kt.shape[0]))
-        grid = (size, size)
-        psf, s, t = (transform(k, grid) for k in (psf, ks, kt))
-        psf = psf * s
-        if self.decorrelate:
-            a, b = pair.levels
-            level = a * s.real.flat[0]**2 + b * t.real.flat[0]**2
-            white = np.sqrt(level / (a * np.abs(s)**2 + b * np.abs(t)**2))
-            kernel = kernel_of(white, size)
-            image = convolve(image, kernel)
-            static = convolve(static, kernel) if self.registration else static
-            noise = [Noise(kernel_of(white * k, size), n.variance) for k, n in zip((s, t), noise)]
-            psf = psf * white
-        return finish(pair, image, kernel_of(psf, size), noise, static=static, registration=self.registration,
-                      **measured)
 
 
 def match_psfs(basis, fixed, moved):
