@@ -75,7 +75,7 @@ class BandImage:
         if self.psf.ndim != 2 or self.psf.shape[0] != self.psf.shape[1] or self.psf.shape[0] % 2 == 0:
             raise ValueError(f"the PSF must be a square of odd size, not {self.psf.shape}")
 
-    @cached_property
+    @cached_property  # asked for with every source that is drawn
     def pixel_scale(self):
         """Pixel scale in arcsec (square root of the pixel's area); computed once."""
         return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)

@@ -38,7 +38,7 @@ class JointFit:
 
     def __init__(self, child="residual", core=1.0, threshold=Options.threshold, link=Options.link,
                  most=Options.most, sweeps=Options.sweeps, iterations=Options.iterations,
-                 tolerance=Options.tolerance, size=Options.size, size_spread=Options.size_spread,
+                 tolerance=0.1, size=Options.size, size_spread=Options.size_spread,
                  shape_spread=Options.shape_spread, index=Options.index, index_spread=Options.index_spread,
                  index_max=Options.index_max, position_spread=Options.position_spread, floor=Options.floor):
         self.child, self.core = child_kind(child, "deblenders.joint_fit"), core

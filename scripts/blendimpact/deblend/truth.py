@@ -30,7 +30,8 @@ class TruthScene:
     photons : bool
         Whether injected sources were given photon noise.
     stamps : dict, optional
-        Where drawn stamps are kept; scenes that differ in their noise alone can share it.
+        Where drawn stamps and their photon noise are kept; scenes that differ in the sign of their noise
+        alone can share it.
     """
 
     def __init__(self, patch, truth, seed, case, stamps=None, photons=True):
@@ -50,10 +51,11 @@ class TruthScene:
         return self._stamps[key]
 
     def _photons(self, source_id, band):
-        stamp = self.stamp(source_id, band)
-        rng = stream(self.seed, self.case, self.patch.index, int(source_id), band, "photons")
-        noise = photon_noise(stamp, self.patch.bands[band].gain, rng) * self.patch.noise_sign
-        return type(stamp)(noise, stamp.x0, stamp.y0)
+        stamp, key = self.stamp(source_id, band), (source_id, band, "photons")
+        if key not in self._stamps:  # twins of opposite noise share the deviates as they share the light
+            rng = stream(self.seed, self.case, self.patch.index, int(source_id), band, "photons")
+            self._stamps[key] = photon_noise(stamp, self.patch.bands[band].gain, rng)
+        return type(stamp)(self._stamps[key] * self.patch.noise_sign, stamp.x0, stamp.y0)
 
     def _injected(self, source_id):
         return self.rows[source_id].get("injection_id", -1) >= 0

@@ -119,7 +119,7 @@ class SceneFit:
         xy = self.positions - PAD
         column, row = np.floor(xy.T + 0.5).astype(int)
         depth = ndimage.distance_transform_edt(image > FOOTPRINT)[row, column]
-        self._fit_size = np.array([_size(d + 3 * self.canvas.fwhm, LARGEST_FIT) for d in depth])
+        self._fit_size = np.array([_size(d + 2 * self.canvas.fwhm, LARGEST_FIT) for d in depth])
         order = np.argsort(-image[row, column], kind="stable")
         self._start(order)
         parents = self._parents(xy, image)

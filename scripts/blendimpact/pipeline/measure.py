@@ -34,7 +34,7 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
     assignments = catalogues.read(assignments, columns=("source_id", "det_id"))
     tables = []
     with PatchFile(images) as file, SkyFile(sky) as skies, h5py.File(children, "r") as store:
-        stamps = {}
+        stamps, references = {}, {}
         for index, twin in progress(file.keys(), "measure"):
             patch = file.read(index, twin)
 
@@ -43,11 +43,11 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
 
             stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
             if (index, patch.shear) not in stamps:  # twins of opposite noise have the same light
-                stamps = {(index, patch.shear): {}}
+                stamps, references = {(index, patch.shear): {}}, {}
             scene = TruthScene(patch, here(truth), seed, settings["case"], stamps[index, patch.shear],
                                injects_photons(settings))
             for rung, objects in measure_patch(scene, skies.read(patch), here(detections), here(assignments), stored,
-                                               settings):
+                                               settings, references):
                 kind = RUNGS.get(rung)
                 names = {"truth": "truth", "none": "none",
                          "real": None}
@@ -113,17 +113,24 @@ def measured_centres(scene, detections, settings):
             "real": detections[wanted_centres(detections, patch, "real")]}
 
 
-def measure_patch(scene, sky, detections, assignments, stored, settings):
+def measure_patch(scene, sky, detections, assignments, stored, settings, references=None):
     """Yield (rung, table of objects) for all rungs of one patch and twin.
 
     Parameters are those of `rung_children`; the table has the columns `MEASUREMENT_COLUMNS` and
-    det_id.
+    det_id. ``references`` keeps the table of the noiseless sources, which is the same in twins of opposite noise.
     """
+    references = {} if references is None else references
     positions = measured_centres(scene, detections, settings)
     where = {name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
              for name, t in positions.items()}
     for rung, (make, centres) in rung_children(scene, sky, detections, assignments, stored, settings).items():
+        if rung in references:
+            yield rung, references[rung].copy()
+            continue
         children = make()
         x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
-        yield rung, measure_children(children, x, y, scene.patch, settings["measure"], settings["shape_band"],
-                                     noiseless=rung == REFERENCE)
+        objects = measure_children(children, x, y, scene.patch, settings["measure"], settings["shape_band"],
+                                   noiseless=rung == REFERENCE)
+        if rung == REFERENCE:
+            references[rung] = objects.copy()
+        yield rung, objects
