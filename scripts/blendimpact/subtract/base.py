@@ -125,7 +125,7 @@ class Difference:
         """
         size = self.grid()
         power, psf = self.power(size), self.psf if psf is None else psf
-        weight = np.abs(transform(psf, (size, size)))**2 / power
+        weight = np.abs(transform(psf, (size, size)))**2 / np.maximum(power, 1e-3 * power.max())
         weight[:, 1:(size + 1) // 2] *= 2  # the half of the plane that a real FFT leaves out
         ky = 2 * np.pi * np.fft.fftfreq(size)[:, None]
         kx = 2 * np.pi * np.fft.rfftfreq(size)

@@ -20,6 +20,7 @@ SEARCH_BITS = {
 }
 BITS = values(SEARCH_BITS)
 LEAST = 0.5  # of the filter's weight must fall on pixels with data
+_FLOOR = 1e-3  # of the noise power's maximum
 _BLOCK = 256  # positions measured at a time
 
 COLUMNS = {
@@ -67,7 +68,9 @@ def optimal_filter(difference, source):
     A flux is sum g D / sum g source: the best linear one for noise of this power.
     """
     size = odd_fast(difference.grid() + 2 * (source.shape[0] // 2))
-    g = kernel_of(transform(source, (size, size)) / difference.power(size), size)
+    power = difference.power(size)
+    # Where there is hardly any noise there is no light either: only rounding would be amplified.
+    g = kernel_of(transform(source, (size, size)) / np.maximum(power, _FLOOR * power.max()), size)
     return trim(g / g.sum(), 1e-3)
 
 
@@ -225,7 +228,8 @@ def _vertices(image, peaks):
     yy, xx = p[2, 1] + p[0, 1] - 2 * p[1, 1], p[1, 2] + p[1, 0] - 2 * p[1, 1]
     xy = (p[2, 2] + p[0, 0] - p[2, 0] - p[0, 2]) / 4
     det = xx * yy - xy**2
-    lost = ~((det > 0) & (xx < 0))
+    edge = (peaks == 0).any(axis=1) | (peaks == np.array(image.shape) - 1).any(axis=1)
+    lost = ~((det > 0) & (xx < 0)) | edge
     det = np.where(lost, 1, det)
     dx, dy = (xy * gy - yy * gx) / det, (xy * gx - xx * gy) / det
     lost |= np.maximum(np.abs(dx), np.abs(dy)) > 1

@@ -8,6 +8,10 @@ from .base import BITS, Noise, failed, finish, prepare
 from .kernels import kernel_of, odd_fast, transform
 from .stamps import MIN_STAMPS, choose, photometric_scale
 
+# Where both PSFs are below it, their ratio is that of errors and would ring over the image; there both are given this
+# much more, so that the images are subtracted as they are. Elsewhere it adds the cube of this.
+_FLOOR = 1e-3
+
 
 @SUBTRACTORS.register("zogy")
 class ZogySubtractor:
@@ -56,10 +60,11 @@ class ZogySubtractor:
 
         def operators(shape):
             ps, pt = transform(pair.science_psf, shape), transform(pair.template_psf, shape)
-            root = np.sqrt(sigma2[0] * np.abs(pt)**2 + sigma2[1] * np.abs(ps)**2)
-            root = np.maximum(root, 1e-12 * root.max())  # both PSFs are 0 there: no light, and hardly any noise
-            total = np.sqrt(sigma2[0] + sigma2[1])
-            return total * pt / root, total * ps / root, total * ps * pt / root
+            light = np.abs(ps)**2 + np.abs(pt)**2
+            floor = _FLOOR**3 / (_FLOOR**2 + light)
+            qs, qt = ps + floor, pt + floor
+            root = np.sqrt((sigma2[0] * np.abs(qt)**2 + sigma2[1] * np.abs(qs)**2) / (sigma2[0] + sigma2[1]))
+            return qt / root, qs / root, ps * qt / root
 
         ny, nx = pair.bad.shape
         half = max(p.shape[0] for p in (pair.science_psf, pair.template_psf))
