@@ -90,7 +90,7 @@ def cut(plane, places, size):
     return np.lib.stride_tricks.sliding_window_view(padded, (size, size))[places[:, 0], places[:, 1]]
 
 
-def solve(target, design, variance, bias=None, rcond=1e-9):
+def solve(target, design, variance, bias=None, rcond=1e-13):
     """Solve ``target`` = coefficients . ``design`` on stamps, leaving out those that do not fit.
 
     The design is made of a noisy image. Its noise adds to the sums of squares and would pull the coefficients to
