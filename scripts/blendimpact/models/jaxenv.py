@@ -5,6 +5,9 @@ import importlib
 import os
 import platform
 import sys
+import time
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import StudyError
@@ -52,10 +55,42 @@ def scarlet2(where, cache=None):
     except OSError as error:
         raise StudyError(f"the directory of compiled programs cannot be made ({error})", str(directory),
                          f"set {CACHE_VARIABLE} to one that can") from error
+    mend(directory)
     jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return module
+
+
+def mend(directory, age=60.0):
+    """Remove compiled programs that a process was killed while writing.
+
+    JAX writes them in place. A reader of a part of one warns and compiles, so jobs may share the directory; but
+    it never writes one again that is there.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+    age : float
+        Younger files, in seconds, may still be in writing.
+    """
+    for path in directory.glob("*-cache"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime < age:
+                continue
+            content = path.read_bytes()
+            if not _whole(content):
+                path.unlink()
+
+
+def _whole(content):
+    if content[:1] != b"\x78":  # not zlib: JAX uses zstandard where it is installed
+        return len(content) > 0
+    try:
+        zlib.decompress(content)
+    except zlib.error:
+        return False
+    return True
 
 
 def cache_directory(cache=None, version=""):
