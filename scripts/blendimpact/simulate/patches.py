@@ -60,6 +60,8 @@ _TRUTH = {
     "n_disk": (None, "Sersic index of the disk"),
     "g1_disk": (None, "shape of the disk before shear, along the image's axes"),
     "g2_disk": (None, "shape of the disk before shear, along the image's diagonals"),
+    "knots": (None, "part of the disk's light in knots; column only where there are any"),
+    "knots_seed": (None, "seed of the places of the knots; column only where there are any"),
     "trail_length": ("arcsec", "length of a trail"),
     "trail_angle": ("deg", "direction of a trail, counter-clockwise from the x axis"),
     "stamp": (None, "FITS file of a stamp"),
@@ -88,7 +90,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     settings : dict
         Of the case and scenario: ``bands``, ``shape_band`` (reference for ``hlr``), ``shear``,
         ``patch`` (size, border, margin), ``population``: ``galaxies`` (density, mag_min, mag_max,
-        size_factor), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
+        size_factor, knots), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
         ``stars`` of ``kind`` "isochrone": surface_density (per deg2, brighter than ``limit``), limit, mag_min,
         mag_max, distance_modulus, reddening; magnitudes in ``shape_band``.
     index : int
@@ -294,7 +296,8 @@ def _ordered(truth, bands):
     columns = dict(_TRUTH)
     for name, (unit, text) in _PER_BAND.items():
         columns.update({f"{name}_{band}": (unit, f"{text}, {band}") for band in bands})
-    return describe(truth[list(columns)], columns)
+    optional = [name for name in ("knots", "knots_seed") if name not in truth.colnames]
+    return describe(truth[[name for name in columns if name not in optional]], columns)
 
 
 def _rows(table):

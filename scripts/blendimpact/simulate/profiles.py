@@ -48,7 +48,8 @@ def draw_source(row, image, shear=0.0, size=None):
         ``kind``, ``x``, ``y`` (pixels) and ``flux_<band>`` (image unit, total), and by kind:
 
         galaxy: ``bulge_fraction_<band>``, ``n_bulge``, ``hlr_bulge``, ``g1_bulge``, ``g2_bulge``
-        and the same of the disk; sersic: the columns of the disk alone; hlr is in arcsec, along
+        and the same of the disk, of whose light the part ``knots`` may be in clumps at places that
+        ``knots_seed`` names; sersic: the columns of the disk alone; hlr is in arcsec, along
         the circularised axis, before shear;
 
         trail: ``trail_length`` (arcsec), ``trail_angle`` (deg, from the x axis counter-clockwise);

@@ -57,6 +57,8 @@ def draw_scene(options, half, seed, case, index, galaxies, stars, bands, referen
     else:
         drawn = _draw_stars(options, half, seed, case, index, stars, bands)
     parts = [_draw_galaxies(options, half, seed, case, index, galaxies, bands, reference), drawn]
+    for name in parts[0].keys() - parts[1].keys():  # stars have no knots
+        parts[1][name] = np.zeros(len(parts[1]["source_id"]), parts[0][name].dtype)
     scene = Table({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     for name in ("trail_length", "trail_angle"):
         scene[name] = np.nan
@@ -118,6 +120,10 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
         out[f"mag_{band}"] = np.asarray(galaxies[f"mag_{band}"])[pick] + dimming
         out[f"flux_{band}"] = 10 ** (-0.4 * (out[f"mag_{band}"] - 31.4))
         out[f"bulge_fraction_{band}"] = np.asarray(galaxies[f"bulge_fraction_{band}"])[pick]
+    if knots := chosen.get("knots", 0.0):
+        out["knots"] = np.full(len(keep), float(knots))
+        # Of every candidate, as all else: no limit or density moves the knots of a galaxy.
+        out["knots_seed"] = stream(seed, *key, "knots").integers(2**31, size=number)[keep]
     out["hlr"] = population.half_light_radius(
         np.asarray(galaxies[f"bulge_fraction_{reference}"])[pick], out["hlr_bulge"], out["hlr_disk"]
     )

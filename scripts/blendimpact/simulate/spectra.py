@@ -13,9 +13,14 @@ from astropy.wcs import WCS
 
 from ..core.errors import StudyError
 from ..core.psf import draw_method, psf_object
+from ..core.streams import stream
 
 ENCLOSED = 0.99
 """Part of a component's light that a stamp holds at least, before the PSF."""
+KNOTS = 12
+"""Clumps of a galaxy's disk, if it has any."""
+KNOTS_WITHIN = 0.95
+"""Part of the disk's light, from the centre, in which clumps are placed."""
 KINDS = ("galaxy", "star", "sersic", "trail", "stamp")
 
 
@@ -91,6 +96,48 @@ class Sersics:
         return largest
 
 
+class Knots:
+    """`KNOTS` point-like clumps of equal light, scattered as a Sersic profile is, about their common centre.
+
+    Parameters
+    ----------
+    weight : float
+        Light of all of them together.
+    n, hlr : float
+        Of the profile (hlr in arcsec); no clump is drawn outside of `KNOTS_WITHIN` of its light.
+    matrix : (2, 2) array
+        Maps the circular profile to its shape, shear of the scene included.
+    seed : int
+        Of their places, which are the same in every band.
+    """
+
+    def __init__(self, weight, n, hlr, matrix, seed):
+        radius, angle = stream(seed, "knots").uniform(size=(2, KNOTS))
+        x, enclosed = _sersic_growth(n)
+        radius = hlr * np.interp(KNOTS_WITHIN * radius, enclosed, x)
+        places = radius * np.array([np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)])
+        self.weight, self.places = weight, matrix @ (places - places.mean(axis=1, keepdims=True))
+
+    def transform(self, grid):
+        """Return the mean of the phases of the clumps, times their light."""
+        x, y = self.places
+        along_y, along_x = np.exp(-1j * grid.ky * y), np.exp(-1j * grid.kx.T * x)
+        return along_y @ along_x.T * (self.weight / KNOTS)
+
+
+class Clumpy:
+    """Smooth light with knots in it: as large as the same light without them."""
+
+    extent = 0.0
+
+    def __init__(self, parts, whole):
+        self.parts, self.radius = parts, whole.radius
+
+    def transform(self, grid):
+        """Return the sum of the transforms."""
+        return sum(part.transform(grid) for part in self.parts)
+
+
 class Trail:
     """A line of ``length`` arcsec at ``angle`` deg from the x axis, counter-clockwise."""
 
@@ -156,7 +203,8 @@ def light_of(row, band, shear):
         for weight, part in ((bulge, "bulge"), (1.0 - bulge, "disk")):
             if weight != 0.0:  # also lets NaN through, to be refused
                 parts.append(_component(row, part, weight, shear))
-        return Sersics(parts)
+        share = _knots(row) if kind == "galaxy" else 0.0
+        return _clumpy(row, parts, share, shear) if share > 0 and bulge < 1.0 else Sersics(parts)
     if kind == "trail":
         length = float(row["trail_length"])
         if not 0 < length < np.inf:
@@ -183,6 +231,32 @@ def _component(row, part, weight, shear):
             source_name(row),
         )
     return weight, n, hlr, _shape(g1, g2, shear)
+
+
+def _knots(row):
+    """Return the part of the disk's light that is in knots; rows without such a column have none."""
+    try:
+        return float(row["knots"])
+    except KeyError:
+        return 0.0
+
+
+def _clumpy(row, parts, share, shear):
+    """Return the light of a galaxy whose last part, the disk, has knots."""
+    if share > 1:
+        raise StudyError(f"{share} of the disk's light in knots", source_name(row), "give a part from 0 to 1")
+    *bulge, (weight, n, hlr, shape) = parts
+    smooth = Sersics([*bulge, *([(weight * (1 - share), n, hlr, shape)] if share < 1 else [])])
+    knots = Knots(weight * share, n, hlr, _matrix(row["g1_disk"], row["g2_disk"], shear), int(row["knots_seed"]))
+    return Clumpy([smooth, knots] if smooth.parts else [knots], Sersics(parts))
+
+
+def _matrix(g1, g2, shear):
+    """Return the matrix of determinant 1 that maps a circle to the sheared ellipse: shear x shape."""
+    def one(g1, g2):
+        return np.array([[1 + g1, g2], [g2, 1 - g1]]) / np.sqrt(1 - g1 * g1 - g2 * g2)
+
+    return one(shear, 0.0) @ one(float(g1), float(g2))
 
 
 def source_name(row):
@@ -215,6 +289,16 @@ def _sersic_profile(n):
     rings = np.pi * np.diff(x * x) * 0.5 * (brightness[1:] + brightness[:-1])
     light = np.concatenate([[0.0], np.cumsum(rings)])
     return x, log, float(np.interp(ENCLOSED * light[-1], light, x))
+
+
+@lru_cache(maxsize=64)
+def _sersic_growth(n):
+    """Return radii (hlr) and the part of a Sersic profile's light inside of each."""
+    x, log, _ = _sersic_profile(n)
+    brightness = np.exp(log)
+    rings = np.pi * np.diff(x * x) * 0.5 * (brightness[1:] + brightness[:-1])
+    light = np.concatenate([[0.0], np.cumsum(rings)])
+    return x, light / light[-1]
 
 
 @lru_cache(maxsize=64)
