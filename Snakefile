@@ -25,6 +25,11 @@ include: "rules/score.smk"
 include: "rules/matrix.smk"
 
 
+if SKIES:
+
+    include: "rules/compare.smk"
+
+
 # Short, or in need of the network, which a cluster's nodes may lack.
 localrules:
     all,
@@ -39,6 +44,7 @@ rule all:
         rules.matrix.output,
         rules.figures.output,
         expand(rules.panel.output, case=CASES),
+        [*rules.comparison.output, *rules.comparison_page.output] if SKIES else [],
 
 
 for case in CASES:

@@ -62,7 +62,7 @@ def plugins(family):
 
 
 def read_config():
-    """Check the merged configuration; return it with its defaults, and the settings by case and scenario."""
+    """Check the merged configuration; return it with its defaults, the settings by case and scenario, and the skies."""
     sources = [
         os.path.join(workflow.basedir, "config/config.yaml"),
         *workflow.overwrite_configfiles,
@@ -81,15 +81,22 @@ def read_config():
             if block["enabled"]
             for scenario in block["scenarios"]
         }
+        skies = {
+            sky: (case, study_config.compared_scenario(sky))
+            for sky, case in study_config.skies(study).items()
+        }
+        settings |= {
+            key: study_config.case_settings(study, *key) for key in skies.values()
+        }
         if workflow.is_main_process:
             for sentence in study_config.warnings(study):
                 logger.warning(f"Note: {sentence}")
     except StudyError as error:
         raise WorkflowError(str(error)) from None
-    return study, settings
+    return study, settings, skies
 
 
-STUDY, SETTINGS = read_config()
+STUDY, SETTINGS, SKIES = read_config()
 SEED = STUDY["seed"]
 CHUNKS = {
     key: {
@@ -107,6 +114,7 @@ wildcard_constraints:
     scenario="|".join(dict.fromkeys(scenario for _, scenario in SETTINGS)),
     chunk=r"\d+",
     name="|".join(PACKAGES),
+    deblender="|".join((STUDY["comparison"] or {}).get("deblenders", ["none"])),
 
 
 # --- paths ---------------------------------------------------------------------------------------
@@ -137,12 +145,22 @@ def image_product(path):
 
 
 def chunk_products(pattern, case):
-    """Return the paths of a product of all chunks and scenarios of a case."""
+    """Return the paths of a product of all chunks and scenarios of a case; skies of the comparison are none."""
     return [
         pattern.format(case=name, scenario=scenario, chunk=chunk)
         for (name, scenario), chunks in CHUNKS.items()
-        if name == case
+        if name == case and (name, scenario) not in SKIES.values()
         for chunk in chunks
+    ]
+
+
+def compared(pattern):
+    """Return the paths of a product of all skies, chunks and deblenders of the comparison."""
+    return [
+        pattern.format(case=case, scenario=scenario, chunk=chunk, deblender=deblender)
+        for case, scenario in SKIES.values()
+        for deblender in STUDY["comparison"]["deblenders"]
+        for chunk in CHUNKS[case, scenario]
     ]
 
 
@@ -226,11 +244,25 @@ def sky_of(plane):
     """Return a function that gives the file that is injected into: a chunk that was simulated, or the real image."""
 
     def path(wildcards):
-        file = {"simulate": "{chunk}.", "adopt": "image."}
-        sky = settings_of(wildcards)["sky"]
-        return (product(sky, file[sky]) + plane).format(**wildcards)
+        if settings_of(wildcards)["sky"] == "simulate":
+            return product("simulate", "{chunk}." + plane).format(**wildcards)
+        return product("adopt", "image." + plane).format(
+            case=wildcards.case, scenario=adopted_by(wildcards)
+        )
 
     return path
+
+
+def adopted_by(wildcards):
+    """Return whose adopted image a scenario uses: the fiducial one's, if it would be the same."""
+    own, fiducial = (
+        {
+            **study_config.stage_settings(SETTINGS[wildcards.case, name], "adopt"),
+            "scenario": None,
+        }
+        for name in (wildcards.scenario, FIDUCIAL)
+    )
+    return FIDUCIAL if own == fiducial else wildcards.scenario
 
 
 def scene_of(plane):
@@ -287,6 +319,8 @@ def sources_of_all(wildcards):
     """Return what the study starts from: receipts of what was fetched, definitions of surveys and images."""
     found = set()
     for (case, scenario), settings in SETTINGS.items():
+        if (case, scenario) in SKIES.values():
+            continue
         key = Wildcards(fromdict={"case": case, "scenario": scenario})
         if settings["sky"] == "adopt":
             found |= {image_spec_of(key), *image_files_of(key)}

@@ -76,7 +76,8 @@ def skies():
 
     def draw(**more):
         chosen = SETTINGS["population"]
-        settings = {**SETTINGS, "noise_pairs": False, "population": {**chosen, "galaxies": {**chosen["galaxies"], **more}}}
+        population = {**chosen, "galaxies": {**chosen["galaxies"], **more}}
+        settings = {**SETTINGS, "noise_pairs": False, "population": population}
         return simulate_patch(settings, 4, SEED, "demo", "x", survey, synthetic.galaxies(), synthetic.stars())
 
     return draw(), draw(knots=0), draw(knots=0.5)

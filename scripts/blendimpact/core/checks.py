@@ -7,7 +7,7 @@ from pathlib import Path
 from .errors import StudyError
 from .real_image import blocks, load_image
 from .schema import Problem, nearest
-from .settings import FIDUCIAL, case_settings, survey_of
+from .settings import COMPARED, FIDUCIAL, case_settings, compared_scenario, skies, survey_of
 
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
 
@@ -32,12 +32,33 @@ def cross_problems(config, detectors, deblenders, cases):
                 # what is wrong without the scenario too is wrong in the case
                 key = problem.key if problem in alone else ("scenarios", scenario, *problem.key)
                 yield Problem(("cases", case, *key), problem.what, problem.remedy)
+            if scenario.startswith(COMPARED):
+                yield Problem(("cases", case, "scenarios", scenario), f"a scenario's name cannot begin with {COMPARED}",
+                              "skies of the comparison are called so: choose another name")
+    yield from _comparison_problems(config, detectors, deblenders)
 
 
-def _found(config, case, override, detectors, deblenders):
-    block = {**config["cases"][case], "scenarios": {FIDUCIAL: override}}
+def _comparison_problems(config, detectors, deblenders):
+    comparison = config.get("comparison") or {"deblenders": [], "skies": {}}
+    for number, name in enumerate(comparison["deblenders"]):
+        if deblenders is not None and name not in deblenders:
+            yield Problem(("comparison", "deblenders", number), f"there is no deblender {name!r}",
+                          nearest(name, deblenders))
+    for sky, choice in comparison["skies"].items():
+        key, case = ("comparison", "skies", sky), choice["case"]
+        if case not in config["cases"]:
+            yield Problem((*key, "case"), f"there is no case {case!r}", nearest(case, config["cases"]))
+        elif sky in skies(config) and FIDUCIAL in config["cases"][case]["scenarios"]:
+            alone = _found(config, case, config["cases"][case]["scenarios"][FIDUCIAL], detectors, deblenders)
+            for problem in _found(config, case, {}, detectors, deblenders, compared_scenario(sky)):
+                if problem not in alone:  # else it is the case's
+                    yield Problem((*key, *problem.key), problem.what, problem.remedy)
+
+
+def _found(config, case, override, detectors, deblenders, sky=None):
+    block = config["cases"][case] if sky else {**config["cases"][case], "scenarios": {FIDUCIAL: override}}
     try:
-        settings = case_settings({**config, "cases": {case: block}}, case)
+        settings = case_settings({**config, "cases": {case: block}}, case, sky or FIDUCIAL)
         return list(_case_problems(settings, detectors, deblenders))
     except StudyError as error:  # a survey or an image that cannot be read
         key = "image" if override.get("sky", block["sky"]) == "adopt" else "survey"

@@ -3,10 +3,20 @@
 from .checks import cross_problems
 from .real_image import load_image
 from .schema import CONFIG_DIR, Source, fill_defaults, load_schema, load_yaml, merge, problems, raise_problems
-from .settings import block_of, case_settings, chunks, injected_from, patches, stage_settings, stars_from
+from .settings import (
+    block_of,
+    case_settings,
+    chunks,
+    compared_scenario,
+    injected_from,
+    patches,
+    skies,
+    stage_settings,
+    stars_from,
+)
 
-__all__ = ["block_of", "case_settings", "chunks", "injected_from", "jobs", "load_config", "load_image", "patches",
-           "stage_settings", "stars_from", "validate", "warnings"]
+__all__ = ["block_of", "case_settings", "chunks", "compared_scenario", "injected_from", "jobs", "load_config",
+           "load_image", "patches", "skies", "stage_settings", "stars_from", "validate", "warnings"]
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000
@@ -64,6 +74,9 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None):
     config = fill_defaults(config, schema)
     for case in config["cases"].values():
         case["scenarios"] = {k: v for k, v in case["scenarios"].items() if v is not None}
+    if config["comparison"]:
+        chosen = config["comparison"]["skies"]
+        config["comparison"]["skies"] = {k: v for k, v in chosen.items() if v is not None}
     raise_problems(list(dict.fromkeys(cross_problems(config, detectors, deblenders, cases))), sources)
     return config
 
@@ -98,6 +111,9 @@ def jobs(config):
             settings = case_settings(config, case, scenario)
             stages = 6 if settings["sky"] == "simulate" and settings["inject"] else 5
             total += stages * len(chunks(config, settings))
+    for sky, case in skies(config).items():
+        number = len(chunks(config, case_settings(config, case, compared_scenario(sky))))
+        total += (3 + len(config["comparison"]["deblenders"])) * number
     return total
 
 
@@ -110,6 +126,9 @@ def warnings(config):
             if count < LEAST_PATCHES:
                 found.append(f"cases.{case}, scenario {scenario}: {count} patches; verdicts need at least "
                              f"{LEAST_PATCHES} as resampling units, so none will be given")
+    for sky, choice in ((config["comparison"] or {}).get("skies", {})).items():
+        if sky not in skies(config):
+            found.append(f"comparison.skies.{sky}: its case {choice['case']} is not enabled, so it is left out")
     total = jobs(config)
     if total > MOST_JOBS:
         found.append(f"about {total} jobs; beyond {MOST_JOBS} the graph gets slow: raise chunk_size to "

@@ -20,3 +20,7 @@ class StudyError(Exception):
         if remedy:
             parts.append(f"Remedy: {remedy}")
         super().__init__("\n  ".join(parts))
+
+
+class MissingPackage(StudyError):
+    """An optional package that was asked for is not installed: what needs it cannot be made, all else can."""

@@ -20,11 +20,17 @@ _LATER = {
     "deblend": (),
     "measure": (),
     "score": (),
+    "reference": ("deblender",),
+    "compare": ("deblender",),
 }
+COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
 
 
 def case_settings(config, case, scenario=FIDUCIAL):
     """Return the settings of one case and scenario of a checked configuration.
+
+    A sky of the comparison is the scenario `compared_scenario` of its case: its keys are laid over those of the
+    fiducial scenario.
 
     The case's keys with the scenario's laid over them; ``measure`` is the study's with the case's
     laid over it; ``patch`` is complete (real images: from the image's ``tiling``). Added are
@@ -36,15 +42,14 @@ def case_settings(config, case, scenario=FIDUCIAL):
     StudyError
         If there is no such case or scenario.
     """
-    for name, known, where in ((case, config["cases"], "cases"),
-                               (scenario, config["cases"].get(case, {}).get("scenarios", {}),
-                                f"cases.{case}.scenarios")):
+    scenarios = {**config["cases"].get(case, {}).get("scenarios", {}), **_compared(config, case)}
+    for name, known, where in ((case, config["cases"], "cases"), (scenario, scenarios, f"cases.{case}.scenarios")):
         if name not in known:
             raise StudyError(f"there is no {name!r}", where, nearest(name, known))
     block = config["cases"][case]
     block = {k: v for k, v in block.items() if k not in ("enabled", "scenarios")}
     schema = load_schema("config")
-    override = config["cases"][case]["scenarios"][scenario]
+    override = scenarios[scenario]
     if override.get("sky", block.get("sky")) != block.get("sky"):
         block = {**block, "patch": {}}  # sizes in pixels and counts are those of the other sky
     settings = merge(block, override)
@@ -63,6 +68,28 @@ def case_settings(config, case, scenario=FIDUCIAL):
         settings["pixel_scale"] = survey_of(settings["survey"]).pixel_scale
         settings["zero_point"] = ZERO_POINT
     return settings
+
+
+def skies(config):
+    """Return {name: case} of the skies on which deblenders are compared: those whose case is enabled."""
+    chosen = (config.get("comparison") or {}).get("skies", {})
+    return {name: sky["case"] for name, sky in chosen.items()
+            if sky is not None and config["cases"].get(sky["case"], {}).get("enabled")}
+
+
+def compared_scenario(sky):
+    """Return the name of the scenario that a sky of the comparison is."""
+    return f"{COMPARED}{sky}"
+
+
+def _compared(config, case):
+    """Return {scenario: override} of the skies of the comparison that are of a case."""
+    out = {}
+    for name, sky in ((config.get("comparison") or {}).get("skies", {})).items():
+        if sky is not None and sky["case"] == case:
+            fiducial = config["cases"][case]["scenarios"].get(FIDUCIAL) or {}
+            out[compared_scenario(name)] = merge(fiducial, {k: v for k, v in sky.items() if k != "case"})
+    return out
 
 
 @lru_cache

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from ..core.errors import StudyError
+from ..core.errors import MissingPackage, StudyError
 from . import DEBLENDERS
 from .external import ExternalDeblender, Fit, load
 
@@ -52,7 +52,7 @@ class ScarletLiteDeblender(ExternalDeblender):
         remedy = f"install it from source, or choose another deblender:\n  {INSTALL}"
         package = load(
             "lsst.scarlet.lite", ("Blend", "Box", "Observation", "component", "initialization", "operators"),
-            absent=StudyError("the deblender 'scarlet_lite' needs LSST's scarlet_lite, which is on no package "
+            absent=MissingPackage("the deblender 'scarlet_lite' needs LSST's scarlet_lite, which is on no package "
                               "index (the packages `scarlet` and `scarlet2` of PyPI are others)",
                               "deblender", remedy),
             wrong=StudyError("the module `lsst.scarlet.lite` that is installed cannot be used: an old or "

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from ..core.errors import StudyError
+from ..core.errors import MissingPackage, StudyError
 from . import DEBLENDERS
 from .external import ExternalDeblender, Fit, load
 
@@ -51,7 +51,7 @@ class ScarletDeblender(ExternalDeblender):
         remedy = f"install scarlet 1 from source, or choose another deblender:\n  {INSTALL}"
         return load(
             "scarlet", ("Blend", "Frame", "GaussianPSF", "ImagePSF", "Observation", "initialization"),
-            absent=StudyError("the deblender 'scarlet' needs scarlet 1, which is on no package index (`pip "
+            absent=MissingPackage("the deblender 'scarlet' needs scarlet 1, which is on no package index (`pip "
                               "install scarlet` would install an unrelated web CMS)", "deblender", remedy),
             wrong=StudyError("the module `scarlet` that is installed is not scarlet 1: most likely it is the "
                              "unrelated web CMS that PyPI has under this name, or an old or broken build",

@@ -102,6 +102,15 @@ class TruthScene:
         noise = {band: image.planes["NOISE"] for band, image in self.patch.bands.items()}
         return self._children(source_ids, x, y, [[i] for i in source_ids], size, noise, True)
 
+    def alone(self, source_ids, x, y, size, noisy, band):
+        """Return (N, S, S): one band of sources alone on stamps about any centres, with the noise of `isolated` or none."""
+        x0, y0 = origins(x, y, size)
+        noise = self.patch.bands[band].planes["NOISE"]
+        stamps = cut_stamps(noise, x0, y0, size) if noisy else np.zeros((len(x0), size, size), np.float32)
+        for k, source_id in enumerate(source_ids):
+            stamps[k] += self._sum([source_id], band, x0[k], y0[k], size, noisy)
+        return stamps * cut_stamps(np.ones(self.patch.shape, np.float32), x0, y0, size)
+
     def deblended(self, det_ids, x, y, members, size, sky):
         """Return the exact child of each detection.
 

@@ -10,7 +10,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-from ..core.errors import StudyError
+from ..core.errors import MissingPackage, StudyError
 
 CACHE_VARIABLE = "BLENDIMPACT_JAX_CACHE"
 INSTALL = "pip install scarlet2==0.5.1 jax==0.10.2 equinox==0.13.8 optax==0.2.8 numpyro==0.22.0"
@@ -29,7 +29,7 @@ def scarlet2(where, cache=None):
 
     Raises
     ------
-    StudyError
+    MissingPackage
         If scarlet2 or what it needs cannot be imported.
     """
     if "jax" not in sys.modules:
@@ -42,7 +42,7 @@ def scarlet2(where, cache=None):
         jax = importlib.import_module("jax")
         module = importlib.import_module("scarlet2")
     except ImportError as error:
-        raise StudyError(
+        raise MissingPackage(
             f"scarlet2 cannot be imported ({error})", where,
             f"{INSTALL} (the package called scarlet on PyPI is an unrelated web content management system), "
             "or choose another deblender") from error

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import numpy as np
+
 from ..core import catalogues
 from ..core.images import PatchFile, PatchWriter
 from ..core.settings import block_of, injected_from
@@ -54,6 +56,9 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
                 drawn = generate(settings, patch, seed, settings["case"], block, realisation, galaxies, stars)
             patch, truth = inject(patch, truth, drawn, seed, settings["case"], settings)
             truth["patch"][:] = index
+            text = truth["scenario"].info.description
+            truth["scenario"] = np.full(len(truth), settings["scenario"])  # of the image: another may have adopted it
+            truth["scenario"].info.description = text
             writer.write(patch)
             tables.append(truth)
             made.append((index, block, twin))

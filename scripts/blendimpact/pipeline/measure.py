@@ -47,20 +47,22 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
             scene = TruthScene(patch, here(truth), seed, settings["case"], stamps[index, patch.shear],
                                injects_photons(settings))
             for rung, objects in measure_patch(scene, skies.read(patch), here(detections), here(assignments), stored,
-                                               settings, references):
-                kind = RUNGS.get(rung)
-                names = {"truth": "truth", "none": "none",
-                         "real": None}
-                ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": index,
-                       "twin": twin, "rung": rung,
-                       "detector": "truth" if kind is None else names[kind.detector] or settings["detector"],
-                       "deblender": "none" if kind is None else names[kind.deblender]
-                       or settings["deblender"]}
-                for name, value in ids.items():
-                    objects[name] = np.full(len(objects), value, dtype=np.asarray(value).dtype)
-                tables.append(catalogues.describe(objects[[*ID_COLUMNS, *MEASUREMENT_COLUMNS]],
-                                                  {**ID_COLUMNS, **MEASUREMENT_COLUMNS}))
+                                               settings, references=references):
+                tables.append(with_ids(objects, settings, patch, rung))
     catalogues.write(catalogues.stack(tables), measurements_out, meta)
+
+
+def with_ids(objects, settings, patch, rung):
+    """Return measurements of one patch and rung with the columns `ID_COLUMNS` before them."""
+    kind = RUNGS.get(rung)
+    names = {"truth": "truth", "none": "none", "real": None}
+    ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": patch.index,
+           "twin": patch.twin, "rung": rung,
+           "detector": "truth" if kind is None else names[kind.detector] or settings["detector"],
+           "deblender": "none" if kind is None else names[kind.deblender] or settings["deblender"]}
+    for name, value in ids.items():
+        objects[name] = np.full(len(objects), value, dtype=np.asarray(value).dtype)
+    return catalogues.describe(objects[[*ID_COLUMNS, *MEASUREMENT_COLUMNS]], {**ID_COLUMNS, **MEASUREMENT_COLUMNS})
 
 
 def rung_children(scene, sky, detections, assignments, stored, settings):
@@ -113,10 +115,10 @@ def measured_centres(scene, detections, settings):
             "real": detections[wanted_centres(detections, patch, "real")]}
 
 
-def measure_patch(scene, sky, detections, assignments, stored, settings, references=None):
-    """Yield (rung, table of objects) for all rungs of one patch and twin.
+def measure_patch(scene, sky, detections, assignments, stored, settings, rungs=None, references=None):
+    """Yield (rung, table of objects) for all rungs of one patch and twin, or for the ``rungs`` that are named.
 
-    Parameters are those of `rung_children`; the table has the columns `MEASUREMENT_COLUMNS` and
+    The other parameters are those of `rung_children`; the table has the columns `MEASUREMENT_COLUMNS` and
     det_id. ``references`` keeps the table of the noiseless sources, which is the same in twins of opposite noise.
     """
     references = {} if references is None else references
@@ -124,6 +126,8 @@ def measure_patch(scene, sky, detections, assignments, stored, settings, referen
     where = {name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
              for name, t in positions.items()}
     for rung, (make, centres) in rung_children(scene, sky, detections, assignments, stored, settings).items():
+        if rungs is not None and rung not in rungs:
+            continue
         if rung in references:
             yield rung, references[rung].copy()
             continue

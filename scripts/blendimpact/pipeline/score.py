@@ -12,8 +12,13 @@ def run(settings, truth, detections, assignments, measurements, scores_out, meta
     tables = {name: catalogues.read(path) for name, path in
               (("truth", truth), ("detections", detections), ("assignments", assignments),
                ("measurements", measurements))}
-    facts = {key: tables["truth"].meta[key] for key in ("pixel_scale", "zero_point")}
-    facts["depth"] = json.loads(tables["truth"].meta.get(DEPTH_META, "{}"))
-    facts["patches"] = json.loads(tables["truth"].meta[PATCHES_META])
-    scores = load_case(settings["case"]).score(tables, {**settings, **facts})
+    scores = load_case(settings["case"]).score(tables, {**settings, **facts_of(tables["truth"])})
     catalogues.write(scores.table(), scores_out, meta)
+
+
+def facts_of(truth):
+    """Return what the scoring must know of the images, from the truth's metadata."""
+    facts = {key: truth.meta[key] for key in ("pixel_scale", "zero_point")}
+    facts["depth"] = json.loads(truth.meta.get(DEPTH_META, "{}"))
+    facts["patches"] = json.loads(truth.meta[PATCHES_META])
+    return facts

@@ -1,0 +1,46 @@
+"""Figures, costs and page of the comparison of deblenders."""
+
+import csv
+import os
+
+import numpy as np
+
+from ..compare import figures
+from ..compare.cost import COLUMNS, summary
+from ..compare.page import write_page
+from ..core import absent, catalogues
+from ..core.settings import case_settings, compared_scenario, skies
+from ..matrix.figures import save
+
+
+def run(config, comparison, column, costs, stamps, html, cost, frontier, blendedness, panels):
+    """Draw and write; ``panels`` are in the order of the skies, the other parameters paths of inputs and outputs."""
+    table, board = catalogues.read(comparison), catalogues.read(column)
+    names, where = config["comparison"]["deblenders"], skies(config)
+    rows = [summary(sky, name, _of(costs, case, sky, f"cost/{name}."))
+            for sky, case in where.items() for name in names]
+    with open(f"{cost}.part", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(f"{cost}.part", cost)
+    save(figures.frontier(table, rows, list(where), names), frontier)
+    save(figures.against_blendedness(table, list(where), names), blendedness)
+    for (sky, case), path in zip(where.items(), panels, strict=True):
+        found = {name: _archive(_of(stamps, case, sky, f"compare/{name}.")) for name in names}
+        save(figures.panel(sky, {name: arrays for name, arrays in found.items() if arrays}), path)
+    settings = {sky: case_settings(config, case, compared_scenario(sky)) for sky, case in where.items()}
+    write_page(html, config, settings, table, board, rows, [frontier, blendedness, *panels],
+               [os.path.splitext(comparison)[0] + ".csv", os.path.splitext(column)[0] + ".csv", cost])
+
+
+def _of(paths, case, sky, start):
+    place = f"/{case}/{compared_scenario(sky)}/{start}"
+    return sorted(str(path) for path in paths if place in str(path).replace("\\", "/"))
+
+
+def _archive(paths):
+    if not paths or absent.reason(paths[:1]):
+        return {}
+    with np.load(paths[0]) as archive:
+        return {name: archive[name] for name in archive.files}
