@@ -34,6 +34,11 @@ CONFIG = {
             "inject": {"per_patch": 4, "separation": 6, "mag": [21, 25]},
         },
     },
+    # scarlet 1 is on no package index: what happens without a deblender's package
+    "comparison": {
+        "deblenders": ["sep", "joint_fit", "scarlet"],
+        "skies": {"smooth": {"patch": {"size": 60, "count": 3}}, "clumpy": None, "real": {"patch": {"count": 2}}},
+    },
 }
 
 

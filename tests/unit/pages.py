@@ -18,7 +18,8 @@ from harness import ROOT
 from snakemake.cli import get_argument_parser
 
 PAGES = ("README.md", *(f"docs/{name}.md" for name in (
-    "add-a-detector", "add-a-survey", "add-a-real-image", "inject-your-own", "numbers", "slurm", "matrix")))
+    "add-a-detector", "add-a-survey", "add-a-real-image", "inject-your-own", "numbers", "slurm", "matrix",
+    "deblenders")))
 WORKED = ("docs/add-a-detector.md", "docs/add-a-survey.md", "docs/add-a-real-image.md", "docs/inject-your-own.md")
 
 

@@ -21,7 +21,7 @@ BASE = CONFIG_DIR / "config.yaml"
 EDITED = ("config", "image", "inputs", "survey", "requirements", "board")
 NAMES = {
     "detectors": ["sep", "truth"],
-    "deblenders": ["none", "sep", "truth"],
+    "deblenders": ["none", "sep", "truth", *load_yaml(CONFIG_DIR / "config.yaml").data["comparison"]["deblenders"]],
     "cases": ["two_point", "galaxies"],
 }
 

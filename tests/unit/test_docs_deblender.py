@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import Table
+from blendimpact.core import config
 from blendimpact.core.errors import StudyError
 from blendimpact.core.schema import load_schema
 from blendimpact.core.streams import stream
@@ -91,6 +92,15 @@ def test_the_configuration_is_of_the_form_that_the_study_reads(nearest):
     schema = load_schema("config")
     assert "deblenders" in schema["properties"]
     assert "deblender" in schema["$defs"]["settings"]
+
+
+def test_the_example_enters_the_comparison_by_its_line(nearest):
+    line = yaml.safe_load(blocks("yaml")[1])
+    study = config.load_config(overrides={**line, "deblenders": {"nearest": {"core": 0.8}}})
+    checked = config.validate(study, detectors=["sep"], deblenders=DEBLENDERS.names() + ["nearest"])
+    assert "nearest" in checked["comparison"]["deblenders"]
+    with pytest.raises(StudyError, match="nearest"):
+        config.validate(study, deblenders=[n for n in DEBLENDERS.names() if n != "nearest"])
 
 
 def test_the_workflow_finds_a_member_by_the_line_that_registers_it():

@@ -12,7 +12,8 @@ from harness import build_dag, copy_tree, run_snakemake, stated
 
 PRESETS = ("smoke", "laptop", "survey")
 PER_CHUNK = ("detect", "deblend", "measure", "score")
-STAGES = ("fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure", "score",
+COMPARISON = ("reference", "compare", "comparison", "comparison_page")
+STAGES = (*COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure", "score",
           "matrix", "figures")
 
 
@@ -21,12 +22,19 @@ def preset(root, name):
 
 
 def expected_chunks(root, *paths):
-    """Return the number of chunks by (case, scenario), from the configuration alone."""
+    """Return the number of chunks by (case, scenario), of the study and of its comparison, and the deblenders."""
     from blendimpact.core import config as c
 
     study = c.validate(c.load_config(paths))
-    return {(case, scenario): len(c.chunks(study, c.case_settings(study, case, scenario)))
-            for case, block in study["cases"].items() if block["enabled"] for scenario in block["scenarios"]}
+
+    def number(case, scenario):
+        return len(c.chunks(study, c.case_settings(study, case, scenario)))
+
+    chunks = {(case, scenario): number(case, scenario)
+              for case, block in study["cases"].items() if block["enabled"] for scenario in block["scenarios"]}
+    skies = {(case, c.compared_scenario(sky)): number(case, c.compared_scenario(sky))
+             for sky, case in c.skies(study).items()}
+    return chunks, skies, study["comparison"]["deblenders"]
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +45,16 @@ def smoke(root, tmp_path_factory):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name):
     dag = build_dag(tmp_path, preset(root, name))
-    counts, chunks = dag.counts(), expected_chunks(root, preset(root, name))
+    counts, (chunks, skies, deblenders) = dag.counts(), expected_chunks(root, preset(root, name))
     assert set(STAGES) <= set(counts)
     for rule in PER_CHUNK:
-        assert counts[rule] == sum(chunks.values())
-    assert counts["simulate"] == sum(n for (case, _), n in chunks.items() if case == "two_point")
-    assert counts["inject"] == sum(n for (case, _), n in chunks.items() if case == "galaxies")
+        assert counts[rule] == sum(chunks.values()) + (sum(skies.values()) if rule == "detect" else 0)
+    both = [*chunks.items(), *skies.items()]
+    assert counts["simulate"] == sum(n for (case, _), n in both if case == "two_point")
+    assert counts["inject"] == sum(n for (case, _), n in both if case == "galaxies")
+    assert counts["reference"] == sum(skies.values())
+    assert counts["compare"] == sum(skies.values()) * len(deblenders)
+    assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
     assert counts["fetch"] == 3
     assert (counts["population"], counts["adopt"], counts["matrix"], counts["figures"]) == (1, 1, 1, 1)
     assert sum(counts.values()) < 12_000
@@ -65,11 +77,37 @@ def test_a_case_that_is_disabled_has_no_job(root, tmp_path):
     assert "adopt" not in counts and "inject" not in counts and counts["fetch"] == 2
 
 
+def test_without_comparison_there_is_no_job_of_it(root, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("comparison: null")
+    dag = build_dag(tmp_path, preset(root, "smoke"), config)
+    assert not set(COMPARISON) & set(dag.counts())
+    assert not [path for path in outputs(dag) if "compare" in path or "comparison" in path]
+
+
+def test_a_sky_whose_case_is_disabled_is_left_out(root, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("cases: {galaxies: {enabled: false}}")
+    dag = build_dag(tmp_path, preset(root, "smoke"), config)
+    assert {job.wildcards_dict["scenario"] for job in dag.of("compare")} == {"compare_smooth"}
+
+
+def test_the_comparison_scores_nothing_of_the_matrix_and_shares_the_adopted_image(root, tmp_path):
+    dag = build_dag(tmp_path, preset(root, "smoke"))
+    assert not [path for job in dag.of("matrix") for path in job.input if "compare_" in path]
+    real = [job for job in dag.of("inject") if job.wildcards_dict["scenario"] == "compare_real"]
+    assert {job.input.images for job in real} == {"results/smoke/galaxies/fiducial/adopt/image.fits"}
+    config = tmp_path / "c.yaml"
+    config.write_text("comparison: {skies: {real: {max_masked: 0.05}}}")
+    other = build_dag(tmp_path, preset(root, "smoke"), config)
+    assert other.count("adopt") == 2
+
+
 def test_injection_into_simulated_patches_follows_simulation(tmp_path):
     case, inject = (synthetic.CONFIG["cases"][name] for name in ("two_point", "galaxies"))
     cases = {"two_point": {**case, "inject": {**inject["inject"], "population": "cosmodc2"}}}
     config = synthetic.make_study(tmp_path / "w", cases={**cases, "galaxies": {"enabled": False}})
-    dag = build_dag(tmp_path / "w", config)
+    dag = build_dag(tmp_path / "w", config, targets=["two_point"])
     assert dag.count("inject") == dag.count("simulate") == dag.count("detect") == 2
     for job in dag.of("inject"):
         assert all("/simulate/" in path for path in (job.input.images, job.input.truth))
@@ -161,8 +199,8 @@ def changed(before, after):
 
 
 @pytest.mark.parametrize("key, value, rules", [
-    ("deblenders", {"sep": {"OPTION": 1}}, {"deblend", "matrix"}),
-    ("bootstrap", 300, {"matrix"}),
+    ("deblenders", {"sep": {"OPTION": 1}}, {"deblend", "matrix", "compare", "comparison", "comparison_page"}),
+    ("bootstrap", 300, {"matrix", "comparison", "comparison_page"}),
     ("keep_images", True, set()),
 ])
 def test_a_setting_changes_the_parameters_of_the_rules_that_read_it(root, tmp_path, smoke, key, value, rules):
@@ -229,6 +267,12 @@ def test_an_unknown_key_ends_with_code_1_and_a_message_that_names_file_key_and_r
     ("cases: {two_point: {shape_band: z}}", ["shape_band"]),
     ("cases: {unicorns: {bands: [i], shape_band: i}}", ["unicorns"]),
     ("chunk_size: many", ["chunk_size", "many"]),
+    ("comparison: {deblenders: [sep, symetric]}", ["comparison.deblenders.1", "symetric", "symmetric"]),
+    ("comparison: {skies: {smooth: {case: two_pt}}}", ["comparison.skies.smooth.case", "two_pt", "two_point"]),
+    ("comparison: {skies: {Smooth: {case: two_point}}}", ["comparison.skies", "Smooth"]),
+    ("comparison: {skies: {smooth: {case: two_point, deblender: sep}}}", ["deblender", "unknown key"]),
+    ("comparison: {skies: {smooth: {patch: {border: 3}}}}", ["comparison.skies.smooth.patch.border", "stamp"]),
+    ("cases: {two_point: {scenarios: {compare_me: {}}}}", ["compare_me"]),
 ])
 def test_malformed_configurations_are_refused(tmp_path, text, words):
     from snakemake.exceptions import WorkflowError

@@ -16,7 +16,8 @@ from harness import ROOT, copy_tree, run_snakemake
 pytestmark = pytest.mark.slow
 
 TABLES = ("foms.parquet", "foms.csv", "matrix.parquet", "matrix.csv", "matrix.json", "external_checks.csv",
-          "external_checks.parquet")
+          "external_checks.parquet", *(f"comparison/{name}.{ending}" for name in ("comparison", "deblending_column")
+                                       for ending in ("parquet", "csv")))
 
 
 def digests(directory, study="tiny"):
@@ -26,12 +27,12 @@ def digests(directory, study="tiny"):
 
 
 def products(directory, study="tiny"):
-    """Return the sha256 of everything that a study leaves but logs and benchmarks."""
+    """Return the sha256 of everything that a study leaves but logs, benchmarks, and what has CPU times in it."""
     folder = directory / "results" / study
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks")
-            and path.name != ".snakemake_timestamp"}
+            and path.name != ".snakemake_timestamp" and path.parent.name not in ("cost", "page")}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,20 @@ def test_images_are_gone_and_tables_are_there(study):
     assert [path for path in results.rglob("*") if path.suffix in (".fits", ".h5")] == []
     assert len(list((directory / "results" / "tiny" / "two_point").glob("*/score/*.parquet"))) == 2
     assert len(list((directory / "results" / "tiny" / "figures").glob("*.png"))) > 5
+
+
+def test_the_comparison_is_there_and_says_what_could_not_be_made(study):
+    directory, _, _ = study
+    folder = directory / "results" / "tiny" / "comparison"
+    for name in ("frontier.png", "blendedness.png", "blend_smooth.png", "blend_real.png", "cost.csv"):
+        assert (folder / "page" / name).stat().st_size > 100, name
+    text = (folder / "page" / "comparison.html").read_text()
+    for word in ("joint_fit", "no measure of quality", "not made: the deblender", "GA-B1", "WL-B3"):
+        assert word in text, word
+    rows = (folder / "comparison.csv").read_text().splitlines()
+    assert any("smooth" in r and "joint_fit" in r and "ap.nmad" in r for r in rows)
+    assert any("scarlet" in r and "not made" in r for r in rows)
+    assert 'href="comparison/page/comparison.html"' in (directory / "results/tiny/matrix.html").read_text()
 
 
 def test_every_job_has_a_log_and_a_benchmark(study):

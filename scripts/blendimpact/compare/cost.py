@@ -8,7 +8,8 @@ COLUMNS = {
     "sky": "sky of the comparison",
     "deblender": "deblender",
     "sources": "centres deblended, true and detected, all chunks",
-    "ms_all": "CPU ms per source: a job up to its first deblending (interpreter, imports) and all deblending, compiling too",
+    "ms_all": "CPU ms per source: a job up to its first deblending (interpreter, imports), and all deblending, "
+              "compiling too",
     "ms_steady": "CPU ms per source in the second half of each job's calls: what more patches would cost",
     "start_s": "CPU s of a job before its first deblending, mean of the jobs",
     "peak_mb": "largest peak memory of a job (MB), with measuring",

@@ -10,6 +10,7 @@ from .foms import BLENDED
 COLOURS = ("#000000", "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F")
 MARKERS = "osD^v<>PX*"
 LEAST_MS = 0.01  # CPU of a deblender that does nothing
+LIMIT = 5.0  # sky sigmas: ends of the colours of a difference
 
 
 def style(number):
@@ -28,6 +29,11 @@ def _errors(row):
     low, high = (float(row[name]) for name in ("ci_low", "ci_high"))
     value = float(row["value"])
     return np.nan_to_num([[max(value - low, 0)], [max(high - value, 0)]])
+
+
+def _legend(figure, drawn):
+    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False,
+                  fontsize=8)
 
 
 def frontier(table, costs, skies, deblenders):
@@ -69,7 +75,7 @@ def frontier(table, costs, skies, deblenders):
     axes[0].set_ylabel(f"NMAD of (F - F_exact) / F_true, aperture,\nblendedness ≥ {BLENDED:g}, true centres")
     if not drawn:
         return nothing("no deblender ran on these skies")
-    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False, fontsize=8)
+    _legend(figure, drawn)
     figure.suptitle("Accuracy against cost, both better to the lower left. Filled: steady; open: imports and compiling "
                     "shared among the sources of one job. 95 % intervals; truth_profiles is a bound", fontsize=9)
     return figure
@@ -108,7 +114,7 @@ def against_blendedness(table, skies, deblenders):
         axes[1, column].set_xlabel("blendedness (1 - purity)")
     if not drawn:
         return nothing("no deblender ran on these skies")
-    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False, fontsize=8)
+    _legend(figure, drawn)
     return figure
 
 
@@ -134,7 +140,6 @@ def panel(sky, stamps):
     names = ["scene", "exact", *stamps]
     figure = Figure(figsize=(1.9 * len(names), 4.6), layout="constrained")
     axes = figure.subplots(2, len(names))
-    limit = 5.0
     for column, name in enumerate(names):
         image = first[name] if name in ("scene", "exact") else stamps[name]["child"]
         top, low = axes[:, column]
@@ -142,7 +147,8 @@ def panel(sky, stamps):
         difference = (image[band] - first["exact"][band]) / noise[band]
         if name == "exact":
             difference = (image[band] - first["truth"][band]) / noise[band]
-        shown = low.imshow(difference, origin="lower", extent=(0, side, 0, side), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        shown = low.imshow(difference, origin="lower", extent=(0, side, 0, side), cmap="RdBu_r", vmin=-LIMIT,
+                           vmax=LIMIT)
         titles = {"scene": "scene\n+ true centres", "exact": "exact child\nneighbours removed"}
         top.set_title(titles.get(name, name.replace("_", "\n", 1)), fontsize=8)
         low.set_title("child - truth" if name == "exact" else f"{'scene' if name == 'scene' else 'child'} - exact",
@@ -155,7 +161,7 @@ def panel(sky, stamps):
     figure.colorbar(shown, ax=list(axes[1]), label="sky sigma", shrink=0.8)
     mag, snr, blended = first["facts"]
     bands = [str(b) for b in first["bands"]]
-    figure.suptitle(f"{sky}: patch {int(first['patch'])}, source {int(first['source_id'])}; {bands[band]} = {mag:.2f} mag, "
-                    f"S/N = {snr:.0f}, blendedness {blended:.2f}; {side:.0f} arcsec, bands {', '.join(bands)}; "
+    figure.suptitle(f"{sky}: patch {int(first['patch'])}, source {int(first['source_id'])}; {bands[band]} = {mag:.2f} "
+                    f"mag, S/N = {snr:.0f}, blendedness {blended:.2f}; {side:.0f} arcsec, bands {', '.join(bands)}; "
                     f"differences in {bands[band]}", fontsize=9)
     return figure

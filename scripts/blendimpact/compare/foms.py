@@ -35,8 +35,8 @@ FIGURES_OF_MERIT = (
     _f("ap.bias", "aperture flux, bias", f"median of {_AP}; {_EXACT}", "median", edges=EDGES, statistics="ap"),
     _f("ap.nmad", "aperture flux, scatter", f"normalised median absolute deviation of {_AP}", "nmad", edges=EDGES,
        statistics="ap"),
-    _f("ap.outliers", "aperture flux, outliers", f"fraction of sources with |F - F_exact| over {OUTLIER:g} of F_true, or "
-       "whose child failed", "fraction"),
+    _f("ap.outliers", "aperture flux, outliers", f"fraction of sources with |F - F_exact| over {OUTLIER:g} of F_true, "
+       "or whose child failed", "fraction"),
     _f("ap_true.bias", "aperture flux against truth, bias", "median of (F - F_true) / F_true in the aperture, shape "
        "band; F_true: the noiseless source alone", "median", edges=EDGES, statistics="ap_true"),
     _f("ap_true.nmad", "aperture flux against truth, scatter", "normalised median absolute deviation of "
@@ -50,18 +50,18 @@ FIGURES_OF_MERIT = (
        "child", "median", "mag", edges=EDGES, statistics="colour"),
     _f("colour.nmad", "colour, scatter", "normalised median absolute deviation of the same", "nmad", "mag", edges=EDGES,
        statistics="colour"),
-    _f("shape.slope", "ellipticity, slope", "slope of e - e_exact on e_true, both components; regularised moments under a "
-       "Gaussian weight of fixed width on the centre, |e| = (1-q)/(1+q), not PSF-corrected", "slope"),
-    _f("kappa", "correlation with the source alone", "median of sum c s / sqrt(sum c^2 sum s^2) over pixels whose noiseless "
-       "light exceeds half of the sky noise, shape band; c child, s the source alone in the same noise (real image: in "
-       "another draw)", "median", edges=KAPPA_EDGES),
+    _f("shape.slope", "ellipticity, slope", "slope of e - e_exact on e_true, both components; regularised moments "
+       "under a Gaussian weight of fixed width on the centre, |e| = (1-q)/(1+q), not PSF-corrected", "slope"),
+    _f("kappa", "correlation with the source alone", "median of sum c s / sqrt(sum c^2 sum s^2) over pixels whose "
+       "noiseless light exceeds half of the sky noise, shape band; c child, s the source alone in the same noise (real "
+       "image: in another draw)", "median", edges=KAPPA_EDGES),
     _f("chi2", "residual chi2: no measure of quality", "median of the mean ((pixels - all models) / noise)^2 in the "
-       "aperture, all bands, where the deblender has models. Not a measure of quality: light in the wrong child fits the "
-       "pixels as well", "median", edges=CHI2_EDGES),
+       "aperture, all bands, where the deblender has models. Not a measure of quality: light in the wrong child fits "
+       "the pixels as well", "median", edges=CHI2_EDGES),
     _f("failed", "failed children", "fraction of children that the deblender could not make or that have no number as "
        "flux", "fraction"),
-    _f("lost", "sources without a child of their own", "fraction of sources above the truth-side cut that are missed, or "
-       "whose detection a brighter source owns", "fraction"),
+    _f("lost", "sources without a child of their own", "fraction of sources above the truth-side cut that are missed, "
+       "or whose detection a brighter source owns", "fraction"),
     *(_f(f"status.{name}", f"status {name}", f"fraction of children with this bit: {text}", "fraction")
       for name, text in DEBLEND_BITS.values()),
 )

@@ -10,8 +10,9 @@ from ..matrix.cells import LEVEL, quote
 from .cost import COLUMNS as COST_COLUMNS
 from .foms import BLENDED, FIGURES_OF_MERIT
 
-HEADLINES = (("ap.bias", "blended"), ("ap.nmad", "blended"), ("ap.outliers", "blended"), ("total.nmad", "all"),
-             ("colour.nmad", "all"), ("shape.slope", "blended"), ("kappa", "blended"), ("failed", "all"), ("chi2", "all"))
+HEADLINES = (("ap.bias", "blended"), ("ap.nmad", "blended"), ("ap.outliers", "blended"), ("ap_true.bias", "blended"),
+             ("ap_true.nmad", "blended"), ("total.nmad", "all"), ("colour.nmad", "all"), ("shape.slope", "all"),
+             ("kappa", "blended"), ("failed", "all"), ("chi2", "all"))
 OUTCOMES = ("isolated", "recognised", "unrecognised", "shredded")
 
 
@@ -55,7 +56,8 @@ def write_page(path, config, settings, table, board, costs, figures, downloads):
         study=config["study"], level=LEVEL, parts=parts, outcomes=OUTCOMES, blended=BLENDED, cost_columns=COST_COLUMNS,
         options={name: config["deblenders"].get(name, {}) for name in names},
         figures=[_relative(f, folder) for f in figures],
-        downloads=[(_relative(d, folder), Path(d).name) for d in downloads], matrix=_relative(folder.parents[1] / "matrix.html", folder))
+        downloads=[(_relative(d, folder), Path(d).name) for d in downloads],
+        matrix=_relative(folder.parents[1] / "matrix.html", folder))
     Path(f"{path}.part").write_text(page, encoding="utf-8")
     os.replace(f"{path}.part", path)
 
@@ -77,11 +79,11 @@ def _about(settings):
     side = patch["size"] * settings["pixel_scale"]
     knots = settings.get("population", {}).get("galaxies", {}).get("knots", 0)
     sky = settings.get("survey") if settings["sky"] == "simulate" else settings.get("image")
-    text = (f"{patch['count']} patches of {side:.0f} arcsec, {sky}, bands {', '.join(settings['bands'])} (shapes and fluxes "
-            f"in {settings['shape_band']}), detector {settings['detector']}")
+    text = (f"{patch['count']} patches of {side:.0f} arcsec, {sky}, bands {', '.join(settings['bands'])} (shapes and "
+            f"fluxes in {settings['shape_band']}), detector {settings['detector']}")
     if settings["sky"] == "adopt":
         return f"{text}; galaxies injected into a real image"
-    return f"{text}; bulges and disks" + (f", {100 * knots:.0f} % of each disk's light in random knots" if knots else "")
+    return f"{text}; bulges and disks" + (f", {knots:.0%} of each disk's light in random knots" if knots else "")
 
 
 def _board(board, sky, names):

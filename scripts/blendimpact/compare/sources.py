@@ -45,9 +45,9 @@ SOURCE_COLUMNS = {
     **{f"{e}{suffix}": (None, f"{e}: regularised weighted moments {text}; |e| = (1-q)/(1+q), not PSF-corrected")
        for e in SHAPES for suffix, text in (("", "of the child"), ("_exact", _EXACT),
                                             ("_true", "of the noiseless source alone"))},
-    "kappa": (None, "normalised correlation of the child with the source alone in the same noise, over the pixels whose "
-                    "noiseless light exceeds half of the sky noise (real image: the noise of the source alone is another "
-                    "draw, so it is below 1 for any deblender)"),
+    "kappa": (None, "normalised correlation of the child with the source alone in the same noise, over the pixels "
+                    "whose noiseless light exceeds half of the sky noise (real image: the noise of the source alone is "
+                    "another draw, so it is below 1 for any deblender)"),
     "chi2": (None, "mean squared residual over noise of the pixels without all models, in the aperture, all bands: no "
                    "measure of quality; NaN if the deblender has no models"),
     "child_status": (None, "bits of blendimpact.deblend.children.DEBLEND_BITS"),
@@ -60,7 +60,7 @@ _TYPES = {**dict.fromkeys(("case", "scenario", "twin", "deblender", "centres", "
 
 
 def neighbours(truth, band, cut, pixel_scale):
-    """Return the distance (arcsec) from each source to the nearest one of the truth detector's list, and its flux ratio.
+    """Return the distance from each source to the nearest other one of the truth detector's list, and its flux ratio.
 
     Parameters
     ----------
@@ -74,6 +74,7 @@ def neighbours(truth, band, cut, pixel_scale):
     Returns
     -------
     distance, ratio : (N,) array
+        Arcsec, and that one's flux over the source's;
         inf and NaN for a source without another.
     """
     listed = np.flatnonzero((truth["snr"].to_numpy(float) >= cut) | (truth["role"] == "context").to_numpy())

@@ -30,7 +30,7 @@ def case_settings(config, case, scenario=FIDUCIAL):
     """Return the settings of one case and scenario of a checked configuration.
 
     A sky of the comparison is the scenario `compared_scenario` of its case: its keys are laid over those of the
-    fiducial scenario.
+    fiducial scenario, and it takes no more blocks of a real image than there are.
 
     The case's keys with the scenario's laid over them; ``measure`` is the study's with the case's
     laid over it; ``patch`` is complete (real images: from the image's ``tiling``). Added are
@@ -62,7 +62,10 @@ def case_settings(config, case, scenario=FIDUCIAL):
         image = load_image(settings["image"])
         tiling = image["tiling"]
         settings["patch"] = {"size": tiling["block"], "border": tiling["border"], **settings["patch"]}
-        settings["patch"].setdefault("count", len(blocks(image, settings["patch"])))
+        available = len(blocks(image, settings["patch"]))
+        settings["patch"].setdefault("count", available)
+        if scenario.startswith(COMPARED):  # so that another image of the case needs no other comparison
+            settings["patch"]["count"] = min(settings["patch"]["count"], available)
         settings["pixel_scale"], settings["zero_point"] = image["pixel_scale"], image.get("zero_point")
     elif settings["sky"] == "simulate" and "survey" in settings:
         settings["pixel_scale"] = survey_of(settings["survey"]).pixel_scale

@@ -103,7 +103,7 @@ class TruthScene:
         return self._children(source_ids, x, y, [[i] for i in source_ids], size, noise, True)
 
     def alone(self, source_ids, x, y, size, noisy, band):
-        """Return (N, S, S): one band of sources alone on stamps about any centres, with the noise of `isolated` or none."""
+        """Return (N, S, S): one band of sources alone about any centres, with the noise of `isolated` or with none."""
         x0, y0 = origins(x, y, size)
         noise = self.patch.bands[band].planes["NOISE"]
         stamps = cut_stamps(noise, x0, y0, size) if noisy else np.zeros((len(x0), size, size), np.float32)

@@ -17,7 +17,7 @@ LADDER = ("oracle", "deblended", "merged", "pipeline")
 
 
 def write_page(path, cells, board, foms, checks, study, image=None, figures=(), provenance=None, downloads=(),
-               embed=False):
+               links=(), embed=False):
     """Write the page.
 
     Parameters
@@ -38,8 +38,8 @@ def write_page(path, cells, board, foms, checks, study, image=None, figures=(), 
         ``path``, ``title``, ``caption``.
     provenance : dict, optional
         What made the page; values are texts, lists or dicts.
-    downloads : sequence of (path, str)
-        Files and what they are.
+    downloads, links : sequence of (path, str)
+        Files and what they are: to be saved, and other pages.
     embed : bool
         Put the figures into the page as well, so that it can be sent as one file.
     """
@@ -56,6 +56,7 @@ def write_page(path, cells, board, foms, checks, study, image=None, figures=(), 
         figures=[{**f, "source": _data_uri(f["path"]) if embed else _relative(f["path"], folder)}
                  for f in figures],
         downloads=[(_relative(p, folder), text) for p, text in downloads],
+        links=[(_relative(p, folder), text) for p, text in links],
         provenance=_flat(provenance or {}))
     part = f"{path}.part"
     Path(part).write_text(page, encoding="utf-8")

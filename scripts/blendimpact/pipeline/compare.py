@@ -16,10 +16,10 @@ from ..core.images import PatchFile
 from ..deblend import DEBLENDERS
 from ..deblend.truth import TruthScene, injects_photons
 from ..ladder.rungs import REFERENCE
+from .clear_blend import choose
 from .deblend import true_centres, wanted_centres
 from .detect import stamp_size
 from .measure import measure_patch, measured_centres, rung_children, with_ids
-from .panel import choose
 from .progress import progress
 from .score import facts_of
 from .sky import SkyFile

@@ -12,7 +12,7 @@ from ..core import absent, catalogues
 from ..core.blends import count_false_alarms, false_alarm_density
 from ..core.provenance import read_meta
 from ..core.references import load_board, load_requirements
-from ..core.settings import FIDUCIAL, case_settings
+from ..core.settings import FIDUCIAL, case_settings, skies
 from ..core.statistics import CONFIDENCE
 from ..core.streams import stream
 from ..core.surveys import load_survey
@@ -23,6 +23,13 @@ from ..matrix.page import write_page
 from ..score.aggregate import FOM_COLUMNS, aggregate
 from .figures import figure_list
 
+COMPARISON_PAGE = "comparison/page/comparison.html"  # in the study's folder; another rule makes it
+COMPARISON = (
+    ("comparison/page/frontier.png", "deblenders: accuracy against cost", "Scatter of the aperture flux of blended "
+     "sources against CPU time per source, on the skies of the comparison."),
+    ("comparison/page/blendedness.png", "deblenders: flux against blendedness", "Scatter and bias of the aperture flux "
+     "of each deblender against blendedness, true centres."),
+)
 NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
 
@@ -63,10 +70,12 @@ def run(config, scores, foms, foms_csv, html, figure, pdf, json, csv, parquet, c
     catalogues.write(table, checks, meta)
     write_csv(table, checks_csv)
     folder = os.path.dirname(html)
+    compared = COMPARISON if skies(config) else ()
     write_page(html, cells, board, all_foms, table, {"name": config["study"], "title": title,
                                                      "subtitle": subtitle}, image=figure,
                figures=[{"path": os.path.join(folder, path), "title": name, "caption": caption}
-                        for path, name, caption in figure_list({c for c, _ in tables})],
+                        for path, name, caption in (*compared, *figure_list({c for c, _ in tables}))],
+               links=[(os.path.join(folder, COMPARISON_PAGE), "Deblenders side by side")] if compared else [],
                provenance=read_meta(all_foms.meta | (meta or {})),
                downloads=[(pdf, "the board, for a slide (PDF)"), (json, "its cells (JSON)"),
                           (foms_csv, "all figures of merit (CSV)"),

@@ -9,12 +9,11 @@ from ..deblend.children import Children
 from ..deblend.truth import TruthScene, injects_photons
 from ..matrix.figures import nothing, save
 from ..matrix.panel import draw
+from .clear_blend import choose
 from .deblend import group_name
 from .detect import stamp_size
 from .measure import rung_children
 from .sky import SkyFile
-
-PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main object
 
 
 def run(settings, seed, images, truth, detections, assignments, sky, children, figure_out):
@@ -62,19 +61,3 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, f
     noise = [float(np.sqrt(np.median(i.variance))) for i in patch.bands.values()]
     scale = next(iter(patch.bands.values())).pixel_scale
     save(draw(stamps, titles, noise, caption, np.c_[near["x"] - x0, near["y"] - y0], scale), figure_out)
-
-
-def choose(truth, settings):
-    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target."""
-    band = settings["shape_band"]
-    rows = truth[(np.asarray(truth["role"]) == "target")
-                 & (np.asarray(truth["snr"], float) >= settings["truth_snr"])]
-    if not len(rows):
-        return None
-    purity = np.nan_to_num(np.asarray(rows[f"purity_{band}"], float), nan=1.0)
-    # A source of very high S/N fills its stamp; the eye wants a neighbour of the same kind.
-    rank = np.where(np.asarray(rows["snr"]) < 300, np.asarray(rows["snr"], float), 0)
-    clear = (purity > PURITY[0]) & (purity < PURITY[1])
-    order = np.lexsort((-rank, ~clear))
-    best = rows[order[0]]
-    return int(best["patch"]), str(best["twin"]), int(best["source_id"])

@@ -249,6 +249,8 @@ def _efficiency(scores, tables, truth, settings):
         number = groups(rows[["x", "y"]].to_numpy(), radius)
         # Whole groups, stars and border included, of which at least one member is a target.
         rows = rows[np.isin(number, number[(rows["role"] == "target").to_numpy()])]
+        if not len(rows):  # a patch may hold no target
+            continue
         xy = rows[["x", "y"]].to_numpy()
         counts = efficiency_counts(groups(xy, radius), xy, found.get(key, np.empty((0, 2))), radius)
         for n in range(1, counts.shape[1]):
