@@ -177,16 +177,21 @@ def settings_for(stage):
     return lambda wildcards: study_config.stage_settings(settings_of(wildcards), stage)
 
 
+def chosen(wildcards, member):
+    """Return the detector or deblender of a job: the one that its path names, or that of the case and scenario."""
+    return wildcards.get(member) or settings_of(wildcards)[member]
+
+
 def options_for(family, member):
-    """Return a function that gives the options of the detector or deblender of a case and scenario."""
-    return lambda wildcards: STUDY[family].get(settings_of(wildcards)[member], {})
+    """Return a function that gives the options of the detector or deblender of a job."""
+    return lambda wildcards: STUDY[family].get(chosen(wildcards, member), {})
 
 
 def declared_by(family, member, constant, default):
     """Return a function that gives what the module of a detector or deblender says of its jobs, or the default."""
 
     def declared(wildcards):
-        text = plugin_modules(family)[settings_of(wildcards)[member]]
+        text = plugin_modules(family)[chosen(wildcards, member)]
         value = re.search(rf'^{constant} = "?(\w+)"?', text, flags=re.M)
         return value[1] if value else default
 
@@ -245,8 +250,8 @@ def sky_of(plane):
 
     def path(wildcards):
         if settings_of(wildcards)["sky"] == "simulate":
-            return product("simulate", "{chunk}." + plane).format(**wildcards)
-        return product("adopt", "image." + plane).format(
+            return product("simulate", f"{{chunk}}.{plane}").format(**wildcards)
+        return product("adopt", f"image.{plane}").format(
             case=wildcards.case, scenario=adopted_by(wildcards)
         )
 

@@ -51,14 +51,14 @@ rule compare:
     benchmark:
         benchmark_of("compare", "{deblender}.{chunk}")
     conda:
-        "../envs/imaging.yaml"
+        environment_for("deblend", "deblender")
     threads: 1
     resources:
-        mem_mb=per_attempt(1500),
+        mem_mb=memory_for("deblend", "deblender", 1000),
         runtime=per_attempt(60),
     params:
         settings=settings_for("compare"),
-        options=lambda wildcards: STUDY["deblenders"].get(wildcards.deblender, {}),
+        options=options_for("deblenders", "deblender"),
         seed=SEED,
         library=stage_digest("compare"),
     script:
