@@ -342,6 +342,18 @@ def test_scores_keep_failures_out_of_medians_and_in_outliers():
     assert (outliers["s0"][0], outliers["s1"][0]) == (1, 4)
 
 
+@pytest.mark.parametrize("same_noise", [True, False])
+def test_a_real_sky_is_also_held_against_the_truth_by_stratum(same_noise):
+    row = {**ROW, "band": "i", "shape_band": True, "flux_ap": 1.1, "flux_ap_exact": 1.0,
+           **{f"e{k}_weighted{s}": 0.1 for k in (1, 2) for s in ("", "_exact", "_true")}}
+    frame = pd.DataFrame([{**row, "source_id": k, "patch": k, "block": k} for k in range(12)])
+    table = comparison_rows("s", "galaxies", "x", frame, ["d"], 1.2, 100, 1, same_noise)
+    rows = table[(table["fom"] == "ap_true.nmad") & (table["stratum"] == "blendedness:0.05-0.2")]
+    assert len(rows) == (0 if same_noise else 1)
+    assert figures._flux(table, "s")[0] == ("ap" if same_noise else "ap_true")
+    assert value(table, "ap_true.bias", "d", stratum="blended")["value"] == pytest.approx(0.1, abs=0.005)
+
+
 def test_costs(tmp_path):
     jobs = [{"cpu_start": 2.0, "sources": [100, 100], "cpu": [5.0, 1.0], "peak_mb": 300.0},
             {"cpu_start": 2.0, "sources": [100, 100], "cpu": [3.0, 3.0], "peak_mb": 200.0}]

@@ -31,6 +31,13 @@ def _errors(row):
     return np.nan_to_num([[max(value - low, 0)], [max(high - value, 0)]])
 
 
+def _flux(table, sky):
+    """Return the id of the flux residual of a sky, and its formula: against the truth on a real image."""
+    rows = _pick(table, sky=sky, fom="ap_true.nmad")
+    real = any(str(stratum).startswith("blendedness:") for stratum in rows["stratum"])
+    return ("ap_true", "(F - F_true) / F_true") if real else ("ap", "(F - F_exact) / F_true")
+
+
 def _legend(figure, drawn):
     figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False,
                   fontsize=8)
@@ -55,7 +62,8 @@ def frontier(table, costs, skies, deblenders):
     axes = figure.subplots(1, len(skies), squeeze=False)[0]
     drawn = {}
     for axis, sky in zip(axes, skies):
-        rows = _pick(table, sky=sky, fom="ap.nmad", stratum="blended", population="true centres")
+        fom, formula = _flux(table, sky)
+        rows = _pick(table, sky=sky, fom=f"{fom}.nmad", stratum="blended", population="true centres")
         for number, name in enumerate(deblenders):
             row, cost = _pick(rows, deblender=name), [c for c in costs if (c["sky"], c["deblender"]) == (sky, name)]
             if not len(row) or not cost or not np.isfinite(row["value"][0]):
@@ -66,13 +74,14 @@ def frontier(table, costs, skies, deblenders):
             axis.plot(x[1], value, mfc="none", ls="", mec=look["color"], marker=look["marker"], ms=6)
             drawn[name] = axis.errorbar(x[0], value, _errors(row[0]), capsize=3, ls="", ms=7, label=name, **look)
         n = int(max(rows["n"])) if len(rows) else 0
-        axis.set_title(f"{sky}: N = {n}, {int(max(rows['n_blocks'])) if len(rows) else 0} patches", fontsize=10)
+        axis.set_title(f"{sky}: N = {n}, {int(max(rows['n_blocks'])) if len(rows) else 0} patches\nNMAD of {formula}",
+                       fontsize=10)
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_xlabel("CPU per source [ms]")
         axis.grid(color="0.92", which="both")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel(f"NMAD of (F - F_exact) / F_true, aperture,\nblendedness ≥ {BLENDED:g}, true centres")
+    axes[0].set_ylabel(f"NMAD of the aperture flux,\nblendedness ≥ {BLENDED:g}, true centres")
     if not drawn:
         return nothing("no deblender ran on these skies")
     _legend(figure, drawn)
@@ -87,8 +96,9 @@ def against_blendedness(table, skies, deblenders):
     axes = figure.subplots(2, len(skies), squeeze=False, sharex="col")
     drawn = {}
     for column, sky in enumerate(skies):
-        for axis, fom, text in ((axes[0, column], "ap.nmad", "NMAD"), (axes[1, column], "ap.bias", "median")):
-            rows = _pick(table, sky=sky, fom=fom, population="true centres")
+        flux, formula = _flux(table, sky)
+        for axis, fom, text in ((axes[0, column], "nmad", "NMAD"), (axes[1, column], "bias", "median")):
+            rows = _pick(table, sky=sky, fom=f"{flux}.{fom}", population="true centres")
             rows = rows[[str(s).startswith("blendedness:") for s in rows["stratum"]]]
             bins = sorted({str(s) for s in rows["stratum"]}, key=lambda s: float(s.split(":")[1].split("-")[0]))
             for number, name in enumerate(deblenders):
@@ -102,7 +112,7 @@ def against_blendedness(table, skies, deblenders):
             counts = [int(max(_pick(rows, stratum=s)["n"])) for s in bins]
             axis.set_xticks(range(len(bins)), [f"{a}\nN = {n}" for a, n in zip(labels, counts)], fontsize=8)
             if column == 0:
-                axis.set_ylabel(f"{text} of\n(F - F_exact) / F_true, aperture")
+                axis.set_ylabel(f"{text} of the aperture flux")
             # Scatter far below a per cent is none; raw pixels are far above the others.
             axis.set_yscale("symlog", linthresh=0.01)
             if text == "NMAD":
@@ -110,7 +120,7 @@ def against_blendedness(table, skies, deblenders):
             axis.axhline(0, color="#222222", lw=0.8)
             axis.grid(axis="y", color="0.92")
             axis.spines[["top", "right"]].set_visible(False)
-        axes[0, column].set_title(f"{sky}, true centres", fontsize=10)
+        axes[0, column].set_title(f"{sky}, true centres\n{formula}", fontsize=10)
         axes[1, column].set_xlabel("blendedness (1 - purity)")
     if not drawn:
         return nothing("no deblender ran on these skies")

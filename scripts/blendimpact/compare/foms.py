@@ -66,9 +66,11 @@ FIGURES_OF_MERIT = (
       for name, text in DEBLEND_BITS.values()),
 )
 BY_STRATUM = ("ap", "ap.outliers", "shape.slope", "kappa", "failed")
+OTHER_NOISE = ("ap_true",)
+"""And these where the exact child has another draw of the noise: on a real image."""
 
 
-def score(sources, deblenders, scenario, case):
+def score(sources, deblenders, scenario, case, same_noise=True):
     """Return the `Scores` of tables of sources; the rung of a score is the deblender's name.
 
     Parameters
@@ -77,6 +79,8 @@ def score(sources, deblenders, scenario, case):
         Columns of `blendimpact.compare.sources.SOURCE_COLUMNS`, all deblenders and chunks.
     deblenders : sequence of str
     scenario, case : str
+    same_noise : bool
+        Whether children and exact children share their noise, as on simulated skies.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def score(sources, deblenders, scenario, case):
         "shredded" (detected centres); "detected centres": all of them.
     """
     scores = Scores(case, scenario)
-    wide = _wide(sources)
+    wide, by_stratum = _wide(sources), BY_STRATUM if same_noise else BY_STRATUM + OTHER_NOISE
     for deblender in deblenders:
         rows = wide[wide["deblender"] == deblender]
         true, found = ({name: here[name].to_numpy() for name in here.columns}
@@ -96,7 +100,7 @@ def score(sources, deblenders, scenario, case):
         for name, edges in STRATA.items():
             for stratum, inside in strata(name, true[name], edges):
                 if stratum != "all":
-                    _add(scores, deblender, true, made & inside, "true centres", stratum, BY_STRATUM)
+                    _add(scores, deblender, true, made & inside, "true centres", stratum, by_stratum)
         for outcome in OUTCOMES:
             _add(scores, deblender, found, found["made"] & (found["outcome"] == outcome), outcome, "all")
         _add(scores, deblender, found, found["made"], "detected centres", "all")

@@ -27,7 +27,8 @@ BOARD_COLUMNS = {
 }
 
 
-def comparison_rows(sky, case, scenario, sources, deblenders, aperture, n_resamples, seed):
+def comparison_rows(sky, case, scenario, sources, deblenders, aperture, n_resamples, seed,
+                    same_noise=True):
     """Return the rows of one sky: every figure of merit of every deblender, population and stratum.
 
     Parameters
@@ -40,14 +41,16 @@ def comparison_rows(sky, case, scenario, sources, deblenders, aperture, n_resamp
         Diameter in arcsec, for the definitions.
     n_resamples, seed : int
         Of the bootstrap over blocks; all deblenders share the resamples.
+    same_noise : bool
+        See `blendimpact.compare.foms.score`.
 
     Returns
     -------
     Table
         Columns `COLUMNS`.
     """
-    table = aggregate(score(sources, deblenders, scenario, case).table(), case, scenario, FIGURES_OF_MERIT, n_resamples,
-                      seed)
+    scores = score(sources, deblenders, scenario, case, same_noise)
+    table = aggregate(scores.table(), case, scenario, FIGURES_OF_MERIT, n_resamples, seed)
     table["deblender"], table["sky"] = table["term"], np.full(len(table), sky)
     texts = {fom.id: f"{fom.definition}. Aperture: {aperture:g} arcsec in diameter" for fom in FIGURES_OF_MERIT}
     table["definition"] = np.array([texts[str(fom)] for fom in table["fom"]], dtype=str)

@@ -33,7 +33,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
         if made:
             aperture = settings["measure"].get("aperture_diameter", 2.0)
             tables.append(comparison_rows(sky, case, scenario, pd.concat(frames, ignore_index=True), made, aperture,
-                                          config["bootstrap"], config["seed"]))
+                                          config["bootstrap"], config["seed"], settings["sky"] == "simulate"))
         for name in names:
             if reasons[name]:
                 tables.append(not_made(COLUMNS, sky, case, scenario, name, reasons[name]))
