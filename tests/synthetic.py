@@ -37,7 +37,7 @@ CONFIG = {
     # scarlet 1 is on no package index: what happens without a deblender's package
     "comparison": {
         "deblenders": ["sep", "joint_fit", "scarlet"],
-        "skies": {"smooth": {"patch": {"size": 60, "count": 3}}, "clumpy": None, "real": {"patch": {"count": 2}}},
+        "skies": {"smooth": {"patch": {"size": 60, "count": 2}}, "clumpy": None, "real": {"patch": {"count": 2}}},
     },
 }
 
