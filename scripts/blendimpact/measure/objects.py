@@ -7,6 +7,7 @@ from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.stamps import cut
 from . import photometry, shapes
+from .psf import PsfWindow
 from .weighted import weighted_moments
 
 MEASURE_OPTIONS = {
@@ -16,6 +17,7 @@ MEASURE_OPTIONS = {
     "shape": ({"min_snr": 0.0, "max_shift": 1.0, "weight_fwhm": 1.2},
               "least signal-to-noise ratio, and largest distance in arcsec of centroid and centre, "
               "of a shape without a flag; full width in arcsec of the weight of weighted moments"),
+    "psf": (False, "whether point sources are fitted (measure.psf): their columns are NaN otherwise"),
     "noise_correlation": (1.0, "factor by which pixel correlations raise the error of a sum of pixels"),
     "sky": ({}, "options of measure.sky"),
 }
@@ -29,6 +31,13 @@ MEASUREMENT_COLUMNS = {
     "snr_ap": (None, "flux_ap / flux_ap_err"),
     "flux_kron": (None, "flux in the Kron ellipse of the shape band, unit of the image"),
     "flux_kron_err": (None, "its standard deviation; NaN for noiseless images"),
+    "flux_psf": (None, "flux of a point source at x_psf, y_psf, unit of the image; NaN unless measure.psf is true"),
+    "flux_psf_err": (None, "its standard deviation 1 / sqrt(sum P^2 / V); NaN for noiseless images"),
+    "x_psf": ("pix", "position of the point source along axis 1, 0-based, fitted in the shape band"),
+    "y_psf": ("pix", "the same along axis 2"),
+    "x_psf_err": ("pix", "standard deviation of x_psf, the flux free; NaN for noiseless images"),
+    "y_psf_err": ("pix", "standard deviation of y_psf"),
+    "chi2_psf": (None, "reduced chi^2 of the point source in its disc; NaN for noiseless images"),
     "kron_radius": ("arcsec", "geometric mean of the Kron aperture's semi-axes"),
     "flux_flag": (None, "bits of blendimpact.measure.photometry.FLUX_BITS"),
     "e1": (None, "shape of the adaptive moments, |e| = (1-q)/(1+q), along the x axis; not PSF-corrected"),
@@ -142,8 +151,12 @@ def measure_children(children, x, y, patch, options=None, shape_band=None, noise
                        options, noiseless, patch.shape)
         _weighted_columns(columns, bands.index(shape_band), reference, np.where(unusable, np.nan, xs), ys, image,
                           options)
+        if options["psf"]:
+            _psf_columns(columns, bands.index(shape_band), stamps, xs, ys, unusable, children, patch, options,
+                         noiseless)
     if lost.any():
-        for name in ("flux_ap", "flux_ap_err", "snr_ap", "flux_kron", "flux_kron_err"):
+        for name in ("flux_ap", "flux_ap_err", "snr_ap", "flux_kron", "flux_kron_err", "flux_psf", "flux_psf_err",
+                     "chi2_psf"):
             columns[name][lost] = np.nan
 
     columns["x"][:], columns["y"][:] = x[:, None], y[:, None]
@@ -186,6 +199,29 @@ def _flux_flags(x, y, ellipse, options, patch):
                     photometry.BITS.APERTURE_EDGE, 0)
     outside = photometry.reaches_outside(x, y, *ellipse, patch.shape)
     return flag | np.where(outside, photometry.BITS.KRON_EDGE, 0)
+
+
+def _psf_columns(columns, b, stamps, xs, ys, unusable, children, patch, options, noiseless):
+    """Fit a point source: its position in band ``b``, and fluxes of all bands at that position."""
+    bits, images = photometry.BITS, list(patch.bands.values())
+    windows = [PsfWindow(s, image, children.x0, children.y0) for s, image in zip(stamps, images)]
+    fit = windows[b].fit(xs, ys)
+    columns["flux_flag"][:] = columns["flux_flag"].astype(np.int32) | np.where(
+        fit.left, bits.PSF_LEFT, np.where(fit.failed | unusable, bits.PSF_NOT_CONVERGED, 0))[:, None]
+    found = ~(fit.left | fit.failed | unusable)
+    for name, origin in (("x", children.x0), ("y", children.y0)):
+        columns[f"{name}_psf"][:, b] = np.where(found, getattr(fit, name) + origin, np.nan)
+        if not noiseless:
+            columns[f"{name}_psf_err"][:, b] = (np.where(found, getattr(fit, f"{name}_err"), np.nan)
+                                                * options["noise_correlation"])
+    for k, window in enumerate(windows):
+        flux, error, chi2 = (fit.flux, fit.flux_err, fit.chi2) if k == b else window.fluxes(fit.x, fit.y)
+        columns["flux_psf"][:, k] = flux
+        if not noiseless:
+            columns["flux_psf_err"][:, k] = error * options["noise_correlation"]
+            columns["chi2_psf"][:, k] = chi2
+        partial = window.pixels < window.disc
+        columns["flux_flag"][:, k] = columns["flux_flag"][:, k].astype(np.int32) | np.where(partial, bits.PSF_EDGE, 0)
 
 
 def _weighted_columns(columns, b, stamps, xs, ys, image, options):

@@ -14,6 +14,9 @@ FLUX_BITS = {
     3: ("KRON_NO_MOMENTS", "no usable moments: the Kron ellipse is a circle of the PSF's size"),
     4: ("KRON_FAILED", "no positive Kron radius: the least radius is used"),
     5: ("KRON_CUT", "the Kron aperture was made smaller to fit in the stamp"),
+    6: ("PSF_NOT_CONVERGED", "the position of the PSF fit did not converge: flux_psf is that at the given centre"),
+    7: ("PSF_LEFT", "the PSF fit went further than a PSF FWHM from the given centre: flux_psf is that at the centre"),
+    8: ("PSF_EDGE", "the disc of the PSF fit has pixels outside of the image or without data"),
 }
 BITS = values(FLUX_BITS)
 LEAST_AXIS_RATIO = 0.1
