@@ -26,6 +26,7 @@ DEBLEND_BITS = {
     13: ("POOR_FIT", "the residual at the centre is much larger than the noise: the model lacks what is there"),
     14: ("NOT_FINITE", "the fit of the parent gave NaN or infinity: the models are those before"),
     15: ("UNSPLIT", "the deblender did not separate another centre from this one: both own the same pixels"),
+    16: ("DEGENERATE", "another centre is so near that only the sum of both fluxes is known: they share it"),
 }
 BITS = values(DEBLEND_BITS)
 

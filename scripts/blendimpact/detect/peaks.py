@@ -2,7 +2,7 @@
 
 import numpy as np
 import sep
-from scipy.ndimage import binary_dilation, correlate1d, label, maximum_filter
+from scipy.ndimage import correlate1d, maximum_filter
 from scipy.spatial import cKDTree
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
@@ -11,8 +11,7 @@ from ..core.errors import StudyError
 from ..core.significance import coadd, kernel_pixels, smooth
 from . import DETECTORS
 from .base import BITS, Detection, Detector, detection_table
-
-_EIGHT = np.ones((3, 3))
+from .footprints import flags, markers, moments
 
 
 @DETECTORS.register("peaks")
@@ -110,13 +109,13 @@ class PeakDetector(Detector):
         peaks = _apart(maxima(sharp, footprint & (sharp >= self.split), self.prominence), sharp, apart)
         faint = _apart(maxima(matched, footprint, self.prominence_faint), matched, apart)
         if len(peaks) and len(faint):
-            catchment = watershed(-matched, _markers(faint, matched.shape), mask=footprint, connectivity=2)
+            catchment = watershed(-matched, markers(faint, matched.shape), mask=footprint, connectivity=2)
             faint = faint[~np.isin(np.arange(1, len(faint) + 1), catchment[tuple(peaks.T)])]
         peaks = np.concatenate([peaks, faint])
         peaks = peaks[np.lexsort((peaks[:, 1], peaks[:, 0]))]
-        segmentation = watershed(-broad, _markers(peaks, matched.shape), mask=footprint,
+        segmentation = watershed(-broad, markers(peaks, matched.shape), mask=footprint,
                                  connectivity=2).astype(np.int32)
-        flag = _flags(segmentation, footprint, peaks, ~seen)
+        flag = flags(segmentation, footprint, peaks, ~seen)
         x, y, lost = vertex(broad - blurred, peaks)
         alone = np.flatnonzero((flag & BITS.BLENDED) == 0)
         if len(alone):
@@ -127,7 +126,7 @@ class PeakDetector(Detector):
         flag |= np.where(lost, BITS.PEAK_POSITION, 0)
         return {"det_id": np.arange(1, len(peaks) + 1), "x": x, "y": y,
                 "peak_snr": matched[tuple(peaks.T)], "flag": flag,
-                **_moments(segmentation, np.maximum(blurred, 0.0), len(peaks))}, segmentation
+                **moments(segmentation, np.maximum(blurred, 0.0), len(peaks))}, segmentation
 
     def _scales(self, patch):
         """Return the PSF's noise-equivalent standard deviation and one ``unit``, both in pixels."""
@@ -258,42 +257,3 @@ def _coverage(seen, kernel):
 
 def _rescaled(significance, bad):
     return significance / sep.Background(np.ascontiguousarray(significance), mask=bad).globalrms
-
-
-def _markers(peaks, shape):
-    markers = np.zeros(shape, dtype=np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return markers
-
-
-def _flags(segmentation, footprint, peaks, bad):
-    count = len(peaks)
-    parent = label(footprint, _EIGHT)[0][tuple(peaks.T)]
-    flag = np.where(np.bincount(parent)[parent] > 1, BITS.BLENDED, 0) if count else np.zeros(0, dtype=int)
-    numbers = np.arange(1, count + 1)
-    frame = np.concatenate([segmentation[[0, -1]].ravel(), segmentation[:, [0, -1]].ravel()])
-    flag = flag | np.where(np.isin(numbers, frame), BITS.EDGE, 0)
-    if bad.any():
-        flag |= np.where(np.isin(numbers, segmentation[binary_dilation(bad, _EIGHT)]), BITS.MASKED, 0)
-    return flag
-
-
-def _moments(segmentation, light, count):
-    """Return npix and the second moments of the smoothed light above the threshold."""
-    y, x = np.nonzero(segmentation)
-    owner, weight = segmentation[y, x], light[y, x]
-
-    def total(values):
-        return np.bincount(owner, values, count + 1)[1:]
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        flux = total(weight)
-        mx, my = total(weight * x) / flux, total(weight * y) / flux
-        xx, yy, xy = (total(weight * p * q) / flux - mp * mq
-                      for p, q, mp, mq in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my)))
-        # The variance of a uniform pixel, so that one row of pixels has a minor axis.
-        xx, yy = xx + 1 / 12, yy + 1 / 12
-        mean, spread = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
-        a, b = np.sqrt(mean + spread), np.sqrt(np.maximum(mean - spread, 0.0))
-    return {"npix": np.bincount(owner, minlength=count + 1)[1:], "a": a, "b": b,
-            "theta": 0.5 * np.arctan2(2 * xy, xx - yy)}

@@ -1,0 +1,75 @@
+"""Simultaneous PSF fitting: every centre is a star, and all are fitted at once."""
+
+import numpy as np
+
+from ..core.errors import StudyError
+from ..models.canvas import child_kind, on_image
+from ..models.stars import FLAGS, StarFit, StarOptions
+from . import DEBLENDERS
+from .base import BITS, Children
+
+
+@DEBLENDERS.register("psf_fit")
+class PsfFitDeblender:
+    """Point sources at all centres, fitted together to the pixels of all bands.
+
+    The position of a star is the same in all bands, with a weak prior about the given centre; fluxes are free, and
+    of either sign unless a star has no positive flux in any band: it is then fitted no more and flagged NO_FLUX.
+    Stars whose discs of 1.5 PSF FWHM overlap are a parent. Nothing is skipped: a parent of more than ``most``
+    stars is solved iteratively instead of directly and flagged SPLIT (its errors lack the correlations between its
+    parts). Pipelines that fit a parent at once or not at all would skip it: the share of children with SPLIT is
+    the share of stars in *parents too large to be fitted at once*. DEGENERATE marks stars so near another
+    (0.06 PSF FWHM) that only the sum of their fluxes is known; they share it.
+
+    The child, by default, is the observed stamp minus the models of all *other* stars: the star's own light is
+    not replaced by a model, and the noise stays as it is.
+
+    Parameters
+    ----------
+    child : "residual", "apportion" or "model"
+        See `blendimpact.models.canvas.Canvas.children`.
+    core : float
+        Radius in arcsec about the centre in which a pixel without data is flagged.
+    fixed : bool
+        Positions stay at the given centres: a linear fit.
+    most : int
+        Stars of a parent whose equations are solved at once.
+    iterations : int
+        At most; a parent that then still moves is flagged NOT_CONVERGED.
+    tolerance : float
+        Converged when a step would lower chi^2 by less than this per star.
+    position_spread : float
+        Standard deviation per axis of the prior on positions, in FWHM of the sharpest PSF.
+    max_shift : float
+        Largest distance from the given centre, in the same unit; there a star is flagged LIMIT.
+    floor : float
+        Error of the PSF, as a share of the light in a pixel, added to the noise.
+    """
+
+    def __init__(self, child="residual", core=1.0, fixed=StarOptions.fixed, most=StarOptions.most,
+                 iterations=StarOptions.iterations, tolerance=StarOptions.tolerance,
+                 position_spread=StarOptions.position_spread, max_shift=StarOptions.max_shift,
+                 floor=StarOptions.floor):
+        where = "deblenders.psf_fit"
+        for name, value in (("most", most), ("iterations", iterations)):
+            if value < 1:
+                raise StudyError(f"{name} is {value}", f"{where}.{name}", "give at least 1")
+        for name, value in (("position_spread", position_spread), ("max_shift", max_shift), ("tolerance", tolerance)):
+            if not value > 0:
+                raise StudyError(f"{name} is {value}", f"{where}.{name}", "give a number above 0")
+        self.child, self.core = child_kind(child, where), core
+        self.options = StarOptions(most, iterations, tolerance, position_spread, max_shift, fixed, floor)
+
+    def fit(self, patch, sky, x, y):
+        """Return the `StarFit` of stars at ``x``, ``y`` (pixels, finite, on the image): fluxes and their errors."""
+        return StarFit(patch, sky, x, y, self.options)
+
+    def deblend(self, patch, sky, centres, stamp_size):
+        """Return the `Children` of a patch."""
+        children = Children.blank(patch, centres, stamp_size)
+        rows = on_image(children)
+        x, y = (np.asarray(centres[name], dtype=float)[rows] for name in ("x", "y"))
+        fit = self.fit(patch, sky, x, y)
+        for name in FLAGS:
+            children.status[rows] |= np.where(fit.flags[name], getattr(BITS, name), 0).astype(np.int32)
+        return fit.canvas.children(children, rows, self.child, self.core)
