@@ -14,7 +14,7 @@ from blendimpact.score.foms import Scores
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-SCRIPTS = ("aggregation", "common", "dryrun", "overhead", "simulation", "stages")
+SCRIPTS = ("aggregation", "common", "crowded", "dryrun", "overhead", "simulation", "stages")
 TINY = {**synthetic.CONFIG["cases"]["two_point"], "patch": {"size": 90, "border": 24, "count": 2}}
 
 
