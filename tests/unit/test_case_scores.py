@@ -14,6 +14,7 @@ from blendimpact.detect.sep_detector import SepDetector
 from blendimpact.ladder.rungs import REAL, RUNGS
 from blendimpact.score.aggregate import aggregate
 from blendimpact.score.foms import FigureOfMerit, Scores
+from blendimpact.score.neighbours import nearest_neighbour
 
 # The packages export the function `score`, which hides the module of that name.
 galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))
@@ -246,7 +247,11 @@ def test_photometry_is_against_the_isolated_twin():
 def test_nearest_brighter_is_in_arcsec_and_looks_at_brighter_ones_only():
     frame = Table({"patch": [0, 0, 0], "twin": ["zero"] * 3, "x": [0.0, 10.0, 100.0], "y": [0.0, 0.0, 0.0],
                    "flux_i": [5.0, 1.0, 9.0]}).to_pandas()
-    np.testing.assert_allclose(galaxies.nearest_brighter(frame, "i", 0.2), [20.0, 2.0, np.inf])
+    distance, ratio = nearest_neighbour(frame, "i", 0.2)
+    np.testing.assert_allclose(distance, [20.0, 2.0, np.inf])
+    np.testing.assert_allclose(ratio, [9 / 5, 5.0, np.nan])
+    # Of at least a tenth of its flux, the source itself left out.
+    np.testing.assert_allclose(nearest_neighbour(frame, "i", 0.2, ratio=0.1)[0], [2.0, 2.0, 18.0])
 
 
 def test_real_sources_are_known_as_deep_as_the_detector_sees():

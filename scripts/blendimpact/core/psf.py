@@ -37,3 +37,13 @@ def psf_pixels(model, scale, size=41):
     """Return the PSF on a grid of ``scale`` arcsec, odd ``size``, unit sum, pixel response in."""
     image = psf_object(model).drawImage(nx=size, ny=size, scale=scale, dtype=float).array
     return image / image.sum()
+
+
+def psf_fwhm(image):
+    """Return the full width at half maximum of a band image's PSF in arcsec.
+
+    That of the model; where it has none, that of the PSF's pixels, which holds the pixel's response.
+    """
+    if "fwhm" in image.psf_model:
+        return float(image.psf_model["fwhm"])
+    return float(galsim.Image(np.ascontiguousarray(image.psf, dtype=float), scale=image.pixel_scale).calculateFWHM())

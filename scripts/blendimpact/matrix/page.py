@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meaningful
 from ..ladder.rungs import REFERENCE, RUNGS
+from ..score.foms import CELLS
 from .board_figure import COLOURS, SYMBOLS, TINTS
 from .cells import LEVEL, STAGES, TAGS, VERDICTS, limit_text, quote, split_tag
 
@@ -50,7 +51,7 @@ def write_page(path, cells, board, foms, checks, study, image=None, figures=(), 
         study=study, level=LEVEL, stages=STAGES, verdicts=VERDICTS, tags=TAGS,
         colours=COLOURS, tints=TINTS, symbols=SYMBOLS, rows=_board_rows(cells, board),
         image=_data_uri(image) if image else None,
-        foms=[_quoted(row) for row in foms], budgets=budgets(foms),
+        foms=[_quoted(row) for row in foms if not str(row["stratum"]).startswith(CELLS)], budgets=budgets(foms),
         selection=[_quoted(row) for row in foms if row["term"] == "selection"],
         checks=[_check_row(row) for row in checks],
         figures=[{**f, "source": _data_uri(f["path"]) if embed else _relative(f["path"], folder)}

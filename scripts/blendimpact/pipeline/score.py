@@ -4,7 +4,7 @@ import json
 
 from ..cases.base import load_case
 from ..core import catalogues
-from .simulate import DEPTH_META, PATCHES_META
+from .simulate import DEPTH_META, FWHM_META, PATCHES_META
 
 
 def run(settings, truth, detections, assignments, measurements, scores_out, meta=None):
@@ -19,6 +19,7 @@ def run(settings, truth, detections, assignments, measurements, scores_out, meta
 def facts_of(truth):
     """Return what the scoring must know of the images, from the truth's metadata."""
     facts = {key: truth.meta[key] for key in ("pixel_scale", "zero_point")}
+    facts["psf_fwhm"] = json.loads(truth.meta[FWHM_META])
     facts["depth"] = json.loads(truth.meta.get(DEPTH_META, "{}"))
     facts["patches"] = json.loads(truth.meta[PATCHES_META])
     return facts

@@ -4,12 +4,14 @@ import json
 
 from ..core import catalogues
 from ..core.images import PatchWriter
+from ..core.psf import psf_fwhm
 from ..core.surveys import load_survey
 from ..simulate.patches import measure_depth, simulate_patch
 from .progress import progress
 
 DEPTH_META = "depth"
 PATCHES_META = "patches"
+FWHM_META = "psf_fwhm"
 
 
 def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth_out, cards=None, meta=None):
@@ -51,4 +53,5 @@ def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth
 def image_facts(patch):
     """Return what the scoring must know of the images, for the truth's meta."""
     image = next(iter(patch.bands.values()))
-    return {"pixel_scale": image.pixel_scale, "zero_point": image.zero_point}
+    fwhm = {band: round(psf_fwhm(image), 5) for band, image in patch.bands.items()}
+    return {"pixel_scale": image.pixel_scale, "zero_point": image.zero_point, FWHM_META: json.dumps(fwhm)}

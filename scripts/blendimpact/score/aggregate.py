@@ -150,11 +150,21 @@ def _values(fom, sums, weights, population, stratum, rungs):
         with np.errstate(invalid="ignore", divide="ignore"):
             full = {rung: _finite(value / base - 1) for rung, value in full.items()}
             samples = {rung: _finite(value / base_samples - 1) for rung, value in samples.items()}
+    if fom.excess and "isolated" in rungs:
+        base, base_samples = full["isolated"], samples["isolated"]
+        full = {rung: quadrature(value, base) for rung, value in full.items()}
+        samples = {rung: quadrature(value, base_samples) for rung, value in samples.items()}
     return full, samples, counts, parts, copies
 
 
 def _finite(values):
     return np.where(np.isfinite(values), values, np.nan)[()]
+
+
+def quadrature(scatter, base):
+    """Return what a scatter has beyond another, in quadrature: sign(d) |d|^(1/2), d the difference of the squares."""
+    square = np.square(scatter) - np.square(base)
+    return np.sign(square) * np.sqrt(np.abs(square))
 
 
 def _value_row(about, fom, value, samples, count, part, rung, copies):

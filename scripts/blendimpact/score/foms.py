@@ -12,10 +12,13 @@ import numpy as np
 from astropy.table import Table
 
 from ..core import catalogues
+from ..core.crowding import crowding_limit
 from ..core.statistics import nmad_from_histogram, quantile_from_histogram
 
 N_SUMS = 5
 TRIM = 0.05
+CELLS = "cmd:"  # strata of this name are cells of a diagram: for a figure and foms.csv, too many for a page
+CROWDED = 0.1  # crowding error at which a field is crowded: the default limit of rubin_sim's crowding metric
 SCORE_COLUMNS = {
     "case": (None, "science case"),
     "scenario": (None, "scenario of the case"),
@@ -74,6 +77,11 @@ def _rms_ratio(s, edges):
     return np.sqrt(_ratio(_ratio(s[..., 0, 0], s[..., 0, 1]), _ratio(s[..., 0, 2], s[..., 0, 3])))
 
 
+def _std(s, edges):
+    n, x, xx = (s[..., 0, k] for k in range(3))
+    return np.sqrt(np.clip(_ratio(xx, n) - _ratio(x, n) ** 2, 0, None))
+
+
 def _crossing(level):
     def value(s, edges):
         """Return where completeness last falls through ``level``, linear between bin centres."""
@@ -95,17 +103,21 @@ KINDS = {
     # kind: (value of summed statistics, the sum or sums that count objects, meaning of the sums)
     "ratio": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (1,), "numerator, denominator"),
     "fraction": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (1,), "successes, trials"),
+    "count": (lambda s, e: s[..., 0, 0], (0,), "objects"),
     "density": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (2,), "weight, area, objects"),
     "response": (_response, (1, 3), "sum of e/2g and number, +g; the same, -g"),
     "offset": (_offset, (1, 3), "sum of e and number, +g; the same, -g"),
     "slope": (_slope, (0,), "n, x, y, xx, xy"),
     "f1": (_f1, (1,), "matched, true, detected"),
     "rms_ratio": (_rms_ratio, (1, 3), "sum of squares and number; the same of the reference"),
+    "std": (_std, (0,), "n, x, xx"),
     "median": (lambda s, e: quantile_from_histogram(e, s[..., 0], 0.5), (0,), "histogram"),
     "nmad": (lambda s, e: nmad_from_histogram(e, s[..., 0]), (0,), "histogram"),
     "trimmed_mean": (lambda s, e: trimmed_mean(e, s[..., 0]), (0,), "histogram"),
     "m50": (_crossing(0.5), (1,), "found, true per magnitude bin"),
     "m90": (_crossing(0.9), (1,), "found, true per magnitude bin"),
+    "m_crowded": (lambda s, e: crowding_limit(e, _ratio(s[..., 0], s[..., 1]), CROWDED), (0,),
+                  "stars, beams per magnitude bin"),
 }
 
 
@@ -125,6 +137,9 @@ class FigureOfMerit:
         Key of `KINDS`.
     relative : bool
         Values are given relative to the isolated rung, F_k / F_isolated - 1, inside each resample.
+    excess : bool
+        Values are scatters, given as what exceeds the isolated rung in quadrature: the root of
+        F_k^2 - F_isolated^2, with its sign, inside each resample.
     edges : tuple of float
         Bin edges of histogram kinds.
     statistics : str, optional
@@ -140,6 +155,7 @@ class FigureOfMerit:
     unit: str
     kind: str
     relative: bool = False
+    excess: bool = False
     edges: tuple = ()
     statistics: str = ""
     common: str = ""
@@ -195,6 +211,32 @@ class Scores:
         for cell in np.flatnonzero(counts):
             self.add(fom, rung, block, [counts[cell]], population, stratum, cell, copies)
 
+    def add_fractions(self, fom, rung, rows, success, name="", values=None, edges=(), population="all", whole=True):
+        """Add successes and trials of ``rows`` (with a column block) to each bin of ``values``, if whole to "all" too."""
+        success = np.asarray(success, bool)
+        for stratum, block, here in parts(rows, name, values, edges, whole):
+            self.add(fom, rung, block, [success[here].sum(), len(here)], population, stratum)
+
+    def add_curve(self, fom, rung, rows, success, values, edges, population="all"):
+        """Add successes and trials per bin of ``values`` as cells, for the kinds that seek a crossing."""
+        success = np.asarray(success, bool)
+        for cell, (_, inside) in enumerate(list(strata("", values, edges))[1:]):
+            for block, here in by_block(rows, inside):
+                self.add(fom, rung, block, [success[here].sum(), len(here)], population, cell=cell)
+
+    def add_moments(self, fom, rung, rows, x, square, name="", values=None, edges=(), population="common"):
+        """Add number, sum of ``x`` and sum of ``square`` to "all" and to each bin of ``values``."""
+        x, square = np.asarray(x, float), np.asarray(square, float)
+        for stratum, block, here in parts(rows, name, values, edges):
+            self.add(fom, rung, block, [len(here), x[here].sum(), square[here].sum()], population, stratum)
+
+    def add_histograms(self, fom, rung, rows, column, bins, name="", values=None, edges=(), population="common",
+                       whole=True):
+        """Add the finite values of a column to a histogram of each bin of ``values``, if whole of "all" too."""
+        x = rows[column].to_numpy(float)
+        for stratum, block, here in parts(rows, name, values, edges, whole):
+            self.add_histogram(fom, rung, block, x[here][np.isfinite(x[here])], bins, population, stratum)
+
     def table(self):
         """Return the sums as a table, sorted by their ids."""
         keys = sorted(self._sums)
@@ -226,3 +268,19 @@ def strata(name, values, edges):
     yield "all", np.ones(len(values), bool)
     for label, low, high in zip(bin_names(name, edges), edges[:-1], edges[1:]):
         yield label, (values >= low) & (values < high)
+
+
+def by_block(rows, inside):
+    """Yield (block, row numbers) of the rows where ``inside`` is true, in the order of the blocks."""
+    block = rows["block"].to_numpy()
+    where = np.flatnonzero(np.asarray(inside, bool))
+    for number in np.unique(block[where]):
+        yield int(number), where[block[where] == number]
+
+
+def parts(rows, name="", values=None, edges=(), whole=True):
+    """Yield (stratum, block, row numbers) of "all", if whole, and of each bin of ``values``, block by block."""
+    values = np.zeros(len(rows)) if values is None else values
+    for stratum, inside in list(strata(name, values, edges))[0 if whole else 1:]:
+        for block, here in by_block(rows, inside):
+            yield stratum, block, here

@@ -1,0 +1,71 @@
+"""The field as a whole: density, luminosity function, colour-magnitude diagram, analytic limit (simulated sky)."""
+
+import numpy as np
+
+from ...core.blends import ARCMIN2_PER_DEG2
+from ...core.crowding import beam_area
+from ...core.settings import FIDUCIAL
+from ...ladder.rungs import REFERENCE
+from ...score.foms import CELLS, parts
+from .foms import CMD_EDGES, COLOUR_EDGES, MAGNITUDE_EDGES, MAGNITUDE_STRATA
+
+
+def area(settings):
+    """Return the area inside the border of a patch in arcsec2."""
+    return (settings["patch"]["size"] * settings["pixel_scale"]) ** 2
+
+
+def inside(truth, settings):
+    """Return which sources lie inside the border of their patch."""
+    border, size = settings["patch"]["border"], settings["patch"]["size"]
+    return np.all([(truth[k] >= border - 0.5) & (truth[k] < border + size - 0.5) for k in ("x", "y")], axis=0)
+
+
+def add(scores, pipeline, truth, blocks, settings):
+    """Add CF-Q1, CF-D1.limit, CF-D1.lf and CF-D1.cmd.
+
+    Parameters
+    ----------
+    scores : Scores
+    pipeline : pandas.DataFrame
+        Detections inside the border as the pipeline measures them: ``block``, ``mag``, ``flux_psf_<band>``.
+    truth : pandas.DataFrame
+    blocks : pandas.Series
+        Block of each patch, patches without a star too.
+    settings : dict
+    """
+    band, size = settings["shape_band"], area(settings)
+    true = truth[inside(truth, settings)]
+    stars = true[true["role"] != "target"]
+    seen = stars[stars["snr"] >= settings["truth_snr"]].groupby("block").size()
+    counts = {block: np.histogram(here[f"mag_{band}"], MAGNITUDE_EDGES)[0] for block, here in stars.groupby("block")}
+    for block, patches in blocks.groupby(blocks):
+        number, here = int(seen.get(block, 0)), size * len(patches)
+        scores.add("CF-Q1", REFERENCE, block, [number, here / 3600 / ARCMIN2_PER_DEG2, number], "truth")
+        beams = here / beam_area(settings["psf_fwhm"][band])
+        for cell, count in enumerate(counts.get(block, np.zeros(len(MAGNITUDE_EDGES) - 1))):
+            scores.add("CF-D1.limit", REFERENCE, block, [count, beams], "truth", cell=cell)
+    for stratum, block, here in parts(true, "magnitude", true[f"mag_{band}"], MAGNITUDE_STRATA):
+        scores.add("CF-D1.lf", "pipeline", block, [0, len(here)], stratum=stratum)
+    for stratum, block, here in parts(pipeline, "magnitude", pipeline["mag"], MAGNITUDE_STRATA):
+        scores.add("CF-D1.lf", "pipeline", block, [len(here), 0], stratum=stratum)
+    if settings["scenario"] == FIDUCIAL and len(settings["bands"]) > 1:
+        _diagram(scores, pipeline, true, settings)
+
+
+def _diagram(scores, pipeline, true, settings):
+    """CF-D1.cmd: stars in cells of colour and magnitude; a stratum "cmd:<colour> <magnitude>" each."""
+    band = settings["shape_band"]
+    blue = next(b for b in settings["bands"] if b != band)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        measured = settings["zero_point"] - 2.5 * np.log10(pipeline[f"flux_psf_{blue}"]) - pipeline["mag"]
+    for rung, rows, colour, mag in ((REFERENCE, true, true[f"mag_{blue}"] - true[f"mag_{band}"], true[f"mag_{band}"]),
+                                    ("pipeline", pipeline, measured, pipeline["mag"])):
+        block = rows["block"].to_numpy()
+        counts = {b: np.histogram2d(np.nan_to_num(colour[block == b], nan=-99.0),
+                                    np.nan_to_num(mag[block == b], nan=-99.0), [COLOUR_EDGES, CMD_EDGES])[0]
+                  for b in np.unique(block)}
+        for number, here in counts.items():
+            for i, j in zip(*np.nonzero(here)):
+                scores.add("CF-D1.cmd", rung, number, [here[i, j]], "own",
+                           f"{CELLS}{COLOUR_EDGES[i]:g} {CMD_EDGES[j]:g}")

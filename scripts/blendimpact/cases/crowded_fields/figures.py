@@ -1,0 +1,3 @@
+"""Figures of the crowded fields row."""
+
+FIGURES = ()

@@ -1,0 +1,116 @@
+"""Photometry and astrometry of artificial stars: the common sample, and each rung's own."""
+
+import numpy as np
+
+from ...ladder.rungs import REFERENCE, RUNGS
+from ...score.objects import common_sources, select
+from .foms import DM_EDGES, MAGNITUDE_STRATA, MAS_EDGES, PULL_EDGES, RATIO_EDGES, SEPARATION_EDGES
+
+BRIGHT_SNR = 10.0
+NEAR = 2.0  # FWHM: a star within this is a neighbour
+MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
+KEY = ["patch", "twin", "source_id"]
+AXES = ("x", "y")
+
+
+def add(scores, objects, targets, settings, simulated):
+    """Add CF-B1, CF-B2, CF-M1 and CF-M2.
+
+    Parameters
+    ----------
+    scores : Scores
+    objects : pandas.DataFrame
+        From `blendimpact.score.objects.by_source`, with ``mag``.
+    targets : pandas.DataFrame
+        Truth of the artificial stars, with ``apart`` and ``brighter`` (FWHM), ``ratio`` and ``sigma_c`` (mag).
+    settings : dict
+    simulated : bool
+        On a real image the noise of the isolated rung is another draw: figures against it are left out.
+    """
+    band = settings["shape_band"]
+    columns = [*KEY, "block", "snr", "apart", "brighter", "ratio", "sigma_c", "x", "y"]
+    columns += [f"{name}_{b}" for b in settings["bands"] for name in ("mag", "flux")]
+    true = targets[columns].rename(columns={c: f"true_{c}" for c in columns
+                                            if c in AXES or c.startswith(("mag_", "flux_"))})
+    rows = objects.merge(true, on=KEY, validate="many_to_one")
+    rows["error"] = MAG * (rows[f"flux_psf_{band}"] / rows[f"true_flux_{band}"] - 1)
+    rows["dm"] = rows["mag"] - rows[f"true_mag_{band}"]
+    usable = np.isfinite(rows["mag"])
+    common = select(rows[usable], common_sources(rows, usable & (rows["snr"] >= BRIGHT_SNR),
+                                                 sorted(targets["twin"].unique()))).copy()
+    common = _with_alone(common, band)
+    own = rows[usable & (rows[f"flux_psf_{band}"] >= BRIGHT_SNR * rows[f"flux_psf_err_{band}"])]
+    for rung in (REFERENCE, *RUNGS):
+        here = common[common["rung"] == rung]
+        magnitude = here[f"true_mag_{band}"]
+        scores.add_histograms("CF-M1", rung, here, "dm", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+        scores.add_histograms("CF-B1.excess", rung, here, "error", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+        _colours(scores, rung, here, settings)
+        _positions(scores, rung, here, settings["pixel_scale"], magnitude)
+        if rung == REFERENCE:
+            continue
+        _pulls(scores, rung, here, band, magnitude)
+        scores.add_histograms("CF-M1.own", rung, own[own["rung"] == rung], "dm", DM_EDGES, population="own")
+        if simulated:
+            scores.add_histograms("CF-B1", rung, here, "crowding", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+            _partition(scores, rung, here)
+    if simulated:
+        _analytic(scores, rows[usable & (rows["snr"] >= BRIGHT_SNR)], band)
+
+
+def _with_alone(rows, band):
+    """Return rows with ``crowding``: relative change of the flux against the isolated rung, in magnitudes."""
+    alone = rows.loc[rows["rung"] == "isolated", [*KEY, f"flux_psf_{band}"]].rename(
+        columns={f"flux_psf_{band}": "flux_alone"})
+    rows = rows.merge(alone, on=KEY, how="left", validate="many_to_one")
+    rows["crowding"] = MAG * (rows[f"flux_psf_{band}"] / rows["flux_alone"] - 1)
+    return rows
+
+
+def _partition(scores, rung, rows):
+    """CF-B2: by the distance to the nearest comparable star, and by its flux where it is near."""
+    scores.add_histograms("CF-B2.all", rung, rows, "crowding", DM_EDGES, "separation", rows["apart"], SEPARATION_EDGES)
+    near = rows[rows["apart"] < NEAR]
+    scores.add_histograms("CF-B2", rung, near, "crowding", DM_EDGES, "ratio", near["ratio"], RATIO_EDGES)
+
+
+def _analytic(scores, rows, band):
+    """CF-B1.rms: raw pixels of stars without a brighter neighbour, and the analytic curve for the same stars."""
+    rows = rows[(rows["brighter"] > NEAR) & np.isfinite(rows["sigma_c"])]
+    raw = _with_alone(rows[rows["rung"].isin(["isolated", "undeblended"])], band)
+    raw = raw[(raw["rung"] == "undeblended") & np.isfinite(raw["crowding"])]
+    for rung, x, square in (("undeblended", raw["crowding"], raw["crowding"] ** 2),
+                            ("analytic", 0 * raw["crowding"], raw["sigma_c"] ** 2)):
+        scores.add_moments("CF-B1.rms", rung, raw, x, square, "magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA)
+
+
+def _colours(scores, rung, rows, settings):
+    """CF-M2: first band minus last band."""
+    blue, red = settings["bands"][0], settings["bands"][-1]
+    if blue == red:
+        return
+    ratio = rows[f"flux_psf_{blue}"] / rows[f"flux_psf_{red}"]
+    good = (rows[f"flux_psf_{blue}"] > 0) & (rows[f"flux_psf_{red}"] > 0)
+    ratio = ratio.where(good) * rows[f"true_flux_{red}"] / rows[f"true_flux_{blue}"]
+    rows = rows.assign(colour=-2.5 * np.log10(ratio))
+    scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES, "magnitude",
+                          rows[f"true_mag_{settings['shape_band']}"], MAGNITUDE_STRATA)
+
+
+def _positions(scores, rung, rows, pixel_scale, magnitude):
+    """CF-M1.astrometry: both axes of each star enter."""
+    for axis in AXES:
+        rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"]))
+        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES, "magnitude", magnitude,
+                              MAGNITUDE_STRATA)
+
+
+def _pulls(scores, rung, rows, band, magnitude):
+    """CF-M1.pull and CF-M1.pull_xy."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows = rows.assign(pull=(rows[f"flux_psf_{band}"] - rows[f"true_flux_{band}"]) / rows[f"flux_psf_err_{band}"],
+                           **{f"pull_{axis}": (rows[f"{axis}_psf"] - rows[f"true_{axis}"]) / rows[f"{axis}_psf_err"]
+                              for axis in AXES})
+    scores.add_histograms("CF-M1.pull", rung, rows, "pull", PULL_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+    for axis in AXES:
+        scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES)

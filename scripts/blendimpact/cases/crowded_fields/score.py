@@ -1,0 +1,140 @@
+"""Sufficient statistics of crowded stellar fields, per block of sky: detection."""
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from ...core.crowding import crowding_error
+from ...deblend.children import BITS as DEBLEND_BITS
+from ...ladder.rungs import REAL, REFERENCE, RUNGS
+from ...score.foms import Scores
+from ...score.neighbours import nearest_neighbour
+from ...score.objects import by_source, wide
+from . import field, photometry
+from .foms import MAGNITUDE_EDGES, MAGNITUDE_STRATA
+
+BRIGHT_SNR = 10.0
+FOUND_RADIUS, FOUND_DM = 0.5, 0.75  # arcsec, mag: the usual test of artificial stars
+COMPARABLE = 0.3  # of a star's flux: a neighbour that is as bright counts
+NEIGHBOURS = 64  # nearest stars that are looked at
+KEY = ["patch", "twin", "source_id"]
+
+
+def score(tables, settings):
+    """Return the `Scores` of a chunk; see `blendimpact.cases.two_point.score.score`.
+
+    ``settings`` also holds ``psf_fwhm``, {band: arcsec}, and ``sky``, "simulate" or "adopt": what needs the truth of all
+    stars or the noise of the isolated rung is not there for a real image.
+    """
+    band, simulated = settings["shape_band"], settings.get("sky", "simulate") == "simulate"
+    fwhm, scale = settings["psf_fwhm"][band], settings["pixel_scale"]
+    truth = tables["truth"].to_pandas()
+    truth["brighter"], _ = nearest_neighbour(truth, band, scale, most=NEIGHBOURS)
+    apart, truth["ratio"] = nearest_neighbour(truth, band, scale, COMPARABLE, NEIGHBOURS)
+    truth["apart"], truth["brighter"] = apart / fwhm, truth["brighter"] / fwhm
+    truth["sigma_c"] = _analytic(truth, band, fwhm, settings) if simulated else np.nan
+    objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        objects["mag"] = settings["zero_point"] - 2.5 * np.log10(objects[f"flux_psf_{band}"])
+    targets = truth[truth["role"] == "target"]
+    scores = Scores(settings["case"], settings["scenario"])
+    links = targets.merge(tables["assignments"].to_pandas()[[*KEY, "det_id", "distance", "found_alone"]], on=KEY,
+                          how="left")
+    _completeness(scores, links, objects, band)
+    _splits(scores, objects, targets)
+    photometry.add(scores, objects, targets, settings, simulated)
+    if simulated:
+        detections = tables["detections"].to_pandas()
+        pipeline = objects[objects["rung"] == "pipeline"].merge(
+            detections.loc[detections["inside"], ["patch", "twin", "det_id"]], on=["patch", "twin", "det_id"])
+        blocks = pd.DataFrame(settings["patches"], columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
+        pipeline["block"] = pipeline["patch"].map(blocks)
+        _false(scores, pipeline, truth, settings)
+        field.add(scores, pipeline, truth, blocks, settings)
+    return scores
+
+
+def _analytic(truth, band, fwhm, settings):
+    """Return the analytic crowding error of each source, in magnitudes, from the stars of its own patch."""
+    out = np.full(len(truth), np.nan)
+    stars = (truth["role"] != "target").to_numpy() & field.inside(truth, settings)
+    magnitudes = truth[f"mag_{band}"].to_numpy(float)
+    for rows in truth.groupby(["patch", "twin"]).indices.values():
+        out[rows] = 2.5 / np.log(10) * crowding_error(magnitudes[rows], magnitudes[rows[stars[rows]]],
+                                                       field.area(settings), fwhm)
+    return out
+
+
+def recovered(links, objects, band):
+    """Return which targets each rung recovers, {rung: (N,) bool array}, and the detector on empty sky ("alone").
+
+    With a real detector: the detection that holds the star lies within 0.5 arcsec, and its magnitude is within 0.75
+    mag of the true one. With true centres only the magnitude counts. So a star whose light the deblender gives to its
+    neighbours is lost by deblending, and one that is taken for part of a brighter star by detection.
+    """
+    out = {"alone": links["found_alone"].eq(1).to_numpy()}
+    for rung in (REFERENCE, *RUNGS):
+        real = rung in REAL
+        measured = objects.loc[objects["rung"] == rung, ["patch", "twin", "det_id", "mag"]]
+        own = links[[*KEY, "det_id"]].assign(det_id=links["det_id"] if real else links["source_id"])
+        mag = own.merge(measured, on=["patch", "twin", "det_id"], how="left", validate="many_to_one")["mag"]
+        near = np.abs(mag.to_numpy() - links[f"mag_{band}"].to_numpy()) < FOUND_DM
+        out[rung] = near & (links["distance"].to_numpy() <= FOUND_RADIUS) if real else near
+    return out
+
+
+def _completeness(scores, links, objects, band):
+    """CF-D1 on every rung; CF-D1.all and its crossing for the pipeline, at true centres, and on empty sky."""
+    found = recovered(links, objects, band)
+    sure = found["alone"] & (links["snr"] >= BRIGHT_SNR).to_numpy()
+    magnitude = links[f"mag_{band}"]
+    for rung in (REFERENCE, *RUNGS):
+        scores.add_fractions("CF-D1", rung, links[sure], found[rung][sure], "magnitude", magnitude[sure],
+                             MAGNITUDE_STRATA)
+    for rung in ("alone", "deblended", "pipeline"):
+        scores.add_fractions("CF-D1.all", rung, links, found[rung], "magnitude", magnitude, MAGNITUDE_STRATA)
+        scores.add_curve("CF-D1.m", rung, links, found[rung], magnitude, MAGNITUDE_EDGES)
+
+
+def _splits(scores, objects, targets):
+    """CF-D2 and CF-B1.failed: parents that are too large to be fitted at once, and objects without a flux."""
+    rows = objects.merge(targets[[*KEY, "block"]], on=KEY)
+    for rung in RUNGS:
+        here = rows[rows["rung"] == rung]
+        scores.add_fractions("CF-D2", rung, here, (here["child_status"] & DEBLEND_BITS.SPLIT) != 0, population="own")
+        scores.add_fractions("CF-B1.failed", rung, here, ~np.isfinite(here["mag"]), population="own")
+
+
+def _false(scores, pipeline, truth, settings):
+    """CF-D1.false: detections that no true star explains."""
+    true = is_true(pipeline, truth, settings["shape_band"], FOUND_RADIUS / settings["pixel_scale"])
+    scores.add_fractions("CF-D1.false", "pipeline", pipeline, ~true, "magnitude", pipeline["mag"], MAGNITUDE_STRATA,
+                         population="own")
+
+
+def is_true(found, truth, band, radius, dm=FOUND_DM):
+    """Return which detections have a true star within ``radius`` (pixels) and ``dm`` (mag).
+
+    Parameters
+    ----------
+    found, truth : pandas.DataFrame
+        ``patch``, ``twin``, ``x``, ``y``; ``mag`` (NaN: not true), and ``mag_<band>``.
+
+    Returns
+    -------
+    (N,) bool array
+    """
+    out = np.zeros(len(found), bool)
+    stars = truth[np.isfinite(truth[f"mag_{band}"])].groupby(["patch", "twin"])
+    places = stars.indices
+    known = truth[np.isfinite(truth[f"mag_{band}"])]
+    for key, rows in found.groupby(["patch", "twin"]).indices.items():
+        if key not in places:
+            continue
+        here = known.iloc[places[key]]
+        near = cKDTree(here[["x", "y"]].to_numpy(float)).query_ball_point(
+            found[["x", "y"]].to_numpy(float)[rows], radius)
+        magnitudes = here[f"mag_{band}"].to_numpy(float)
+        out[rows] = [bool(np.any(np.abs(magnitudes[k] - m) < dm))
+                     for k, m in zip(near, found["mag"].to_numpy(float)[rows])]
+    return out
