@@ -17,9 +17,11 @@ class FigureSpec:
     name : str
         File name without the case and the ending.
     kind : str
-        "ladder", "stratum" or "density": the function of `blendimpact.matrix.figures`.
+        "ladder", "stratum", "density", "scenarios", "stages" or "diagram": which function draws it
+        (`blendimpact.pipeline.figures.draw`).
     options : dict
-        Its arguments besides table, case and scenario.
+        Its arguments besides table, case and scenario. Kinds that go against density name the figure of merit
+        that holds it as ``density``.
     caption : str
     """
 

@@ -4,9 +4,9 @@ Olsen, Blum & Rigaut (2003), in the form in which rubin_sim's MAF has it:
 
     sigma_c(m) = (FWHM / 2) sqrt(pi) [sum over m' > m of n(m') 10^(-0.8 m')]^(1/2) / 10^(-0.4 m)
 
-with n(m') the stars per arcsec2 in each bin. It is Campbell's theorem for a beam that is a disc of the PSF's full width:
-the variance of the light of Poisson-distributed stars in a beam of area A is A times the sum of n f^2. A fit of a
-round Gaussian PSF weighs neighbours by exp(-r^2 / 4 sigma^2), whose square integrates to 2 pi sigma^2, which is 1.44
+with n(m') the stars per arcsec2 in each bin. It is Campbell's theorem for a beam that is a disc of the PSF's full
+width: the variance of the light of Poisson-distributed stars in a beam of area A is A times the sum of n f^2. A fit of
+a round Gaussian PSF weighs neighbours by exp(-r^2 / 4 sigma^2), whose square integrates to 2 pi sigma^2, which is 1.44
 times the disc's area: its error is 1.20 times the curve.
 """
 

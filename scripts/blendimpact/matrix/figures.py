@@ -17,14 +17,29 @@ def save(figure, path):
                    metadata={"Software": None} if str(path).endswith("png") else {"CreationDate": None})
 
 
-def _rows(table, **conditions):
+def rows_of(table, **conditions):
+    """Return the rows of a table whose columns have these values."""
     keep = np.ones(len(table), bool)
     for name, value in conditions.items():
         keep &= np.asarray(table[name]) == value
     return table[keep]
 
 
-def _errors(rows):
+def strata_of(rows, name):
+    """Return the rows that belong to bins of the stratum ``name``, and the bins' names in order."""
+    rows = rows[[str(s).startswith(f"{name}:") for s in rows["stratum"]]]
+    bins = list(dict.fromkeys(str(s) for s in rows["stratum"]))
+    return rows, sorted(bins, key=lambda s: float(s.split(":")[1].split("-")[0]))
+
+
+def plain(axis, which="both"):
+    """Give an axis a light grid and no frame at top and right."""
+    axis.grid(axis=which, color="0.92", zorder=0)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def errors(rows):
+    """Return values and their distances from the ends of the interval, (2, N), 0 where there is none."""
     value = np.asarray(rows["value"], float)
     low = np.clip(value - np.asarray(rows["ci_low"], float), 0, None)
     high = np.clip(np.asarray(rows["ci_high"], float) - value, 0, None)
@@ -47,17 +62,17 @@ def ladder(table, case, scenario, fom, requirement=None):
     matplotlib.figure.Figure or None
         None when the figure of merit has no ladder.
     """
-    rows = _rows(table, case=case, scenario=scenario, fom=fom, stratum="all")
-    impacts = _rows(rows, kind="impact")
+    rows = rows_of(table, case=case, scenario=scenario, fom=fom, stratum="all")
+    impacts = rows_of(rows, kind="impact")
     if not len(impacts):
         return None
     population = str(impacts["population"][0])
-    values = _rows(rows, kind="value", population=population)
+    values = rows_of(rows, kind="value", population=population)
     figure = Figure(figsize=(10, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     names = [r for r in (REFERENCE, *RUNGS) if r in list(values["term"])]
     order = [list(values["term"]).index(r) for r in names]
-    value, error = _errors(values[order])
+    value, error = errors(values[order])
     main = [k for k, r in enumerate(names) if r in (REFERENCE, "isolated", "oracle", "deblended", "pipeline")]
     left.plot(np.asarray(main), value[main], "-", color="0.75", lw=1.2, zorder=1)
     for k, name in enumerate(names):
@@ -70,7 +85,7 @@ def ladder(table, case, scenario, fom, requirement=None):
     left.set_title("value on each rung (open: side rungs)", fontsize=10)
     terms = [t for t in BUDGET_TERMS if t in list(impacts["term"])]
     order = [list(impacts["term"]).index(t) for t in terms]
-    value, error = _errors(impacts[order])
+    value, error = errors(impacts[order])
     for k, term in enumerate(terms):
         right.bar(k, value[k], color=STAGE_COLOURS[term], width=0.62, zorder=2)
         right.errorbar(k, value[k], error[:, k:k + 1], color="#222222", capsize=3, lw=1.2, zorder=3)
@@ -86,8 +101,7 @@ def ladder(table, case, scenario, fom, requirement=None):
     figure.suptitle(f"{rows['title'][0]}: {case}, {scenario}, {population} sample; N = {n:,}, "
                     f"{blocks} patches, 95 % intervals", fontsize=11)
     for axis in (left, right):
-        axis.grid(axis="y", color="0.92", zorder=0)
-        axis.spines[["top", "right"]].set_visible(False)
+        plain(axis, "y")
     return figure
 
 
@@ -99,48 +113,48 @@ def by_stratum(table, case, scenario, fom, stratum, rungs, xlabel, ylabel, log=F
     matplotlib.figure.Figure or None
         None when there is no such stratum.
     """
-    rows = _rows(table, case=case, scenario=scenario, fom=fom, kind="value")
-    rows = rows[[str(s).startswith(f"{stratum}:") for s in rows["stratum"]]]
+    rows = rows_of(table, case=case, scenario=scenario, fom=fom, kind="value")
+    rows, bins = strata_of(rows, stratum)
     if not len(rows):
         return None
     figure = Figure(figsize=(6.2, 4), layout="constrained")
     axis = figure.subplots()
-    bins = list(dict.fromkeys(str(s) for s in rows["stratum"]))
-    bins.sort(key=lambda s: float(s.split(":")[1].split("-")[0]))
     for k, rung in enumerate(rungs):
-        here = _rows(rows, term=rung)
+        here = rows_of(rows, term=rung)
         if not len(here):
             continue
         where = [bins.index(str(s)) for s in here["stratum"]]
-        value, error = _errors(here)
+        value, error = errors(here)
         axis.errorbar(np.asarray(where) + 0.07 * (k - (len(rungs) - 1) / 2), value, error, fmt=MARKERS[k],
                       capsize=3, ms=6, label=rung, alpha=0.9)
     labels = [s.split(":")[1].replace("-", "–").replace("1e+09", "∞").replace("1.0001", "1") for s in bins]
     axis.set_xticks(range(len(bins)), labels)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
+    if log:
+        axis.set_yscale("log")
     axis.legend(frameon=False, fontsize=8)
-    axis.grid(axis="y", color="0.92")
-    axis.spines[["top", "right"]].set_visible(False)
+    plain(axis, "y")
     axis.set_title(f"{case}, {scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals",
                    fontsize=10)
     return figure
 
 
-def against_density(table, case, fom, density, terms, ylabel):
+def against_density(table, case, fom, density, terms, ylabel,
+                    xlabel="detectable sources (isolated S/N ≥ cut) per arcmin²", log=False):
     """Draw terms of a budget against source density, one point per scenario.
 
     Parameters
     ----------
     density : dict of str to float
-        Detectable sources per arcmin2 by scenario.
+        Sources per area by scenario, as ``xlabel`` says.
 
     Returns
     -------
     matplotlib.figure.Figure or None
         None when fewer than two scenarios have the figure of merit.
     """
-    rows = _rows(table, case=case, fom=fom, kind="impact", stratum="all")
+    rows = rows_of(table, case=case, fom=fom, kind="impact", stratum="all")
     rows = rows[[str(s) in density for s in rows["scenario"]]]
     scenarios = set(map(str, rows["scenario"]))
     if len(scenarios) < 2:
@@ -148,19 +162,20 @@ def against_density(table, case, fom, density, terms, ylabel):
     figure = Figure(figsize=(6.2, 4), layout="constrained")
     axis = figure.subplots()
     for k, term in enumerate(terms):
-        here = _rows(rows, term=term)
+        here = rows_of(rows, term=term)
         x = np.array([density[str(s)] for s in here["scenario"]])
         order = np.argsort(x)
-        value, error = _errors(here)
+        value, error = errors(here)
         axis.errorbar(x[order], value[order], error[:, order], fmt=f"{MARKERS[k]}-", capsize=3, label=term,
                       color=STAGE_COLOURS.get(term))
     axis.axhline(0, color="#222222", lw=0.8)
-    axis.set_xlim(left=0)
-    axis.set_xlabel("detectable sources (isolated S/N ≥ cut) per arcmin²")
+    axis.set_xscale("log" if log else "linear")
+    if not log:
+        axis.set_xlim(left=0)
+    axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False, fontsize=8)
-    axis.grid(color="0.92")
-    axis.spines[["top", "right"]].set_visible(False)
+    plain(axis)
     axis.set_title(f"{case}: {fom} against density, 95 % intervals", fontsize=10)
     return figure
 

@@ -2,16 +2,16 @@
 
 import os
 
-import numpy as np
-
 from ..cases.base import load_case
 from ..core import catalogues
 from ..core.references import load_requirements
 from ..core.settings import FIDUCIAL
-from ..matrix import figures
+from ..matrix import figures, figures_density
 
 PANELS = "panels"
 FIGURES = "figures"
+BY_DENSITY = {"density": figures.against_density, "scenarios": figures_density.by_scenario,
+              "stages": figures_density.crowding_stages}
 
 
 def figure_list(cases):
@@ -45,16 +45,18 @@ def draw(spec, table, case, requirements):
                                 **options)
     elif spec.kind == "stratum":
         figure = figures.by_stratum(table, case, FIDUCIAL, **options)
-    elif spec.kind == "density":
-        figure = figures.against_density(table, case, density=densities(table, case, options.pop("scenarios")),
-                                         **options)
+    elif spec.kind == "diagram":
+        figure = figures_density.colour_magnitude(table, case, FIDUCIAL, **options)
+    elif spec.kind in BY_DENSITY:
+        density = densities(table, case, options.pop("density"), options.pop("scenarios", None))
+        figure = BY_DENSITY[spec.kind](table, case, density=density, **options)
     else:
         raise ValueError(f"unknown kind of figure {spec.kind!r}")
     return figure or figures.nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
                              f"{options.get('fom')} for it")
 
 
-def densities(table, case, scenarios):
-    """Return detectable sources per arcmin2 of the ``scenarios`` that the table has."""
-    rows = table[(np.asarray(table["case"]) == case) & (np.asarray(table["fom"]) == "WL-Q2")]
-    return {str(r["scenario"]): float(r["value"]) for r in rows if str(r["scenario"]) in scenarios}
+def densities(table, case, fom, scenarios=None):
+    """Return the density of sources, figure of merit ``fom``, of the ``scenarios`` (default all) that have it."""
+    rows = figures.rows_of(table, case=case, fom=fom, kind="value", stratum="all")
+    return {str(r["scenario"]): float(r["value"]) for r in rows if scenarios is None or str(r["scenario"]) in scenarios}

@@ -142,7 +142,7 @@ def _values(fom, sums, weights, population, stratum, rungs):
         part = sums.get(fom.source, rung, population, stratum, n_cells)
         parts[rung] = part
         full[rung] = np.float64(fom.value(part.sum(axis=0)))
-        samples[rung] = fom.value(resampled_sums(weights, part))
+        samples[rung] = fom.value(_resampled(weights, part))
         copies[rung] = sums.copies(fom.source, rung, population, stratum)
         counts[rung] = round(fom.count(part.sum(axis=0)) / copies[rung])
     if fom.relative and "isolated" in rungs:
@@ -155,6 +155,14 @@ def _values(fom, sums, weights, population, stratum, rungs):
         full = {rung: quadrature(value, base) for rung, value in full.items()}
         samples = {rung: quadrature(value, base_samples) for rung, value in samples.items()}
     return full, samples, counts, parts, copies
+
+
+def _resampled(weights, part):
+    """Return `resampled_sums`, without the work for cells that no block has anything in."""
+    filled = part.any(axis=(0, 2))
+    out = np.zeros((len(weights), *part.shape[1:]))
+    out[:, filled] = resampled_sums(weights, part[:, filled])
+    return out
 
 
 def _finite(values):

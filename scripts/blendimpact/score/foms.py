@@ -212,7 +212,7 @@ class Scores:
             self.add(fom, rung, block, [counts[cell]], population, stratum, cell, copies)
 
     def add_fractions(self, fom, rung, rows, success, name="", values=None, edges=(), population="all", whole=True):
-        """Add successes and trials of ``rows`` (with a column block) to each bin of ``values``, if whole to "all" too."""
+        """Add successes and trials of ``rows`` (with a column block) to bins of ``values``, if whole to "all" too."""
         success = np.asarray(success, bool)
         for stratum, block, here in parts(rows, name, values, edges, whole):
             self.add(fom, rung, block, [success[here].sum(), len(here)], population, stratum)

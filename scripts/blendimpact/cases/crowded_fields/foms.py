@@ -7,48 +7,58 @@ from ...score.foms import CROWDED
 from ...score.foms import FigureOfMerit as F
 
 MAGNITUDE_EDGES = tuple(np.arange(8.0, 28.01, 0.5))  # of completeness curves and of the counts of stars
-MAGNITUDE_STRATA = (10.0, 14.0, 16.0, 18.0, 20.0, 21.0, 22.0, 23.0, 24.0, 26.0, 28.0)
+MAGNITUDE_STRATA = (8.0, 16.0, 18.0, 20.0, 21.0, 22.0, 23.0, 24.0, 28.0)
 SEPARATION_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 1e9)  # in full widths of the PSF
 RATIO_EDGES = (0.3, 0.6, 1.0, 2.0, 5.0, 1e9)  # flux of the neighbour over the star's
 COLOUR_EDGES = tuple(np.arange(-1.0, 5.01, 0.25))
 CMD_EDGES = tuple(np.arange(8.0, 28.01, 0.5))
 # An odd number of bins, so that no residual is the middle of a bin and not an edge.
-DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.005, n_bins=1001))
-PULL_EDGES = tuple(residual_edges(limit=1e4, scale=2.0, n_bins=1001))
-MAS_EDGES = tuple(residual_edges(limit=1e4, scale=2.0, n_bins=1001))
+DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.01, n_bins=301))
+PULL_EDGES = tuple(residual_edges(limit=1e3, scale=2.0, n_bins=201))
+MAS_EDGES = tuple(residual_edges(limit=1e3, scale=5.0, n_bins=201))
 FOUND = "a detection within 0.5 arcsec whose magnitude is within 0.75 mag of the true one"
 
 FIGURES_OF_MERIT = (
-    F("CF-D1", "detection", "completeness lost to crowding", "fraction of artificial stars (isolated S/N > 10, found by "
+    F("CF-D1", "detection", "completeness lost to crowding", "fraction of artificial stars (isolated S/N > 10, "
+      "found by "
       f"the same detector on empty sky) that are recovered: {FOUND}; at true centres by the magnitude alone", "1",
       "fraction"),
     F("CF-D1.all", "detection", "completeness", "fraction of all artificial stars that are recovered; those below the "
       "truth-side S/N cut count as missed", "1", "fraction"),
     F("CF-D1.m50", "detection", "magnitude of 50 % completeness", "where the fraction of all artificial stars that are "
       "recovered falls through 50 %", "mag", "m50", edges=MAGNITUDE_EDGES, statistics="CF-D1.m"),
-    F("CF-D1.limit", "detection", "magnitude of the analytic crowding limit", "where the analytic crowding error (Olsen et "
+    F("CF-D1.limit", "detection", "magnitude of the analytic crowding limit", "where the analytic crowding error "
+      "(Olsen et "
       f"al. 2003) of the true stars reaches {CROWDED:g} of the flux", "mag", "m_crowded", edges=MAGNITUDE_EDGES),
-    F("CF-D1.false", "detection", "false discovery rate", "fraction of detections without a true star within 0.5 arcsec "
+    F("CF-D1.false", "detection", "false discovery rate", "fraction of detections without a true star within 0.5 "
+      "arcsec "
       "and 0.75 mag, simulated sky only", "1", "fraction"),
-    F("CF-D1.lf", "detection", "luminosity function", "detections in a bin of measured magnitude over true stars in the "
+    F("CF-D1.lf", "detection", "luminosity function", "detections in a bin of measured magnitude over true stars in "
+      "the "
       "same bin of true magnitude, simulated sky only", "1", "ratio"),
-    F("CF-D1.cmd", "detection", "colour-magnitude diagram", "stars per cell of colour (first band minus shape band) and "
+    F("CF-D1.cmd", "detection", "colour-magnitude diagram", "stars per cell of colour (first band minus shape band) "
+      "and "
       "magnitude: true ones, and detections as measured; simulated sky, fiducial scenario", "1", "count"),
-    F("CF-D2", "detection", "split parents", "fraction of artificial stars whose parent has more stars than the deblender "
+    F("CF-D2", "detection", "split parents", "fraction of artificial stars whose parent has more stars than the "
+      "deblender "
       "fits at once", "1", "fraction"),
-    F("CF-Q1", "detection", "density of stars", "true stars of the field above the truth-side S/N cut per area", "deg-2",
-      "density"),
-    F("CF-B1", "deblending", "crowding error", "normalised median absolute deviation of 1.086 (F - F_isolated) / F_isolated "
+    F("CF-Q1", "detection", "density of stars", "true stars of the field above the truth-side S/N cut per area",
+      "deg-2", "density"),
+    F("CF-B1", "deblending", "crowding error", "normalised median absolute deviation of 1.086 (F - F_isolated) / "
+      "F_isolated "
       "of artificial stars, same noise: what neighbours and the sky add to the error of the flux; simulated sky only",
       "mag", "nmad", edges=DM_EDGES),
     F("CF-B1.bias", "deblending", "crowding bias", "median of the same", "mag", "median", edges=DM_EDGES,
       statistics="CF-B1"),
-    F("CF-B1.excess", "deblending", "crowding error in quadrature", "normalised median absolute deviation of 1.086 (F - "
+    F("CF-B1.excess", "deblending", "crowding error in quadrature", "normalised median absolute deviation of 1.086 "
+      "(F - "
       "F_true) / F_true beyond that of the isolated rung, in quadrature", "mag", "nmad", edges=DM_EDGES, excess=True),
     F("CF-B1.rms", "deblending", "crowding error, standard deviation", "standard deviation of 1.086 (F - F_isolated) / "
-      "F_isolated of artificial stars without a brighter star within 2 FWHM, on raw pixels; and of the analytic curve for "
+      "F_isolated of artificial stars without a brighter star within 2 FWHM, on raw pixels; and of the analytic "
+      "curve for "
       "the same stars", "mag", "std"),
-    F("CF-B1.failed", "deblending", "failed fluxes", "fraction of measured objects without a PSF flux, or with one that is "
+    F("CF-B1.failed", "deblending", "failed fluxes", "fraction of measured objects without a PSF flux, or with one "
+      "that is "
       "not positive", "1", "fraction"),
     F("CF-B2", "deblending", "flux partition bias", "median of 1.086 (F - F_isolated) / F_isolated of artificial stars "
       "with a star of comparable brightness (at least 0.3 of the flux) within 2 FWHM, simulated sky only", "mag",
@@ -57,22 +67,27 @@ FIGURES_OF_MERIT = (
       "comparable brightness in FWHM", "mag", "median", edges=DM_EDGES),
     F("CF-M1", "measurement", "magnitude bias", "median of the PSF magnitude minus the true one of artificial stars "
       "common to all rungs", "mag", "median", edges=DM_EDGES),
-    F("CF-M1.nmad", "measurement", "magnitude scatter", "normalised median absolute deviation of the same", "mag", "nmad",
-      edges=DM_EDGES, statistics="CF-M1"),
-    F("CF-M1.own", "measurement", "magnitude bias of own selections", "median of the PSF magnitude minus the true one of "
+    F("CF-M1.nmad", "measurement", "magnitude scatter", "normalised median absolute deviation of the same", "mag",
+      "nmad", edges=DM_EDGES, statistics="CF-M1"),
+    F("CF-M1.own", "measurement", "magnitude bias of own selections", "median of the PSF magnitude minus the true "
+      "one of "
       "the artificial stars that each rung has with a measured S/N above 10", "mag", "median", edges=DM_EDGES,
       common="CF-M1"),
-    F("CF-M1.astrometry", "measurement", "astrometric scatter", "normalised median absolute deviation of fitted minus true "
+    F("CF-M1.astrometry", "measurement", "astrometric scatter", "normalised median absolute deviation of fitted "
+      "minus true "
       "positions, both axes together", "mas", "nmad", edges=MAS_EDGES),
     F("CF-M1.pull", "measurement", "pull of the flux, median", "median of (F - F_true) / error", "1", "median",
       edges=PULL_EDGES),
     F("CF-M1.pull_width", "measurement", "pull of the flux, width", "normalised median absolute deviation of the same",
       "1", "nmad", edges=PULL_EDGES, statistics="CF-M1.pull"),
-    F("CF-M1.pull_xy", "measurement", "pull of the position, median", "median of (x - x_true) / error, both axes together",
+    F("CF-M1.pull_xy", "measurement", "pull of the position, median", "median of (x - x_true) / error, both axes "
+      "together",
       "1", "median", edges=PULL_EDGES),
-    F("CF-M1.pull_xy_width", "measurement", "pull of the position, width", "normalised median absolute deviation of the "
+    F("CF-M1.pull_xy_width", "measurement", "pull of the position, width", "normalised median absolute deviation of "
+      "the "
       "same", "1", "nmad", edges=PULL_EDGES, statistics="CF-M1.pull_xy"),
-    F("CF-M2", "measurement", "colour bias", "median of the measured minus the true colour, first band minus last band of "
+    F("CF-M2", "measurement", "colour bias", "median of the measured minus the true colour, first band minus last "
+      "band of "
       "the configuration", "mag", "median", edges=DM_EDGES),
     F("CF-M2.nmad", "measurement", "colour scatter", "normalised median absolute deviation of the same", "mag", "nmad",
       edges=DM_EDGES, statistics="CF-M2"),

@@ -44,12 +44,12 @@ def add(scores, objects, targets, settings, simulated):
         here = common[common["rung"] == rung]
         magnitude = here[f"true_mag_{band}"]
         scores.add_histograms("CF-M1", rung, here, "dm", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
-        scores.add_histograms("CF-B1.excess", rung, here, "error", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+        scores.add_histograms("CF-B1.excess", rung, here, "error", DM_EDGES)
         _colours(scores, rung, here, settings)
-        _positions(scores, rung, here, settings["pixel_scale"], magnitude)
+        _positions(scores, rung, here, settings["pixel_scale"])
         if rung == REFERENCE:
             continue
-        _pulls(scores, rung, here, band, magnitude)
+        _pulls(scores, rung, here, band)
         scores.add_histograms("CF-M1.own", rung, own[own["rung"] == rung], "dm", DM_EDGES, population="own")
         if simulated:
             scores.add_histograms("CF-B1", rung, here, "crowding", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
@@ -93,24 +93,22 @@ def _colours(scores, rung, rows, settings):
     good = (rows[f"flux_psf_{blue}"] > 0) & (rows[f"flux_psf_{red}"] > 0)
     ratio = ratio.where(good) * rows[f"true_flux_{red}"] / rows[f"true_flux_{blue}"]
     rows = rows.assign(colour=-2.5 * np.log10(ratio))
-    scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES, "magnitude",
-                          rows[f"true_mag_{settings['shape_band']}"], MAGNITUDE_STRATA)
+    scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES)
 
 
-def _positions(scores, rung, rows, pixel_scale, magnitude):
+def _positions(scores, rung, rows, pixel_scale):
     """CF-M1.astrometry: both axes of each star enter."""
     for axis in AXES:
         rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"]))
-        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES, "magnitude", magnitude,
-                              MAGNITUDE_STRATA)
+        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES)
 
 
-def _pulls(scores, rung, rows, band, magnitude):
+def _pulls(scores, rung, rows, band):
     """CF-M1.pull and CF-M1.pull_xy."""
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = rows.assign(pull=(rows[f"flux_psf_{band}"] - rows[f"true_flux_{band}"]) / rows[f"flux_psf_err_{band}"],
                            **{f"pull_{axis}": (rows[f"{axis}_psf"] - rows[f"true_{axis}"]) / rows[f"{axis}_psf_err"]
                               for axis in AXES})
-    scores.add_histograms("CF-M1.pull", rung, rows, "pull", PULL_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+    scores.add_histograms("CF-M1.pull", rung, rows, "pull", PULL_EDGES)
     for axis in AXES:
         scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES)

@@ -23,8 +23,8 @@ KEY = ["patch", "twin", "source_id"]
 def score(tables, settings):
     """Return the `Scores` of a chunk; see `blendimpact.cases.two_point.score.score`.
 
-    ``settings`` also holds ``psf_fwhm``, {band: arcsec}, and ``sky``, "simulate" or "adopt": what needs the truth of all
-    stars or the noise of the isolated rung is not there for a real image.
+    ``settings`` also holds ``psf_fwhm``, {band: arcsec}, and ``sky``, "simulate" or "adopt": what needs the truth of
+    all stars or the noise of the isolated rung is not there for a real image.
     """
     band, simulated = settings["shape_band"], settings.get("sky", "simulate") == "simulate"
     fwhm, scale = settings["psf_fwhm"][band], settings["pixel_scale"]
@@ -108,8 +108,7 @@ def _splits(scores, objects, targets):
 def _false(scores, pipeline, truth, settings):
     """CF-D1.false: detections that no true star explains."""
     true = is_true(pipeline, truth, settings["shape_band"], FOUND_RADIUS / settings["pixel_scale"])
-    scores.add_fractions("CF-D1.false", "pipeline", pipeline, ~true, "magnitude", pipeline["mag"], MAGNITUDE_STRATA,
-                         population="own")
+    scores.add_fractions("CF-D1.false", "pipeline", pipeline, ~true, population="own")
 
 
 def is_true(found, truth, band, radius, dm=FOUND_DM):

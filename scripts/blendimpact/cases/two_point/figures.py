@@ -33,10 +33,10 @@ FIGURES = (
                "Sources found in the scene, and found alone on the same noise, against blendedness."),
     FigureSpec("density_WL-M1", "density",
                {"fom": "WL-M1", "terms": ("measurement", "deblending", "detection"),
-                "ylabel": "change of response", "scenarios": DENSITIES},
+                "ylabel": "change of response", "density": "WL-Q2", "scenarios": DENSITIES},
                "Terms of the response budget (common sample) against source density."),
     FigureSpec("density_WL-D2", "density",
                {"fom": "WL-D2", "terms": ("measurement", "deblending", "detection"),
-                "ylabel": "change of response", "scenarios": DENSITIES},
+                "ylabel": "change of response", "density": "WL-Q2", "scenarios": DENSITIES},
                "Terms of the response budget (own selections) against source density."),
 )
