@@ -17,7 +17,7 @@ LADDER = ("truth", *RUNGS)
 ZERO_POINT = 31.4
 SETTINGS = {"case": "crowded_fields", "scenario": "fiducial", "bands": ["g", "i"], "shape_band": "i",
             "pixel_scale": 0.2, "zero_point": ZERO_POINT, "patch": {"size": 300, "border": 0}, "truth_snr": 5,
-            "psf_fwhm": {"g": 0.8, "i": 0.8}, "sky": "simulate"}
+            "psf_fwhm": {"g": 0.8, "i": 0.8}, "sky": "simulate", "population": {"stars": {"limit": 24.0}}}
 TWINS = ("zero",)
 
 
@@ -45,7 +45,8 @@ def made(stars=4, blocks=12, field=(), flux=None, lost=(), scatter=0.0, shift=0.
         def add(source_id, role, x, y, m, snr=100.0, ids=ids, block=block):
             truth.append({**ids, "block": block, "source_id": source_id, "role": role, "kind": "star", "x": x, "y": y,
                           "mag_i": m, "mag_g": m + 1.0, "flux_i": 10 ** (0.4 * (ZERO_POINT - m)),
-                          "flux_g": 10 ** (0.4 * (ZERO_POINT - m - 1)), "snr": snr})
+                          "flux_g": 10 ** (0.4 * (ZERO_POINT - m - 1)), "snr": snr,
+                          "evolution": "red clump" if source_id == 1 else ""})
 
         for number, (x, y, m) in enumerate(field):
             add(1000 + number, "scene", x, y, m)
@@ -247,7 +248,9 @@ def test_bias_of_magnitude_and_colour():
     tables = made()
     rows = tables["measurements"]
     rows["flux_psf"][(rows["rung"] == "pipeline") & (rows["band"] == "g")] *= 0.9
-    assert values(tables)["CF-M2", "detection", "common", "all"]["value"] == pytest.approx(0.1144, abs=2e-3)
+    found = values(tables)
+    assert found["CF-M2", "detection", "common", "all"]["value"] == pytest.approx(0.1144, abs=2e-3)
+    assert found["CF-M2", "isolated", "common", "stage:red clump"]["n"] == 12
 
 
 def test_partition_by_the_nearest_comparable_star():
@@ -263,18 +266,19 @@ def test_partition_by_the_nearest_comparable_star():
 def test_raw_pixels_and_the_analytic_curve_are_of_the_same_stars():
     """A brighter star beside the first one leaves it out of both; the curve is that of the fainter stars."""
     field = [(34.0, 100.0, 19.0), (250.0, 250.0, 21.0)]
-    found = values(made(field=field, flux=lambda rung, block, k: 1 + 0.1 * (-1) ** k if rung == "undeblended" else 1.0))
+    found = values(made(field=field, flux=lambda rung, block, k: 1 + 0.1 * (-1) ** k * (
+        rung == "undeblended")))
     assert found["CF-B1.rms", "undeblended", "common", "all"]["n"] == 36
     curve = crowding_error([20.0], [21.0], 60.0 ** 2, 0.8)[0] * 1.0857
     assert found["CF-B1.rms", "analytic", "common", "all"]["value"] == pytest.approx(curve, rel=1e-4)
-    assert found["CF-B1.rms", "undeblended", "common", "all"]["value"] == pytest.approx(0.1 * 1.0857 * np.sqrt(8 / 9),
-                                                                                        rel=1e-3)
+    assert found["CF-B1.rms", "undeblended", "common", "all"]["value"] == pytest.approx(
+        0.1 * 1.0857 * np.sqrt(8 / 9), rel=1e-3)
 
 
 def test_the_field_is_counted():
-    """Two field stars in 1 arcmin2 and four artificial ones, of which the pipeline has three."""
+    """A field star above the limit in 1 arcmin2, one below, and four artificial ones; the pipeline has three of those."""
     found = values(made(field=[(250.0, 250.0, 20.2), (250.0, 280.0, 25.0)], lost=(0,)))
-    assert found["CF-Q1", "truth", "truth", "all"]["value"] == pytest.approx(7200)
+    assert found["CF-Q1", "truth", "truth", "all"]["value"] == pytest.approx(3600)
     assert found["CF-D1.lf", "pipeline", "all", "magnitude:20-21"]["value"] == pytest.approx(3 / 5)
     assert found["CF-D1.cmd", "truth", "own", "cmd:1 20"]["value"] == 12 * 5
     assert found["CF-D1.cmd", "pipeline", "own", "cmd:1 20"]["value"] == 12 * 3

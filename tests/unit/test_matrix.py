@@ -82,6 +82,21 @@ FOMS = Table(rows=[
 ])
 
 
+def test_a_second_scenario_is_told_and_decides_nothing():
+    """The real image's value, of its own figure of merit, stands behind the reason; so does that it is missing."""
+    board = [{**BOARD[2], "cells": {**BOARD[2]["cells"], "deblending": cell_spec(
+        "GA-B1", "deblending", also={"scenario": "real", "fom": "GA-B9", "data": "a real frame"})}}]
+    plain = matrix_cells(FOMS, BOARD, REQUIREMENTS)[7]
+    cell = matrix_cells(FOMS, board, REQUIREMENTS)[1]
+    assert {k: v for k, v in cell.items() if k != "reason"} == {k: v for k, v in plain.items() if k != "reason"}
+    assert cell["reason"] == f"{plain['reason']}. a real frame, GA-B9: not in this run"
+    foms = Table(rows=[*(dict(zip(FOMS.colnames, r)) for r in FOMS),
+                       row("GA-B9", "deblending", 0.2, 0.05, "galaxies", unit="mag", scenario="real", n=1234)])
+    cell = matrix_cells(foms, board, REQUIREMENTS)[1]
+    assert cell["value"] == plain["value"]
+    assert cell["reason"].endswith("a real frame, GA-B9: 0.20 mag (0.15 to 0.25, N = 1,234)")
+
+
 @pytest.fixture(scope="module")
 def cells():
     return matrix_cells(FOMS, BOARD, REQUIREMENTS)

@@ -125,6 +125,7 @@ def matrix_cells(foms, board, requirements):
                 published: few per cent (Sheldon+2020)   # what the literature says
                 data: simulated LSST Y10 patches
                 percent: true                   # people read it in per cent (default false)
+                also: {scenario: real, data: VLT frame}  # and fom: a second value, told beside the reason
 
     requirements : dict of str to dict
         By id of the figure of merit (`blendimpact.core.references.load_requirements`): ``value``, ``unit``,
@@ -142,7 +143,7 @@ def matrix_cells(foms, board, requirements):
     StudyError
         If a headline is ambiguous, or a requirement has another unit than its figure of merit.
     """
-    return [_cell(row, stage, foms, requirements) for row in board for stage in STAGES]
+    return [_also(_cell(row, stage, foms, requirements), row, stage, foms) for row in board for stage in STAGES]
 
 
 def _required(fom, requirements):
@@ -180,6 +181,21 @@ def _cell(row, stage, foms, requirements):
     cell["reason"] = (f"{LEAST_BLOCKS} blocks of sky are the least for a verdict, this run has {found['n_blocks']}"
                       if few else _reason(cell, int(found["n_blocks"]), sense))
     return cell
+
+
+def _also(cell, row, stage, foms):
+    """Return the cell with the value of a second scenario, or that there is none, at the end of its reason."""
+    spec = (row.get("cells") or {}).get(stage) or {}
+    also = spec.get("also")
+    if not also or row.get("not_built"):
+        return cell
+    found = _headline(foms, row["case"], stage, {**spec, **also})
+    name = also["data"] if also.get("fom", spec["fom"]) == spec["fom"] else f"{also['data']}, {also['fom']}"
+    if found is None:
+        return {**cell, "reason": f"{cell['reason']}. {name}: not in this run"}
+    number, interval = quote(*(_number(found[key]) for key in ("value", "ci_low", "ci_high")), str(found["unit"]),
+                             spec.get("percent", False))
+    return {**cell, "reason": f"{cell['reason']}. {name}: {number} ({interval}, N = {int(found['n']):,})"}
 
 
 def _yes_no(answer):

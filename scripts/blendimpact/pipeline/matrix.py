@@ -18,6 +18,7 @@ from ..core.streams import stream
 from ..core.surveys import load_survey
 from ..matrix.board_figure import write_board
 from ..matrix.cells import matrix_cells, write_cells
+from ..matrix.crowding import bright_scatter, roll_off
 from ..matrix.external import external_checks, load_external, measured_values
 from ..matrix.page import write_page
 from ..score.aggregate import FOM_COLUMNS, aggregate
@@ -144,10 +145,11 @@ def conditions(config):
         if settings["sky"] != "simulate":
             continue
         survey = load_survey(settings["survey"])
-        seeing = survey.bands[settings["shape_band"]].fwhm
+        reference = survey.bands[settings["shape_band"]]
         out[case] = {"survey": settings["survey"], "bands": ", ".join(settings["bands"]),
                      "positions": settings["population"]["positions"]["kind"],
-                     "seeing": f"{seeing:.2f} arcsec in {settings['shape_band']}",
+                     "band": settings["shape_band"], "depth": f"{reference.depth_5sigma:.1f}",
+                     "seeing": f"{reference.fwhm:.2f} arcsec in {settings['shape_band']}",
                      "detector": settings["detector"], "deblender": settings["deblender"],
                      "density": f"counts times {settings['population']['galaxies']['density']:g}"}
     return out
@@ -166,7 +168,8 @@ def extra_values(config, foms):
                      "reference": float(false_alarm_density(threshold, NOISE_SIGMA)) * area}
     out["false_alarms"].pop("reference")  # held against the published number
     rows = foms[(foms["kind"] == "value") & (foms["scenario"] == FIDUCIAL)] if len(foms) else []
-    for case in config["cases"]:
+    known = conditions(config)
+    for case in config["cases"] if len(foms) else ():
         settings = case_settings(config, case)
         if settings["sky"] != "simulate":
             continue
@@ -177,6 +180,11 @@ def extra_values(config, foms):
                 **{k: row[k] for k in ("value", "ci_low", "ci_high", "n")},
                 "reference": survey.bands[band].depth_5sigma,
                 "conditions": {"band": band, "survey": settings["survey"]}}
+        for key, found in (("crowding_roll_off", roll_off(foms, case)),
+                           ("isolated_star_scatter", bright_scatter(foms, case))):
+            if found:
+                given = found.pop("conditions")
+                out[key] = {**found, "conditions": {**known.get(case, {}), **given}}
         pairs = {str(r["fom"]): r for r in rows if r["case"] == case and str(r["fom"]).startswith("WL-N4")}
         if len(pairs) == 2 and settings["population"]["positions"]["kind"] == "random":
             out["poisson_pairs"] = {**{k: pairs["WL-N4"][k] for k in ("value", "ci_low", "ci_high", "n")},

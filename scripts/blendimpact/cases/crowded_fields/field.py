@@ -37,7 +37,9 @@ def add(scores, pipeline, truth, blocks, settings):
     band, size = settings["shape_band"], area(settings)
     true = truth[inside(truth, settings)]
     stars = true[true["role"] != "target"]
-    seen = stars[stars["snr"] >= settings["truth_snr"]].groupby("block").size()
+    limit = settings["population"]["stars"].get("limit")
+    counted = stars["snr"] >= settings["truth_snr"] if limit is None else stars[f"mag_{band}"] < limit
+    seen = stars[counted].groupby("block").size()
     counts = {block: np.histogram(here[f"mag_{band}"], MAGNITUDE_EDGES)[0] for block, here in stars.groupby("block")}
     for block, patches in blocks.groupby(blocks):
         number, here = int(seen.get(block, 0)), size * len(patches)

@@ -4,7 +4,7 @@ from ..base import FigureSpec
 
 RUNGS = ("isolated", "oracle", "undeblended", "deblended", "pipeline")
 STAGES = ("measurement", "deblending", "detection")
-DENSITY = {"density": "CF-Q1", "xlabel": "stars above the truth-side S/N cut per deg²", "log": True}
+DENSITY = {"density": "CF-Q1", "xlabel": "stars brighter than the stated limit per deg²", "log": True}
 FIGURES = (
     FigureSpec("ladder_CF-D1", "ladder", {"fom": "CF-D1"},
                "Artificial stars that are recovered, of those that the detector finds on empty sky."),

@@ -42,8 +42,8 @@ FIGURES_OF_MERIT = (
     F("CF-D2", "detection", "split parents", "fraction of artificial stars whose parent has more stars than the "
       "deblender "
       "fits at once", "1", "fraction"),
-    F("CF-Q1", "detection", "density of stars", "true stars of the field above the truth-side S/N cut per area",
-      "deg-2", "density"),
+    F("CF-Q1", "detection", "density of stars", "true stars of the field brighter than population.stars.limit per area "
+      "(without a limit: above the truth-side S/N cut)", "deg-2", "density"),
     F("CF-B1", "deblending", "crowding error", "normalised median absolute deviation of 1.086 (F - F_isolated) / "
       "F_isolated "
       "of artificial stars, same noise: what neighbours and the sky add to the error of the flux; simulated sky only",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...ladder.rungs import REFERENCE, RUNGS
+from ...score.foms import by_block
 from ...score.objects import common_sources, select
 from .foms import DM_EDGES, MAGNITUDE_STRATA, MAS_EDGES, PULL_EDGES, RATIO_EDGES, SEPARATION_EDGES
 
@@ -11,6 +12,7 @@ NEAR = 2.0  # FWHM: a star within this is a neighbour
 MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
 KEY = ["patch", "twin", "source_id"]
 AXES = ("x", "y")
+RED_CLUMP = "stage:red clump"
 
 
 def add(scores, objects, targets, settings, simulated):
@@ -28,7 +30,8 @@ def add(scores, objects, targets, settings, simulated):
         On a real image the noise of the isolated rung is another draw: figures against it are left out.
     """
     band = settings["shape_band"]
-    columns = [*KEY, "block", "snr", "apart", "brighter", "ratio", "sigma_c", "x", "y"]
+    columns = [*KEY, "block", "snr", "apart", "brighter", "ratio", "sigma_c", "x", "y", "evolution"]
+    targets = targets.assign(evolution=targets.get("evolution", ""))
     columns += [f"{name}_{b}" for b in settings["bands"] for name in ("mag", "flux")]
     true = targets[columns].rename(columns={c: f"true_{c}" for c in columns
                                             if c in AXES or c.startswith(("mag_", "flux_"))})
@@ -94,6 +97,9 @@ def _colours(scores, rung, rows, settings):
     ratio = ratio.where(good) * rows[f"true_flux_{red}"] / rows[f"true_flux_{blue}"]
     rows = rows.assign(colour=-2.5 * np.log10(ratio))
     scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES)
+    for block, here in by_block(rows, rows["evolution"] == "red clump"):
+        colour = rows["colour"].to_numpy()[here]
+        scores.add_histogram("CF-M2", rung, block, colour[np.isfinite(colour)], DM_EDGES, "common", RED_CLUMP)
 
 
 def _positions(scores, rung, rows, pixel_scale):

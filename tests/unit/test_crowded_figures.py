@@ -1,0 +1,117 @@
+"""Figures and external values of crowded fields, on tables of figures of merit with known content."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from blendimpact.cases.crowded_fields import CASE
+from blendimpact.cases.crowded_fields.figures import FIGURES
+from blendimpact.core.references import load_requirements
+from blendimpact.matrix import figures_density
+from blendimpact.matrix.crowding import bright_scatter, roll_off
+from blendimpact.matrix.figures import save
+from blendimpact.pipeline.figures import densities, draw
+from test_crowded_scores import made, values
+
+DENSITY = {"sparse": 1e4, "fiducial": 2e5, "dense": 1e6}
+
+
+def row(fom, term, value, half=0.1, scenario="fiducial", kind="value", stratum="all", population="all", n=200):
+    return {"case": "crowded_fields", "scenario": scenario, "fom": fom, "stage": "detection",
+            "title": f"title of {fom}", "kind": kind, "term": term, "population": population, "stratum": stratum,
+            "value": value, "ci_low": value - half, "ci_high": value + half, "n": n, "n_blocks": 40, "unit": "1",
+            "method": "", "note": ""}
+
+
+def table(m50=(24.0, 22.0, 19.5)):
+    """Return three scenarios with all that the figures against density show."""
+    rows = []
+    for k, (scenario, density) in enumerate(DENSITY.items()):
+        rows += [row("CF-Q1", "truth", density, 10, scenario, population="truth"),
+                 row("CF-D1.limit", "truth", 23.0 - k, 0.1, scenario, population="truth")]
+        for term in ("alone", "deblended", "pipeline"):
+            rows.append(row("CF-D1.m50", term, m50[k], 0.1 * (1 + k), scenario))
+            rows += [row("CF-D1.all", term, 1 - 0.2 * k - 0.1 * b, 0.05, scenario,
+                         stratum=f"magnitude:{20 + b}-{21 + b}") for b in range(3)]
+        for term in ("measurement", "deblending", "detection"):
+            rows.append(row("CF-D1", term, -0.1 * k, 0.02, scenario, "impact"))
+            rows.append(row("CF-B1", term, 0.03 * k, 0.01, scenario, "impact", population="common"))
+        for term in ("undeblended", "analytic"):
+            rows.append(row("CF-B1.rms", term, 0.1 * (k + 1), 0.01, scenario, population="common"))
+    return Table(rows=rows)
+
+
+def test_the_roll_off_is_interpolated_in_the_logarithm_of_the_density():
+    """From 2e5, a scenario, to 5e5, log(2.5) / log(5) of the way to 1e6."""
+    found = roll_off(table(), "crowded_fields")
+    part = np.log10(2.5) / np.log10(5)
+    assert found["value"] == pytest.approx(2.5 * part)
+    half = part * np.hypot(0.2, 0.3)  # the weights of both are part
+    assert found["ci_high"] - found["value"] == pytest.approx(half)
+    assert found["value"] - found["ci_low"] == pytest.approx(half)
+    assert found["n"] == 400 and "2e+05" in found["conditions"]["density"]
+
+
+def test_no_roll_off_without_fields_on_both_sides():
+    rows = table()
+    assert roll_off(rows[rows["scenario"] != "dense"], "crowded_fields") is None
+    assert roll_off(table((24.0, 22.0, np.nan)), "crowded_fields") is None
+    assert roll_off(rows[:0], "crowded_fields") is None
+
+
+def test_the_scatter_is_that_of_the_brightest_stars_of_the_sparsest_field():
+    rows = [row("CF-Q1", "truth", d, 10, s, population="truth") for s, d in DENSITY.items()]
+    for k, scenario in enumerate(DENSITY):
+        rows += [row("CF-M1.nmad", "pipeline", 0.001 * (k + 1), 1e-4, scenario, stratum="magnitude:8-16", n=10),
+                 row("CF-M1.nmad", "pipeline", 0.002 * (k + 1), 1e-4, scenario, stratum="magnitude:16-18")]
+    found = bright_scatter(Table(rows=rows), "crowded_fields")
+    assert found["value"] == 0.002 and "magnitude 16-18, 1e+04 per deg2" in found["conditions"]["stars"]
+    assert bright_scatter(Table(rows=rows[:3]), "crowded_fields") is None
+
+
+@pytest.mark.parametrize("spec", [s for s in FIGURES if s.kind in ("stages", "scenarios")], ids=lambda s: s.name)
+def test_figures_against_density_are_drawn(spec, tmp_path):
+    figure = draw(spec, table(), "crowded_fields", load_requirements())
+    lines = [line for axis in figure.axes for line in axis.get_lines()]
+    assert len(lines) > 3
+    save(figure, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 10000
+    again = draw(spec, table(), "crowded_fields", load_requirements())
+    save(again, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_stages_show_losses_as_positive_and_the_error_of_each_stage():
+    figure = figures_density.crowding_stages(table(), "crowded_fields", DENSITY, ("detection",), "x")
+    loss, error, depth = figure.axes
+    np.testing.assert_allclose(loss.containers[0].lines[0].get_ydata(), [0.0, 0.1, 0.2], atol=1e-12)
+    np.testing.assert_allclose(loss.containers[0].lines[0].get_xdata(), list(DENSITY.values()))
+    np.testing.assert_allclose(error.containers[0].lines[0].get_ydata(), [0.0, 0.03, 0.06])
+    assert depth.yaxis_inverted() and len(depth.containers) == 4
+    assert figures_density.crowding_stages(table(), "crowded_fields", {"fiducial": 2e5}, ("detection",), "x") is None
+
+
+def test_densities_are_those_of_the_case_s_figure_of_merit():
+    assert densities(table(), "crowded_fields", "CF-Q1") == DENSITY
+    assert densities(table(), "crowded_fields", "CF-Q1", ("dense",)) == {"dense": 1e6}
+    assert densities(table(), "crowded_fields", "WL-Q2") == {}
+
+
+def test_every_figure_of_the_row_draws_or_says_that_there_is_nothing(tmp_path):
+    """From scores of one scenario: ladders, strata and the diagram are there, those against density are not."""
+    rows = values(made(field=[(250.0, 250.0, 20.2), (150.0, 250.0, 21.0)], lost=(0,)))
+    one = next(iter(rows.values()))
+    foms = Table(rows=[dict(zip(one.colnames, r)) for r in rows.values()])
+    requirements = load_requirements()
+    for spec in CASE.figures:
+        figure = draw(spec, foms, "crowded_fields", requirements)
+        save(figure, tmp_path / f"{spec.name}.png")
+        assert bool(figure.axes) == (spec.name != "stages_density"), spec.name
+
+
+def test_the_diagram_shows_every_star_once():
+    rows = [row("CF-D1.cmd", term, 3, 1, stratum=f"cmd:{c:g} {m:g}", population="own", n=3)
+            for term, cells in (("truth", [(0.25, 18.0), (1.0, 20.5)]), ("pipeline", [(1.0, 20.5)])) for c, m in cells]
+    figure = figures_density.colour_magnitude(Table(rows=rows), "crowded_fields", "fiducial", "CF-D1.cmd", "x", "y")
+    true, found, ratio = (axis.collections[0].get_array() for axis in figure.axes[:3])
+    assert true.sum() == 6 and found.sum() == 3
+    assert ratio.compressed().tolist() == [0.0, 1.0]
