@@ -6,10 +6,13 @@ from astropy.table import Table
 from blendimpact.cases.crowded_fields import CASE
 from blendimpact.cases.crowded_fields.figures import FIGURES
 from blendimpact.core.references import load_requirements
-from blendimpact.matrix import figures_density
+from blendimpact.deblend import DEBLENDERS
+from blendimpact.matrix import figures_density, panel
 from blendimpact.matrix.crowding import bright_scatter, roll_off
 from blendimpact.matrix.figures import save
 from blendimpact.pipeline.figures import densities, draw
+from blendimpact.pipeline.panel import star_field
+from patch_maker import make_patch, scene
 from test_crowded_scores import made, values
 
 DENSITY = {"sparse": 1e4, "fiducial": 2e5, "dense": 1e6}
@@ -115,3 +118,32 @@ def test_the_diagram_shows_every_star_once():
     true, found, ratio = (axis.collections[0].get_array() for axis in figure.axes[:3])
     assert true.sum() == 6 and found.sum() == 3
     assert ratio.compressed().tolist() == [0.0, 1.0]
+
+
+def test_the_residual_of_stars_that_are_fitted_is_noise():
+    """Stars far apart, the whole chain of the panel: detections measured, their PSFs taken away, noise left."""
+    rng = np.random.default_rng(4)
+    stars = [(40.3, 50.7, 4000.0), (80.6, 42.2, 2000.0), (60.1, 90.4, 9000.0)]
+    image = scene((130, 130), stars) + rng.normal(0, 1, (130, 130))
+    patch = make_patch(image, border=20)
+    table = Table({"det_id": [1, 2, 3], "x": [40.0, 81.0, 60.0], "y": [51.0, 42.0, 90.0],
+                   "inside": [True] * 3})
+    sky = {"i": np.zeros((130, 130))}
+    children = DEBLENDERS.create("none").deblend(patch, sky, table["det_id", "x", "y"], 31)
+    known = Table({"x": [s[0] for s in stars], "y": [s[1] for s in stars], "role": ["target", "scene", "scene"]})
+    field = star_field(patch, sky, {"detections": table}, known, children,
+                       {"case": "crowded_fields", "shape_band": "i", "measure": {"psf": True}})
+    assert field["image"].shape == (90, 90) and field["noise"] == pytest.approx(1)
+    assert len(field["true_xy"]) == len(field["found_xy"]) == 3 and len(field["targets_xy"]) == 1
+    assert field["residual"].std() == pytest.approx(1, rel=0.04) and field["image"].max() > 100
+    assert abs(field["residual"]).max() < 6
+
+
+def test_the_panel_has_a_row_for_the_field(tmp_path):
+    stamp = np.random.default_rng(0).normal(0, 1, (1, 31, 31))
+    field = {"image": np.ones((50, 50)), "residual": np.zeros((50, 50)), "noise": 1.0, "true_xy": np.ones((3, 2)),
+             "targets_xy": np.ones((1, 2)), "found_xy": np.empty((0, 2)), "title": "field"}
+    plain, whole = (panel.draw({"oracle": stamp}, {}, [1.0], "text", field=f) for f in (None, field))
+    assert len(whole.get_axes()) == len(plain.get_axes()) + 5
+    save(whole, tmp_path / "panel.png")
+    assert (tmp_path / "panel.png").stat().st_size > 10000

@@ -276,7 +276,7 @@ def test_raw_pixels_and_the_analytic_curve_are_of_the_same_stars():
 
 
 def test_the_field_is_counted():
-    """A field star above the limit in 1 arcmin2, one below, and four artificial ones; the pipeline has three of those."""
+    """A field star above the limit in 1 arcmin2, one below, and four artificial ones, three of them found."""
     found = values(made(field=[(250.0, 250.0, 20.2), (250.0, 280.0, 25.0)], lost=(0,)))
     assert found["CF-Q1", "truth", "truth", "all"]["value"] == pytest.approx(3600)
     assert found["CF-D1.lf", "pipeline", "all", "magnitude:20-21"]["value"] == pytest.approx(3 / 5)

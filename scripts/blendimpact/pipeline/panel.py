@@ -5,15 +5,19 @@ import numpy as np
 
 from ..core import catalogues
 from ..core.images import PatchFile
+from ..core.psf_shift import ShiftedPsf, unit_psf
 from ..deblend.children import Children
 from ..deblend.truth import TruthScene, injects_photons
 from ..matrix.figures import nothing, save
 from ..matrix.panel import draw
+from ..measure.objects import measure_children
 from .clear_blend import choose
 from .deblend import group_name
 from .detect import stamp_size
 from .measure import rung_children
 from .sky import SkyFile
+
+FIELD = 75  # pixels: half a side of the cut of a star field
 
 
 def run(settings, seed, images, truth, detections, assignments, sky, children, figure_out):
@@ -60,4 +64,48 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, f
                f"detector {settings['detector']}, deblender {settings['deblender']}")
     noise = [float(np.sqrt(np.median(i.variance))) for i in patch.bands.values()]
     scale = next(iter(patch.bands.values())).pixel_scale
-    save(draw(stamps, titles, noise, caption, np.c_[near["x"] - x0, near["y"] - y0], scale), figure_out)
+    field = None
+    if settings["measure"].get("psf"):
+        field = star_field(patch, background, here, near, stored["real"], settings)
+    save(draw(stamps, titles, noise, caption, np.c_[near["x"] - x0, near["y"] - y0], scale, field), figure_out)
+
+
+def star_field(patch, sky, tables, known, children, settings):
+    """Return what `blendimpact.matrix.panel.draw_field` draws of the middle of a patch.
+
+    The residual is the scene minus a point source for each measured detection of the pipeline.
+    """
+    band = settings["shape_band"]
+    image = patch.bands[band]
+    found = tables["detections"][np.asarray(tables["detections"]["inside"], bool)]
+    where = {int(d): (x, y) for d, x, y in zip(found["det_id"], found["x"], found["y"])}
+    x, y = np.array([where[int(d)] for d in children.det_id]).reshape(-1, 2).T
+    rows = measure_children(children, x, y, patch, settings["measure"], band)
+    rows = rows[np.asarray(rows["band"]) == band]
+    light = image.science - sky[band]
+    residual = light - point_sources(image, rows)
+    # What lies in the border is not measured, so it is not taken away either.
+    half = min(FIELD, min(patch.shape) // 2 - patch.border)
+    cy, cx = (n // 2 for n in patch.shape)
+    cut = np.s_[cy - half:cy + half, cx - half:cx + half]
+
+    def inside(table):
+        xy = np.c_[table["x"], table["y"]] - (cx - half, cy - half)
+        return xy[((xy >= -0.5) & (xy < 2 * half - 0.5)).all(axis=1)]
+
+    return {"image": light[cut], "residual": residual[cut], "noise": float(np.sqrt(np.median(image.variance[cut]))),
+            "true_xy": inside(known), "targets_xy": inside(known[np.asarray(known["role"]) == "target"]),
+            "found_xy": inside(found), "title": f"{settings['case']}, patch {patch.index}, {band}: middle of the patch"}
+
+
+def point_sources(image, rows):
+    """Return the sum of the PSFs of measured objects, (ny, nx): ``flux_psf`` at the fitted or given place."""
+    psf = unit_psf(image)
+    half = len(psf) // 2
+    out = np.zeros(np.add(image.science.shape, 2 * half))
+    good = rows[np.isfinite(np.asarray(rows["flux_psf"], float))]
+    x, y = (np.where(np.isfinite(good[f"{k}_psf"]), good[f"{k}_psf"], good[k]) for k in ("x", "y"))
+    xi, yi = np.rint(x).astype(int), np.rint(y).astype(int)
+    for flux, stamp, i, j in zip(good["flux_psf"], ShiftedPsf(psf, half).draw(x - xi, y - yi), xi, yi):
+        out[j:j + 2 * half + 1, i:i + 2 * half + 1] += flux * stamp
+    return out[half:-half, half:-half]
