@@ -63,31 +63,31 @@ def crowding_stages(table, case, density, stages, xlabel, log=True):
     """
     if len(density) < 2:
         return None
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(13, 5), layout="constrained")
     loss, error, depth = axes = figure.subplots(1, 3)
     for k, stage in enumerate(stages):
         style = {"fmt": f"{MARKERS[k]}-", "color": STAGE_COLOURS[stage], "label": stage}
         _against(loss, table, density, -1, style, case=case, fom="CF-D1", term=stage, population="all", kind="impact")
         _against(error, table, density, 1, style, case=case, fom="CF-B1", term=stage, kind="impact")
     for term, style in (("undeblended", {"fmt": "v:", "label": "raw pixels, standard deviation"}),
-                        ("analytic", {"fmt": "--", "label": "analytic (Olsen et al. 2003)"})):
+                        ("analytic", {"fmt": "x--", "label": "analytic (Olsen et al. 2003)"})):
         _against(error, table, density, 1, {**style, "color": "#333333"}, case=case, fom="CF-B1.rms", term=term,
                  kind="value")
     for k, term in enumerate(("alone", "deblended", "pipeline")):
         style = {"fmt": f"{MARKERS[k]}-", "color": RUNG_COLOURS[term], "label": f"50 % recovered, {term}"}
         _against(depth, table, density, 1, style, case=case, fom="CF-D1.m50", term=term, kind="value")
-    _against(depth, table, density, 1, {"fmt": "--", "color": "#333333", "label": f"analytic error = {CROWDED:g}"},
+    _against(depth, table, density, 1, {"fmt": "x--", "color": "#333333", "label": f"analytic error = {CROWDED:g}"},
              case=case, fom="CF-D1.limit", term=REFERENCE, kind="value")
     loss.set_ylabel("part of the stars lost")
     error.set_ylabel("crowding error [mag]")
-    error.set_yscale("symlog", linthresh=0.01)
+    error.set_yscale("symlog", linthresh=0.001)
     depth.set_ylabel("magnitude")
     depth.invert_yaxis()
     for axis, title in zip(axes, ("completeness: impact by stage", "error of the flux: impact by stage", "depth")):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(xlabel)
         axis.set_xscale("log" if log else "linear")
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         plain(axis)
         if axis is not depth:
             axis.axhline(0, color="#222222", lw=0.8)

@@ -46,10 +46,10 @@ def draw(children, titles, noise, caption, centres=None, scale=0.2, field=None):
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(13, 4.6 if field is None else 9.4), layout="constrained")
+    figure = Figure(figsize=(13, 4.6 if field is None else 8.3), layout="constrained")
     top = figure
     if field is not None:
-        top, below = figure.subfigures(2, 1, height_ratios=(1, 1.05))
+        top, below = figure.subfigures(2, 1, height_ratios=(1, 0.8))
         draw_field(below, scale=scale, **field)
     axes = top.subplots(2, 4).ravel()
     for axis in axes:

@@ -41,8 +41,9 @@ def draw(spec, table, case, requirements):
     options = dict(spec.options)
     if spec.kind == "ladder":
         required = requirements.get(options["fom"]) or {}
-        figure = figures.ladder(table, case, FIDUCIAL, requirement=required if required.get("value") else None,
-                                **options)
+        # Other senses are about the figure of merit itself, not a band about an impact of 0.
+        band = required if required.get("value") and required.get("sense", "within") == "within" else None
+        figure = figures.ladder(table, case, FIDUCIAL, requirement=band, **options)
     elif spec.kind == "stratum":
         figure = figures.by_stratum(table, case, FIDUCIAL, **options)
     elif spec.kind == "diagram":
