@@ -36,7 +36,7 @@ def sources(rows):
     n = len(rows)
     dx, dy, flux, g1 = np.array(rows, float).reshape(n, 4).T
     columns = {
-        "source_id": np.arange(1, n + 1), "kind": np.full(n, "galaxy"), "dx": dx, "dy": dy,
+        "source_id": np.arange(1, n + 1), "kind": np.full(n, "galaxy"), "evolution": np.full(n, ""), "dx": dx, "dy": dy,
         "cluster": np.full(n, -1), "redshift": np.ones(n), "hlr": np.full(n, 0.4),
         "hlr_bulge": np.full(n, 0.2), "n_bulge": np.full(n, 4.0), "g1_bulge": np.zeros(n), "g2_bulge": np.zeros(n),
         "hlr_disk": np.full(n, 0.4), "n_disk": np.ones(n), "g1_disk": g1, "g2_disk": np.zeros(n),
