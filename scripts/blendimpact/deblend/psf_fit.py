@@ -37,7 +37,8 @@ class PsfFitDeblender:
     iterations : int
         At most; a parent that then still moves is flagged NOT_CONVERGED.
     tolerance : float
-        Converged when a step would lower chi^2 by less than this per star.
+        Converged when a step would lower chi^2 by less than this per star, in units of the reduced chi^2 where that
+        is over 1.
     position_spread : float
         Standard deviation per axis of the prior on positions, in FWHM of the sharpest PSF.
     max_shift : float

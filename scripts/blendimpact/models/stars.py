@@ -27,7 +27,7 @@ class StarOptions:
 
     most: int = 40  # stars of a parent whose equations are solved at once
     iterations: int = 15
-    tolerance: float = 0.01  # in chi^2 per star
+    tolerance: float = 0.01  # in chi^2 per star, times its reduced chi^2 where that is over 1
     position_spread: float = 0.25  # prior about the given centre, standard deviation per axis
     max_shift: float = 1.0
     fixed: bool = False  # positions stay at the given centres
@@ -107,6 +107,7 @@ class StarFit:
         self.chi2 = np.full(n, np.nan)
         self.parent, self._tile = self._group(2 * RADIUS * max(fwhm))
         self.flags["SPLIT"] = np.bincount(self.parent)[self.parent] > self.options.most if n else self.flags["SPLIT"]
+        self._share = self._shares()
         self._fit()
         self._judge()
 
@@ -134,11 +135,22 @@ class StarFit:
                 tile[part], last = last, last + 1
         return parent, tile
 
+    def _pixels(self, stars, b):
+        """Return the pixels of the stars' discs, as numbers of the canvas of one band, (N, P)."""
+        dy, dx = self._disc_pixels[b]
+        rows, columns = (self.cells[stars, k, None] + d + self.canvas.pad for k, d in ((1, dy), (0, dx)))
+        return rows * self.canvas.data.shape[2] + columns
+
+    def _shares(self):
+        """Return one over the number of discs that each pixel is in, (nbands, pixels): in chi^2 it counts once."""
+        size = self.canvas.data[0].size
+        count = [np.bincount(self._pixels(slice(None), b).ravel(), minlength=size) for b in range(len(self._discs))]
+        return 1 / np.maximum(np.array(count), 1).astype(np.float32)
+
     # ------------------------------------------------------------------------------------ iterations
 
     def _fit(self):
         count = int(self.parent.max(initial=-1)) + 1
-        size = np.bincount(self.parent, minlength=count)
         self._best = np.full(count, np.inf)
         self._damping = np.zeros(count)
         self._kept = self.positions.copy(), self._flux.copy()
@@ -151,8 +163,8 @@ class StarFit:
             for stars in self._batches(todo):
                 gain, rows = self._step(stars)
                 moved.append(rows)
-                settled[np.unique(self.parent[stars])] = (gain < self.options.tolerance * size)[
-                    np.unique(self.parent[stars])]
+                here = np.unique(self.parent[stars])
+                settled[here] = gain[here] < self._enough(stars)[here]
             for rows in moved:
                 self._draw(rows)
             if checked and settled.all():
@@ -182,18 +194,18 @@ class StarFit:
         count, bands = len(self._best), len(self.canvas.scale)
         free = not self.options.fixed
         normal = Normal(len(stars), self.width)
-        chi2, pixels = np.zeros(len(stars)), np.zeros(len(stars))
+        chi2, pixels, once = (np.zeros(len(stars)) for _ in range(3))
         shift = (self.positions[stars] - self.cells[stars]).T
         _, height, wide = self.canvas.data.shape
         for b in range(bands):
-            dy, dx = self._disc_pixels[b]
-            rows, columns = (self.cells[stars, k, None] + d + self.canvas.pad for k, d in ((1, dy), (0, dx)))
-            where = rows * wide + columns
+            where = self._pixels(stars, b)
             weight = self.canvas.weight[b].ravel()[where].astype(float)
             if not weight.any():
                 continue
             residual = (self.canvas.data[b].ravel()[where] - self.canvas.model[b].ravel()[where]).astype(float)
-            chi2 += (weight * residual**2).sum(axis=1)
+            square = weight * residual**2
+            chi2 += square.sum(axis=1)
+            once += (square * self._share[b][where]).sum(axis=1)
             pixels += (weight > 0).sum(axis=1)
             templates = self._windows[b].draw(*shift, derivatives=free)
             templates = templates.reshape(len(stars), 3 if free else 1, -1)[:, :, self._discs[b]]
@@ -214,7 +226,7 @@ class StarFit:
         self.chi2[stars] = chi2 / np.maximum(pixels - self.width, 1)
         parent = self.parent[stars]
         here = np.unique(parent)
-        objective = np.bincount(parent, chi2 + penalty, minlength=count)
+        objective = np.bincount(parent, once + penalty, minlength=count)
         matrix = normal.matrix(diagonal)
         blocks = Blocks(matrix, self._tile[stars], self.width)
         self._errors(stars, blocks, diagonal)
@@ -222,7 +234,7 @@ class StarFit:
             return None, None
         self.iterations[stars] += 1
 
-        slack = self.options.tolerance * np.bincount(parent, minlength=count)
+        slack = self._enough(stars)
         worse = np.zeros(count, bool)
         worse[here] = objective[here] > self._best[here] * (1 + 1e-9) + slack[here]
         again = np.isinf(self._best)  # after a step back (or at the start): this is the state to improve on
@@ -256,6 +268,11 @@ class StarFit:
         gain[worse] = np.inf
         self._move(stars[~back], step[~back], gain)
         return gain, stars
+
+    def _enough(self, stars):
+        """Return the change of each parent's chi^2 that no longer matters; more where the PSF does not fit."""
+        poor = np.maximum(1, np.nan_to_num(self.chi2[stars], nan=1, posinf=1))
+        return self.options.tolerance * np.bincount(self.parent[stars], poor, minlength=len(self._best))
 
     def _move(self, stars, step, gain):
         bands = self._flux.shape[1]
