@@ -14,7 +14,7 @@ from blendimpact.score.foms import Scores
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-SCRIPTS = ("aggregation", "common", "crowded", "dryrun", "overhead", "simulation", "stages")
+SCRIPTS = ("aggregation", "common", "crowded", "dryrun", "overhead", "simulation", "stages", "subtraction")
 TINY = {**synthetic.CONFIG["cases"]["two_point"], "patch": {"size": 90, "border": 24, "count": 2}}
 
 
@@ -96,6 +96,14 @@ def test_simulation(study):
     assert "138 x 138 pixels, bands i" in text
     apart = text.partition("per cent of the peak: ")[2]
     assert number(apart) < 1  # both drew the same thing
+
+
+def test_subtraction():
+    text = run("subtraction", "--sizes", 128, 256, "--engines", "none", "zogy")
+    cost, quality = rows(text, "CPU seconds per megapixel"), rows(text, "Residuals at 256 px")
+    assert set(cost) == set(quality) == {"none", "zogy"}
+    assert 0 < number(cost["none"][0]) < number(cost["zogy"][0])
+    assert number(quality["none"][0]) > 10 > 2 > number(quality["zogy"][0])
 
 
 def test_dry_run():
