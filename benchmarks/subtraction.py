@@ -1,11 +1,12 @@
 """Engines of difference imaging side by side: CPU seconds per megapixel, peak memory, growth with the image.
 
-Two epochs of one synthetic sky (stars and galaxies, 25 per arcmin^2, Gaussian seeing of 1.0 and 0.7 arcsec at 0.2 arcsec
-per pixel) are subtracted, searched above 5 sigma and measured at 100 places. Each engine and size runs in a fresh process of
-one thread. CPU is that of the second call: the first compiles and fills caches, and stands beside. Growth: CPU of the
-largest image over that of the smallest, divided by the ratio of their pixels; 1 is linear, less has a fixed cost.
+Two epochs of one synthetic sky (stars and galaxies, 25 per arcmin^2, Gaussian seeing of 1.0 and 0.7 arcsec at 0.2
+arcsec per pixel) are subtracted, searched above 5 sigma and measured at 100 places. Each engine and size runs in a
+fresh process of one thread. CPU is that of the second call: the first compiles and fills caches, and stands beside.
+Growth: CPU of the largest image over that of the smallest, divided by the ratio of their pixels; 1 is linear, less has
+a fixed cost.
 
-Quality on the same images: mean squared residual over its variance in the footprints of the static sources (1 is noise).
+Quality on the same images: mean squared residual over its variance in the footprints of the static sources; 1 is noise.
 """
 
 import json

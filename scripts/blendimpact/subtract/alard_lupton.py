@@ -71,8 +71,8 @@ def field_terms(rows, columns, shape, order):
 class AlardLuptonSubtractor:
     """Science minus the template under the kernel that fits best, by linear least squares on stamps.
 
-    S = (sum_ij c_ij phi_j(x, y) K_i) * T + background: K_i of `Basis`, phi constant or linear over the image, background
-    constant or a plane. The image with the better seeing is convolved; a science image that is sharper
+    S = (sum_ij c_ij phi_j(x, y) K_i) * T + background: K_i of `Basis`, phi constant or linear over the image, the
+    background constant or a plane. The image with the better seeing is convolved; a science image that is sharper
     than its template is convolved instead of being approached by deconvolution, and the difference brought
     back to its photometric scale. Where the stamps are too few the kernel is fitted to the two PSFs.
 

@@ -18,7 +18,7 @@ __all__ = ["BAD", "BITS", "SUBTRACTION_BITS", "Difference", "Noise", "Pair", "Su
            "finish", "prepare"]
 
 SUBTRACTION_BITS = {
-    0: ("FEW_STAMPS", "too few stars and galaxies to measure on: what they give is taken from the PSFs and zero points"),
+    0: ("FEW_STAMPS", "too few stars and galaxies to measure on: the PSFs and zero points are taken instead"),
     1: ("SINGULAR", "the kernel could not be solved for: it is taken from the PSFs and zero points"),
     2: ("REJECTED", "more than a third of the stamps did not fit and were left out"),
     3: ("TEMPLATE_WORSE", "the template has the worse seeing"),

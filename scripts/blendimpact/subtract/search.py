@@ -251,8 +251,8 @@ def forced(difference, x, y, source=None):
     Returns
     -------
     astropy.table.Table
-        ``x``, ``y``, ``flux``, ``flux_err`` (science image's unit; NaN where nothing is measured), ``snr``, ``flag``, in the
-        order of the positions. The error is exact for the noise of the difference, masked pixels included;
+        ``x``, ``y``, ``flux``, ``flux_err`` (science image's unit; NaN where nothing is measured), ``snr``, ``flag``,
+        in the order of the positions. The error is exact for the noise of the difference, masked pixels included;
         the `registration` term is not in it.
     """
     x, y = (np.atleast_1d(np.asarray(c, dtype=float)) for c in (x, y))
