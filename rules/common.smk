@@ -299,14 +299,33 @@ def stars_of(wildcards):
     return rules.population.output.stars
 
 
+def template_of(wildcards):
+    """Return the file that defines the survey of the template, if there is one."""
+    template = (settings_of(wildcards)["epochs"] or {}).get("template", {})
+    return (
+        [os.path.relpath(find("surveys", template["survey"]))]
+        if "survey" in template
+        else []
+    )
+
+
+def visits_of(wildcards):
+    """Return the table that visits are drawn from, if they are."""
+    epochs = settings_of(wildcards)["epochs"]
+    drawn = epochs and epochs["visits"]["source"] == "sorcha"
+    return [rules.visits.output.visits] if drawn else []
+
+
 def injected_from(wildcards):
-    """Return what targets are drawn from: the user's catalogue, the isochrone, or the galaxies."""
+    """Return what targets are drawn from: the user's catalogue, the isochrone, supernovae, or the galaxies."""
     settings = settings_of(wildcards)
     kind = study_config.injected_from(settings)
     if kind == "catalogue":
         return settings["inject"]["catalogue"]
     if kind == "isochrone":
         return rules.isochrone.output.stars
+    if kind == "supernovae":
+        return rules.supernovae.output.supernovae
     return rules.population.output.galaxies
 
 
@@ -330,7 +349,7 @@ def sources_of_all(wildcards):
         if settings["sky"] == "adopt":
             found |= {image_spec_of(key), *image_files_of(key)}
         else:
-            found.add(survey_of(key))
+            found |= {survey_of(key), *template_of(key), *visits_of(key)}
         found.add(injected_from(key))
     return sorted(found)
 

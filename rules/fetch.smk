@@ -64,3 +64,47 @@ rule isochrone:
         library=stage_digest("population"),
     script:
         "../scripts/isochrone.py"
+
+
+rule visits:
+    """Reduce simulated visits to the seeing and depth of each."""
+    input:
+        receipt=expand(rules.fetch.output.receipt, name="sorcha"),
+    output:
+        visits=ensure(f"{INPUTS}/population/visits.parquet", non_empty=True),
+    log:
+        f"{INPUTS}/logs/visits.log",
+    benchmark:
+        f"{INPUTS}/benchmarks/visits.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(700),
+        runtime=per_attempt(5),
+    params:
+        library=stage_digest("population"),
+    script:
+        "../scripts/visits.py"
+
+
+rule supernovae:
+    """Tabulate magnitudes of supernovae by redshift and phase."""
+    input:
+        receipt=expand(rules.fetch.output.receipt, name="sncosmo"),
+    output:
+        supernovae=ensure(f"{INPUTS}/population/supernovae.parquet", non_empty=True),
+    log:
+        f"{INPUTS}/logs/supernovae.log",
+    benchmark:
+        f"{INPUTS}/benchmarks/supernovae.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(700),
+        runtime=per_attempt(5),
+    params:
+        library=stage_digest("population"),
+    script:
+        "../scripts/supernovae.py"

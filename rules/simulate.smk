@@ -4,6 +4,8 @@ rule simulate:
         galaxies=rules.population.output.galaxies,
         stars=stars_of,
         survey=survey_of,
+        template=template_of,
+        visits=visits_of,
     output:
         images=image_product(product("simulate", "{chunk}.fits")),
         truth=ensure(product("simulate", "{chunk}.truth.parquet"), non_empty=True),

@@ -14,6 +14,7 @@ with job(snakemake):
         galaxies=snakemake.input.galaxies,
         stars=snakemake.input.stars,
         survey_path=snakemake.input.survey,
+        visits=next(iter(snakemake.input.get("visits") or []), None),
         images_out=snakemake.output.images,
         truth_out=snakemake.output.truth,
         cards=cards,

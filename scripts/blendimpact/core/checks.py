@@ -84,6 +84,7 @@ def _case_problems(settings, detectors, deblenders):
                           nearest(band, known))
     if not image:
         yield from _star_problems(settings)
+    yield from _epoch_problems(settings, image)
     patch = settings["patch"]
     for key in ("size", "border", "count"):
         if key not in patch:
@@ -119,6 +120,52 @@ def _star_problems(settings):
                               "an isochrone gives no density: say how many stars per deg2 are brighter than limit")
 
 
+def _epoch_problems(settings, image):
+    epochs = settings["epochs"]
+    if epochs is None:
+        return
+    if image:
+        yield Problem(("epochs",), "is for simulated sky", "set epochs: null: a coadd has no second epoch")
+        return
+    template, survey = epochs["template"], survey_of(settings["survey"])
+    if ("survey" in template) == ("visits" in template):
+        yield Problem(("epochs", "template"), "needs one of `survey` and `visits`",
+                      "null removes a key that was there before")
+    if "survey" in template:
+        deep = survey_of(template["survey"])
+        for band in settings["bands"]:
+            if band not in deep.bands:
+                yield Problem(("epochs", "template", "survey"), f"{template['survey']} has no band {band!r}",
+                              nearest(band, deep.bands))
+        if deep.pixel_scale != survey.pixel_scale:
+            yield Problem(("epochs", "template", "survey"), f"{template['survey']} has pixels of {deep.pixel_scale} "
+                          f"arcsec, the visits of {survey.pixel_scale}", "use surveys of the same pixel scale")
+
+
+def _transient_problems(settings, image):
+    inject, key = settings["inject"], ("inject",)
+    if inject.get("population") != "transients":
+        for name in ("kinds", "snr", "exposure", "fast_share"):
+            if name in inject:
+                yield Problem((*key, name), "is for population: transients", "remove it")
+        return
+    kinds = inject.get("kinds") or {}
+    if not sum(kinds.values()):
+        yield Problem((*key, "kinds"), "no kind of transient has a share",
+                      "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}")
+    sne = [k for k in ("supernova", "nuclear", "hostless") if kinds.get(k)]
+    if image and sne:
+        yield Problem((*key, "kinds"), f"{', '.join(sne)} need galaxies of known light and redshift",
+                      "on a real image inject trails and comets")
+    if "snr" in inject and not inject["snr"][0] < inject["snr"][1]:
+        yield Problem((*key, "snr"), f"is {inject['snr']}", "give the least first, then the largest")
+    if settings["shear"]:
+        yield Problem(("shear",), "is for static sources", "set shear: 0 where transients are injected")
+    unknown = [b for b in settings["bands"] if b not in "ugrizy"]
+    if unknown:
+        yield Problem(("bands",), f"transients have no colour in {', '.join(unknown)}", "use bands of ugrizy")
+
+
 def _injection_problems(settings, image):
     inject = settings["inject"]
     if inject is None:
@@ -132,6 +179,7 @@ def _injection_problems(settings, image):
     if not inject["mag"][0] < inject["mag"][1]:
         yield Problem(("inject", "mag"), f"is {inject['mag']}",
                       "give the brightest magnitude first, then the faintest")
+    yield from _transient_problems(settings, image)
     isochrone = settings["population"]["stars"].get("kind") == "isochrone"
     if inject.get("population") == "stars" and not image and not isochrone:
         yield Problem(("inject", "population"), "stars of known colours need an isochrone",
@@ -143,6 +191,8 @@ def _injection_problems(settings, image):
         yield Problem(("inject", "realisations"), "is for real images",
                       "simulated sky: raise patch.count instead")
     room = (settings["patch"].get("size", 0) * settings["pixel_scale"] / max(inject["separation"], 1e-9)) ** 2
+    # placed at random one after the other, which jams at 0.7 of a lattice
+    room *= 0.5 if inject.get("population") == "transients" else 1
     if inject["per_patch"] > max(room, 1):
         yield Problem(("inject", "per_patch"),
                       f"{inject['per_patch']} targets {inject['separation']} arcsec apart do not fit",

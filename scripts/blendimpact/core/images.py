@@ -18,6 +18,8 @@ MASK_BITS = {
     2: ("CROSSTALK", "other artefact flagged by the survey"),
 }
 PLANES = {"SCI": np.float32, "VAR": np.float32, "MASK": np.uint8}
+TEMPLATE = "TPL"
+"""Planes of a template are named as those of the image it belongs to, with this before them."""
 _FITS_BLOCK = 2880  # bytes: an empty primary header
 _NAME = re.compile(r"P(?P<index>\d+)_(?P<twin>[A-Z]+)_(?P<band>[A-Za-z0-9]+)_(?P<plane>[A-Z]+)$")
 
@@ -101,6 +103,8 @@ class Patch:
     noise_sign : int
         1, or -1 where sky and photon noise have the opposite sign: noise of either sign is equally
         likely, and what it does to a shape cancels to first order in the mean of both.
+    templates : dict of str to BandImage
+        Deep images of the same static sky, without transients, by band; empty where there is one epoch.
     """
 
     index: int
@@ -109,6 +113,7 @@ class Patch:
     bands: dict
     border: int
     noise_sign: int = 1
+    templates: dict = field(default_factory=dict)
 
     @property
     def shape(self):
@@ -155,6 +160,17 @@ def _header(patch, image):
     return header
 
 
+def _hdus(patch, image, band, prefix):
+    header = _header(patch, image)
+    planes = {"SCI": image.science, "VAR": image.variance, "MASK": image.mask, **image.planes, "PSF": image.psf}
+    for plane, data in planes.items():
+        hdu = fits.ImageHDU(np.ascontiguousarray(data, PLANES.get(plane)), header=header,
+                            name=_extension_name(patch, band, prefix + plane))
+        if plane in ("MASK", "SEG"):
+            hdu.header.remove("BUNIT")
+        yield hdu
+
+
 class PatchWriter:
     """Write patches to one FITS file, one at a time, so that memory does not grow with them.
 
@@ -180,15 +196,9 @@ class PatchWriter:
         self._empty = False
         hdus = fits.HDUList([fits.PrimaryHDU()])
         for band, image in patch.bands.items():
-            header = _header(patch, image)
-            planes = {"SCI": image.science, "VAR": image.variance, "MASK": image.mask,
-                      **image.planes, "PSF": image.psf}
-            for plane, data in planes.items():
-                hdu = fits.ImageHDU(np.ascontiguousarray(data, PLANES.get(plane)), header=header,
-                                    name=_extension_name(patch, band, plane))
-                if plane in ("MASK", "SEG"):
-                    hdu.header.remove("BUNIT")
-                hdus.append(hdu)
+            hdus.extend(_hdus(patch, image, band, ""))
+            if band in patch.templates:
+                hdus.extend(_hdus(patch, patch.templates[band], band, TEMPLATE))
         # extensions only: the time to append to an open HDUList grows with what is in it
         block = io.BytesIO()
         hdus.writeto(block)
@@ -247,20 +257,28 @@ class PatchFile:
 
     def read(self, index, twin):
         """Return a `Patch` with its own copies of the arrays."""
-        bands = {}
+        bands, templates = {}, {}
         for band, planes in self._index[index, twin].items():
-            header = self._hdus[planes["SCI"]].header
-            arrays = {p: np.array(self._hdus[n].data, dtype=self._hdus[n].data.dtype.newbyteorder("="))
-                      for p, n in planes.items()}
-            model = {k: header[f"PSF{k[:5].upper()}"] for k in ("kind", "fwhm", "beta")
-                     if f"PSF{k[:5].upper()}" in header}
-            bands[band] = BandImage(
-                band=band, science=arrays.pop("SCI"), variance=arrays.pop("VAR"),
-                mask=arrays.pop("MASK"), psf=arrays.pop("PSF"), wcs=WCS(header),
-                zero_point=header["MAGZERO"], gain=header["GAIN"], psf_model=model,
-                planes=arrays, unit=header["BUNIT"])
+            own = {p: n for p, n in planes.items() if not p.startswith(TEMPLATE)}
+            bands[band] = self._image(band, own)
+            if len(own) < len(planes):
+                templates[band] = self._image(
+                    band, {p.removeprefix(TEMPLATE): n for p, n in planes.items() if p not in own})
+            header = self._hdus[own["SCI"]].header
         return Patch(index, twin, header["SHEAR"], bands, header["BORDER"],
-                     header.get("NOISSIGN", 1))
+                     header.get("NOISSIGN", 1), templates)
+
+    def _image(self, band, planes):
+        header = self._hdus[planes["SCI"]].header
+        arrays = {p: np.array(self._hdus[n].data, dtype=self._hdus[n].data.dtype.newbyteorder("="))
+                  for p, n in planes.items()}
+        model = {k: header[f"PSF{k[:5].upper()}"] for k in ("kind", "fwhm", "beta")
+                 if f"PSF{k[:5].upper()}" in header}
+        return BandImage(
+            band=band, science=arrays.pop("SCI"), variance=arrays.pop("VAR"),
+            mask=arrays.pop("MASK"), psf=arrays.pop("PSF"), wcs=WCS(header),
+            zero_point=header["MAGZERO"], gain=header["GAIN"], psf_model=model,
+            planes=arrays, unit=header["BUNIT"])
 
     def __iter__(self):
         return (self.read(*key) for key in self.keys())

@@ -14,7 +14,8 @@ REALISATIONS = 1000  # patch number of a real image = block * REALISATIONS + rea
 # costs a rerun and never a stale result.
 _LATER = {
     "simulate": ("inject", "match_radius", "detector", "deblender", "measure"),
-    "adopt": ("inject", "match_radius", "detector", "deblender", "measure", "shear", "noise_pairs", "population"),
+    "adopt": ("inject", "match_radius", "detector", "deblender", "measure", "shear", "noise_pairs", "population",
+              "epochs"),
     "inject": ("detector", "deblender", "measure"),
     "detect": ("deblender",),
     "deblend": (),
@@ -122,7 +123,7 @@ def stars_from(settings):
 
 
 def injected_from(settings):
-    """Return what targets are drawn from: "catalogue", "galaxies", "isochrone", or None (no table is needed).
+    """Return what targets are drawn from: "catalogue", "galaxies", "isochrone", "supernovae", or None (no table).
 
     Stars in one band need no colours, and so no isochrone, unless it is asked for.
     """
@@ -131,6 +132,9 @@ def injected_from(settings):
         return "catalogue"
     if inject.get("population") == "stars":
         return "isochrone" if stars_from(settings) == "isochrone" and settings["sky"] == "simulate" else None
+    if inject.get("population") == "transients":
+        kinds = inject.get("kinds") or {}
+        return "supernovae" if any(kinds.get(k) for k in ("supernova", "nuclear", "hostless")) else None
     return {"cosmodc2": "galaxies"}.get(inject.get("population"))
 
 

@@ -12,6 +12,8 @@ Conventions, as that package's code has them (its documentation leaves the first
   pixels unless the column has a unit; ``mag`` is that of a piece one pixel long, unless read with
   ``trail_mag="total"``.
 * ``mag`` is one band's; ``mag_<band>`` columns, if there are any, go before it.
+* ``Comet`` is the study's own: `simulate.comets` has the profile. ``mag`` is that of nucleus, coma and tail
+  together, ``tail_angle`` is measured as that of a trail.
 * ``draw_size`` is not used: a stamp ends where its surface brightness is negligible.
 """
 
@@ -24,6 +26,7 @@ from astropy.table import MaskedColumn, Table
 from ..core.blends import moments_to_shape
 from ..core.catalogues import describe
 from ..core.errors import StudyError
+from .extras import COMET, comet_columns
 
 # source_type -> (kind, Sersic index if it is fixed, columns that a row needs)
 SOURCE_TYPES = {
@@ -35,6 +38,7 @@ SOURCE_TYPES = {
     "Star": ("star", None, ()),
     "Stamp": ("stamp", None, ("stamp",)),
     "Trail": ("trail", None, ("trail_length",)),
+    "Comet": ("comet", None, ("nucleus_fraction", "coma_radius")),
     "Galaxy": ("galaxy", None, ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge",
                                 "hlr_disk", "n_disk", "g1_disk", "g2_disk")),
 }
@@ -49,6 +53,7 @@ COLUMNS = {
     "beta": ("deg", "galaxy: angle of the major axis from east through north; trail: from the x axis"),
     "stamp": (None, "FITS file of a stamp"),
     "trail_length": ("arcsec", "length of a trail"),
+    **COMET,
 }
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".parquet": "parquet",
            ".parq": "parquet"}
@@ -151,6 +156,8 @@ def standardise(given, bands, pixel_scale, where="catalogue", beta="source_injec
         raise StudyError(f"unknown convention {beta!r} of beta", "inject.beta",
                          "source_injection or position_angle")
     _trails(out, given, kinds, pixel_scale, bands, trail_mag, where)
+    if (kinds == "comet").any():
+        comet_columns(out, given, kinds == "comet", _numbers, where, lambda bad: _rows(bad, ids))
     folder = os.path.dirname(where)
     out["stamp"] = ([os.path.join(folder, p) if p else "" for p in _texts(given["stamp"])]
                     if "stamp" in given.colnames else np.full(n, "", dtype="U1"))

@@ -20,6 +20,7 @@ from ..core.streams import stream
 from ..simulate.population import half_light_radius
 from ..simulate.profiles import Stamp, add_stamp, draw_source, overlap, photon_noise
 from .catalogue import SOURCE_TYPES, jacobian, sky_shape_to_pixels
+from .extras import EXTRAS, add_blank, extras_of
 from .flags import FLAG, NO_TARGET, NOT_INJECTED
 
 INJECTED_IDS = 20_000_000
@@ -84,6 +85,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
         _measure(row, patch, bands)
     catalogue["source_id"] = np.array([row["source_id"] for row in rows], np.int64)
     truth = _known(truth, patch, bands, real, settings.get("truth_snr", 0))
+    add_blank(truth, catalogue)
     _neighbours(rows, truth, bands, settings)
     catalogue["injection_flag"] = np.array([row["injection_flag"] for row in rows], np.int32)
     describe(catalogue, {"source_id": (None, "source in the truth table"),
@@ -183,7 +185,7 @@ def _rows(catalogue, patch, image, bands, reference):
                "x": float(x[k]), "y": float(y[k]), "ra": float(ra[k]), "dec": float(dec[k]),
                "role": "target" if inside[k] else "scene", "injection_flag": 0, "stamp": "", "hlr": np.nan,
                "redshift": float(source["redshift"]) if "redshift" in names else np.nan, "ambiguous": False,
-               "evolution": str(source["evolution"]) if "evolution" in names else ""}
+               "evolution": str(source["evolution"]) if "evolution" in names else "", **extras_of(source)}
         for name, band in bands.items():
             row[f"mag_{name}"] = mag = float(source[f"mag_{name}"])
             row[f"flux_{name}"] = 10 ** (0.4 * (band.image.zero_point - mag))
@@ -215,6 +217,8 @@ def _profile(row, source, names, kind, image, bands, reference):
         row["trail_length"], row["trail_angle"] = float(source["trail_length"]), float(source["beta"])
     elif kind == "stamp":
         row["stamp"] = str(source["stamp"])
+    elif kind == "comet":
+        pass  # all it has are extras; a half-light radius before the PSF it has none that fits the coma's meaning
     else:
         row["hlr"] = 0.0
 
@@ -331,9 +335,10 @@ def _neighbours(rows, truth, bands, settings):
 def _joined(truth, rows, patch, real, case, settings, image):
     """Return the truth with the injected sources' rows below it."""
     block = patch.index // REALISATIONS if real else patch.index
-    columns = truth_columns(patch.bands, image.unit)
+    columns = truth_columns(patch.bands, image.unit) | EXTRAS
     if not rows:
-        return describe(truth, {k: v for k, v in columns.items() if not truth[k].info.description})
+        return describe(truth, {k: v for k, v in columns.items()
+                                if k in truth.colnames and not truth[k].info.description})
     common = {"case": case, "scenario": settings.get("scenario", ""), "patch": patch.index, "block": block,
               "twin": patch.twin}
     added = Table()

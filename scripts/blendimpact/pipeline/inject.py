@@ -11,6 +11,8 @@ from ..core.settings import block_of, injected_from
 from ..inject.catalogue import on_patch, read_catalogue
 from ..inject.generate import generate
 from ..inject.inject import inject
+from ..inject.transients import generate_transients
+from ..simulate.epochs import EPOCHS_META, without_transients
 from .progress import progress
 from .simulate import DEPTH_META, PATCHES_META, image_facts
 
@@ -28,13 +30,14 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
     images_in, truth_in : path-like
         Patches of the simulation, or of the adopted image, and their truth.
     sources : path-like
-        What `injected_from` names: galaxies, the isochrone, or the user's injection catalogue.
+        What `injected_from` names: galaxies, the isochrone, supernovae, or the user's injection catalogue.
     """
     options = settings["inject"]
     known = catalogues.read(truth_in)
     kind = injected_from(settings)
     galaxies = catalogues.read(sources) if kind == "galaxies" else None
     stars = catalogues.read(sources) if kind == "isochrone" else None
+    supernovae = catalogues.read(sources) if kind == "supernovae" else None
     given = None
     tables, made = [], []
     with PatchFile(images_in) as file, PatchWriter(images_out, cards) as writer:
@@ -52,6 +55,9 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
                     given = read_catalogue(sources, settings["bands"], scale,
                                            **{k: options[k] for k in ("beta", "trail_mag") if k in options})
                 drawn = on_patch(given, patch)
+            elif options.get("population") == "transients":
+                drawn = generate_transients(settings, patch, truth, seed, settings["case"], block, realisation,
+                                            supernovae)
             else:
                 drawn = generate(settings, patch, seed, settings["case"], block, realisation, galaxies, stars)
             patch, truth = inject(patch, truth, drawn, seed, settings["case"], settings)
@@ -59,11 +65,12 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
             text = truth["scenario"].info.description
             truth["scenario"] = np.full(len(truth), settings["scenario"])  # of the image: another may have adopted it
             truth["scenario"].info.description = text
+            without_transients(truth)
             writer.write(patch)
             tables.append(truth)
             made.append((index, block, twin))
         facts = image_facts(file.read(*next(iter(file.keys()))))
-    depth = {DEPTH_META: known.meta[DEPTH_META]} if DEPTH_META in known.meta else {}
+    depth = {name: known.meta[name] for name in (DEPTH_META, EPOCHS_META) if name in known.meta}
     if not tables:  # all blocks of this chunk were left out
         tables = [known[:0]]
     catalogues.write(catalogues.stack(tables), truth_out,

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from ..core import catalogues
+from ..simulate.epochs import build_visits
 from ..simulate.isochrone import build_isochrone
 from ..simulate.population import build_galaxies, build_stars
+from ..simulate.supernovae import build_supernovae
 
 
 def run(inputs, galaxies_out, stars_out, meta=None):
@@ -20,3 +22,15 @@ def run_isochrone(folder, out, meta=None):
     """Build the stars of one age from the folder of the input "artpop"."""
     (path,) = Path(folder).glob("*.pkl")
     catalogues.write(build_isochrone(path), out, meta)
+
+
+def run_visits(folder, out, meta=None):
+    """Build the table of visits from the folder of the input "sorcha"."""
+    (path,) = Path(folder).glob("*.db")
+    catalogues.write(build_visits(path), out, meta)
+
+
+def run_supernovae(folder, out, meta=None):
+    """Build the table of supernovae from the folder of the input "sncosmo"."""
+    (path,) = Path(folder).glob("*.fits")
+    catalogues.write(build_supernovae(path), out, meta)

@@ -6,6 +6,7 @@ from ..core import catalogues
 from ..core.images import PatchWriter
 from ..core.psf import psf_fwhm
 from ..core.surveys import load_survey
+from ..simulate.epochs import add_template, template_survey, to_meta, visit_survey
 from ..simulate.patches import measure_depth, simulate_patch
 from .progress import progress
 
@@ -14,7 +15,8 @@ PATCHES_META = "patches"
 FWHM_META = "psf_fwhm"
 
 
-def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth_out, cards=None, meta=None):
+def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth_out, cards=None, meta=None,
+        visits=None):
     """Simulate ``patches`` and write their images and truth.
 
     Parameters
@@ -33,21 +35,39 @@ def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth
         patch without a source has no row.
     cards, meta : dict, optional
         Provenance for the FITS header and the table.
+    visits : path-like, optional
+        Table of `epochs.build_visits`, where ``epochs`` draws from it. The truth's meta then also holds what
+        `epochs.add_template` says of each patch.
     """
     survey = load_survey(survey_path)
+    epochs, template = settings.get("epochs"), None
+    if epochs:
+        survey, template = _epochs(survey, epochs)
+        visits = catalogues.read(visits) if visits else None
     galaxies, stars = catalogues.read(galaxies), catalogues.read(stars)
-    tables, depth, made = [], {}, []
+    tables, depth, made, facts = [], {}, [], {}
     with PatchWriter(images_out, cards) as writer:
         for index in progress(patches, "simulate"):
+            visit = visit_survey(survey, epochs, seed, settings["case"], index, visits) if epochs else survey
             for patch, truth in simulate_patch(settings, index, seed, settings["case"],
-                                               settings["scenario"], survey, galaxies, stars):
+                                               settings["scenario"], visit, galaxies, stars):
+                if epochs:
+                    patch, truth, facts[index] = add_template(patch, truth, template, epochs, seed, settings["case"])
                 writer.write(patch)
                 tables.append(truth)
                 made.append((index, index, patch.twin))
             depth[index] = {band: round(value, 5) for band, (value, _) in measure_depth(patch).items()}
     catalogues.write(catalogues.stack(tables), truth_out,
                      {**(meta or {}), **image_facts(patch), DEPTH_META: json.dumps(depth),
-                      PATCHES_META: json.dumps(made)})
+                      PATCHES_META: json.dumps(made), **(to_meta(facts) if epochs else {})})
+
+
+def _epochs(survey, epochs):
+    """Return the survey of the visits and that of the template."""
+    options = epochs["template"]
+    if "survey" in options:
+        options = {**options, "survey": load_survey(options["survey"])}
+    return survey, template_survey(survey, {**epochs, "template": options})
 
 
 def image_facts(patch):

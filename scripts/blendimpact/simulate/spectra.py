@@ -14,6 +14,7 @@ from astropy.wcs import WCS
 from ..core.errors import StudyError
 from ..core.psf import draw_method, psf_object
 from ..core.streams import stream
+from .comets import comet_of
 
 ENCLOSED = 0.99
 """Part of a component's light that a stamp holds at least, before the PSF."""
@@ -21,7 +22,7 @@ KNOTS = 12
 """Clumps of a galaxy's disk, if it has any."""
 KNOTS_WITHIN = 0.95
 """Part of the disk's light, from the centre, in which clumps are placed."""
-KINDS = ("galaxy", "star", "sersic", "trail", "stamp")
+KINDS = ("galaxy", "star", "sersic", "trail", "stamp", "comet")
 
 
 class Grid:
@@ -212,6 +213,8 @@ def light_of(row, band, shear):
                 f"a trail cannot be {length} arcsec long", source_name(row), "give a positive trail_length"
             )
         return Trail(length, float(row["trail_angle"]))
+    if kind == "comet":
+        return comet_of(row, source_name(row))
     if kind == "stamp":
         return Picture(str(row["stamp"]), shear)
     raise StudyError(

@@ -1,0 +1,235 @@
+"""Draw transients: supernovae on their hosts, hostless ones, asteroids as trails, comets."""
+
+import galsim
+import numpy as np
+from astropy.table import Table
+from scipy.special import gammaincinv
+
+from ..adopt.image import real_light
+from ..core.catalogues import describe
+from ..core.errors import StudyError
+from ..core.streams import stream
+from ..simulate.comets import SUN, TAIL_WIDTH, afrho
+from ..simulate.profiles import draw_source
+from .catalogue import COLUMNS
+from .extras import EXTRAS, blank
+
+KINDS = ("supernova", "nuclear", "hostless", "trail", "comet")
+SUPERNOVAE = KINDS[:3]
+NUCLEAR = 0.1
+"""Arcsec from the centre within which a nuclear transient lies, uniform in area."""
+PHASES = (-10.0, 30.0)
+"""Days from maximum, rest frame, uniform."""
+RATES, FAST = (0.1, 0.6), (0.6, 10.0)
+"""Deg per day: of the main belt, uniform, and of near-Earth objects, uniform in the logarithm: stated, not a survey."""
+COMA, DISTANCE, TAILED = (2.0, 6.0), (1.5, 5.0), 0.5
+"""Comets: radii of comae (arcsec, log-uniform), distances from the Sun (au, log-uniform; seen at opposition), share
+that has a tail. Nucleus fractions are uniform: a range to measure along, not a population."""
+_TRIES, _LONE = 400, 64
+
+
+def generate_transients(settings, patch, truth, seed, case, block, realisation, supernovae=None):
+    """Draw the transients of one patch.
+
+    Parameters
+    ----------
+    settings : dict
+        ``inject``: ``per_patch``, ``kinds`` (shares of `KINDS`), ``snr`` (range, uniform in the logarithm, of the
+        matched filter on the sky's noise in ``shape_band``, of a trail and a comet as a whole) or ``mag``,
+        ``separation`` (arcsec), ``exposure`` (s, for trails); ``bands``, ``shape_band``, ``truth_snr``.
+    patch, truth : Patch, Table
+        Before the injection. Galaxies of the truth are the hosts.
+    seed, case, block, realisation : int, str, int, int
+        Name the streams.
+    supernovae : Table, optional
+        From `supernovae.build_supernovae`. Needed for supernovae, of every place.
+
+    Returns
+    -------
+    Table
+        As `generate`'s, with the columns of `extras.EXTRAS`. It has fewer than ``per_patch`` rows if no place is left
+        ``separation`` away from the others; what is left out depends on nothing that is measured later.
+        A hosted transient without a possible host is hostless.
+    """
+    options, bands = settings["inject"], list(settings["bands"])
+    reference = settings.get("shape_band", bands[0])
+    image = patch.bands[reference]
+    shares = np.array([float((options.get("kinds") or {}).get(kind, 0.0)) for kind in KINDS])
+    if not shares.sum() > 0:
+        raise StudyError("no kind of transient has a share", "inject.kinds", f"give shares of {', '.join(KINDS)}")
+    key = (case, "transients", int(block), int(realisation))
+    sky = _Static(patch, truth, reference, settings)
+    placed, rows = np.empty((0, 2)), []
+    separation = options.get("separation", 12.0) / image.pixel_scale
+    draws = stream(seed, *key, "kinds").uniform(size=int(options.get("per_patch", 8)))
+    for number, draw in enumerate(draws):
+        kind = KINDS[min(int(np.searchsorted(np.cumsum(shares) / shares.sum(), draw, "right")), len(KINDS) - 1)]
+        rng = stream(seed, *key, number)
+        row = {**{name: blank(name) for name in EXTRAS}, "injection_id": number, "trail_length": np.nan,
+               "beta": 0.0, "redshift": np.nan, "stamp": "", "transient": kind}
+        place = sky.place(row, placed, separation, rng)
+        if place is None:
+            continue
+        placed = np.vstack([placed, place])
+        row["x"], row["y"] = (float(v) for v in place)
+        colours = _look(row, options, supernovae, bands, reference, rng)
+        sky.describe(row)
+        _brighten(row, options, image, colours, rng, sky.sigma)
+        rows.append(row)
+    return _table(rows, image, bands)
+
+
+def _look(row, options, supernovae, bands, reference, rng):
+    """Give a transient its source_type and shape; return its magnitudes by band relative to ``reference``."""
+    kind = row["transient"]
+    if kind in SUPERNOVAE:
+        if supernovae is None:
+            raise StudyError("no table of supernovae", "inject.kinds", "leave supernovae out on real images")
+        from ..simulate.supernovae import magnitudes_at
+
+        row["source_type"], row["phase"] = "Star", float(rng.uniform(*PHASES))
+        if np.isnan(row["redshift"]):
+            row["redshift"] = float(rng.uniform(0.05, 1.0))
+        natural = magnitudes_at(supernovae, row["redshift"], row["phase"], bands)
+        row["excess_mag"] = -natural[reference]  # the drawn magnitude is added when it is known
+        return {band: natural[band] - natural[reference] for band in bands}
+    if kind == "trail":
+        row["source_type"], row["beta"] = "Trail", float(rng.uniform(0, 360))
+        fast = rng.uniform() < options.get("fast_share", 0.2)
+        row["rate"] = float(np.exp(rng.uniform(*np.log(FAST)))) if fast else float(rng.uniform(*RATES))
+        row["trail_length"] = row["rate"] * 3600 * options.get("exposure", 30.0) / 86400
+    else:
+        row["source_type"] = "Comet"
+        row["coma_radius"] = float(np.exp(rng.uniform(*np.log(COMA))))
+        row["r_h"] = float(np.exp(rng.uniform(*np.log(DISTANCE))))
+        row["delta"] = row["r_h"] - 1.0
+        tailed = rng.uniform() < TAILED
+        row["tail_fraction"] = float(rng.uniform(0, 0.3)) if tailed else 0.0
+        row["nucleus_fraction"] = float(rng.uniform(0, 1)) * (1 - row["tail_fraction"])
+        row["tail_length"] = row["coma_radius"] * float(rng.uniform(1, 2)) if tailed else 0.0
+        row["tail_angle"], row["tail_width"] = float(rng.uniform(0, 360)), TAIL_WIDTH
+    return {band: SUN[band] - SUN[reference] for band in bands}
+
+
+def _brighten(row, options, image, colours, rng, sigma):
+    """Give a transient its magnitudes, by S/N or by magnitude in the reference band."""
+    band = image.band
+    if "snr" in options:
+        wanted = np.exp(rng.uniform(*np.log(options["snr"])))
+        kind = {"Star": "star", "Trail": "trail", "Comet": "comet"}[row["source_type"]]
+        unit = draw_source({**row, "kind": kind, "trail_angle": row["beta"], f"flux_{band}": 1.0}, image)
+        mag = image.zero_point - 2.5 * np.log10(wanted * sigma / np.sqrt((unit.array**2).sum()))
+    else:
+        mag = rng.uniform(*options.get("mag", (20.0, 25.5)))
+    row.update({f"mag_{name}": float(mag + colour) for name, colour in colours.items()})
+    if row["transient"] in SUPERNOVAE:
+        row["excess_mag"] = float(row["excess_mag"] + mag)
+    if row["transient"] == "comet":
+        coma = 1 - row["nucleus_fraction"] - row["tail_fraction"]
+        row["afrho"] = float(afrho(mag - 2.5 * np.log10(coma), row["coma_radius"], row["delta"], row["r_h"],
+                                   SUN[band])) if coma > 0 else 0.0
+
+
+def host_offset(host, band, rng):
+    """Draw a place that follows the light of a galaxy.
+
+    Parameters
+    ----------
+    host : mapping
+        A truth row: ``bulge_fraction_<band>``, and ``n_``, ``hlr_``, ``g1_``, ``g2_`` of bulge and disk.
+    band : str
+        Band of the light.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (2,) array
+        Offset from the centre, arcsec along x and y: the profile before the PSF and before any shear of the scene.
+    """
+    part = "bulge" if rng.uniform() < host[f"bulge_fraction_{band}"] else "disk"
+    n, hlr = float(host[f"n_{part}"]), float(host[f"hlr_{part}"])
+    # The light within r of a Sersic profile is the incomplete gamma function P(2n, b (r / hlr)^(1/n)).
+    radius = hlr * (gammaincinv(2 * n, rng.uniform()) / gammaincinv(2 * n, 0.5)) ** n
+    angle = rng.uniform(0, 2 * np.pi)
+    shape = galsim.Shear(g1=float(host[f"g1_{part}"]), g2=float(host[f"g2_{part}"])).getMatrix()
+    return shape @ (radius * np.array([np.cos(angle), np.sin(angle)]))
+
+
+class _Static:
+    """The static sky of a patch: where hosts and neighbours are, and how bright each place is."""
+
+    def __init__(self, patch, truth, band, settings):
+        image = patch.bands[band]
+        self.patch, self.truth, self.band, self.scale = patch, truth, band, image.pixel_scale
+        self.zero_point = image.zero_point
+        real = "BASE" in image.planes
+        self.light = real_light(image.planes["BASE"], image.planes["SEG"]) if real else image.planes["MODEL"]
+        self.sigma = float(np.sqrt(np.median(image.variance - np.maximum(self.light, 0) / image.gain)))
+        self.x, self.y = (np.asarray(truth[name], float) for name in ("x", "y"))
+        self.ids = np.asarray(truth["source_id"])
+        self.galaxy = np.asarray(truth["kind"]) == "galaxy"
+        self.seen = np.asarray(truth["snr"], float) >= settings.get("truth_snr", 5)
+        self.flux = np.where(self.galaxy, np.asarray(truth[f"flux_{band}"], float), 0.0)
+
+    def place(self, row, placed, separation, rng):
+        """Return the place (x, y) in pixels of a transient, or None; the host goes into the row."""
+        if row["transient"] in ("supernova", "nuclear"):
+            weight = np.where(self.patch.inside(self.x, self.y), self.flux, 0.0)
+            for x, y in placed:
+                weight[np.hypot(self.x - x, self.y - y) < separation] = 0.0
+            for _ in range(_TRIES if weight.sum() > 0 else 0):
+                k = int(np.searchsorted(np.cumsum(weight), rng.uniform() * weight.sum(), "right"))
+                if row["transient"] == "nuclear":
+                    angle, radius = rng.uniform(0, 2 * np.pi), NUCLEAR * np.sqrt(rng.uniform())
+                    offset = radius * np.array([np.cos(angle), np.sin(angle)])
+                else:
+                    offset = host_offset({n: self.truth[n][k] for n in self.truth.colnames}, self.band, rng)
+                place = np.array([self.x[k], self.y[k]]) + offset / self.scale
+                if self._free(place, placed, separation):
+                    row["host_id"], row["host_distance"] = int(self.ids[k]), float(np.hypot(*offset))
+                    row["redshift"] = float(self.truth["redshift"][k])
+                    return place
+            row["transient"] = "hostless"
+        places = [p for p in self._anywhere(rng) if self._free(p, placed, separation)]
+        if not places:
+            return None
+        if row["transient"] != "hostless":
+            return places[0]
+        return min(places[:_LONE], key=lambda p: self.light[int(p[1] + 0.5), int(p[0] + 0.5)])
+
+    def _anywhere(self, rng):
+        (ny, nx), b = self.patch.shape, self.patch.border - 0.5
+        return np.array([b, b]) + rng.uniform(size=(_TRIES, 2)) * np.array([nx - 1 - 2 * b, ny - 1 - 2 * b])
+
+    def _free(self, place, placed, separation):
+        apart = not len(placed) or np.hypot(*(placed - place).T).min() >= separation
+        return apart and bool(self.patch.inside(*place))
+
+    def describe(self, row):
+        """Put the surface brightness of the place and the nearest static source into a row."""
+        x, y = row["x"], row["y"]
+        light = float(self.light[int(np.floor(y + 0.5)), int(np.floor(x + 0.5))])
+        if light > 0:
+            row["host_sb"] = self.zero_point - 2.5 * np.log10(light / self.scale**2)
+        if not self.seen.any():
+            return
+        dx, dy = self.x - x, self.y - y
+        if row["source_type"] == "Trail":
+            angle, half = np.radians(row["beta"]), 0.5 * row["trail_length"] / self.scale
+            along = np.clip(dx * np.cos(angle) + dy * np.sin(angle), -half, half)
+            dx, dy = dx - along * np.cos(angle), dy - along * np.sin(angle)
+        distance = np.where(self.seen, np.hypot(dx, dy), np.inf)
+        row["static_id"] = int(self.ids[np.argmin(distance)])
+        row["static_distance"] = float(distance.min() * self.scale)
+
+
+def _table(rows, image, bands):
+    names = ["injection_id", "x", "y", "source_type", "trail_length", "beta", "redshift", "stamp", *EXTRAS,
+             *(f"mag_{band}" for band in bands)]
+    texts, whole = ("source_type", "stamp", "transient"), ("injection_id", "host_id", "static_id")
+    types = {name: "U9" if name in texts else np.int64 if name in whole else float for name in names}
+    out = Table({name: np.array([row[name] for row in rows], types[name]) for name in names})
+    out["ra"], out["dec"] = image.wcs.wcs_pix2world(out["x"], out["y"], 0) if rows else (out["x"], out["y"])
+    return describe(out, {**COLUMNS, **EXTRAS, "x": ("pix", "position along axis 1"),
+                          "y": ("pix", "position along axis 2"), "redshift": (None, "redshift"),
+                          **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands}})

@@ -1,0 +1,180 @@
+"""Drawn transients: where they lie, how bright they are, what the truth says of them."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from blendimpact.core.config import validate
+from blendimpact.core.errors import StudyError
+from blendimpact.core.schema import CONFIG_DIR, load_yaml, merge
+from blendimpact.core.surveys import load_survey
+from blendimpact.inject.inject import inject
+from blendimpact.inject.transients import NUCLEAR, generate_transients, host_offset
+from blendimpact.simulate.epochs import add_template, template_survey, without_transients
+from blendimpact.simulate.patches import simulate_patch
+from blendimpact.simulate.profiles import draw_source
+from blendimpact.simulate.supernovae import PEAK, build_supernovae, magnitudes_at
+from test_scene import galaxies, stars  # noqa: F401 (fixtures)
+
+SETTINGS = {
+    "case": "case", "scenario": "fiducial", "bands": ["g", "r"], "shape_band": "r", "shear": 0.0, "truth_snr": 5,
+    "match_radius": 1.0, "patch": {"size": 200, "border": 30, "margin": 6.0},
+    "population": {"galaxies": {"mag_max": 26.0}, "stars": {}, "positions": {}},
+    "inject": {"population": "transients", "per_patch": 6, "separation": 8, "snr": [3, 60],
+               "kinds": {"supernova": 3, "nuclear": 1, "hostless": 1, "trail": 2, "comet": 2}},
+}
+
+
+@pytest.fixture(scope="module")
+def supernovae(tmp_path_factory):
+    """A flat F_nu at all phases, fainter by 0.05 mag per day after maximum: colours have closed forms."""
+    wave, phase = 1000 + 50 * np.arange(481), -20 + 5 * np.arange(22)
+    flux = 1e8 / wave[None, :] ** 2 * 10 ** (-0.4 * 0.05 * np.abs(phase[:, None]))
+    hdu = fits.PrimaryHDU(flux.astype(np.float32))
+    for k, start, step in ((1, 1000, 50), (2, -20, 5)):
+        hdu.header[f"CRVAL{k}"], hdu.header[f"CDELT{k}"], hdu.header[f"CRPIX{k}"] = start, step, 1
+    path = tmp_path_factory.mktemp("sed") / "sed.fits"
+    hdu.writeto(path)
+    return build_supernovae(path)
+
+
+@pytest.fixture(scope="module")
+def sky(galaxies, stars):  # noqa: F811
+    survey = load_survey("lsst_y10_ideal")
+    return [simulate_patch(SETTINGS, k, 5, "case", "fiducial", survey, galaxies, stars)[0] for k in range(3)]
+
+
+def drawn(sky, supernovae, **inject_changes):
+    settings = {**SETTINGS, "inject": {**SETTINGS["inject"], **inject_changes}}
+    return [generate_transients(settings, patch, truth, 5, "case", patch.index, 0, supernovae) for patch, truth in sky]
+
+
+def test_magnitudes_of_a_flat_spectrum(supernovae):
+    """F_nu flat: AB colours are 0 at any redshift; brightness by the distance modulus and (1 + z); decline by phase."""
+    from astropy.cosmology import Planck18
+
+    for z in (0.05, 0.5):
+        mags = magnitudes_at(supernovae, z, 0.0, "gri")
+        expected = PEAK + Planck18.distmod(z).value - 2.5 * np.log10(1 + z)
+        assert all(m == pytest.approx(expected, abs=5e-3) for m in mags.values())
+        assert magnitudes_at(supernovae, z, 20.0, "r")["r"] - mags["r"] == pytest.approx(1.0, abs=1e-3)
+    between = magnitudes_at(supernovae, 0.43, 0.0, "r")["r"]
+    assert between == pytest.approx(PEAK + Planck18.distmod(0.43).value - 2.5 * np.log10(1.43), abs=0.02)
+
+
+@pytest.mark.parametrize("n, fraction", [(1.0, 0.0), (4.0, 1.0)])
+def test_places_follow_the_hosts_light(n, fraction):
+    """Half within the elliptical half-light radius, and second moments of the host's shape."""
+    host = {"bulge_fraction_r": fraction}
+    for part in ("bulge", "disk"):
+        host |= {f"n_{part}": n, f"hlr_{part}": 0.7, f"g1_{part}": 0.3, f"g2_{part}": 0.0}
+    rng, number = np.random.default_rng(3), 4000
+    x, y = np.array([host_offset(host, "r", rng) for _ in range(number)]).T
+    stretch = np.sqrt(1.3 / 0.7)
+    inside = np.hypot(x / stretch, y * stretch) < 0.7
+    assert inside.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(number))
+    assert np.median(np.abs(x)) / np.median(np.abs(y)) == pytest.approx(1.3 / 0.7, rel=0.1)
+
+
+def test_each_kind_lies_where_it_says(sky, supernovae):
+    for kind in ("supernova", "nuclear", "hostless", "trail", "comet"):
+        for (patch, truth), rows in zip(sky, drawn(sky, supernovae, kinds={kind: 1})):
+            assert len(rows) and patch.inside(rows["x"], rows["y"]).all()
+            places = np.stack([rows["x"], rows["y"]], axis=1)
+            apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1)) * 0.2
+            assert apart[~np.eye(len(rows), dtype=bool)].min() >= 8 if len(rows) > 1 else True
+            index = {int(s): k for k, s in enumerate(truth["source_id"])}
+            for row in rows:
+                if row["host_id"] >= 0:
+                    host = truth[index[int(row["host_id"])]]
+                    far = 0.2 * np.hypot(row["x"] - host["x"], row["y"] - host["y"])
+                    assert row["host_distance"] == pytest.approx(far, abs=1e-9)
+                    assert host["kind"] == "galaxy" and row["redshift"] == host["redshift"]
+                    assert kind != "nuclear" or far <= NUCLEAR
+                light = patch.bands["r"].planes["MODEL"][int(row["y"] + 0.5), int(row["x"] + 0.5)]
+                if light > 0:
+                    assert row["host_sb"] == pytest.approx(31.4 - 2.5 * np.log10(light / 0.04), abs=1e-4)
+            hosted = {"supernova", "nuclear"} & {kind}
+            assert hosted or (rows["host_id"] == -1).all()
+    dark = np.concatenate([r["host_sb"] for r in drawn(sky, supernovae, kinds={"hostless": 1})])
+    bright = np.concatenate([r["host_sb"] for r in drawn(sky, supernovae, kinds={"supernova": 1})])
+    assert np.nanmin(dark) > np.nanmedian(bright) + 2
+
+
+def test_distance_of_a_trail_is_that_of_its_line(sky, supernovae):
+    for (_, truth), rows in zip(sky, drawn(sky, supernovae, kinds={"trail": 1}, fast_share=1.0, exposure=60)):
+        seen = np.asarray(truth["snr"]) >= 5
+        for row in rows:
+            assert 0.6 * 2.5 <= row["trail_length"] <= 10 * 2.5  # 60 s: 2.5 arcsec per deg/day
+            steps = np.linspace(-0.5, 0.5, 4001) * row["trail_length"] / 0.2
+            x = row["x"] + steps * np.cos(np.radians(row["beta"]))
+            y = row["y"] + steps * np.sin(np.radians(row["beta"]))
+            away = np.hypot(x[:, None] - np.asarray(truth["x"])[seen], y[:, None] - np.asarray(truth["y"])[seen])
+            assert row["static_distance"] == pytest.approx(0.2 * away.min(), abs=0.01)
+
+
+def test_injected_sn_is_the_asked_for_and_truth_is_exact(sky, supernovae):
+    deep = template_survey(load_survey("lsst_y10_ideal"), {"template": {"visits": 1}})
+    kinds = set()
+    for (patch, truth), rows in zip(sky, drawn(sky, supernovae)):
+        patch, truth, _ = add_template(patch, truth, deep, {}, 5, "case")
+        out, table = inject(patch, truth, rows, 5, "case", SETTINGS)
+        without_transients(table)
+        assert out.templates is patch.templates or all(
+            np.array_equal(out.templates[b].science, patch.templates[b].science) for b in "gr")
+        mine = table[table["injection_id"] >= 0]
+        assert len(mine) == len(rows) and (mine["injection_flag"] & ~2 == 0).all()
+        assert (mine["template_flux_r"] == 0).all() and not mine["variable"].any()
+        assert ((mine["snr_r"] > 2.95) & (mine["snr_r"] < 61)).all()
+        assert (np.asarray(table["transient"])[table["injection_id"] < 0] == "").all()
+        sigma = load_survey("lsst_y10_ideal").bands["r"].sky_sigma
+        for row, known in zip(mine, rows):
+            stamp = draw_source(dict(zip(mine.colnames, row)), out.bands["r"])
+            assert row["snr_r"] == pytest.approx(np.sqrt((stamp.array**2).sum()) / sigma, rel=0.02)
+            assert row["transient"] == known["transient"]
+            assert row["host_sb"] == pytest.approx(known["host_sb"], nan_ok=True)
+        kinds |= set(mine["transient"])
+        again = generate_transients(SETTINGS, patch, truth, 5, "case", patch.index, 0, supernovae)
+        for name in again.colnames:
+            assert np.array_equal(again[name], rows[name], equal_nan=again[name].dtype.kind == "f"), name
+        assert all(table[name].info.description for name in table.colnames)
+    assert len(kinds) >= 4
+
+
+def test_trails_and_comets_on_a_real_image():
+    import sky_maker
+
+    patch, truth = sky_maker.real_patch()
+    settings = {**SETTINGS, "bands": ["g"], "shape_band": "g",
+                "inject": {"per_patch": 3, "separation": 6, "snr": [20, 50], "kinds": {"trail": 1, "comet": 1}}}
+    rows = generate_transients(settings, patch, truth, 5, "galaxies", 7, 3)
+    out, table = inject(patch, truth, rows, 5, "galaxies", settings)
+    mine = table[table["injection_id"] >= 0]
+    assert len(mine) == 3 and set(mine["kind"]) <= {"trail", "comet"}
+    assert (out.bands["g"].planes["MODEL"].sum()) > 0
+    with pytest.raises(StudyError, match="supernovae"):
+        generate_transients({**settings, "inject": {**settings["inject"], "kinds": {"supernova": 1}}}, patch, truth,
+                            5, "galaxies", 7, 3)
+
+
+def study(**case):
+    base = load_yaml(CONFIG_DIR / "config.yaml").data
+    block = {"scenarios": {"half_density": None, "double_density": None, "clustered": None}, "shear": 0,
+             "noise_pairs": False, "survey": "lsst_visit", "epochs": {}, "inject": SETTINGS["inject"], **case}
+    return merge(base, {"cases": {"galaxies": {"enabled": False}, "two_point": block}})
+
+
+def test_settings_are_complete_and_mistakes_are_named():
+    good = validate(study())["cases"]["two_point"]
+    assert good["epochs"]["template"] == {"survey": "lsst_y10_forecast"} and good["epochs"]["registration"] == 0.02
+    assert good["epochs"]["visits"] == {"source": "sorcha"}
+    for change, word in (
+        ({"shear": 0.02}, "static sources"),
+        ({"epochs": {"template": {"survey": "des"}}}, "arcsec"),
+        ({"epochs": {"template": {"survey": "lsst_y1", "visits": 4}}}, "needs one of"),
+        ({"inject": {**SETTINGS["inject"], "kinds": {"trail": 0}}}, "no kind"),
+        ({"inject": {**SETTINGS["inject"], "snr": [9, 3]}}, "least first"),
+        ({"inject": {**SETTINGS["inject"], "per_patch": 30}}, "do not fit"),
+        ({"inject": {**SETTINGS["inject"], "population": "cosmodc2"}}, "is for population: transients"),
+    ):
+        with pytest.raises(StudyError, match=word):
+            validate(study(**change))
