@@ -117,14 +117,8 @@ def _families(name, root):
     path = source_of(name, root) if name.startswith(PACKAGE) else None
     if path is None:
         return []
-    stat = path.stat()
-    return _families_in(path, stat.st_mtime_ns, stat.st_size)
-
-
-@cache
-def _families_in(path, mtime, size):
     found = []
-    for node in _parsed(path, mtime, size):
+    for node in _nodes(path):
         if (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
                 and getattr(node.value.func, "id", getattr(node.value.func, "attr", "")) == "Family"):
             words = [a.value for a in node.value.args if isinstance(a, ast.Constant)]
