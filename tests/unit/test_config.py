@@ -20,9 +20,10 @@ SCHEMAS = sorted(p.stem for p in (CONFIG_DIR / "schema").glob("*.yaml"))
 BASE = CONFIG_DIR / "config.yaml"
 EDITED = ("config", "image", "inputs", "survey", "requirements", "board")
 NAMES = {
-    "detectors": ["sep", "truth"],
-    "deblenders": ["none", "sep", "truth", *load_yaml(CONFIG_DIR / "config.yaml").data["comparison"]["deblenders"]],
-    "cases": ["two_point", "galaxies"],
+    "detectors": ["sep", "truth", "daofind"],
+    "deblenders": ["none", "sep", "truth", *load_yaml(CONFIG_DIR / "config.yaml").data["comparison"]["deblenders"],
+                   "psf_fit"],
+    "cases": ["two_point", "crowded_fields", "galaxies"],
 }
 
 
