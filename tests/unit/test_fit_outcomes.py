@@ -41,7 +41,7 @@ def all_masked(image):
 
 
 def saturated(image):
-    core = image.science > 0.3
+    core = image.science > 0.15
     core[:, 100:] = False
     image.science[core] = 1e4
     image.mask[core] = 1
