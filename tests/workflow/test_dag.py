@@ -50,13 +50,14 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     for rule in PER_CHUNK:
         assert counts[rule] == sum(chunks.values()) + (sum(skies.values()) if rule == "detect" else 0)
     both = [*chunks.items(), *skies.items()]
-    assert counts["simulate"] == sum(n for (case, _), n in both if case == "two_point")
-    assert counts["inject"] == sum(n for (case, _), n in both if case == "galaxies")
+    real = {key for key, _ in both if key[0] == "galaxies" or key == ("crowded_fields", "real")}
+    assert counts["simulate"] == sum(n for key, n in both if key not in real)
+    assert counts["inject"] == sum(n for (case, _), n in both if case in ("galaxies", "crowded_fields"))
     assert counts["reference"] == sum(skies.values())
     assert counts["compare"] == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
-    assert counts["fetch"] == 3
-    assert (counts["population"], counts["adopt"], counts["matrix"], counts["figures"]) == (1, 1, 1, 1)
+    assert (counts["fetch"], counts["adopt"]) == (5, 2)
+    assert [counts[rule] for rule in ("population", "isochrone", "matrix", "figures")] == [1] * 4
     assert sum(counts.values()) < 12_000
 
 
@@ -72,7 +73,7 @@ def test_the_default_study_is_the_laptop_preset(root, tmp_path):
 
 def test_a_case_that_is_disabled_has_no_job(root, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("cases: {galaxies: {enabled: false}}")
+    config.write_text("cases: {galaxies: {enabled: false}, crowded_fields: {enabled: false}}")
     counts = build_dag(tmp_path, config).counts()
     assert "adopt" not in counts and "inject" not in counts and counts["fetch"] == 2
 
@@ -168,7 +169,8 @@ def test_a_deblender_with_needs_of_its_own_has_its_environment_and_memory(root, 
     found = {(job.wildcards.case, Path(job.rule.expand_conda_env(job.wildcards_dict).file.get_path_or_uri(
         secret_free=True)).resolve(), stated(job)["mem_mb"]) for job in jobs}
     assert found == {("two_point", root / "envs" / "scarlet.yaml", 1500),
-                     ("galaxies", root / "envs" / "imaging.yaml", 1000)}
+                     ("galaxies", root / "envs" / "imaging.yaml", 1000),
+                     ("crowded_fields", root / "envs" / "imaging.yaml", 1000)}
 
 
 def test_logs_and_benchmarks_are_of_one_job_only(smoke):
