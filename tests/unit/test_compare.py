@@ -321,7 +321,7 @@ def test_slope_and_colour_in_closed_form():
         base |= {f"e{k}_weighted_true": e[k - 1], f"e{k}_weighted_exact": e[k - 1] + noise,
                  f"e{k}_weighted": 0.8 * e[k - 1] + noise}
     frames = [pd.DataFrame({**base, "band": band, "shape_band": band == "i", "flux_ap": flux, "flux_ap_exact": 2.0})
-              for band, flux in (("g", 2.0), ("i", 2.5))]
+              for band, flux in (("g", 2.0), ("i", 2.5), ("a", 9.0))]  # the colour is that of the first two
     table = comparison_rows("s", "two_point", "x", pd.concat(frames, ignore_index=True), ["d"], 1.2, 100, 1)
     assert value(table, "shape.slope", "d")["value"] == pytest.approx(-0.2, abs=1e-9)
     assert value(table, "colour.bias", "d")["value"] == pytest.approx(2.5 * np.log10(1.25), abs=0.01)

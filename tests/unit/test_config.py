@@ -169,6 +169,16 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
             ["did you mean 'patch'"],
         ),
         ("seed: twelve", "seed", ["the text 'twelve'", "a whole number"]),
+        (
+            "cases: {crowded_fields: {measure: {psf: false}}}",
+            "cases.crowded_fields.measure.psf",
+            ["artificial stars would have no flux", "psf: true"],
+        ),
+        (
+            "cases: {crowded_fields: {noise_pairs: true}}",
+            "cases.crowded_fields.noise_pairs",
+            ["twins of a star field would count twice"],
+        ),
         ("bootstrap: 10", "bootstrap", ["at least 100"]),
         ("cases: {two_point: {match_radius: 1e-1}}", "cases.two_point.match_radius", ["1.0e-3"]),
         ("cases: {two_point: {match_radius: 0}}", "cases.two_point.match_radius", ["more than 0"]),

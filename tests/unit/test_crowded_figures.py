@@ -39,7 +39,7 @@ def table(m50=(24.0, 22.0, 19.5)):
             rows.append(row("CF-D1", term, -0.1 * k, 0.02, scenario, "impact"))
             rows.append(row("CF-B1", term, 0.03 * k, 0.01, scenario, "impact", population="common"))
         for term in ("undeblended", "analytic"):
-            rows.append(row("CF-B1.rms", term, 0.1 * (k + 1), 0.01, scenario, population="common"))
+            rows.append(row("CF-B1.rms", term, 0.1 * (k + 1), 0.01, scenario, population="raw"))
     return Table(rows=rows)
 
 

@@ -268,10 +268,10 @@ def test_raw_pixels_and_the_analytic_curve_are_of_the_same_stars():
     field = [(34.0, 100.0, 19.0), (250.0, 250.0, 21.0)]
     found = values(made(field=field, flux=lambda rung, block, k: 1 + 0.1 * (-1) ** k * (
         rung == "undeblended")))
-    assert found["CF-B1.rms", "undeblended", "common", "all"]["n"] == 36
+    assert found["CF-B1.rms", "undeblended", "raw", "all"]["n"] == 36
     curve = crowding_error([20.0], [21.0], 60.0 ** 2, 0.8)[0] * 1.0857
-    assert found["CF-B1.rms", "analytic", "common", "all"]["value"] == pytest.approx(curve, rel=1e-4)
-    assert found["CF-B1.rms", "undeblended", "common", "all"]["value"] == pytest.approx(
+    assert found["CF-B1.rms", "analytic", "raw", "all"]["value"] == pytest.approx(curve, rel=1e-4)
+    assert found["CF-B1.rms", "undeblended", "raw", "all"]["value"] == pytest.approx(
         0.1 * 1.0857 * np.sqrt(8 / 9), rel=1e-3)
 
 

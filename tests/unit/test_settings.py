@@ -34,8 +34,8 @@ def laptop():
 def test_settings_are_the_case_with_the_scenario_over_it(laptop):
     settings = study.case_settings(laptop, "two_point", "double_density")
     assert settings["population"]["galaxies"] == {"density": 2.0, "mag_max": 28.0}
-    count = laptop["cases"]["two_point"]["scenarios"]["double_density"]["patch"]["count"]
-    assert settings["patch"] == {**laptop["cases"]["two_point"]["patch"], "count": count}
+    own = laptop["cases"]["two_point"]["scenarios"]["double_density"]["patch"]
+    assert own and settings["patch"] == {**laptop["cases"]["two_point"]["patch"], **own}
     assert settings["case"] == "two_point" and settings["scenario"] == "double_density"
     assert settings["pixel_scale"] == 0.2 and settings["zero_point"] == 31.4
     assert settings["measure"] == laptop["measure"]
@@ -178,6 +178,7 @@ cases:
       galaxies: {density: 0}
       stars: {kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}
     inject: {population: stars, per_patch: 20, mag: [16, 25], separation: 4}
+    measure: {psf: true}
     scenarios:
       sparse: {population: {stars: {surface_density: 1.0e+4}}}
       real: {sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, inject: {realisations: 3}}

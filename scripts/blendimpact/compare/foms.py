@@ -88,7 +88,7 @@ def score(sources, deblenders, scenario, case, same_noise=True):
         Populations: "true centres"; by outcome of the detector under study "isolated", "recognised", "unrecognised",
         "shredded" (detected centres); "detected centres": all of them.
     """
-    scores = Scores(case, scenario)
+    scores = Scores(case, scenario, copies=max(sources["twin"].nunique(), 1))
     wide, by_stratum = _wide(sources), BY_STRATUM if same_noise else BY_STRATUM + OTHER_NOISE
     for deblender in deblenders:
         rows = wide[wide["deblender"] == deblender]
@@ -123,8 +123,10 @@ def _wide(sources):
         if len(bands) > 1:
             blue, red = (sources[sources["band"] == b].set_index(key) for b in bands[:2])
             ratio = blue["flux_ap"] * red["flux_ap_exact"] / (red["flux_ap"] * blue["flux_ap_exact"])
-            positive = (blue["flux_ap"] > 0) & (red["flux_ap"] > 0)
-            colour = (-2.5 * np.log10(ratio.where(positive))).rename("colour")
+            # No flux in one band is a colour beyond the last bin, not a missing one: a median must not lose its tail.
+            no_blue, no_red = blue["flux_ap"] <= 0, red["flux_ap"] <= 0
+            colour = -2.5 * np.log10(ratio.mask(no_blue | no_red))
+            colour = colour.mask(no_blue & ~no_red, EDGES[-1]).mask(no_red & ~no_blue, EDGES[0]).rename("colour")
             rows = rows.drop(columns="colour").merge(colour.reset_index(), on=key, how="left", validate="one_to_one")
     for k in (1, 2):  # slope of the difference of child and exact child, plus 1
         true = rows[f"e{k}_weighted_true"]

@@ -155,7 +155,7 @@ def source_table(truth, assignments, measurements, pixels, settings, **ids):
     rows["failed"] = rows["made"] & (gone | ~np.isfinite(rows["flux_ap"]))
     # A child that could not be made is zeros: no flux, and not a flux of zero.
     rows.loc[gone, [*FLUXES, *SHAPES, "kappa", "chi2"]] = np.nan
-    rows = rows.sort_values([*place, "centres", "source_id", "band"], kind="stable")
+    rows = rows.sort_values([*place, "centres", "source_id"], kind="stable")  # bands stay in their order
     table = Table({name: rows[name].to_numpy().astype(_TYPES.get(name, float)) for name in SOURCE_COLUMNS})
     return describe(table, SOURCE_COLUMNS)
 

@@ -184,6 +184,14 @@ def _injection_problems(settings, image):
     if inject.get("population") == "stars" and not image and not isochrone:
         yield Problem(("inject", "population"), "stars of known colours need an isochrone",
                       "set population.stars.kind: isochrone (a surface_density of 0 draws no others)")
+    if inject.get("population") == "stars":
+        if not settings["measure"].get("psf"):
+            yield Problem(("measure", "psf"), "is false: artificial stars would have no flux",
+                          "set measure: {psf: true}")
+        for name, none in (("shear", 0), ("noise_pairs", "false")):
+            if settings.get(name):
+                yield Problem((name,), "is for shapes of galaxies: twins of a star field would count twice",
+                              f"set {name}: {none}")
     if inject.get("red_clump") and (image or inject.get("population") != "stars"):
         yield Problem(("inject", "red_clump"), "is for stars on simulated sky",
                       "remove it: one band says nothing of a colour")

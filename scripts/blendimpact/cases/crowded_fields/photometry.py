@@ -84,7 +84,8 @@ def _analytic(scores, rows, band):
     raw = raw[(raw["rung"] == "undeblended") & np.isfinite(raw["crowding"])]
     for rung, x, square in (("undeblended", raw["crowding"], raw["crowding"] ** 2),
                             ("analytic", 0 * raw["crowding"], raw["sigma_c"] ** 2)):
-        scores.add_moments("CF-B1.rms", rung, raw, x, square, "magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA)
+        scores.add_moments("CF-B1.rms", rung, raw, x, square, "magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA,
+                           population="raw")
 
 
 def _colours(scores, rung, rows, settings):
@@ -93,9 +94,11 @@ def _colours(scores, rung, rows, settings):
     if blue == red:
         return
     ratio = rows[f"flux_psf_{blue}"] / rows[f"flux_psf_{red}"]
-    good = (rows[f"flux_psf_{blue}"] > 0) & (rows[f"flux_psf_{red}"] > 0)
-    ratio = ratio.where(good) * rows[f"true_flux_{red}"] / rows[f"true_flux_{blue}"]
-    rows = rows.assign(colour=-2.5 * np.log10(ratio))
+    ratio *= rows[f"true_flux_{red}"] / rows[f"true_flux_{blue}"]
+    # No flux in one band is a colour beyond the last bin, not a missing one: a median must not lose its tail.
+    no_blue, no_red = rows[f"flux_psf_{blue}"] <= 0, rows[f"flux_psf_{red}"] <= 0
+    colour = -2.5 * np.log10(ratio.mask(no_blue | no_red))
+    rows = rows.assign(colour=colour.mask(no_blue & ~no_red, DM_EDGES[-1]).mask(no_red & ~no_blue, DM_EDGES[0]))
     scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES)
     for block, here in by_block(rows, rows["evolution"] == "red clump"):
         colour = rows["colour"].to_numpy()[here]
