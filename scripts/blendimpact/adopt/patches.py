@@ -105,8 +105,7 @@ def adopt_patches(image, settings, seed, case, scenario):
     image : AdoptedImage
         Its ``report`` gets the entry ``blocks``.
     settings : dict
-        ``patch`` with ``size`` and ``border`` in pixels (else the tiling of the image's entry) and ``count``,
-        the number of blocks that are cut (default all; the report is about all of them), ``bands``,
+        ``patch`` with ``size`` and ``border`` in pixels (else the tiling of the image's entry), ``bands``,
         ``max_masked`` (share of a block's pixels that may be masked, default 0.1).
     seed : int
         Not used: nothing here is random.
@@ -146,11 +145,10 @@ def adopt_patches(image, settings, seed, case, scenario):
         "excluded": excluded, "max_masked": limit,
         "masked_share_used": [float(f([m for m in masked if m <= limit] or [0])) for f in (np.mean, np.max)],
         "area_arcmin2": (len(origins) - len(excluded)) * (size * image.pixel_scale / 60) ** 2}
-    count = min(settings.get("patch", {}).get("count", len(origins)), len(origins))
-    if set(range(count)) <= set(excluded):
-        raise StudyError(f"all {count} blocks have more than {100 * limit:.0f} % masked pixels",
-                         image.name, "check the mask, or use more blocks (patch.count)")
-    for block, (x, y) in enumerate(origins[:count]):
+    if len(excluded) == len(origins):
+        raise StudyError(f"all {len(origins)} blocks have more than {100 * limit:.0f} % masked pixels",
+                         image.name, "check the mask")
+    for block, (x, y) in enumerate(origins):
         if block not in excluded:
             yield _cut(image, block, x - border, y - border, size + 2 * border, border, case, scenario)
 

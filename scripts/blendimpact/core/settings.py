@@ -111,8 +111,7 @@ def stage_settings(settings, stage):
     out = {k: v for k, v in settings.items() if k not in _LATER.get(stage, ())}
     if stage == "detect" or stage == "deblend":
         out["measure"] = {k: v for k, v in settings["measure"].items() if k == "sky"}
-    # A real image is cut once, into the blocks that are used; everywhere else the chunk says which patches.
-    out["patch"] = {k: v for k, v in settings["patch"].items() if k != "count" or stage == "adopt"}
+    out["patch"] = {k: v for k, v in settings["patch"].items() if k != "count"}
     return out
 
 
