@@ -86,7 +86,8 @@ def frontier(table, costs, skies, deblenders):
         return nothing("no deblender ran on these skies")
     _legend(figure, drawn)
     figure.suptitle("Accuracy against cost, both better to the lower left. Filled: steady; open: imports and compiling "
-                    "shared among the sources of one job. 95 % intervals; truth_profiles is a bound", fontsize=9)
+                    "shared among the sources of one job. 95 % intervals; truth_profiles is a bound, but "
+                    "not on a real image", fontsize=9)
     return figure
 
 

@@ -8,6 +8,8 @@ from ..core import absent, catalogues
 from ..core.settings import case_settings, compared_scenario, skies
 from .matrix import write_csv
 
+MOST_RESAMPLES = 400  # so many intervals that more would cost more than the deblenders do
+
 
 def run(config, sources, scores, comparison, comparison_csv, column, column_csv, meta=None):
     """Aggregate.
@@ -21,7 +23,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
     comparison, comparison_csv, column, column_csv : path-like
         Outputs: `blendimpact.compare.tables.COLUMNS` and `BOARD_COLUMNS`.
     """
-    names = config["comparison"]["deblenders"]
+    names, resamples = config["comparison"]["deblenders"], min(config["bootstrap"], MOST_RESAMPLES)
     tables, board = [], []
     for sky, case in skies(config).items():
         scenario = compared_scenario(sky)
@@ -33,7 +35,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
         if made:
             aperture = settings["measure"].get("aperture_diameter", 2.0)
             tables.append(comparison_rows(sky, case, scenario, pd.concat(frames, ignore_index=True), made, aperture,
-                                          config["bootstrap"], config["seed"], settings["sky"] == "simulate"))
+                                          resamples, config["seed"], settings["sky"] == "simulate"))
         for name in names:
             if reasons[name]:
                 tables.append(not_made(COLUMNS, sky, case, scenario, name, reasons[name]))
@@ -41,7 +43,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
                 continue
             sums = catalogues.stack([catalogues.read(path) for path in here[name][1]])
             board.append(board_rows(sky, case, scenario, sums, name, load_case(case).figures_of_merit,
-                                    config["bootstrap"], config["seed"]))
+                                    resamples, config["seed"]))
     for parts, path, csv in ((tables, comparison, comparison_csv), (board, column, column_csv)):
         table = catalogues.stack(parts)
         catalogues.write(table, path, meta)
