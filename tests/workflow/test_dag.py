@@ -56,7 +56,7 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     assert counts["reference"] == sum(skies.values())
     assert counts["compare"] == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
-    assert (counts["fetch"], counts["adopt"]) == (5, 3)  # the comparison cuts blocks of its own
+    assert (counts["fetch"], counts["adopt"]) == (5, 2)
     assert [counts[rule] for rule in ("population", "isochrone", "matrix", "figures")] == [1] * 4
     assert sum(counts.values()) < 12_000
 
@@ -101,7 +101,7 @@ def test_the_comparison_scores_nothing_of_the_matrix_and_shares_the_adopted_imag
     config = tmp_path / "c.yaml"
     config.write_text("comparison: {skies: {real: {max_masked: 0.05}}}")
     other = build_dag(tmp_path, preset(root, "smoke"), config)
-    assert other.count("adopt") == 2
+    assert other.count("adopt") == 3
 
 
 def test_injection_into_simulated_patches_follows_simulation(tmp_path):
