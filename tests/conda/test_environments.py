@@ -110,11 +110,12 @@ def test_a_plug_in_s_own_environment_holds_all_of_the_rule_s_usual_one(root):
 
 
 def rules(root):
-    """Yield (name, environment file) of every rule with a script."""
+    """Yield (name, stage whose code it runs, environment file) of every rule with a script."""
     for path in sorted((root / "rules").glob("*.smk")):
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S):
             conda = re.search(r'conda:\s+"([^"]+)"', body)
-            yield name, (path.parent / conda[1] if conda else root / "envs" / "imaging.yaml").resolve()
+            stage = re.search(r'stage_digest\("(\w+)"\)', body)[1]
+            yield name, stage, (path.parent / conda[1] if conda else root / "envs" / "imaging.yaml").resolve()
 
 
 def third_party(path):
@@ -134,9 +135,9 @@ def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
     from blendimpact.core.provenance import stage_modules
 
     conda_name = {"yaml": "pyyaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
-    for rule, environment in rules(root):
+    for rule, stage, environment in rules(root):
         known = {spec.name.normalized for spec in specs(environment)}
-        for module in stage_modules(rule):
+        for module in stage_modules(stage):
             for name in third_party(source_of(module)):
                 text = f"{environment.name} of rule {rule}: {module} imports {name}"
                 assert conda_name.get(name, name) in known, text

@@ -192,7 +192,7 @@ def test_a_scenario_may_have_the_other_kind_of_sky(overlay):
     assert real["patch"] == {"size": 300, "border": 36, "count": 169}  # not the pixels of the simulated sky
     assert real["pixel_scale"] == 0.263 and simulated["pixel_scale"] == 0.2
     assert real["inject"]["population"] == "stars" and len(study.patches(real)) == 3 * 169
-    assert study.patches(simulated) == list(range(80))
+    assert study.patches(simulated) == list(range(simulated["patch"]["count"]))
 
 
 def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):

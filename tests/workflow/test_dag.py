@@ -201,7 +201,7 @@ def changed(before, after):
 
 
 @pytest.mark.parametrize("key, value, rules", [
-    ("deblenders", {"sep": {"OPTION": 1}}, {"deblend", "matrix", "compare", "comparison", "comparison_page"}),
+    ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "matrix", "compare", "comparison", "comparison_page"}),
     ("bootstrap", 300, {"matrix", "comparison", "comparison_page"}),
     ("keep_images", True, set()),
 ])
