@@ -99,7 +99,8 @@ def test_headlines_are_figures_of_merit_that_the_cases_compute():
         ("- case: transients", "- case: galaxies", "there twice"),
         ("foms: [GA-B1]", "foms: [GA-B2, GA-B1]", "does not begin with the headline"),
         (
-            'not_built: "this version has visits with templates, injected transients and engines of difference imaging, but does not score them yet"',
+            'not_built: "this version has visits with templates, injected transients and engines of difference '
+            'imaging, but does not score them yet"',
             "not_covered: x",
             "'headline_term' is missing",
         ),
