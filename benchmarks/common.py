@@ -213,6 +213,8 @@ def config_file(preset):
 def one_chunk(case, patches, preset=None, keep_images=False):
     """Return a configuration with one scenario and one chunk of one case, to be laid over a preset.
 
+    The comparison of deblenders is left out: it has chunks of its own.
+
     Parameters
     ----------
     case : str
@@ -231,7 +233,8 @@ def one_chunk(case, patches, preset=None, keep_images=False):
     if base["cases"][case].get("inject"):
         block["inject"] = {"realisations": 1}
     others = {name: {"enabled": False} for name in base["cases"] if name != case}
-    return {"study": "benchmark", "chunk_size": patches, "keep_images": keep_images, "cases": {**others, case: block}}
+    return {"study": "benchmark", "chunk_size": patches, "keep_images": keep_images, "comparison": None,
+            "cases": {**others, case: block}}
 
 
 def copy_inputs(source, folder):

@@ -81,7 +81,14 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scarlet2(cache):
     pytest.importorskip("scarlet2", reason="scarlet2 is not installed")
-    return jaxenv.scarlet2("test", cache)
+    module = jaxenv.scarlet2("test", cache)
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    # A process keeps its first directory and its programs: those of other tests, if they were here before.
+    compilation_cache.reset_cache()
+    jax.clear_caches()
+    return module
 
 
 @pytest.fixture(scope="module")
