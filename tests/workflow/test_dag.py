@@ -126,7 +126,7 @@ def test_targets(root, tmp_path, target, without):
 
 
 def test_one_file_is_a_target(root, tmp_path):
-    path = "results/smoke/two_point/fiducial/detect/001.detections.parquet"
+    path = "results/smoke/two_point/fiducial/detect/000.detections.parquet"
     assert build_dag(tmp_path, preset(root, "smoke"), targets=[path]).counts() == {
         "fetch": 2, "population": 1, "simulate": 1, "detect": 1}
 
