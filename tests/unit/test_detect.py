@@ -11,7 +11,7 @@ from blendimpact.core.errors import StudyError
 from blendimpact.core.significance import KERNEL_3X3, coadd, detection_image, kernel_pixels, smooth
 from blendimpact.core.streams import stream
 from blendimpact.detect import DETECTORS
-from blendimpact.detect.base import BITS, DETECTION_BITS, decode, detect_on_stamp
+from blendimpact.detect.base import BITS, DETECTION_BITS, decode, detect_on_stamp, detect_on_stamps
 from blendimpact.detect.truth import truth_detections
 from patch_maker import PSF_SIGMA, gaussian, make_patch, peak_snr_flux, scene
 from scipy.ndimage import convolve
@@ -345,12 +345,31 @@ def test_detect_on_stamp_sees_no_more_than_the_image():
     assert detect_on_stamp(DETECTORS.create("sep"), patch, {"i": stamp}, 20, 50, 25, 70, radius=3.0)
 
 
+@pytest.mark.parametrize("name", ["sep", "peaks", "daofind"])
+def test_stamps_on_one_sheet_are_as_good_as_each_alone(name):
+    patch, detector, size, n = make_patch(np.zeros(SHAPE)), DETECTORS.create(name), 41, 12
+    rng = stream(5, "sheet", name)
+    # From invisible to very bright, so that wings reach over a stamp's edge; some stamps reach outside of the image.
+    snr = np.geomspace(2.0, 3000.0, n)
+    x0, y0 = rng.integers(-8, SHAPE[1] - 30, n), rng.integers(-8, SHAPE[0] - 30, n)
+    x, y = x0 + 20 + rng.uniform(-0.5, 0.5, n), y0 + 20 + rng.uniform(-0.5, 0.5, n)
+    stamps = np.stack([gaussian((size, size), x[k] - x0[k], y[k] - y0[k], peak_snr_flux(snr[k]), PSF_SIGMA)
+                       + noise((size, size), "sheet", k) for k in range(n)]).astype(np.float32)
+    together = detect_on_stamps(detector, patch, {"i": stamps}, x0, y0, x, y, 3.0)
+    alone = [detect_on_stamp(detector, patch, {"i": stamps[k]}, x0[k], y0[k], x[k], y[k], 3.0) for k in range(n)]
+    np.testing.assert_array_equal(together, alone)
+    assert 0 < together.sum() < n
+    elsewhere = detect_on_stamps(detector, patch, {"i": stamps}, x0, y0, x + 9, y, 3.0)
+    assert not elsewhere[-4:].any()
+    assert detect_on_stamps(detector, patch, {"i": stamps[:0]}, x0[:0], y0[:0], x[:0], y[:0], 3.0).shape == (0,)
+
+
 def test_fraction_found_alone_is_half_at_the_threshold():
     detector = DETECTORS.create("sep", {"kernel": "psf", "threshold": 5.0, "min_area": 1})
     patch = make_patch(np.zeros(SHAPE))
     star = gaussian((41, 41), 20, 20, peak_snr_flux(5.0), PSF_SIGMA)
     n = 200
-    stamps = [{"i": star + noise((41, 41), "half", k)} for k in range(n)]
-    found = sum(detect_on_stamp(detector, patch, stamp, 100, 60, 120, 80, 3.0) for stamp in stamps)
+    stamps = np.stack([star + noise((41, 41), "half", k) for k in range(n)])
+    found = detect_on_stamps(detector, patch, {"i": stamps}, *(np.full(n, v) for v in (100, 60, 120, 80)), 3.0).sum()
     # The brightest of a few pixels is above the one at the centre: a little more than half.
     assert 0.45 < found / n < 0.75

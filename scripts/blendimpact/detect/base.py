@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from astropy.table import Table
+from scipy.spatial import cKDTree
 
 from ..core.catalogues import describe
 from ..core.flags import decode as _decode
@@ -14,7 +15,7 @@ from ..core.significance import detection_image
 from ..core.stamps import cut
 
 __all__ = ["BITS", "COLUMNS", "DETECTION_BITS", "Detection", "Detector", "decode", "detect_on_stamp",
-           "detection_image", "detection_table"]
+           "detect_on_stamps", "detection_image", "detection_table"]
 
 DETECTION_BITS = {
     0: ("BLENDED", "split from a footprint that holds other detections too"),
@@ -131,12 +132,59 @@ def detect_on_stamp(detector, patch, stamps, x0, y0, x, y, radius, variances=Non
     -------
     bool
     """
+    one = {band: np.asarray(stamp)[None] for band, stamp in stamps.items()}
+    variances = None if variances is None else {band: np.asarray(v)[None] for band, v in variances.items()}
+    return bool(detect_on_stamps(detector, patch, one, [x0], [y0], [x], [y], radius, variances)[0])
+
+
+def detect_on_stamps(detector, patch, stamps, x0, y0, x, y, radius, variances=None):
+    """Say of each of many sources whether a detector finds it alone on its stamps.
+
+    The stamps are laid out on one sheet, a source's centre a stamp's width from what is not its own and pixels without
+    data between: one call of the detector finds all of them, which for stamps takes less than a call for each.
+
+    Parameters
+    ----------
+    detector, patch, radius
+        See `detect_on_stamp`.
+    stamps : dict of str to (N, S, S) array
+    x0, y0 : (N,) int array
+        Image pixels of the stamps' first pixels.
+    x, y : (N,) array
+        Positions of the sources in the patch, in pixels.
+    variances : dict of str to (S, S) or (N, S, S) array, optional
+        See `detect_on_stamp`.
+
+    Returns
+    -------
+    (N,) bool array
+    """
+    n, size = next(iter(stamps.values())).shape[:2]
+    if not n:
+        return np.zeros(0, bool)
+    x0, y0 = np.asarray(x0), np.asarray(y0)
+    columns = int(np.ceil(np.sqrt(n)))
+    pitch = size + size // 2
+    row, column = np.divmod(np.arange(n), columns)
+    shape = row[-1] * pitch + size, min(n - 1, columns - 1) * pitch + size
+
+    def sheet(cut_outs, dtype, empty):
+        out = np.full(shape, empty, dtype)
+        for values, j, i in zip(cut_outs, row * pitch, column * pitch):
+            out[j : j + size, i : i + size] = values
+        return out
+
     bands = {}
-    for band, stamp in stamps.items():
+    for band, values in stamps.items():
         image = patch.bands[band]
-        size = stamp.shape[0]
-        variance = cut(image.variance, [x0], [y0], size, np.inf)[0] if variances is None else variances[band]
-        bands[band] = replace(image, science=stamp, variance=variance, planes={},
-                              mask=cut(image.mask, [x0], [y0], size, 1)[0])
-    x_found, y_found = detector.positions(Patch(patch.index, patch.twin, patch.shear, bands, 0), sky={})
-    return bool(np.any(np.hypot(x_found - (x - x0), y_found - (y - y0)) <= radius))
+        variance = (cut(image.variance, x0, y0, size, np.inf) if variances is None
+                    else np.broadcast_to(variances[band], values.shape))
+        bands[band] = replace(image, science=sheet(values, values.dtype, 0), planes={},
+                              variance=sheet(variance, variance.dtype, np.inf),
+                              mask=sheet(cut(image.mask, x0, y0, size, 1), image.mask.dtype.newbyteorder("="), 1))
+    found = np.column_stack(detector.positions(Patch(patch.index, patch.twin, patch.shear, bands, 0), sky={}))
+    where = np.column_stack([np.asarray(x) - x0 + column * pitch, np.asarray(y) - y0 + row * pitch])
+    found = found[np.isfinite(found).all(axis=1)]
+    if not len(found):
+        return np.zeros(n, bool)
+    return cKDTree(found).query(where)[0] <= radius

@@ -8,7 +8,7 @@ from ..core.images import PatchFile
 from ..core.matching import assign
 from ..deblend.truth import TruthScene, injects_photons
 from ..detect import DETECTORS
-from ..detect.base import detect_on_stamp
+from ..detect.base import detect_on_stamps
 from ..ladder import outcomes
 from ..measure.sky import estimate_sky
 from .progress import progress
@@ -143,12 +143,10 @@ def found_alone(detector, patch, kept, settings, seed):
     radius = settings["match_radius"] / next(iter(patch.bands.values())).pixel_scale
     sky_variance = {band: np.full((size, size), np.median(image.variance - image.planes["MODEL"] / image.gain),
                                   np.float32) for band, image in patch.bands.items()}
-    found = {}
-    for k, row in enumerate(targets):
-        stamps = {band: children.stamps[k, b] for b, band in enumerate(patch.bands)}
-        found[int(row["source_id"])] = detect_on_stamp(
-            detector, patch, stamps, int(children.x0[k]), int(children.y0[k]), row["x"], row["y"], radius,
-            sky_variance)
+    stamps = {band: children.stamps[:, b] for b, band in enumerate(patch.bands)}
+    alone = detect_on_stamps(detector, patch, stamps, children.x0, children.y0, targets["x"], targets["y"], radius,
+                             sky_variance)
+    found = {int(i): int(yes) for i, yes in zip(targets["source_id"], alone)}
     return np.array([found.get(int(i), -1) for i in kept["source_id"]], np.int8)
 
 
