@@ -25,13 +25,6 @@ os.environ.update(
     MKL_NUM_THREADS="1",
     NUMBA_NUM_THREADS="1",
 )
-# glibc gives the memory of each large array back to the system and asks for it anew: as much as a third of the
-# time of small fits. A job's process keeps it instead; other C libraries take no notice.
-os.environ.update(
-    MALLOC_MMAP_THRESHOLD_=str(32 << 20),
-    MALLOC_TRIM_THRESHOLD_=str(128 << 20),
-    MALLOC_TOP_PAD_=str(16 << 20),
-)
 
 
 # --- the configuration -------------------------------------------------------------------------

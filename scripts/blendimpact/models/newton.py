@@ -1,6 +1,6 @@
 """Damped Gauss-Newton fit of the sources of one parent, all bands at once, fluxes linear."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -36,9 +36,9 @@ class State:
     flux: np.ndarray  # (nbands, m)
     objective: float  # chi^2 + prior terms
     chi2: float
-    images: list = field(repr=False)  # per source (nbands, 7, N, N), unit flux
+    images: list = field(repr=False)  # per source (nbands, 7, N, N), unit flux; (nbands, 1, N, N) without derivatives
     blocks: dict = field(repr=False)  # (i, j): (nbands, 7, 7), sums of products over pixels
-    gradient: np.ndarray = field(repr=False)  # (nbands, m, 7): image times weighted residual
+    gradient: np.ndarray | None = field(repr=False)  # (nbands, m, 7): image times weighted residual
 
 
 @dataclass
@@ -78,15 +78,21 @@ class Window:
                            for o in (self.origins[i], self.origins[j])]
                     self.overlaps[i, j] = cut
 
-    def evaluate(self, parameters, prior):
-        """Return the `State` at ``parameters``, its fluxes the best non-negative ones."""
+    def evaluate(self, parameters, prior, derivatives=True):
+        """Return the `State` at ``parameters``, its fluxes the best non-negative ones.
+
+        Without ``derivatives`` it has no gradient, and its blocks are those of the images alone: less than half of the
+        work, and enough to know the objective.
+        """
         bands, m = len(self.data), len(self.boxes)
+        kinds = 7 if derivatives else 1
         images, weighted = [], []
         projection = np.empty((bands, m))
         for i, (box, place) in enumerate(zip(self.boxes, self.places)):
             local = parameters[i].copy()
             local[:2] -= self.origins[i]
-            image = box.draw(local, derivatives=True)
+            image = box.draw(local, derivatives=derivatives)
+            image = image.reshape(bands, kinds, *image.shape[-2:])
             product = image * self.weight[:, None, place[0], place[1]]
             projection[:, i] = np.einsum("bhw,bhw->b", product[:, 0], self.data[:, place[0], place[1]])
             images.append(image)
@@ -94,8 +100,8 @@ class Window:
         blocks = {}
         for (i, j), (own, other) in self.overlaps.items():
             whole = i == j  # then no copies
-            left = (weighted[i] if whole else weighted[i][(..., *own)]).reshape(bands, 7, -1)
-            right = (images[j] if whole else images[j][(..., *other)]).reshape(bands, 7, -1)
+            left = (weighted[i] if whole else weighted[i][(..., *own)]).reshape(bands, kinds, -1)
+            right = (images[j] if whole else images[j][(..., *other)]).reshape(bands, kinds, -1)
             blocks[i, j] = np.matmul(left, right.transpose(0, 2, 1)).astype(np.float64)
         flux = _fluxes(blocks, projection)
         residual = self.data.copy()
@@ -103,11 +109,13 @@ class Window:
             residual[:, place[0], place[1]] -= flux[:, i, None, None].astype(np.float32) * images[i][:, 0]
         pull = residual * self.weight
         chi2 = float(np.vdot(pull.astype(np.float64), residual))
-        gradient = np.empty((bands, m, 7))
-        for i, place in enumerate(self.places):
-            gradient[:, i] = np.matmul(images[i].reshape(bands, 7, -1),
-                                       pull[:, place[0], place[1]].reshape(bands, -1, 1))[..., 0]
         penalty = float((prior.precision * (parameters - prior.centre) ** 2).sum())
+        gradient = None
+        if derivatives:
+            gradient = np.empty((bands, m, 7))
+            for i, place in enumerate(self.places):
+                gradient[:, i] = np.matmul(images[i].reshape(bands, 7, -1),
+                                           pull[:, place[0], place[1]].reshape(bands, -1, 1))[..., 0]
         return State(parameters, flux, chi2 + penalty, chi2, images, blocks, gradient)
 
 
@@ -200,13 +208,20 @@ def fit(window, parameters, prior, iterations, tolerance):
         if step is None:
             singular = True
             break
-        if damping <= START and step @ system[1] < NEGLIGIBLE * tolerance * m:
+        promise = step @ system[1]
+        if damping <= START and promise < NEGLIGIBLE * tolerance * m:
             converged = True  # what the step promises is not worth an evaluation
             break
         step = np.clip(step.reshape(m, -1)[:, :6], -STEP, STEP)
         trial = np.clip(state.parameters + step, prior.low, prior.high)
-        new = window.evaluate(trial, prior)
+        last = promise < tolerance * m  # most likely: then derivatives would be for nothing
+        new = window.evaluate(trial, prior, derivatives=not last)
         gain = state.objective - new.objective
+        if last and gain > 0:
+            if gain < tolerance * m:
+                new = replace(new, blocks=state.blocks, gradient=state.gradient)
+            else:
+                new = window.evaluate(trial, prior)
         if np.isfinite(new.objective) and gain > 0:
             state, system = new, None
             damping = max(damping / 10, 1e-4)
@@ -235,7 +250,10 @@ def _step(matrix, right, damping):
 
 
 def covariance(state, prior):
-    """Return the covariance, (m * (6 + nbands),) * 2: per source 6 parameters, then fluxes. None: not known."""
+    """Return the covariance, (m * (6 + nbands),) * 2: per source 6 parameters, then fluxes. None: not known.
+
+    Derivatives are those before the last step where that changed the objective by less than the tolerance of `fit`.
+    """
     matrix, _ = _system(state, prior)
     diagonal = np.diag(matrix).copy()
     dead = diagonal <= 0

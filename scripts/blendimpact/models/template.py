@@ -231,8 +231,12 @@ class SersicBox:
         self._program = sersic_program(settings, width)
 
     def draw(self, parameters, derivatives=True):
-        """Return the unit-flux image and its derivatives in `sersic.PARAMETERS`, (nbands, 7, width, width)."""
-        return np.asarray(self._program(np.asarray(parameters, np.float32), self.kernels))
+        """Return the unit-flux image and its derivatives in `sersic.PARAMETERS`, (nbands, 7, width, width).
+
+        Or the image alone, (nbands, width, width); the program draws all, so as not to be compiled twice.
+        """
+        images = np.asarray(self._program(np.asarray(parameters, np.float32), self.kernels))
+        return images if derivatives else images[:, 0]
 
 
 @lru_cache(maxsize=16)
