@@ -230,12 +230,10 @@ def image_spec_of(wildcards):
 
 
 def image_files_of(wildcards):
-    """Return the files of a real image: the receipt of a fetched one, or the user's own."""
+    """Return the files of a real image and its template: the receipt of a fetched one, and the user's own."""
     image = study_config.load_image(settings_of(wildcards)["image"])
-    if "input" in image:
-        return [f"{INPUTS}/{image['input']}/receipt.json"]
-    parts = [image, image["psf"], image["variance"], image["mask"] or {}]
-    return list(dict.fromkeys(part["file"] for part in parts if "file" in part))
+    fetched = [f"{INPUTS}/{image['input']}/receipt.json"] if "input" in image else []
+    return fetched + study_config.image_files(image)
 
 
 def sky_of(plane):

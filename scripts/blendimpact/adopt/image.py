@@ -13,6 +13,7 @@ from .noise import NoiseModel, Sky, measure_depth, measure_sky
 from .planes import BAD, path_of, read_mask, read_science, read_variance
 from .psf import ImagePsf, given_psf, measure_psf
 from .stars import find_objects
+from .template import check_pair, compare, template_spec
 
 MIN_SKY = 0.02
 """Least part of the pixels that is free of sources; with less there is no sky to measure."""
@@ -44,6 +45,8 @@ class AdoptedImage:
         Entry of the image.
     report : dict
         For report.json; the same bytes from the same input.
+    template : AdoptedImage or None
+        An earlier image of the same sky on the same pixels.
     """
 
     name: str
@@ -62,6 +65,7 @@ class AdoptedImage:
     segmentation: np.ndarray
     spec: dict
     report: dict
+    template: "AdoptedImage | None" = None
 
     @property
     def pixel_scale(self):
@@ -100,7 +104,7 @@ def _variance_with_sources(variance, light, sky, gain):
 
 
 def adopt(spec, base_dir):
-    """Adopt a real image.
+    """Adopt a real image, and its template if its entry has one.
 
     Parameters
     ----------
@@ -118,6 +122,18 @@ def adopt(spec, base_dir):
     StudyError
         With file, key and remedy, for whatever cannot be used.
     """
+    earlier = template_spec(spec)
+    if earlier is None:
+        return _adopt(spec, base_dir)
+    check_pair(spec, earlier, base_dir)
+    image = _adopt(spec, base_dir)
+    image.template = _adopt(earlier, base_dir)
+    image.report["template"] = {**image.template.report, "pair": compare(image, image.template)}
+    return image
+
+
+def _adopt(spec, base_dir):
+    """Adopt one image."""
     read = read_science(spec, base_dir)
     mask, counts = read_mask(spec, read, base_dir)
     given = read_variance(spec, read, mask, base_dir)

@@ -116,7 +116,8 @@ def adopt_patches(image, settings, seed, case, scenario):
     ------
     patch : Patch
         Its index is the number of the block, twin "zero". Planes BASE and SEG; MODEL and NOISE
-        come with the injection. VAR is the variance of the sky plus the photon noise of `real_light`.
+        come with the injection. VAR is the variance of the sky plus the photon noise of `real_light`. An image
+        with a template gives each patch its ``templates``.
     truth : Table
         One row, role "context", for each real source that has a pixel in the patch. ``meta`` holds the
         noise model that the injection draws from.
@@ -138,7 +139,8 @@ def adopt_patches(image, settings, seed, case, scenario):
         raise StudyError(f"no block of {size} pixels with a border of {border} fits into the image",
                          image.name, "make patch.size and patch.border smaller")
     limit = settings.get("max_masked", MAX_MASKED)
-    masked = [float((image.mask[y:y + size, x:x + size] > 0).mean()) for x, y in origins]
+    flags = image.mask if image.template is None else image.mask | image.template.mask
+    masked = [float((flags[y:y + size, x:x + size] > 0).mean()) for x, y in origins]
     excluded = [b for b, share in enumerate(masked) if share > limit]
     image.report["blocks"] = {
         "size": size, "border": border, "tiled": len(origins), "used": len(origins) - len(excluded),
@@ -155,19 +157,29 @@ def adopt_patches(image, settings, seed, case, scenario):
 
 def _cut(image, block, x0, y0, side, border, case, scenario):
     here = np.s_[y0:y0 + side, x0:x0 + side]
-    base = image.science[here].copy()
     owner = image.segmentation[here]
     seg = np.where(owner > 0, owner + CONTEXT_IDS, 0).astype(np.int32)
-    variance = image.sky_variance[here] + real_light(base, seg) / image.gain
-    psf = image.psf.pixels(x0 + (side - 1) / 2, y0 + (side - 1) / 2)
-    band = BandImage(
-        band=image.band, science=base, variance=variance.astype(np.float32), mask=image.mask[here].copy(),
-        psf=psf, wcs=cut_wcs(image.wcs, x0, y0, base.shape), zero_point=image.zero_point, gain=image.gain,
-        psf_model=dict(image.psf.model), planes={"BASE": base.copy(), "SEG": seg}, unit=image.unit)
-    patch = Patch(block, "zero", 0.0, {image.band: band}, border)
+    band = _band(image, x0, y0, side)
+    band.planes = {"BASE": band.science.copy(), "SEG": seg}
+    templates = {}
+    if image.template is not None:
+        templates[image.band] = _band(image.template, x0, y0, side)
+        templates[image.band].wcs = band.wcs.deepcopy()  # theirs agree within `template.WCS_TOLERANCE`
+    patch = Patch(block, "zero", 0.0, {image.band: band}, border, templates=templates)
     numbers = np.unique(owner)
     rows = image.objects[numbers[numbers > 0] - 1]
     return patch, _context(rows, band, x0, y0, block, case, scenario, image)
+
+
+def _band(image, x0, y0, side):
+    """Cut a square out of an adopted image, without planes."""
+    here = np.s_[y0:y0 + side, x0:x0 + side]
+    science = image.science[here].copy()
+    variance = image.sky_variance[here] + real_light(science, image.segmentation[here]) / image.gain
+    return BandImage(
+        band=image.band, science=science, variance=variance.astype(np.float32), mask=image.mask[here].copy(),
+        psf=image.psf.pixels(x0 + (side - 1) / 2, y0 + (side - 1) / 2), wcs=cut_wcs(image.wcs, x0, y0, science.shape),
+        zero_point=image.zero_point, gain=image.gain, psf_model=dict(image.psf.model), unit=image.unit)
 
 
 def _context(objects, band, x0, y0, block, case, scenario, image):

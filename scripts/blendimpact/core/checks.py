@@ -153,10 +153,6 @@ def _transient_problems(settings, image):
     if not sum(kinds.values()):
         yield Problem((*key, "kinds"), "no kind of transient has a share",
                       "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}")
-    sne = [k for k in ("supernova", "nuclear", "hostless") if kinds.get(k)]
-    if image and sne:
-        yield Problem((*key, "kinds"), f"{', '.join(sne)} need galaxies of known light and redshift",
-                      "on a real image inject trails and comets")
     if "snr" in inject and not inject["snr"][0] < inject["snr"][1]:
         yield Problem((*key, "snr"), f"is {inject['snr']}", "give the least first, then the largest")
     if settings["shear"]:

@@ -1,7 +1,7 @@
 """The configuration of a study: overlays, checks, and the settings of one case and scenario."""
 
 from .checks import cross_problems
-from .real_image import load_image
+from .real_image import image_files, load_image
 from .schema import CONFIG_DIR, Source, fill_defaults, load_schema, load_yaml, merge, problems, raise_problems
 from .settings import (
     block_of,
@@ -15,8 +15,8 @@ from .settings import (
     stars_from,
 )
 
-__all__ = ["block_of", "case_settings", "chunks", "compared_scenario", "injected_from", "jobs", "load_config",
-           "load_image", "patches", "skies", "stage_settings", "stars_from", "validate", "warnings"]
+__all__ = ["block_of", "case_settings", "chunks", "compared_scenario", "image_files", "injected_from", "jobs",
+           "load_config", "load_image", "patches", "skies", "stage_settings", "stars_from", "validate", "warnings"]
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000

@@ -28,25 +28,52 @@ def _load_image(path, _mtime):
     if ("file" in data) == ("input" in data) or ("input" in data) != ("member" in data):
         found.append(Problem((), "needs `file`, or `input` and `member`",
                              "say where the pixels are, in one way"))
-    for key in ("zero_point", "gain", "saturation"):
-        given = (data.get(key) is not None) + (f"{key}_key" in data)
-        if given == 2 or (given == 0 and key == "gain"):
-            found.append(Problem((), f"needs one of `{key}` and `{key}_key`",
-                                 "give the number, or its header keyword"))
-    psf = data["psf"]
-    needed = {"file": ("file",), "moffat": ("fwhm", "beta"), "kolmogorov": ("fwhm",)}.get(psf["kind"], ())
-    found += [Problem(("psf",), f"a PSF of kind {psf['kind']} needs `{k}`", "add it")
-              for k in needed if k not in psf]
-    for key in ("variance", "mask"):
-        if "member" in (data[key] or {}) and "input" not in data:
-            found.append(Problem((key, "member"), "needs an `input`", "give a `file` instead"))
-    if data["variance"]["kind"] == "measured" and {"file", "member"} & set(data["variance"]):
-        found.append(Problem(("variance",), "is measured, but names a file",
-                             "say what the plane holds: kind: variance, or kind: weight"))
+    found += _plane_problems(data, "input" in data)
+    if data["template"]:
+        template = data["template"]
+        if ("file" in template) == ("member" in template):
+            found.append(Problem(("template",), "needs one of `file` and `member`", "say where its pixels are"))
+        found += _plane_problems(template, "input" in data, ("template",))
     if not found and not blocks(data, {"size": data["tiling"]["block"], "border": data["tiling"]["border"]}):
         found.append(Problem(("tiling",), "no block fits into the image", "make block and border smaller"))
     raise_problems(found, [source], source.path)
     return data
+
+
+def _plane_problems(data, fetched, key=()):
+    """Return what is wrong with an image, or with its template, that no schema sees."""
+    found = []
+    for name in ("zero_point", "gain", "saturation"):
+        given = (data.get(name) is not None) + (f"{name}_key" in data)
+        if given == 2 or (given == 0 and name == "gain"):
+            found.append(Problem(key, f"needs one of `{name}` and `{name}_key`",
+                                 "give the number, or its header keyword"))
+    psf = data["psf"]
+    needed = {"file": ("file",), "moffat": ("fwhm", "beta"), "kolmogorov": ("fwhm",)}.get(psf["kind"], ())
+    found += [Problem((*key, "psf"), f"a PSF of kind {psf['kind']} needs `{k}`", "add it")
+              for k in needed if k not in psf]
+    parts = [(("variance",), data["variance"]), (("mask",), data["mask"] or {})]
+    for part, entry in [*parts, *([((), data)] if key else [])]:
+        if "member" in entry and not fetched:
+            found.append(Problem((*key, *part, "member"), "needs an `input`", "give a `file` instead"))
+    if data["variance"]["kind"] == "measured" and {"file", "member"} & set(data["variance"]):
+        found.append(Problem((*key, "variance"), "is measured, but names a file",
+                             "say what the plane holds: kind: variance, or kind: weight"))
+    return found
+
+
+def image_files(image):
+    """Return the files of a user's own that an image is read from, each once; none of a fetched one.
+
+    Parameters
+    ----------
+    image : dict
+        As `load_image` returns it.
+    """
+    parts = []
+    for entry in (image, image.get("template") or {}):
+        parts += [entry, *(entry.get(key) or {} for key in ("psf", "variance", "mask"))]
+    return list(dict.fromkeys(part["file"] for part in parts if "file" in part))
 
 
 def blocks(image, patch):

@@ -25,6 +25,9 @@ RATES, FAST = (0.1, 0.6), (0.6, 10.0)
 COMA, DISTANCE, TAILED = (2.0, 6.0), (1.5, 5.0), 0.5
 """Comets: radii of comae (arcsec, log-uniform), distances from the Sun (au, log-uniform; seen at opposition), share
 that has a tail. Nucleus fractions are uniform: a range to measure along, not a population."""
+EXTENDED, HOST_SNR = 1.2, 20.0
+"""A source of a real image can be a host if its half-light radius is so many times that of the PSF, at this S/N at
+least: stars are none, and the sizes of fainter sources are noise."""
 _TRIES, _LONE = 400, 64
 
 
@@ -38,7 +41,8 @@ def generate_transients(settings, patch, truth, seed, case, block, realisation, 
         matched filter on the sky's noise in ``shape_band``, of a trail and a comet as a whole) or ``mag``,
         ``separation`` (arcsec), ``exposure`` (s, for trails); ``bands``, ``shape_band``, ``truth_snr``.
     patch, truth : Patch, Table
-        Before the injection. Galaxies of the truth are the hosts.
+        Before the injection. Galaxies of the truth are the hosts; on a real image the extended sources of the context
+        (`EXTENDED`), whose redshift is not known: it is drawn.
     seed, case, block, realisation : int, str, int, int
         Name the streams.
     supernovae : Table, optional
@@ -84,7 +88,7 @@ def _look(row, options, supernovae, bands, reference, rng):
     kind = row["transient"]
     if kind in SUPERNOVAE:
         if supernovae is None:
-            raise StudyError("no table of supernovae", "inject.kinds", "leave supernovae out on real images")
+            raise StudyError("no table of supernovae", "inject.kinds", "leave supernovae out, or build the table")
         from ..simulate.supernovae import magnitudes_at
 
         row["source_type"], row["phase"] = "Star", float(rng.uniform(*PHASES))
@@ -155,6 +159,40 @@ def host_offset(host, band, rng):
     return shape @ (radius * np.array([np.cos(angle), np.sin(angle)]))
 
 
+def place_in_light(light, footprint, rng):
+    """Draw a place that follows the light of a real source, as the image shows it: with its PSF.
+
+    Parameters
+    ----------
+    light : (ny, nx) array
+        Sky-subtracted; what is below 0 has no weight.
+    footprint : (ny, nx) bool array
+        Pixels of the source.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (2,) array or None
+        x, y in pixels, uniform within the pixel that is drawn; None if there is no light.
+    """
+    y, x = np.nonzero(footprint)
+    total = np.cumsum(np.maximum(light[y, x].astype(float), 0.0))
+    draws = rng.uniform(size=3)  # always three, so that what follows depends on nothing that is found here
+    if not len(total) or not total[-1] > 0:
+        return None
+    k = min(int(np.searchsorted(total, draws[0] * total[-1], "right")), len(total) - 1)
+    return np.array([x[k], y[k]]) + draws[1:] - 0.5
+
+
+def _psf_half_light(psf, scale):
+    """Return the half-light radius of a PSF on its pixels, arcsec."""
+    half = psf.shape[0] // 2
+    radius = np.hypot(*(np.indices(psf.shape) - half)).ravel()
+    order = np.argsort(radius, kind="stable")
+    growth = np.cumsum(psf.ravel()[order])
+    return float(np.interp(0.5, growth / growth[-1], radius[order])) * scale
+
+
 class _Static:
     """The static sky of a patch: where hosts and neighbours are, and how bright each place is."""
 
@@ -164,12 +202,30 @@ class _Static:
         self.zero_point = image.zero_point
         real = "BASE" in image.planes
         self.light = real_light(image.planes["BASE"], image.planes["SEG"]) if real else image.planes["MODEL"]
+        self.owner = image.planes["SEG"] if real else None
         self.sigma = float(np.sqrt(np.median(image.variance - np.maximum(self.light, 0) / image.gain)))
         self.x, self.y = (np.asarray(truth[name], float) for name in ("x", "y"))
         self.ids = np.asarray(truth["source_id"])
-        self.galaxy = np.asarray(truth["kind"]) == "galaxy"
+        self.galaxy = self._extended(image) if real else np.asarray(truth["kind"]) == "galaxy"
         self.seen = np.asarray(truth["snr"], float) >= settings.get("truth_snr", 5)
-        self.flux = np.where(self.galaxy, np.asarray(truth[f"flux_{band}"], float), 0.0)
+        self.flux = np.where(self.galaxy, np.nan_to_num(np.asarray(truth[f"flux_{band}"], float)), 0.0)
+
+    def _extended(self, image):
+        """Return which sources of a real image are larger than its PSF and bright enough to say so."""
+        with np.errstate(invalid="ignore"):
+            large = np.asarray(self.truth["hlr"], float) > EXTENDED * _psf_half_light(image.psf, self.scale)
+            return large & (np.asarray(self.truth["snr"], float) > HOST_SNR)
+
+    def _on_host(self, k, nuclear, rng):
+        """Return a place on a host, pixels, or None."""
+        centre = np.array([self.x[k], self.y[k]])
+        if nuclear:
+            angle, radius = rng.uniform(0, 2 * np.pi), NUCLEAR * np.sqrt(rng.uniform())
+            return centre + radius * np.array([np.cos(angle), np.sin(angle)]) / self.scale
+        if self.owner is not None:
+            return place_in_light(self.light, self.owner == self.ids[k], rng)
+        host = {name: self.truth[name][k] for name in self.truth.colnames}
+        return centre + host_offset(host, self.band, rng) / self.scale
 
     def place(self, row, placed, separation, rng):
         """Return the place (x, y) in pixels of a transient, or None; the host goes into the row."""
@@ -179,14 +235,10 @@ class _Static:
                 weight[np.hypot(self.x - x, self.y - y) < separation] = 0.0
             for _ in range(_TRIES if weight.sum() > 0 else 0):
                 k = int(np.searchsorted(np.cumsum(weight), rng.uniform() * weight.sum(), "right"))
-                if row["transient"] == "nuclear":
-                    angle, radius = rng.uniform(0, 2 * np.pi), NUCLEAR * np.sqrt(rng.uniform())
-                    offset = radius * np.array([np.cos(angle), np.sin(angle)])
-                else:
-                    offset = host_offset({n: self.truth[n][k] for n in self.truth.colnames}, self.band, rng)
-                place = np.array([self.x[k], self.y[k]]) + offset / self.scale
-                if self._free(place, placed, separation):
-                    row["host_id"], row["host_distance"] = int(self.ids[k]), float(np.hypot(*offset))
+                place = self._on_host(k, row["transient"] == "nuclear", rng)
+                if place is not None and self._free(place, placed, separation):
+                    away = float(np.hypot(*(place - (self.x[k], self.y[k])))) * self.scale
+                    row["host_id"], row["host_distance"] = int(self.ids[k]), away
                     row["redshift"] = float(self.truth["redshift"][k])
                     return place
             row["transient"] = "hostless"
