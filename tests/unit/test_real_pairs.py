@@ -1,4 +1,4 @@
-"""A user's own pair of images: adopted with its template, injected into, differenced; what cannot be used is refused."""
+"""A user's own pair of images: adopted with its template, injected into, differenced; or refused."""
 
 import galsim
 import numpy as np
@@ -47,7 +47,8 @@ def images(tmp_path_factory):
     """The files of a pair: the visit, and a sharper and deeper template on another zero point."""
     folder = tmp_path_factory.mktemp("pair")
     science = sky_maker.write(folder / "science.fits", epoch(1.1, 1.5, 1.0, 1), parity=-1, turn=10)
-    template = sky_maker.write(folder / "template.fits", epoch(0.9, 0.3, 10 ** -0.4, 2), parity=-1, turn=10, MAGZERO=29.0)
+    template = epoch(0.9, 0.3, 10 ** -0.4, 2)
+    template = sky_maker.write(folder / "template.fits", template, parity=-1, turn=10, MAGZERO=29.0)
     return folder, science, template
 
 
@@ -178,7 +179,7 @@ def test_places_follow_the_light_that_is_seen():
         ({"file": "none.fits"}, {}, None, "not there"),
         ({"variance": {"kind": "variance", "hdu": 0}}, {}, lambda a: a - 4, "zero or negative"),
         ({"psf": {"kind": "moffat", "fwhm": 1.0}}, {}, None, "needs beta"),
-        ({}, {}, lambda a: np.roll(a, 1, axis=1), "shifted by 1.0"),
+        ({}, {}, lambda a: np.roll(a, 2, axis=1), "shifted by 2.0"),
     ],
 )
 def test_templates_that_cannot_be_used_are_refused(images, tmp_path, entry, cards, spoil, message):

@@ -14,8 +14,9 @@ from .planes import number_of, path_of, read_hdu, read_unit, read_wcs
 WCS_TOLERANCE = 0.1
 """Pixels by which the two WCS may differ anywhere in the image: a shift of half of that leaves dipoles of a few per
 cent of a star's peak, which an engine that fits a kernel takes out."""
-MAX_SHIFT = 0.5
-"""Pixels by which the sources may be shifted in the median, whatever the WCS say: beyond, the pixels do not agree."""
+MAX_SHIFT = 1.0
+"""Pixels by which the sources may be shifted in the median, whatever the WCS say: beyond, the pixels do not agree. Less
+is reported: engines that fit a kernel take it out, others leave dipoles."""
 MATCH_RADIUS = 3.0
 """Pixels within which sources of both images are taken for the same."""
 MIN_SNR, MIN_MATCHED = 20.0, 5
