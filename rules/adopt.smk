@@ -32,6 +32,7 @@ rule inject:
         images=sky_of("fits"),
         truth=sky_of("truth.parquet"),
         sources=injected_from,
+        coma=coma_of,
     output:
         images=image_product(product("inject", "{chunk}.fits")),
         truth=ensure(product("inject", "{chunk}.truth.parquet"), non_empty=True),

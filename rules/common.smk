@@ -320,6 +320,12 @@ def injected_from(wildcards):
     return rules.population.output.galaxies
 
 
+def coma_of(wildcards):
+    """Return the stamp of a real coma, if it is injected."""
+    kinds = (settings_of(wildcards)["inject"] or {}).get("kinds", {})
+    return [rules.coma.output.stamp] if kinds.get("coma_9p") else []
+
+
 def scores_of(case):
     """Return the scores of all chunks and scenarios of a case."""
     return chunk_products(product("score", "{chunk}.parquet"), case)
@@ -341,7 +347,7 @@ def sources_of_all(wildcards):
             found |= {image_spec_of(key), *image_files_of(key)}
         else:
             found |= {survey_of(key), *template_of(key), *visits_of(key)}
-        found.add(injected_from(key))
+        found |= {injected_from(key), *coma_of(key)}
     return sorted(found)
 
 

@@ -108,3 +108,25 @@ rule supernovae:
         library=stage_digest("population"),
     script:
         "../scripts/supernovae.py"
+
+
+rule coma:
+    """Cut the coma of a real comet out of its frame: a stamp to inject."""
+    input:
+        receipt=expand(rules.fetch.output.receipt, name="comet_9p"),
+    output:
+        stamp=ensure(f"{INPUTS}/population/coma_9p.fits", non_empty=True),
+    log:
+        f"{INPUTS}/logs/coma.log",
+    benchmark:
+        f"{INPUTS}/benchmarks/coma.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(500),
+        runtime=per_attempt(5),
+    params:
+        library=stage_digest("population"),
+    script:
+        "../scripts/coma.py"

@@ -16,6 +16,7 @@ with job(snakemake):
         sources=snakemake.input.sources,
         images_out=snakemake.output.images,
         truth_out=snakemake.output.truth,
+        coma=snakemake.input.get("coma"),
         cards=cards,
         meta=meta,
     )

@@ -358,7 +358,7 @@ def test_the_inputs_of_the_study():
     for name, entry in inputs.items():
         assert entry["name"] == name and len(members(entry)) == len(set(members(entry)))
         assert entry["licence"] and entry["acknowledgement"]
-    assert [n for n, e in inputs.items() if e["optional"]] == ["des_dr2_g", "isaac_bulge"]
+    assert [n for n, e in inputs.items() if e["optional"]] == ["des_dr2_g", "isaac_bulge", "comet_9p"]
     names = members(inputs["skycatalogs"])
     fluxes = {n.removeprefix("galaxy_flux_") for n in names if n.startswith("galaxy_flux_")}
     assert {f"galaxy_{n}" for n in fluxes} <= set(names)  # each table of fluxes with its galaxies

@@ -6,14 +6,14 @@ from ..core.errors import StudyError
 
 COMET = {
     "nucleus_fraction": (None, "comet: part of the light that is the nucleus, a point"),
-    "coma_radius": ("arcsec", "comet: where the 1 / rho coma ends; mag counts the light within"),
+    "coma_radius": ("arcsec", "comet: where the coma ends; mag counts the light within"),
     "tail_fraction": (None, "comet: part of the light that is the tail"),
     "tail_length": ("arcsec", "comet: length of the tail"),
     "tail_angle": ("deg", "comet: direction of the tail, counter-clockwise from the x axis"),
     "tail_width": ("arcsec", "comet: FWHM of the tail across"),
 }
 TRANSIENT = {
-    "transient": (None, "supernova, nuclear, hostless, trail, comet; empty: static"),
+    "transient": (None, "supernova, nuclear, hostless, trail, comet, coma_9p (a real one); empty: static"),
     "host_id": (None, "source_id of the host, -1: none"),
     "host_distance": ("arcsec", "distance from the host's centre"),
     "host_sb": ("mag / arcsec2", "surface brightness of all static light at the position, with the PSF, in shape_band; "
@@ -25,7 +25,8 @@ TRANSIENT = {
     "rate": ("deg / d", "trail: apparent motion"),
     "r_h": ("au", "comet: distance from the Sun"),
     "delta": ("au", "comet: distance from the observer"),
-    "afrho": ("cm", "comet: A f rho of the coma, which is the same at all radii"),
+    "afrho": ("cm", "comet: A f rho of the coma, which is the same at all radii; coma_9p: of all light within "
+                    "coma_radius"),
 }
 EXTRAS = {**COMET, **TRANSIENT}
 _BLANK = {"transient": "", "host_id": -1, "static_id": -1}

@@ -11,10 +11,10 @@ from ..core.errors import StudyError
 from ..core.streams import stream
 from ..simulate.comets import SUN, TAIL_WIDTH, afrho
 from ..simulate.profiles import draw_source
-from .catalogue import COLUMNS
+from .catalogue import COLUMNS, SOURCE_TYPES
 from .extras import EXTRAS, blank
 
-KINDS = ("supernova", "nuclear", "hostless", "trail", "comet")
+KINDS = ("supernova", "nuclear", "hostless", "trail", "comet", "coma_9p")
 SUPERNOVAE = KINDS[:3]
 NUCLEAR = 0.1
 """Arcsec from the centre within which a nuclear transient lies, uniform in area."""
@@ -31,7 +31,7 @@ least: stars are none, and the sizes of fainter sources are noise."""
 _TRIES, _LONE = 400, 64
 
 
-def generate_transients(settings, patch, truth, seed, case, block, realisation, supernovae=None):
+def generate_transients(settings, patch, truth, seed, case, block, realisation, supernovae=None, coma=None):
     """Draw the transients of one patch.
 
     Parameters
@@ -47,6 +47,8 @@ def generate_transients(settings, patch, truth, seed, case, block, realisation, 
         Name the streams.
     supernovae : Table, optional
         From `supernovae.build_supernovae`. Needed for supernovae, of every place.
+    coma : RealComa, optional
+        From `real_comet.read_coma`, for the kind "coma_9p"; without it those transients are left out.
 
     Returns
     -------
@@ -72,18 +74,18 @@ def generate_transients(settings, patch, truth, seed, case, block, realisation, 
         row = {**{name: blank(name) for name in EXTRAS}, "injection_id": number, "trail_length": np.nan,
                "beta": 0.0, "redshift": np.nan, "stamp": "", "transient": kind}
         place = sky.place(row, placed, separation, rng)
-        if place is None:
+        if place is None or (kind == "coma_9p" and coma is None):
             continue
         placed = np.vstack([placed, place])
         row["x"], row["y"] = (float(v) for v in place)
-        colours = _look(row, options, supernovae, bands, reference, rng)
+        colours = _look(row, options, supernovae, coma, bands, reference, rng)
         sky.describe(row)
         _brighten(row, options, image, colours, rng, sky.sigma)
         rows.append(row)
     return _table(rows, image, bands)
 
 
-def _look(row, options, supernovae, bands, reference, rng):
+def _look(row, options, supernovae, coma, bands, reference, rng):
     """Give a transient its source_type and shape; return its magnitudes by band relative to ``reference``."""
     kind = row["transient"]
     if kind in SUPERNOVAE:
@@ -102,6 +104,9 @@ def _look(row, options, supernovae, bands, reference, rng):
         fast = rng.uniform() < options.get("fast_share", 0.2)
         row["rate"] = float(np.exp(rng.uniform(*np.log(FAST)))) if fast else float(rng.uniform(*RATES))
         row["trail_length"] = row["rate"] * 3600 * options.get("exposure", 30.0) / 86400
+    elif kind == "coma_9p":
+        row["source_type"], row["stamp"], row["coma_radius"] = "Stamp", coma.path, coma.radius
+        row["r_h"], row["delta"] = coma.r_h, coma.delta
     else:
         row["source_type"] = "Comet"
         row["coma_radius"] = float(np.exp(rng.uniform(*np.log(COMA))))
@@ -120,7 +125,7 @@ def _brighten(row, options, image, colours, rng, sigma):
     band = image.band
     if "snr" in options:
         wanted = np.exp(rng.uniform(*np.log(options["snr"])))
-        kind = {"Star": "star", "Trail": "trail", "Comet": "comet"}[row["source_type"]]
+        kind = SOURCE_TYPES[row["source_type"]][0]
         unit = draw_source({**row, "kind": kind, "trail_angle": row["beta"], f"flux_{band}": 1.0}, image)
         mag = image.zero_point - 2.5 * np.log10(wanted * sigma / np.sqrt((unit.array**2).sum()))
     else:
@@ -128,8 +133,8 @@ def _brighten(row, options, image, colours, rng, sigma):
     row.update({f"mag_{name}": float(mag + colour) for name, colour in colours.items()})
     if row["transient"] in SUPERNOVAE:
         row["excess_mag"] = float(row["excess_mag"] + mag)
-    if row["transient"] == "comet":
-        coma = 1 - row["nucleus_fraction"] - row["tail_fraction"]
+    if row["transient"] in ("comet", "coma_9p"):  # the nucleus in the real one is not told from its coma
+        coma = 1 - row["nucleus_fraction"] - row["tail_fraction"] if row["transient"] == "comet" else 1.0
         row["afrho"] = float(afrho(mag - 2.5 * np.log10(coma), row["coma_radius"], row["delta"], row["r_h"],
                                    SUN[band])) if coma > 0 else 0.0
 
@@ -280,6 +285,7 @@ def _table(rows, image, bands):
              *(f"mag_{band}" for band in bands)]
     texts, whole = ("source_type", "stamp", "transient"), ("injection_id", "host_id", "static_id")
     types = {name: "U9" if name in texts else np.int64 if name in whole else float for name in names}
+    types["stamp"] = f"U{max([1, *(len(row['stamp']) for row in rows)])}"
     out = Table({name: np.array([row[name] for row in rows], types[name]) for name in names})
     out["ra"], out["dec"] = image.wcs.wcs_pix2world(out["x"], out["y"], 0) if rows else (out["x"], out["y"])
     return describe(out, {**COLUMNS, **EXTRAS, "x": ("pix", "position along axis 1"),

@@ -13,11 +13,12 @@ from ..inject.generate import generate
 from ..inject.inject import inject
 from ..inject.transients import generate_transients
 from ..simulate.epochs import EPOCHS_META, without_transients
+from ..simulate.real_comet import read_coma
 from .progress import progress
 from .simulate import DEPTH_META, PATCHES_META, image_facts
 
 
-def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth_out, cards=None, meta=None):
+def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth_out, cards=None, meta=None, coma=None):
     """Inject into ``patches`` and write their images and truth.
 
     Parameters
@@ -31,6 +32,8 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
         Patches of the simulation, or of the adopted image, and their truth.
     sources : path-like
         What `injected_from` names: galaxies, the isochrone, supernovae, or the user's injection catalogue.
+    coma : path-like, optional
+        Stamp of a real coma, for transients of that kind.
     """
     options = settings["inject"]
     known = catalogues.read(truth_in)
@@ -38,6 +41,7 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
     galaxies = catalogues.read(sources) if kind == "galaxies" else None
     stars = catalogues.read(sources) if kind == "isochrone" else None
     supernovae = catalogues.read(sources) if kind == "supernovae" else None
+    coma = read_coma(coma) if coma else None
     given = None
     tables, made = [], []
     with PatchFile(images_in) as file, PatchWriter(images_out, cards) as writer:
@@ -57,7 +61,7 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
                 drawn = on_patch(given, patch)
             elif options.get("population") == "transients":
                 drawn = generate_transients(settings, patch, truth, seed, settings["case"], block, realisation,
-                                            supernovae)
+                                            supernovae, coma)
             else:
                 drawn = generate(settings, patch, seed, settings["case"], block, realisation, galaxies, stars)
             patch, truth = inject(patch, truth, drawn, seed, settings["case"], settings)

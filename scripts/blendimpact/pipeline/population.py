@@ -1,11 +1,15 @@
 """Join the fetched catalogues into the galaxies and stars that are drawn."""
 
+import os
 from pathlib import Path
+
+from astropy.io import fits
 
 from ..core import catalogues
 from ..simulate.epochs import build_visits
 from ..simulate.isochrone import build_isochrone
 from ..simulate.population import build_galaxies, build_stars
+from ..simulate.real_comet import build_coma
 from ..simulate.supernovae import build_supernovae
 
 
@@ -34,3 +38,16 @@ def run_supernovae(folder, out, meta=None):
     """Build the table of supernovae from the folder of the input "sncosmo"."""
     (path,) = Path(folder).glob("*.fits")
     catalogues.write(build_supernovae(path), out, meta)
+
+
+def run_coma(folder, out, cards=None, missing=None):
+    """Cut the stamp of a coma from the folder of the input "comet_9p"; ``missing``: why the frame is not to be had."""
+    if missing:
+        hdu = fits.PrimaryHDU()
+        hdu.header["ABSENT"] = missing
+    else:
+        (path,) = Path(folder).glob("*.fits")
+        hdu = build_coma(path)
+    hdu.header.update(cards or {})
+    hdu.writeto(f"{out}.part", overwrite=True)
+    os.replace(f"{out}.part", out)

@@ -14,9 +14,9 @@ from ..core.errors import StudyError
 TAIL_WIDTH = 1.0
 """Arcsec: FWHM of a tail whose width is not given."""
 AU_CM = 1.495978707e13
-SUN = {"u": -25.18, "g": -26.47, "r": -26.93, "i": -27.05, "z": -27.07, "y": -27.07}
-"""Apparent AB magnitude of the Sun at 1 au: Willmer 2018 (ApJS 236, 47), SDSS ugriz and Pan-STARRS y (LSST's differ
-by a few hundredths, more in u); read in public code that quotes that table, not in the paper: [M]."""
+SUN = {"u": -25.30, "g": -26.52, "r": -26.93, "i": -27.05, "z": -27.07, "y": -27.07}
+"""Apparent AB magnitude of the Sun at 1 au in bands like LSST's: Willmer 2018 (ApJS 236, 47), as Rubin's rubin_sim has
+them (maf/stackers/mo_stackers.py); not checked in the paper."""
 
 
 class Comet:
