@@ -15,6 +15,7 @@ from blendimpact.inject.inject import INJECTED_IDS, inject
 from blendimpact.inject.transients import NUCLEAR, generate_transients, place_in_light
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.search import forced
+from pages import directory
 from test_transients import supernovae  # noqa: F401 (fixture)
 
 SHAPE = (520, 600)
@@ -243,3 +244,17 @@ def test_the_files_of_both_epochs_are_inputs_of_the_rule(tmp_path):
     assert image_files(load_image(tmp_path / "mine.yaml")) == ["mine.fits", "t.fits", "p.fits", "w.fits"]
     (tmp_path / "mine.yaml").write_text(TEXT.replace("template:", "template: null"))
     assert image_files(load_image(tmp_path / "mine.yaml")) == ["mine.fits"]
+
+
+def test_the_pair_of_the_page_is_adopted(tmp_path):
+    """docs/add-a-real-image.md: its entry loads, its files are adopted, its report is what the page names."""
+    with directory(tmp_path, "docs/add-a-real-image.md"):
+        sky_maker.write(tmp_path / "my_visit.fits", epoch(1.1, 1.5, 1.0, 1))
+        sky_maker.write(tmp_path / "my_template.fits", epoch(0.9, 0.3, 10 ** -0.4, 2), MAGZERO=29.0)
+        spec = load_image("my_pair")
+        assert image_files(spec) == ["my_visit.fits", "my_template.fits"]
+        adopted = adopt(spec, "unused")
+    patches = list(adopt_patches(adopted, {"bands": ["r"]}, 1, "transients", "mine"))
+    assert len(patches) == 9 and all(list(patch.templates) == ["r"] for patch, _ in patches)
+    pair = adopted.report["template"]["pair"]
+    assert np.hypot(*pair["shift"]) < 0.05 and pair["flux_ratio"] == pytest.approx(1, abs=0.03)
