@@ -189,7 +189,7 @@ def place_in_light(light, footprint, rng):
     return np.array([x[k], y[k]]) + draws[1:] - 0.5
 
 
-def _psf_half_light(psf, scale):
+def psf_half_light(psf, scale):
     """Return the half-light radius of a PSF on its pixels, arcsec."""
     half = psf.shape[0] // 2
     radius = np.hypot(*(np.indices(psf.shape) - half)).ravel()
@@ -218,7 +218,7 @@ class _Static:
     def _extended(self, image):
         """Return which sources of a real image are larger than its PSF and bright enough to say so."""
         with np.errstate(invalid="ignore"):
-            large = np.asarray(self.truth["hlr"], float) > EXTENDED * _psf_half_light(image.psf, self.scale)
+            large = np.asarray(self.truth["hlr"], float) > EXTENDED * psf_half_light(image.psf, self.scale)
             return large & (np.asarray(self.truth["snr"], float) > HOST_SNR)
 
     def _on_host(self, k, nuclear, rng):
