@@ -16,7 +16,7 @@ with job(snakemake):
         sources=snakemake.input.sources,
         images_out=snakemake.output.images,
         truth_out=snakemake.output.truth,
-        coma=snakemake.input.get("coma"),
+        coma=next(iter(snakemake.input.coma), None),
         cards=cards,
         meta=meta,
     )
