@@ -47,7 +47,7 @@ def test_settings_are_the_case_with_the_scenario_over_it(laptop):
 
 def test_settings_of_a_real_image_take_its_tiling(laptop):
     settings = study.case_settings(laptop, "galaxies")
-    assert settings["patch"] == {"size": 300, "border": 36, "count": 169}
+    assert settings["patch"] == {"size": 300, "border": 36, "count": 120}
     assert settings["pixel_scale"] == 0.263 and settings["zero_point"] == 30.0
 
 
@@ -82,6 +82,12 @@ def test_chunks_hold_every_patch_once_whatever_their_size(laptop, size):
         lists = study.chunks({**laptop, "chunk_size": size}, settings)
         assert [p for chunk in lists for p in chunk] == study.patches(settings)
         assert all(1 <= len(chunk) <= size for chunk in lists)
+
+
+@pytest.mark.parametrize("patch, count", [("{most: 40}", 40), ("{most: 500}", 169), ("{most: 40, count: 50}", 50)])
+def test_at_most_so_many_blocks_are_used_unless_a_number_is_given(overlay, patch, count):
+    settings = study.case_settings(overlay(f"cases: {{galaxies: {{patch: {patch}}}}}"), "galaxies")
+    assert settings["patch"] == {"size": 300, "border": 36, "count": count}
 
 
 def test_patches_keep_their_numbers_when_there_are_more(overlay):

@@ -59,12 +59,14 @@ def case_settings(config, case, scenario=FIDUCIAL):
     settings.pop("scenarios")
     settings["measure"] = merge(config["measure"], settings.get("measure", {}))
     settings |= {"case": case, "scenario": scenario}
+    most = settings["patch"].get("most")
+    settings["patch"] = {k: v for k, v in settings["patch"].items() if k != "most"}
     if settings["sky"] == "adopt" and "image" in settings:
         image = load_image(settings["image"])
         tiling = image["tiling"]
         settings["patch"] = {"size": tiling["block"], "border": tiling["border"], **settings["patch"]}
         available = len(blocks(image, settings["patch"]))
-        settings["patch"].setdefault("count", available)
+        settings["patch"].setdefault("count", min(available, most or available))
         if scenario.startswith(COMPARED):  # so that another image of the case needs no other comparison
             settings["patch"]["count"] = min(settings["patch"]["count"], available)
         settings["pixel_scale"], settings["zero_point"] = image["pixel_scale"], image.get("zero_point")
