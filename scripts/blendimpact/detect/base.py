@@ -170,16 +170,16 @@ def detect_on_stamps(detector, patch, stamps, x0, y0, x, y, radius, variances=No
 
     def sheet(cut_outs, dtype, empty):
         out = np.full(shape, empty, dtype)
-        for values, j, i in zip(cut_outs, row * pitch, column * pitch):
-            out[j : j + size, i : i + size] = values
+        for one, j, i in zip(cut_outs, row * pitch, column * pitch):
+            out[j : j + size, i : i + size] = one
         return out
 
     bands = {}
-    for band, values in stamps.items():
+    for band, light in stamps.items():
         image = patch.bands[band]
         variance = (cut(image.variance, x0, y0, size, np.inf) if variances is None
-                    else np.broadcast_to(variances[band], values.shape))
-        bands[band] = replace(image, science=sheet(values, values.dtype, 0), planes={},
+                    else np.broadcast_to(variances[band], light.shape))
+        bands[band] = replace(image, science=sheet(light, light.dtype, 0), planes={},
                               variance=sheet(variance, variance.dtype, np.inf),
                               mask=sheet(cut(image.mask, x0, y0, size, 1), image.mask.dtype.newbyteorder("="), 1))
     found = np.column_stack(detector.positions(Patch(patch.index, patch.twin, patch.shear, bands, 0), sky={}))

@@ -348,7 +348,7 @@ def _joined(truth, rows, patch, real, case, settings, image):
         values = [{**common, **row}.get(name, blank) for row in rows]
         added[name] = np.array(values) if old.dtype.kind in "US" else np.array(values, old.dtype)
     out = vstack([truth, added], metadata_conflicts="silent", join_type="exact")
-    out.meta = {key: value for key, value in truth.meta.items() if key != NOISE_META}
+    out.meta = dict(truth.meta)
     for name in out.colnames:
         out[name].info.description = truth[name].info.description or columns[name][1]
         out[name].unit = truth[name].unit

@@ -7,6 +7,7 @@ from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.stamps import cut
 from . import photometry, shapes
+from .correlated import Correlation
 from .psf import PsfWindow
 from .weighted import weighted_moments
 
@@ -18,7 +19,8 @@ MEASURE_OPTIONS = {
               "least signal-to-noise ratio, and largest distance in arcsec of centroid and centre, "
               "of a shape without a flag; full width in arcsec of the weight of weighted moments"),
     "psf": (False, "whether point sources are fitted (measure.psf): their columns are NaN otherwise"),
-    "noise_correlation": (1.0, "factor by which pixel correlations raise the error of a sum of pixels"),
+    "noise_correlation": (1.0, "factor by which pixel correlations raise the error of a sum of pixels, or {band: "
+                               "factor or NoiseModel}"),
     "sky": ({}, "options of measure.sky"),
 }
 
@@ -188,9 +190,15 @@ def _fluxes(columns, b, stamps, image, children, centres, ellipse, options, nois
             ("flux_kron", photometry.elliptical(stamps, variances, *centres, *ellipse))):
         columns[name][:, b] = flux
         if not noiseless:
-            columns[f"{name}_err"][:, b] = error * options["noise_correlation"]
+            wide = radius if name == "flux_ap" else np.sqrt(ellipse[0] * ellipse[1])
+            columns[f"{name}_err"][:, b] = _correlation(options, image).apertures(error, wide)
     columns["snr_ap"][:, b] = columns["flux_ap"][:, b] / columns["flux_ap_err"][:, b]
     columns["kron_radius"][:, b] = np.sqrt(ellipse[0] * ellipse[1]) * image.pixel_scale
+
+
+def _correlation(options, image):
+    noise = options["noise_correlation"]
+    return Correlation(noise[image.band] if isinstance(noise, dict) else noise, image)
 
 
 def _flux_flags(x, y, ellipse, options, patch):
@@ -209,16 +217,16 @@ def _psf_columns(columns, b, stamps, xs, ys, unusable, children, patch, options,
     columns["flux_flag"][:] = columns["flux_flag"].astype(np.int32) | np.where(
         fit.left, bits.PSF_LEFT, np.where(fit.failed | unusable, bits.PSF_NOT_CONVERGED, 0))[:, None]
     found = ~(fit.left | fit.failed | unusable)
-    for name, origin in (("x", children.x0), ("y", children.y0)):
+    _, *errors = _correlation(options, images[b]).point_sources(windows[b], fit.flux_err, fit.x_err, fit.y_err)
+    for name, origin, error in (("x", children.x0, errors[0]), ("y", children.y0, errors[1])):
         columns[f"{name}_psf"][:, b] = np.where(found, getattr(fit, name) + origin, np.nan)
         if not noiseless:
-            columns[f"{name}_psf_err"][:, b] = (np.where(found, getattr(fit, f"{name}_err"), np.nan)
-                                                * options["noise_correlation"])
+            columns[f"{name}_psf_err"][:, b] = np.where(found, error, np.nan)
     for k, window in enumerate(windows):
         flux, error, chi2 = (fit.flux, fit.flux_err, fit.chi2) if k == b else window.fluxes(fit.x, fit.y)
         columns["flux_psf"][:, k] = flux
         if not noiseless:
-            columns["flux_psf_err"][:, k] = error * options["noise_correlation"]
+            columns["flux_psf_err"][:, k] = _correlation(options, images[k]).point_sources(window, error)[0]
             columns["chi2_psf"][:, k] = chi2
         partial = window.pixels < window.disc
         columns["flux_flag"][:, k] = columns["flux_flag"][:, k].astype(np.int32) | np.where(partial, bits.PSF_EDGE, 0)

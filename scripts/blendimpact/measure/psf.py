@@ -86,6 +86,16 @@ class PsfWindow:
         self.pixels = good.sum(axis=(1, 2))
         self.total = np.einsum("nij,nij->n", self.weight, self.data**2)
 
+    def templates(self):
+        """Return P, dP/dx and dP/dy of a centred point source in the disc, (3, size, size).
+
+        They are the weights of the pixels in its flux and position where the noise is uniform.
+        """
+        half = self.shifted.size // 2
+        yy, xx = np.indices((self.shifted.size,) * 2) - half
+        disc = xx**2 + yy**2 <= (RADIUS * self.fwhm if np.isfinite(self.fwhm) else 1.0) ** 2
+        return self.shifted.draw([0.0], [0.0], derivatives=True)[0] * disc
+
     def fluxes(self, x, y):
         """Return flux, its standard deviation and the reduced chi^2 of point sources at given places.
 

@@ -9,6 +9,7 @@ from ..deblend import DEBLENDERS
 from ..deblend.children import Children
 from ..deblend.truth import TruthScene, injects_photons
 from ..ladder.rungs import REFERENCE, RUNGS
+from ..measure.correlated import noise_of
 from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
 from .deblend import group_name, true_centres, wanted_centres
 from .detect import stamp_size
@@ -122,6 +123,9 @@ def measure_patch(scene, sky, detections, assignments, stored, settings, rungs=N
     det_id. ``references`` keeps the table of the noiseless sources, which is the same in twins of opposite noise.
     """
     references = {} if references is None else references
+    options = {**settings["measure"],
+               "noise_correlation": noise_of(settings["measure"].get("noise_correlation", 1.0), scene.truth.meta,
+                                             scene.patch.bands)}
     positions = measured_centres(scene, detections, settings)
     where = {name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
              for name, t in positions.items()}
@@ -133,7 +137,7 @@ def measure_patch(scene, sky, detections, assignments, stored, settings, rungs=N
             continue
         children = make()
         x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
-        objects = measure_children(children, x, y, scene.patch, settings["measure"], settings["shape_band"],
+        objects = measure_children(children, x, y, scene.patch, options, settings["shape_band"],
                                    noiseless=rung == REFERENCE)
         if rung == REFERENCE:
             references[rung] = objects.copy()

@@ -80,7 +80,8 @@ def star_field(patch, sky, tables, known, children, settings):
     found = tables["detections"][np.asarray(tables["detections"]["inside"], bool)]
     where = {int(d): (x, y) for d, x, y in zip(found["det_id"], found["x"], found["y"])}
     x, y = np.array([where[int(d)] for d in children.det_id]).reshape(-1, 2).T
-    rows = measure_children(children, x, y, patch, settings["measure"], band)
+    options = {**settings["measure"], "noise_correlation": 1.0}  # errors are not shown
+    rows = measure_children(children, x, y, patch, options, band)
     rows = rows[np.asarray(rows["band"]) == band]
     light = image.science - sky[band]
     residual = light - point_sources(image, rows)
