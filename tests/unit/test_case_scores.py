@@ -262,7 +262,9 @@ def test_real_sources_are_known_as_deep_as_the_detector_sees():
 def test_scores_raise_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scored(made(3), SETTINGS)
+        sums = scored(made(3), SETTINGS).table()
+    assert all(np.isfinite(sums[f"s{k}"]).all() for k in range(5))
+    assert {"WL-M1", "WL-B3", "WL-D2"} <= set(sums["fom"])
 
 
 def test_helpers_are_consistent():

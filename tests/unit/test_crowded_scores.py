@@ -253,6 +253,24 @@ def test_bias_of_magnitude_and_colour():
     assert found["CF-M2", "isolated", "common", "stage:red clump"]["n"] == 12
 
 
+def test_a_colour_of_the_red_clump_in_dex():
+    """The pipeline loses a tenth of the light in u: u-i is 0.114 mag too large, [Fe/H] 0.0644 dex too high."""
+    tables = made()
+    for name in ("measurements", "truth"):
+        if name == "measurements":
+            band = tables[name]["band"]
+            tables[name]["flux_psf"][(tables[name]["rung"] == "pipeline") & (band == "g")] *= 0.9
+            band[band == "g"] = "u"
+        else:
+            tables[name].rename_columns(["mag_g", "flux_g"], ["mag_u", "flux_u"])
+    found = values(tables, bands=["u", "i"])
+    row = found["CF-M2.feh", "detection", "common", "all"]
+    assert row["value"] == pytest.approx(0.563 * 0.1144, abs=1e-3)
+    # Of the red clump alone: as many as in its stratum of the colour.
+    assert row["n"] == found["CF-M2", "detection", "common", "stage:red clump"]["n"] == 12
+    assert not any(key[0] == "CF-M2.feh" for key in values(made()))  # no other colour has this relation
+
+
 def test_partition_by_the_nearest_comparable_star():
     """A star of half the flux 1 FWHM from the first star takes a tenth; a faint one nearer does not count."""
     field = [(34.0, 100.0, 20.75), (32.0, 100.0, 24.0)]

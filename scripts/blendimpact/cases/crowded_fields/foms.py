@@ -16,6 +16,11 @@ CMD_EDGES = tuple(np.arange(8.0, 28.01, 0.5))
 DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.01, n_bins=301))
 PULL_EDGES = tuple(residual_edges(limit=1e3, scale=2.0, n_bins=201))
 MAS_EDGES = tuple(residual_edges(limit=1e3, scale=5.0, n_bins=201))
+METALLICITY = 0.563
+"""d[Fe/H] / d(u-i)0 of red-clump stars, dex per mag: the relation [Fe/H] = 0.563 (u-i)0 - 2.074 of the Blanco DECam
+Bulge Survey (Johnson et al. 2020), from memory and not verified [M]. It gives -1.00 for the red clump of the isochrone
+that stars are drawn from, which has [Fe/H] = -1; that is one point of the relation, not its slope."""
+FEH_EDGES = tuple(METALLICITY * e for e in DM_EDGES)
 FOUND = "a detection within 0.5 arcsec whose magnitude is within 0.75 mag of the true one"
 
 FIGURES_OF_MERIT = (
@@ -91,4 +96,9 @@ FIGURES_OF_MERIT = (
       "the configuration", "mag", "median", edges=DM_EDGES),
     F("CF-M2.nmad", "measurement", "colour scatter", "normalised median absolute deviation of the same", "mag", "nmad",
       edges=DM_EDGES, statistics="CF-M2"),
+    F("CF-M2.feh", "measurement", "metallicity bias of red-clump stars", f"{METALLICITY} dex per mag (slope of the "
+      "relation of (u-i)0 and [Fe/H] [M: from memory, not verified]) times the median of the measured minus the true "
+      "u-i of red-clump stars; where the bands are u and i", "dex", "median", edges=FEH_EDGES),
+    F("CF-M2.feh_nmad", "measurement", "metallicity scatter of red-clump stars", "normalised median absolute deviation "
+      "of the same", "dex", "nmad", edges=FEH_EDGES, statistics="CF-M2.feh"),
 )

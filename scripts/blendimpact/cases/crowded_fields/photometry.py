@@ -5,7 +5,16 @@ import numpy as np
 from ...ladder.rungs import REFERENCE, RUNGS
 from ...score.foms import by_block
 from ...score.objects import common_sources, select
-from .foms import DM_EDGES, MAGNITUDE_STRATA, MAS_EDGES, PULL_EDGES, RATIO_EDGES, SEPARATION_EDGES
+from .foms import (
+    DM_EDGES,
+    FEH_EDGES,
+    MAGNITUDE_STRATA,
+    MAS_EDGES,
+    METALLICITY,
+    PULL_EDGES,
+    RATIO_EDGES,
+    SEPARATION_EDGES,
+)
 
 BRIGHT_SNR = 10.0
 NEAR = 2.0  # FWHM: a star within this is a neighbour
@@ -13,6 +22,7 @@ MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of
 KEY = ["patch", "twin", "source_id"]
 AXES = ("x", "y")
 RED_CLUMP = "stage:red clump"
+METALLICITY_BANDS = "u", "i"
 
 
 def add(scores, objects, targets, settings, simulated):
@@ -102,7 +112,10 @@ def _colours(scores, rung, rows, settings):
     scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES)
     for block, here in by_block(rows, rows["evolution"] == "red clump"):
         colour = rows["colour"].to_numpy()[here]
-        scores.add_histogram("CF-M2", rung, block, colour[np.isfinite(colour)], DM_EDGES, "common", RED_CLUMP)
+        colour = colour[np.isfinite(colour)]
+        scores.add_histogram("CF-M2", rung, block, colour, DM_EDGES, "common", RED_CLUMP)
+        if (blue, red) == METALLICITY_BANDS:
+            scores.add_histogram("CF-M2.feh", rung, block, METALLICITY * colour, FEH_EDGES, "common")
 
 
 def _positions(scores, rung, rows, pixel_scale):

@@ -50,7 +50,9 @@ def score(tables, settings):
         blocks = pd.DataFrame(settings["patches"], columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
         pipeline["block"] = pipeline["patch"].map(blocks)
         _false(scores, pipeline, truth, settings)
-        field.add(scores, pipeline, truth, blocks, settings)
+        # A field in which all targets are of the red clump is no point of a curve against density.
+        if (settings.get("inject") or {}).get("red_clump", 0) < 1:
+            field.add(scores, pipeline, truth, blocks, settings)
     return scores
 
 
