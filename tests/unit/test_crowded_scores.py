@@ -154,15 +154,15 @@ def test_an_empty_field_has_no_impact():
 
 def test_isolated_stars_reach_the_noise():
     """Errors that are right give a pull of mean 0 and width 1, in flux and position, and their size in mas and mag."""
-    found = values(made(stars=5, blocks=240, scatter=1.0))
-    width = 3 * 1.17 / np.sqrt(1200)  # of the NMAD of a Gaussian, three standard deviations
+    found = values(made(stars=5, blocks=120, scatter=1.0))
+    width = 3 * 1.17 / np.sqrt(600)  # of the NMAD of a Gaussian, three standard deviations
     for fom, scale in (("CF-M1.pull_width", 1), ("CF-M1.pull_xy_width", 1), ("CF-M1.nmad", 0.01 * 1.0857),
                        ("CF-M1.astrometry", 0.02 * 200)):
         row = found[fom, "isolated", "common", "all"]
         assert row["value"] == pytest.approx(scale, rel=width), fom
         assert row["ci_low"] < scale * 1.05 and row["ci_high"] > scale * 0.95
     assert abs(found["CF-M1.pull", "isolated", "common", "all"]["value"]) < width
-    assert found["CF-M1.pull", "isolated", "common", "all"]["n"] == 1200
+    assert found["CF-M1.pull", "isolated", "common", "all"]["n"] == 600
 
 
 def test_completeness_of_three_in_four():
@@ -225,8 +225,8 @@ def test_failed_fluxes_are_counted_and_not_recovered():
 def test_crowding_error_of_known_scatter():
     """Fluxes that the deblender spreads by 5 %: NMAD 0.0543 mag there, 0 before, the noise common to both."""
     rng = np.random.default_rng(2)
-    by = rng.normal(0, 0.05, (200, 5))
-    found = values(made(stars=5, blocks=200, scatter=1.0, flux=lambda rung, block, k: 1 + by[block, k] * (
+    by = rng.normal(0, 0.05, (100, 5))
+    found = values(made(stars=5, blocks=100, scatter=1.0, flux=lambda rung, block, k: 1 + by[block, k] * (
         rung in ("deblended", "pipeline"))))
     expected = pytest.approx(0.05 * 1.0857, rel=0.1)
     assert found["CF-B1", "deblending", "common", "all"]["value"] == expected
