@@ -10,6 +10,7 @@ from astropy.io import fits
 from blendimpact.adopt.image import adopt
 from blendimpact.adopt.patches import CONTEXT_IDS, adopt_patches
 from blendimpact.adopt.template import WCS_TOLERANCE, wcs_offset
+from blendimpact.core import checks
 from blendimpact.core.errors import StudyError
 from blendimpact.core.images import PatchFile, PatchWriter
 from blendimpact.core.real_image import image_files, load_image
@@ -237,6 +238,17 @@ def test_what_no_file_is_needed_for_is_refused_with_the_configuration(tmp_path, 
     with pytest.raises(StudyError) as caught:
         load_image(tmp_path / "mine.yaml")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("engine, template, refused", [("zogy", False, True), ("zogy", True, False),
+                                                       ("none", False, False), ("truth", False, False)])
+def test_an_engine_that_needs_a_template_is_refused_where_there_is_none(tmp_path, engine, template, refused):
+    entry = "  file: t.fits\n  gain: 5\n  psf: {kind: measured}"
+    (tmp_path / "mine.yaml").write_text(TEXT + entry if template else TEXT.replace("template:", ""))
+    settings = {"subtractor": engine, "bands": ["r"]}
+    found = list(checks._pair_problems(settings, load_image(tmp_path / "mine.yaml")))
+    assert [p.key for p in found] == ([("subtractor",)] if refused else [])
+    assert not list(checks._pair_problems({"bands": ["r"]}, load_image(tmp_path / "mine.yaml")))
 
 
 def test_the_files_of_both_epochs_are_inputs_of_the_rule(tmp_path):

@@ -203,6 +203,8 @@ def _injection_problems(settings, image):
                       "ask for fewer, for a smaller separation, or for larger patches")
     if "catalogue" in inject:
         yield from _catalogue_problems(inject["catalogue"], settings["bands"])
+    if image:
+        yield from _pair_problems(settings, image)
 
 
 def _catalogue_problems(path, bands):
@@ -224,6 +226,14 @@ def _catalogue_problems(path, bands):
                       f"columns of LSST's source_injection: {', '.join(INJECTION_COLUMNS)}, mag (or "
                       f"{', '.join(magnitudes)}), and as needed n, half_light_radius, q, beta, stamp, "
                       "trail_length")
+
+
+def _pair_problems(settings, image):
+    """A real image without a template has nothing to subtract: an engine would take the template for empty."""
+    engine = settings.get("subtractor")
+    if engine and engine not in ("none", "truth") and not image["template"]:
+        yield Problem(("subtractor",), f"{engine!r} needs a template, and the image {image['name']} has none",
+                      "give the image's entry a `template`, or set subtractor: none")
 
 
 def _columns(path):
