@@ -6,6 +6,9 @@ fresh process of one thread. CPU is that of the second call: the first compiles 
 Growth: CPU of the largest image over that of the smallest, divided by the ratio of their pixels; 1 is linear, less has
 a fixed cost.
 
+Visits: one template is subtracted from more and more visits of a patch, each with noise of its own, and the differences
+are searched (points, trails, comae) and measured. CPU per visit that does not grow is linear.
+
 Quality on the same images: mean squared residual over its variance in the footprints of the static sources; 1 is noise.
 """
 
@@ -28,6 +31,7 @@ from blendimpact.core.streams import stream
 
 SCALE, SEEING, NOISE = 0.2, (1.0, 0.7), (1.0, 0.5)
 DENSITY = 25.0  # sources per arcmin^2
+VISIT_SIZE = 330
 ENGINES = {"none": {}, "truth": {}, "zogy": {}, "alard_lupton": {}, "alard_lupton, order 1": {"order": 1}, "sfft": {}}
 
 
@@ -36,8 +40,8 @@ def sigma_of(fwhm):
     return fwhm / SCALE / np.sqrt(8 * np.log(2))
 
 
-def epochs(size):
-    """Return science, template, and the noiseless sky under the science PSF."""
+def epochs(size, visit=0):
+    """Return science of one visit, template, and the noiseless sky under the science PSF."""
     rng = stream(20181116, "benchmark", "subtraction", size)
     number = round(DENSITY * (size * SCALE / 60)**2)
     x, y = rng.uniform(0, size, (2, number))
@@ -57,7 +61,8 @@ def epochs(size):
         line = np.exp(-0.5 * (offset / sigma_of(fwhm))**2)
         psf = np.outer(line, line) / line.sum()**2
         variance = noise**2 + 0.01 * sky
-        pixels = sky + np.sqrt(variance) * stream(20181116, "benchmark", name, size).standard_normal(sky.shape)
+        key = (name, size, visit) if visit and name == "science" else (name, size)
+        pixels = sky + np.sqrt(variance) * stream(20181116, "benchmark", *key).standard_normal(sky.shape)
         images.append(BandImage("i", pixels.astype(np.float32), variance.astype(np.float32),
                                 np.zeros(sky.shape, np.uint8), psf, wcs, 31.4, 1e9))
         skies.append(sky)
@@ -91,9 +96,32 @@ def work(name, size):
             "alarms": difference.false_alarms(5), "status": difference.status}
 
 
-def in_process(name, size):
-    """Return what `work` returns, from a fresh process; None if it cannot run here."""
-    done = subprocess.run([sys.executable, __file__, "--worker", name, str(size)], text=True, capture_output=True,
+def follow(name, size, number):
+    """Subtract, search and measure ``number`` visits in this process; return what it took."""
+    from blendimpact.measure.difference import activity, fit_points
+    from blendimpact.subtract import SUBTRACTORS
+    from blendimpact.subtract.search import bank, search
+
+    engine = SUBTRACTORS.create(name.partition(",")[0], ENGINES[name])
+    sky = epochs(size, 1)
+    engine.subtract(*sky[:2], static=sky[2])  # what is compiled or cached is not of the visits
+    spent, found = 0.0, 0
+    for visit in range(1, number + 1):
+        science, template, static = epochs(size, visit)
+        clock = time.process_time()
+        difference = engine.subtract(science, template, static=static)
+        candidates = search(difference, 5, *bank(difference, SCALE))
+        activity(difference, candidates["x"], candidates["y"], 10.0)
+        fit_points(difference, candidates["x"], candidates["y"])
+        spent += time.process_time() - clock
+        found += len(candidates)
+    return {"cpu": spent, "found": found, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}
+
+
+def in_process(*call):
+    """Return what `work`, or with three arguments `follow`, returns, from a fresh process; None if it cannot run."""
+    name = call[0]
+    done = subprocess.run([sys.executable, __file__, "--worker", *map(str, call)], text=True, capture_output=True,
                           env={**environ, **library_path()})
     if done.returncode:
         print(f"  {name} did not run: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
@@ -105,17 +133,28 @@ def main():
     """Measure and print."""
     parser = options(__doc__, "256 and 512 pixels")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="sides in pixels, default 512 1024")
+    parser.add_argument("--visits", type=int, nargs="+", metavar="N", help="numbers of visits, default 1 4 16")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES), metavar="NAME")
     args = parser.parse_args()
     sizes = sorted(set(args.sizes or ((256, 512) if args.quick else (512, 1024))))
     if len(sizes) < 2 or sizes[0] < 128:
         parser.error("--sizes needs two different numbers, 128 at least: growth is a ratio")
+    visits = sorted(set(args.visits or ((1, 4) if args.quick else (1, 4, 16))))
+    if visits[0] < 1:
+        parser.error("--visits needs positive numbers")
     print_conditions()
-    cost, quality = [], []
+    cost, quality, night = [], [], []
     for name in args.engines:
         found = {size: in_process(name, size) for size in sizes}
         if not all(found.values()):
             continue
+        if name not in ("none", "truth"):
+            many = {n: in_process(name, VISIT_SIZE, n) for n in visits}
+            if all(many.values()):
+                per_visit = [many[n]["cpu"] / n for n in visits]
+                night.append([name, *(f"{s:.2f}" for s in per_visit), f"{per_visit[-1] / per_visit[0]:.2f}",
+                              *(f"{many[n]['peak']:.0f}" for n in (visits[0], visits[-1])),
+                              str(many[visits[-1]]["found"])])
         low, high = found[sizes[0]], found[sizes[-1]]
         million = {size: size**2 / 1e6 for size in sizes}
         growth = high["again"] / max(low["again"], 1e-9) / (sizes[-1] / sizes[0])**2
@@ -129,6 +168,10 @@ def main():
                 ["engine", *(f"{s} px" for s in sizes), "growth", f"first call, {sizes[-1]} px, s", "search",
                  "ms per forced flux", "peak MB", "of that added"], cost,
                 [f"search, forced fluxes and memory: {sizes[-1]} px; target of memory: 2000 MB"])
+    print_table(f"CPU seconds per visit of {VISIT_SIZE} x {VISIT_SIZE} pixels: subtracted, searched for points, trails "
+                "and comae, candidates measured",
+                ["engine", *(f"{n} visits" for n in visits), "last / first", f"MB, {visits[0]}", f"MB, {visits[-1]}",
+                 "candidates"], night, ["target: last / first of 1, and no growth of memory"])
     print_table(f"Residuals at {sizes[-1]} px",
                 ["engine", "chi2 of footprints", "its error for white noise", "pixels", "beyond 5 sigma", "of noise"],
                 quality, ["there is nothing to find: all beyond 5 sigma are residuals or noise"])
@@ -136,6 +179,7 @@ def main():
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        print(json.dumps(work(sys.argv[2], int(sys.argv[3])), default=float))
+        run = follow if len(sys.argv) > 4 else work
+        print(json.dumps(run(sys.argv[2], *map(int, sys.argv[3:])), default=float))
     else:
         main()

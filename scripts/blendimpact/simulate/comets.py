@@ -7,8 +7,8 @@ as wide as a Gaussian of FWHM ``tail_width``. Of unit flux together; the fractio
 """
 
 import numpy as np
-from scipy.special import itj0y0
 
+from ..core.coma import coma_transform
 from ..core.errors import StudyError
 
 TAIL_WIDTH = 1.0
@@ -40,17 +40,6 @@ class Comet:
     def radius(self, ratio):
         """Return 0: nothing is outside of ``extent``, and the wing is the PSF's."""
         return 0.0
-
-
-def coma_transform(q):
-    """Return the transform of a 1 / rho profile of unit flux that ends at R, at q = k R.
-
-    2 pi int_0^R J0(k rho) rho / (2 pi R rho) d rho = (1 / q) int_0^q J0(t) dt.
-    """
-    q = np.asarray(q, dtype=float)
-    small = q < 1e-4
-    safe = np.where(small, 1.0, q)
-    return np.where(small, 1.0 - q * q / 12, itj0y0(safe)[0] / safe)
 
 
 def _ramp(q):

@@ -1,6 +1,7 @@
 """What every engine of difference imaging returns, and what is asked of it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -47,7 +48,7 @@ class Noise:
     kernel: np.ndarray
     variance: np.ndarray
 
-    @property
+    @cached_property
     def level(self):
         """Median of the variance over the pixels that have data."""
         seen = self.variance[self.variance > 0]

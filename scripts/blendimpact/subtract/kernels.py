@@ -32,7 +32,14 @@ def transform(kernel, shape):
     (shape[0], shape[1] // 2 + 1) complex array
     """
     kernel = np.asarray(kernel, dtype=float)
-    half = kernel.shape[0] // 2
+    half, size = kernel.shape[0] // 2, kernel.shape[0]
+    if size <= min(shape):  # only the kernel's own rows need a transform along x
+        line = np.zeros((size, shape[1]))
+        line[:, :half + 1], line[:, shape[1] - half:] = kernel[:, half:], kernel[:, :half]
+        rows = fft.rfft(line, axis=1)
+        grid = np.zeros((shape[0], shape[1] // 2 + 1), dtype=complex)
+        grid[:half + 1], grid[shape[0] - half:] = rows[half:], rows[:half]
+        return fft.fft(grid, axis=0, overwrite_x=True)
     grid = np.zeros(shape)
     rows, columns = (np.arange(-half, half + 1) % n for n in shape)
     np.add.at(grid, (rows[:, None], columns[None, :]), kernel)

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
-from scipy import fft
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from ..core.catalogues import describe
 from ..core.flags import decode as _decode
 from ..core.flags import values
 from .kernels import Filter, kernel_of, odd_fast, shifted, transform, trim
+from .linear import covariance, inside, nearest, stamps
+from .shapes import bank, coma_shape, trail
+
+__all__ = ["BITS", "COLUMNS", "SEARCH_BITS", "Filtered", "bank", "coma_shape", "decode", "forced", "matched_filter",
+           "optimal_filter", "search", "trail"]
 
 SEARCH_BITS = {
     0: ("MASKED", "part of the filter falls on pixels without data"),
@@ -20,8 +24,8 @@ SEARCH_BITS = {
 }
 BITS = values(SEARCH_BITS)
 LEAST = 0.5  # of the filter's weight must fall on pixels with data
-_FLOOR = 1e-3  # of the noise power's maximum
-_BLOCK = 256  # positions measured at a time
+FLOOR = 1e-3  # of the noise power's maximum
+_BLOCK = 64  # positions measured at a time
 
 COLUMNS = {
     "cand_id": (None, "number of the candidate, > 0, from the most significant"),
@@ -30,8 +34,9 @@ COLUMNS = {
     "flux": (None, "flux in the science image's unit, negative where the source has faded"),
     "flux_err": (None, "its standard error"),
     "snr": (None, "signal-to-noise ratio of the matched filter at its extremum, with sign"),
-    "length": ("pix", "length of the trail whose filter fits best, 0 is a point"),
-    "angle": ("rad", "its angle, counterclockwise from the x axis; 0 for a point"),
+    "length": ("pix", "length of the trail whose filter fits best, 0 is none"),
+    "angle": ("rad", "its angle, counterclockwise from the x axis; 0 if it is none"),
+    "shape": (None, "which filter fits best: 0 the point, then trails, then other shapes, in the order given"),
     "flag": (None, "bits of blendimpact.subtract.search.SEARCH_BITS"),
 }
 
@@ -70,7 +75,7 @@ def optimal_filter(difference, source):
     size = odd_fast(difference.grid() + 2 * (source.shape[0] // 2))
     power = difference.power(size)
     # Where there is hardly any noise there is no light either: only rounding would be amplified.
-    g = kernel_of(transform(source, (size, size)) / np.maximum(power, _FLOOR * power.max()), size)
+    g = kernel_of(transform(source, (size, size)) / np.maximum(power, FLOOR * power.max()), size)
     return trim(g / g.sum(), 1e-3)
 
 
@@ -90,6 +95,26 @@ def _norm(filter_, source):
     return filter_ * source
 
 
+class _Planes:
+    """Transforms of the planes of a difference, which serve filters of any shape up to ``half`` pixels."""
+
+    def __init__(self, difference, half):
+        self.run, self.half = Filter(difference.image.shape, half), half
+        self.good = self.run.image(difference.good).astype(np.complex64)  # digits enough for a share
+        self.image = self.run.image(difference.image)
+        self.variances = [self.run.image(n.variance) for n in difference.noise]
+        moves = difference.static is not None and difference.registration
+        self.static = self.run.image(difference.static) if moves else None
+
+    def spectrum(self, kernel):
+        """Return what the transform of a plane is multiplied by to correlate it with a kernel."""
+        return np.conj(transform(kernel, self.run.grid))
+
+    def share(self, spectrum):
+        """Return the share of non-negative weights that falls on pixels with data."""
+        return self.run.back(self.good * (spectrum / spectrum[0, 0]).astype(np.complex64))
+
+
 def matched_filter(difference, source=None, rescale=False):
     """Filter a difference for sources of one shape.
 
@@ -101,7 +126,7 @@ def matched_filter(difference, source=None, rescale=False):
     ----------
     difference : Difference
     source : (k, k) array, optional
-        Shape on the difference, unit sum; the PSF by default. See `trail`.
+        Shape on the difference, unit sum; the PSF by default. See `trail` and `coma_shape`.
     rescale : bool
         Multiply the errors so that the middle 68 per cent of the signal-to-noise ratio lies within -1 and 1: for
         images whose own noise is correlated, as resampled ones are.
@@ -110,31 +135,46 @@ def matched_filter(difference, source=None, rescale=False):
     -------
     Filtered
     """
-    source = difference.psf if source is None else source
+    return next(_filtered(difference, [difference.psf if source is None else source], rescale))
+
+
+def _filtered(difference, sources, rescale):
+    """Yield the `Filtered` of sources of several shapes."""
     if not difference.good.any():
         empty = np.zeros(difference.image.shape, np.float32)
-        return Filtered(empty, empty + np.float32(np.inf), empty)
-    g = optimal_filter(difference, source)
+        for _ in sources:
+            yield Filtered(empty, empty + np.float32(np.inf), empty)
+        return
+    planes = None
+    for source in sources:
+        g = optimal_filter(difference, source)
+        under = [trim(_under(g, n), 1e-3) for n in difference.noise]
+        half = max(k.shape[0] // 2 for k in (g, *under))
+        if planes is None or planes.half < half:
+            planes = _Planes(difference, half)
+        yield _apply(difference, planes, source, g, under, rescale)
+
+
+def _apply(difference, planes, source, g, under, rescale):
+    """Return the `Filtered` of one filter; ``under``: weights of the white noise of each term."""
     weight = _norm(g, source)
     total = weight.sum()
-    under = [_under(g, n) for n in difference.noise]
-    run = Filter(difference.image.shape, max(k.shape[0] // 2 for k in (g, *under)))
-    seen = run.image(difference.good)
-
-    def correlated(spectrum, kernel):
-        return run.back(spectrum * np.conj(transform(kernel, run.grid)))
-
-    fraction = correlated(seen, weight) / total
+    back, filter_, squares = planes.run.back, planes.spectrum(g), planes.spectrum(g**2)
     # Of the noise, what the pixels without data would have added is left out in proportion to the filter's squares.
-    share = correlated(seen, g**2) / (g**2).sum()
-    variance = sum(correlated(run.image(n.variance), k**2) for n, k in zip(difference.noise, under))
+    share = planes.share(squares)
+    if all(n.kernel.shape == (1, 1) for n in difference.noise):  # white: the filter is the source, but for a factor
+        fraction = share
+        variance = back(sum(v * n.kernel[0, 0]**2 for v, n in zip(planes.variances, difference.noise)) * squares)
+    else:
+        fraction = planes.share(planes.spectrum(weight))
+        variance = back(sum(v * planes.spectrum(k**2) for v, k in zip(planes.variances, under)))
     variance = np.maximum(variance * share, 0)
-    if difference.static is not None and difference.registration:
-        slopes = np.gradient(correlated(run.image(difference.static), g))
+    if planes.static is not None:
+        slopes = np.gradient(back(planes.static * filter_))
         variance = variance + difference.registration**2 * sum(s**2 for s in slopes)
     use = (fraction > LEAST) & (variance > 0)
     norm = total * np.where(use, fraction, 1)
-    flux = np.where(use, correlated(run.image(difference.image), g) / norm, 0)
+    flux = np.where(use, back(planes.image * filter_) / norm, 0)
     error = np.where(use, np.sqrt(np.where(use, variance, 1)) / norm, np.inf)
     factor = 1.0
     if rescale and use.any():
@@ -143,33 +183,7 @@ def matched_filter(difference, source=None, rescale=False):
     return Filtered(flux.astype(np.float32), (error * factor).astype(np.float32), fraction.astype(np.float32), factor)
 
 
-def trail(psf, length, angle):
-    """Return the PSF drawn along a line: the shape of a source that moves at a constant rate.
-
-    Parameters
-    ----------
-    psf : (k, k) array
-    length : float
-        Pixels.
-    angle : float
-        Radians, counterclockwise from the x axis.
-
-    Returns
-    -------
-    (K, K) array
-        Unit sum, K = k + 2 ceil(length / 2).
-    """
-    size = psf.shape[0] + 2 * int(np.ceil(length / 2))
-    grid = odd_fast(size)
-    fy, fx = fft.fftfreq(grid)[:, None], fft.rfftfreq(grid)
-    line = np.sinc(length * (fx * np.cos(angle) + fy * np.sin(angle)))
-    half = size // 2
-    out = kernel_of(transform(psf, (grid, grid)) * line, grid)
-    out = out[grid // 2 - half:grid // 2 + half + 1, grid // 2 - half:grid // 2 + half + 1]
-    return out / out.sum()
-
-
-def search(difference, threshold=5.0, trails=(), rescale=False):
+def search(difference, threshold=5.0, trails=(), shapes=(), rescale=False):
     """Find sources of either sign.
 
     An extremum of the 3x3 pixels of the matched filter's signal-to-noise ratio is a candidate if the height of the
@@ -182,6 +196,8 @@ def search(difference, threshold=5.0, trails=(), rescale=False):
         Signal-to-noise ratio.
     trails : sequence of (length, angle)
         Trails looked for beside points, in pixels and radians; each pixel takes the most significant.
+    shapes : sequence of (k, k) array
+        Further shapes, unit sum, k odd.
     rescale : bool
         As in `matched_filter`.
 
@@ -190,13 +206,12 @@ def search(difference, threshold=5.0, trails=(), rescale=False):
     astropy.table.Table
         `COLUMNS`. Fluxes are those of the filter that fits best, at the extremum.
     """
-    shapes = [(0.0, 0.0), *trails]
+    lines = [(0.0, 0.0), *trails, *[(0.0, 0.0)] * len(shapes)]
+    sources = [difference.psf, *(trail(difference.psf, *line) for line in trails), *shapes]
     snr = np.zeros(difference.image.shape, np.float32)
     error, fraction = np.full(snr.shape, np.inf, np.float32), np.zeros(snr.shape, np.float32)
     which = np.zeros(snr.shape, np.int16)
-    for number, (length, angle) in enumerate(shapes):
-        source = difference.psf if number == 0 else trail(difference.psf, length, angle)
-        filtered = matched_filter(difference, source, rescale)
+    for number, filtered in enumerate(_filtered(difference, sources, rescale)):
         new = filtered.snr
         better = np.abs(new) > np.abs(snr) if number else np.ones(snr.shape, bool)
         snr[better], error[better], which[better] = new[better], filtered.error[better], number
@@ -212,11 +227,11 @@ def search(difference, threshold=5.0, trails=(), rescale=False):
     order = order[np.argsort(-height[order], kind="stable")]
     place = tuple(rows[order].T)
     snr = (sign * height)[order]
-    shape = np.array(shapes)[which[place]].reshape(-1, 2)
+    line = np.array(lines)[which[place]].reshape(-1, 2)
     flag = np.where(lost[order], BITS.PEAK_POSITION, 0) | np.where(fraction[place] < 0.999, BITS.MASKED, 0)
     table = Table({"cand_id": np.arange(1, len(order) + 1), "x": x[order], "y": y[order], "flux": snr * error[place],
-                   "flux_err": error[place].astype(float), "snr": snr, "length": shape[:, 0], "angle": shape[:, 1],
-                   "flag": flag.astype(np.int32)})
+                   "flux_err": error[place].astype(float), "snr": snr, "length": line[:, 0], "angle": line[:, 1],
+                   "shape": which[place].astype(np.int32), "flag": flag.astype(np.int32)})
     return describe(table, COLUMNS)
 
 
@@ -257,52 +272,63 @@ def forced(difference, x, y, source=None):
     """
     x, y = (np.atleast_1d(np.asarray(c, dtype=float)) for c in (x, y))
     flux, error = np.full((2, len(x)), np.nan)
-    ny, nx = difference.image.shape
-    with np.errstate(invalid="ignore"):
-        inside = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
-    flag = np.where(inside, 0, BITS.OUTSIDE).astype(np.int32)
-    if inside.any() and difference.good.any():
-        source = difference.psf if source is None else source
-        g = optimal_filter(difference, source)
-        half = max(g.shape[0], source.shape[0]) // 2 + 1
-        g, source = (np.pad(k, half - k.shape[0] // 2) for k in (g, source))
-        for rows in np.array_split(np.flatnonzero(inside), -(-inside.sum() // _BLOCK)):
+    here = inside(difference.image.shape, x, y)
+    flag = np.where(here, 0, BITS.OUTSIDE).astype(np.int32)
+    if here.any() and difference.good.any():
+        g, source = padded_filter(difference, difference.psf if source is None else source)
+        for rows in np.array_split(np.flatnonzero(here), -(-here.sum() // _BLOCK)):
             flux[rows], error[rows], flag[rows] = _forced(difference, x[rows], y[rows], g, source)
-    elif inside.any():
-        flag[inside] |= BITS.LOST
+    elif here.any():
+        flag[here] |= BITS.LOST
     table = Table({"x": x, "y": y, "flux": flux, "flux_err": error, "snr": flux / error, "flag": flag})
     return describe(table, {name: COLUMNS[name] for name in table.colnames})
 
 
 def _forced(difference, x, y, g, source):
     """Return flux, error and flag of a block of positions inside of the image."""
-    i, j = np.floor(x + 0.5).astype(int), np.floor(y + 0.5).astype(int)
-    filters, sources = (shifted(k, x - i, y - j) for k in (g, source))
-    size = g.shape[0]
-    good = _stamps(difference.good, i, j, size)
-    data = _stamps(difference.image, i, j, size)
-    whole = (filters * sources).sum(axis=(1, 2))
-    filters = filters * good
-    norm = (filters * sources).sum(axis=(1, 2))
-    flag = np.where(good.all(axis=(1, 2)), 0, BITS.MASKED)
-    lost = norm <= LEAST * whole
-    flag |= np.where(lost, BITS.LOST, 0)
-    norm = np.where(lost, np.nan, norm)
-    variance = np.zeros(len(x))
-    for noise in difference.noise:
-        wide = odd_fast(size + 2 * (noise.kernel.shape[0] // 2))
-        pad = (wide - size) // 2
-        spectrum = fft.rfft2(np.pad(filters, ((0, 0), (pad, pad), (pad, pad))))
-        under = fft.irfft2(spectrum * np.conj(transform(noise.kernel, (wide, wide))), s=(wide, wide))
-        variance += (under**2 * _stamps(noise.variance, i, j, wide)).sum(axis=(1, 2))
+    i, j, filters, norm, flag = filters_at(difference, x, y, g, source)
+    data = stamps(difference.image, i, j, filters.shape[-1])
+    variance = covariance(difference, i, j, filters[:, None])[:, 0, 0]
     return (filters * data).sum(axis=(1, 2)) / norm, np.sqrt(variance) / norm, flag
 
 
-def _stamps(plane, i, j, size):
-    """Return (N, size, size) stamps about pixels (column i, row j); 0 outside of the image."""
-    half = size // 2
-    view = np.lib.stride_tricks.sliding_window_view(np.pad(plane, half), (size, size))
-    return view[j, i].astype(float)
+def padded_filter(difference, source):
+    """Return the `optimal_filter` of a source, and the source, on squares that have room for a shift."""
+    g = optimal_filter(difference, source)
+    half = max(g.shape[0], source.shape[0]) // 2 + 1
+    return tuple(np.pad(k, half - k.shape[0] // 2) for k in (g, source))
+
+
+def filters_at(difference, x, y, g, source):
+    """Move a filter to positions inside of the image.
+
+    Parameters
+    ----------
+    difference : Difference
+    x, y : (N,) array
+    g, source : (k, k) array
+        From `padded_filter`.
+
+    Returns
+    -------
+    i, j : (N,) int array
+        Column and row of the stamps' central pixels.
+    filters : (N, k, k) array
+        0 in pixels without data.
+    norm : (N,) array
+        sum filter x source; NaN where too little of the filter has data.
+    flag : (N,) int array
+        Bits of `SEARCH_BITS`.
+    """
+    i, j = nearest(x, y)
+    filters, sources = (shifted(k, x - i, y - j) for k in (g, source))
+    good = stamps(difference.good, i, j, g.shape[0])
+    whole = (filters * sources).sum(axis=(1, 2))
+    filters = filters * good
+    norm = (filters * sources).sum(axis=(1, 2))
+    lost = norm <= LEAST * whole
+    flag = np.where(good.all(axis=(1, 2)), 0, BITS.MASKED) | np.where(lost, BITS.LOST, 0)
+    return i, j, filters, np.where(lost, np.nan, norm), flag
 
 
 def decode(flag):

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from ..core.errors import StudyError
+from ..core.errors import MissingPackage
 from . import SUBTRACTORS
 from .base import BITS, failed, prepare
 from .kernels import DELTA, Filter, width
@@ -58,7 +58,7 @@ class SfftSubtractor:
 
         Raises
         ------
-        StudyError
+        MissingPackage
             If the package is not installed, or is another one of this name.
         """
         self._package = self._package or _load()
@@ -147,6 +147,6 @@ def _load():
         what = "the subtractor 'sfft' needs the package sfft, which is not installed"
         if error.name and error.name.split(".")[0] != "sfft":
             what = f"the package sfft cannot be imported: it lacks {error.name}"
-        raise StudyError(what, "subtractors.sfft", remedy) from error
+        raise MissingPackage(what, "subtractors.sfft", remedy) from error
     except Exception as error:
-        raise StudyError(f"the package sfft cannot be imported: {error}", "subtractors.sfft", remedy) from error
+        raise MissingPackage(f"the package sfft cannot be imported: {error}", "subtractors.sfft", remedy) from error
