@@ -30,6 +30,11 @@ if SKIES:
     include: "rules/compare.smk"
 
 
+if ENGINES:
+
+    include: "rules/engines.smk"
+
+
 # Short, or in need of the network, which a cluster's nodes may lack.
 localrules:
     all,
@@ -45,6 +50,7 @@ rule all:
         rules.figures.output,
         expand(rules.panel.output, case=CASES),
         [*rules.comparison.output, *rules.comparison_page.output] if SKIES else [],
+        [*rules.engine_comparison.output, *rules.engine_page.output] if ENGINES else [],
 
 
 for case in CASES:

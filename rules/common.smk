@@ -66,6 +66,7 @@ def read_config():
             sources=sources,
             detectors=plugins("detect"),
             deblenders=plugins("deblend"),
+            subtractors=plugins("subtract"),
             cases=case_names(),
         )
         settings = {
@@ -99,6 +100,7 @@ CHUNKS = {
     for key, settings in SETTINGS.items()
 }
 CASES = list(dict.fromkeys(case for case, _ in SETTINGS))
+ENGINES = study_config.compared_engines(STUDY)
 PACKAGES = load_inputs(source("config/inputs.yaml"))
 
 
@@ -108,6 +110,7 @@ wildcard_constraints:
     chunk=r"\d+",
     name="|".join(PACKAGES),
     deblender="|".join((STUDY["comparison"] or {}).get("deblenders", ["none"])),
+    engine="|".join(ENGINES or ["none"]),
 
 
 # --- paths ---------------------------------------------------------------------------------------
@@ -157,6 +160,19 @@ def compared(pattern):
     ]
 
 
+def compared_differences(pattern):
+    """Return the paths of a product of all engines of the comparison and those chunks of its case that it takes."""
+    choice = STUDY["subtraction_comparison"]
+    return [
+        pattern.format(
+            case=choice["case"], scenario=FIDUCIAL, chunk=chunk, engine=engine
+        )
+        for engine in ENGINES
+        for chunk, patches in CHUNKS[choice["case"], FIDUCIAL].items()
+        if min(patches) < choice["patches"]
+    ]
+
+
 # --- functions of wildcards ----------------------------------------------------------------------
 
 
@@ -176,15 +192,15 @@ def chosen(wildcards, member):
 
 
 def options_for(family, member):
-    """Return a function that gives the options of the detector or deblender of a job."""
+    """Return a function that gives the options of the plug-in of a job."""
     return lambda wildcards: STUDY[family].get(chosen(wildcards, member), {})
 
 
 def declared_by(family, member, constant, default):
-    """Return a function that gives what the module of a detector or deblender says of its jobs, or the default."""
+    """Return a function that gives what the module of a plug-in says of its jobs, or the default."""
 
     def declared(wildcards):
-        text = plugin_modules(family)[chosen(wildcards, member)]
+        text = plugin_modules(family).get(chosen(wildcards, member), "")
         value = re.search(rf'^{constant} = "?(\w+)"?', text, flags=re.M)
         return value[1] if value else default
 
@@ -192,15 +208,29 @@ def declared_by(family, member, constant, default):
 
 
 def environment_for(family, member):
-    """Return a function that gives the conda environment of a detector's or deblender's jobs."""
+    """Return a function that gives the conda environment of a plug-in's jobs."""
     name = declared_by(family, member, "ENVIRONMENT", "imaging")
     return lambda wildcards: f"../envs/{name(wildcards)}.yaml"
 
 
 def memory_for(family, member, default):
-    """Return a function that gives the memory of a detector's or deblender's jobs, more at each attempt."""
-    amount = declared_by(family, member, "MEMORY_MB", default)
+    """Return a function that gives the memory of a plug-in's jobs, more at each attempt."""
+    return more_at_each_attempt(declared_by(family, member, "MEMORY_MB", default))
+
+
+def more_at_each_attempt(amount):
+    """Return a function that gives a resource of which ``amount`` tells the first attempt's from the wildcards."""
     return lambda wildcards, attempt: int(amount(wildcards)) * attempt
+
+
+def separated(on_images, on_differences):
+    """Return a function of wildcards: the second of two where a case has a subtractor in place of its deblender."""
+
+    def of_the_case(wildcards):
+        differs = settings_of(wildcards)["subtractor"]
+        return (on_differences if differs else on_images)(wildcards)
+
+    return of_the_case
 
 
 def patches_of(wildcards):

@@ -16,14 +16,15 @@ rule detect:
     benchmark:
         benchmark_of("detect", "{chunk}")
     conda:
-        "../envs/imaging.yaml"
+        environment_for("subtract", "subtractor")
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
+        mem_mb=memory_for("subtract", "subtractor", 1000),
         runtime=per_attempt(20),
     params:
         settings=settings_for("detect"),
         options=options_for("detectors", "detector"),
+        engine_options=options_for("subtractors", "subtractor"),
         seed=SEED,
         library=stage_digest("detect"),
     script:

@@ -21,6 +21,7 @@ rule measure:
         runtime=per_attempt(60),
     params:
         settings=settings_for("measure"),
+        options=options_for("detectors", "detector"),
         seed=SEED,
         library=stage_digest("measure"),
     script:

@@ -17,5 +17,6 @@ with job(snakemake):
         assignments=snakemake.input.assignments,
         children=snakemake.input.children,
         measurements_out=snakemake.output.measurements,
+        options=snakemake.params.options,
         meta=meta,
     )

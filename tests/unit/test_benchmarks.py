@@ -99,8 +99,10 @@ def test_simulation(study):
 
 
 def test_subtraction():
-    text = run("subtraction", "--sizes", 128, 256, "--engines", "none", "zogy")
+    text = run("subtraction", "--sizes", 128, 256, "--visits", 1, 2, "--engines", "none", "zogy")
     cost, quality = rows(text, "CPU seconds per megapixel"), rows(text, "Residuals at 256 px")
+    visits, = rows(text, "CPU seconds per visit").values()
+    assert 0.3 < number(visits[2]) < 3 and number(visits[3]) > 50
     assert set(cost) == set(quality) == {"none", "zogy"}
     assert 0 < number(cost["none"][0]) < number(cost["zogy"][0])
     assert number(quality["none"][0]) > 10 > 2 > number(quality["zogy"][0])

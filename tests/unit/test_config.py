@@ -20,10 +20,11 @@ SCHEMAS = sorted(p.stem for p in (CONFIG_DIR / "schema").glob("*.yaml"))
 BASE = CONFIG_DIR / "config.yaml"
 EDITED = ("config", "image", "inputs", "survey", "requirements", "board")
 NAMES = {
-    "detectors": ["sep", "truth", "daofind"],
+    "detectors": ["sep", "truth", "daofind", "difference"],
     "deblenders": ["none", "sep", "truth", *load_yaml(CONFIG_DIR / "config.yaml").data["comparison"]["deblenders"],
                    "psf_fit"],
-    "cases": ["two_point", "crowded_fields", "galaxies"],
+    "subtractors": ["alard_lupton", "none", "truth", "zogy"],
+    "cases": ["two_point", "transients", "crowded_fields", "galaxies"],
 }
 
 
@@ -379,3 +380,27 @@ def test_reading_the_configuration_imports_no_image_library():
         cwd=CONFIG_DIR.parent / "scripts",
     )
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("text, words", [
+    ("subtractor: zogi", ["transients.subtractor", "zogi", "did you mean 'zogy'"]),
+    ("subtractor: null", ["transients.detector", "has no subtractor"]),
+    ("detector: sep", ["transients.detector", "does not search differences", "detector: difference"]),
+    ("epochs: null", ["transients.subtractor", "needs a template", "one epoch", "none, truth"]),
+    ("bands: [g, r]", ["transients.bands", "one band", "bands: [r]"]),
+    ("shear: 0.05", ["transients.shear", "the template is not sheared"]),
+    ("{sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, epochs: null, patch: {}}",
+     ["transients.subtractor", "des_dr2_g has none", "template"]),
+])
+def test_a_subtractor_needs_what_it_works_on(overlay, text, words):
+    found, message = refused(overlay, f"cases:\n  transients: {text if text[0] == '{' else '{' + text + '}'}\n")
+    assert found and all(word in message for word in words), message
+
+
+def test_bounds_need_no_template_and_a_case_with_a_subtractor_has_no_deblenders_to_compare(overlay):
+    for name in ("none", "truth"):
+        config = overlay(f"cases: {{transients: {{subtractor: {name}, epochs: null}}}}")
+        assert study.separator(study.case_settings(config, "transients")) == name
+    assert study.separator(study.case_settings(config, "two_point")) == "joint_fit"
+    _, message = refused(overlay, "comparison: {skies: {changes: {case: transients}}}")
+    assert "there is no deblender to compare" in message

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from blendimpact.compare.engines import FIGURES_OF_MERIT
+from blendimpact.core.errors import StudyError
+from blendimpact.ladder.rungs import REFERENCE, RUNGS
 from blendimpact.subtract import SUBTRACTORS, sfft
 from blendimpact.subtract.base import SUBTRACTION_BITS
 from blendimpact.subtract.search import matched_filter
@@ -63,8 +67,30 @@ def test_the_lines_to_try_it_run_as_printed(cross, capsys):
 
 def test_members_bits_and_the_way_to_install_sfft_are_those_of_the_code():
     page = PAGE.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \|", page, flags=re.M)
+    rows = re.findall(r"^\| `(\w+)` \|", page.partition("\n## ")[0], flags=re.M)
     assert sorted(rows) == SUBTRACTORS.names()
-    assert blocks("sh") == [f"{sfft.INSTALL}\n"]
+    assert blocks("sh")[-1] == f"{sfft.INSTALL}\n"
     assert set(re.findall(r"BITS\.([A-Z_]+)", page)) <= {name for name, _ in SUBTRACTION_BITS.values()}
-    assert "does not use the family yet" in page
+    rungs = re.findall(r"^\| (\w+) \|", page.partition("| rung |")[2].partition("\n\n")[0], flags=re.M)
+    assert rungs == [REFERENCE, *RUNGS]
+
+
+def test_the_study_that_the_page_shows_is_valid():
+    from blendimpact.core import config
+
+    case, comparison = (yaml.safe_load(text) for text in blocks("yaml"))
+    for text in (case, comparison):
+        checked = config.validate(config.load_config(overrides=text), subtractors=[*SUBTRACTORS.names(), "cross"])
+        with pytest.raises(StudyError, match="cross"):
+            config.validate(config.load_config(overrides=text), subtractors=SUBTRACTORS.names())
+        if text is case:
+            assert config.separator(config.case_settings(checked, "transients")) == "cross"
+        else:
+            assert "cross" in config.compared_engines(checked)
+
+
+def test_the_figures_of_merit_of_engines_are_those_of_the_code():
+    page = PAGE.read_text(encoding="utf-8")
+    table = page[page.index("| measured on |"):page.index("CPU per megapixel and memory")]
+    named = set(re.findall(r"`([a-z_0-9]+(?:\.[a-z]+)?)`", table))
+    assert named == {fom.id for fom in FIGURES_OF_MERIT if not fom.id.startswith("status.")}

@@ -30,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 KEYS = ["case", "stage", "fom", "value", "ci_low", "ci_high", "n", "unit", "requirement",
-        "requirement_source", "verdict", "identified", "quantified", "data", "reason"]
+        "requirement_source", "verdict", "identified", "quantified", "data", "reason", "also"]
 
 
 def row(fom, term, value, half, case="two_point", kind="impact", unit="1", population="common", n=5000,
@@ -82,19 +82,23 @@ FOMS = Table(rows=[
 ])
 
 
-def test_a_second_scenario_is_told_and_decides_nothing():
-    """The real image's value, of its own figure of merit, stands behind the reason; so does that it is missing."""
+def test_further_values_are_told_and_decide_nothing():
+    """A real image's value and another figure of merit's stand beside the verdict; so does that one is missing."""
     board = [{**BOARD[2], "cells": {**BOARD[2]["cells"], "deblending": cell_spec(
-        "GA-B1", "deblending", also={"scenario": "real", "fom": "GA-B9", "data": "a real frame"})}}]
+        "GA-B1", "deblending", population="common", also=[
+            {"scenario": "real", "fom": "GA-B9", "data": "a real frame"},
+            {"fom": "GA-D1", "kind": "value", "headline_term": "pipeline", "percent": True, "data": "found"}])}}]
     plain = matrix_cells(FOMS, BOARD, REQUIREMENTS)[7]
     cell = matrix_cells(FOMS, board, REQUIREMENTS)[1]
-    assert {k: v for k, v in cell.items() if k != "reason"} == {k: v for k, v in plain.items() if k != "reason"}
-    assert cell["reason"] == f"{plain['reason']}. a real frame, GA-B9: not in this run"
+    assert {**cell, "also": "nothing else"} == plain
+    missing, found = cell["also"].splitlines()
+    assert missing == "a real frame, GA-B9: not in this run"
+    assert found.startswith("found, GA-D1: 86") and "%" in found
     foms = Table(rows=[*(dict(zip(FOMS.colnames, r)) for r in FOMS),
                        row("GA-B9", "deblending", 0.2, 0.05, "galaxies", unit="mag", scenario="real", n=1234)])
     cell = matrix_cells(foms, board, REQUIREMENTS)[1]
     assert cell["value"] == plain["value"]
-    assert cell["reason"].endswith("a real frame, GA-B9: 0.20 mag (0.15 to 0.25, N = 1,234)")
+    assert cell["also"].splitlines()[0] == "a real frame, GA-B9: 0.20 mag (0.15 to 0.25, N = 1,234)"
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +245,8 @@ def test_files_hold_the_cells_and_have_equal_bytes(cells, tmp_path):
 def long_board():
     """A board whose texts are too long for their places."""
     long = "an uncommonly long explanation " * 12
-    spec = {"name": long, "published": long, "identified": "partly", "data": long}
+    further = {"also": [{"fom": "WL-M1", "headline_term": "measurement", "data": long}] * 3}
+    spec = {"name": long, "published": long, "identified": "partly", "data": long, **further}
     return [{**b, "title": long, "science": long, **({"not_built": long} if b.get("not_built") else {}),
              "cells": {s: {**c, **spec} for s, c in b["cells"].items()}} for b in BOARD]
 
@@ -250,7 +255,8 @@ def long_board():
 def test_no_text_of_the_figure_leaves_its_place(board):
     requirements = {k: {**v, "source": v["source"] + (" and more" * 40 if board is not BOARD else "")}
                     for k, v in REQUIREMENTS.items()}
-    figure = board_figure(matrix_cells(FOMS, board, requirements), board, subtitle="Study “test”")
+    subtitle = "Study “test”" if board is BOARD else "Study “test”. " + "case: 30 patches of 0.69 arcmin², sep; " * 12
+    figure = board_figure(matrix_cells(FOMS, board, requirements), board, subtitle=subtitle)
     figure.canvas.draw()
     renderer, box = figure.canvas.get_renderer(), figure.bbox
     places = [t.get_window_extent(renderer) for t in figure.axes[0].texts if t.get_text().strip()]

@@ -13,8 +13,9 @@ from harness import build_dag, copy_tree, run_snakemake, stated
 PRESETS = ("smoke", "laptop", "survey")
 PER_CHUNK = ("detect", "deblend", "measure", "score")
 COMPARISON = ("reference", "compare", "comparison", "comparison_page")
-STAGES = (*COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure", "score",
-          "matrix", "figures")
+ENGINES = ("compare_engines", "engine_comparison", "engine_page")
+STAGES = (*ENGINES, *COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure",
+          "score", "matrix", "figures")
 
 
 def preset(root, name):
@@ -52,12 +53,13 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     both = [*chunks.items(), *skies.items()]
     real = {key for key, _ in both if key[0] == "galaxies" or key == ("crowded_fields", "real")}
     assert counts["simulate"] == sum(n for key, n in both if key not in real)
-    assert counts["inject"] == sum(n for (case, _), n in both if case in ("galaxies", "crowded_fields"))
+    assert counts["inject"] == sum(n for (case, _), n in both if case != "two_point")
     assert counts["reference"] == sum(skies.values())
     assert counts["compare"] == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
-    assert (counts["fetch"], counts["adopt"]) == (5, 2)
-    assert [counts[rule] for rule in ("population", "isochrone", "matrix", "figures")] == [1] * 4
+    assert (counts["fetch"], counts["adopt"]) == (7, 2)
+    once = ("population", "isochrone", "visits", "supernovae", "matrix", "figures")
+    assert [counts[rule] for rule in once] == [1] * len(once)
     assert sum(counts.values()) < 12_000
 
 
@@ -73,7 +75,8 @@ def test_the_default_study_is_the_laptop_preset(root, tmp_path):
 
 def test_a_case_that_is_disabled_has_no_job(root, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("cases: {galaxies: {enabled: false}, crowded_fields: {enabled: false}}")
+    config.write_text("cases: {galaxies: {enabled: false}, crowded_fields: {enabled: false}, "
+                      "transients: {enabled: false}}")
     counts = build_dag(tmp_path, config).counts()
     assert "adopt" not in counts and "inject" not in counts and counts["fetch"] == 2
 
@@ -84,6 +87,18 @@ def test_without_comparison_there_is_no_job_of_it(root, tmp_path):
     dag = build_dag(tmp_path, preset(root, "smoke"), config)
     assert not set(COMPARISON) & set(dag.counts())
     assert not [path for path in outputs(dag) if "compare" in path or "comparison" in path]
+
+
+def test_engines_are_compared_on_the_first_patches_of_their_case_or_not_at_all(root, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("chunk_size: 2\ncases: {transients: {patch: {count: 7}}}\n"
+                      "subtraction_comparison: {engines: [none, zogy], patches: 3}")
+    jobs = build_dag(tmp_path, preset(root, "smoke"), config).of("compare_engines")
+    assert sorted((j.wildcards_dict["engine"], j.wildcards_dict["chunk"]) for j in jobs) == [
+        ("none", "000"), ("none", "001"), ("zogy", "000"), ("zogy", "001")]
+    for text in ("subtraction_comparison: null", "cases: {transients: {enabled: false}}"):
+        config.write_text(text)
+        assert not set(ENGINES) & set(build_dag(tmp_path, preset(root, "smoke"), config).counts())
 
 
 def test_a_sky_whose_case_is_disabled_is_left_out(root, tmp_path):
@@ -170,7 +185,20 @@ def test_a_deblender_with_needs_of_its_own_has_its_environment_and_memory(root, 
         secret_free=True)).resolve(), stated(job)["mem_mb"]) for job in jobs}
     assert found == {("two_point", root / "envs" / "scarlet.yaml", 1500),
                      ("galaxies", root / "envs" / "imaging.yaml", 1000),
-                     ("crowded_fields", root / "envs" / "imaging.yaml", 1000)}
+                     ("crowded_fields", root / "envs" / "imaging.yaml", 1000),
+                     ("transients", root / "envs" / "imaging.yaml", 1000)}
+
+
+def test_a_case_with_a_subtractor_has_its_options_where_it_is_used(root, tmp_path, smoke):
+    changed_options = {"zogy": {"registration": 0.3}}
+    other = build_dag(tmp_path, preset(root, "smoke"), config={"subtractors": changed_options})
+    assert changed(smoke, other) == {"detect", "deblend", "compare_engines", "matrix", "comparison", "comparison_page",
+                                     "engine_comparison", "engine_page"}
+    for job in (*other.of("detect"), *other.of("deblend")):
+        if job.wildcards_dict["case"] == "transients":
+            name = "engine_options" if job.rule.name == "detect" else "options"
+            assert job.params[name]["registration"] == 0.3
+    assert all(job.input.children for job in other.of("measure"))
 
 
 def test_logs_and_benchmarks_are_of_one_job_only(smoke):
@@ -200,9 +228,13 @@ def changed(before, after):
     return {rule for key, (rule, text) in a.items() if b[key][1] != text}
 
 
+TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engine_page"}
+
+
 @pytest.mark.parametrize("key, value, rules", [
-    ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "matrix", "compare", "comparison", "comparison_page"}),
-    ("bootstrap", 300, {"matrix", "comparison", "comparison_page"}),
+    ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "compare", *TABLES}),
+    ("subtractors", {"zogy": {"OPTION": 1}}, {"detect", "deblend", "compare_engines", *TABLES}),
+    ("bootstrap", 300, TABLES),
     ("keep_images", True, set()),
 ])
 def test_a_setting_changes_the_parameters_of_the_rules_that_read_it(root, tmp_path, smoke, key, value, rules):

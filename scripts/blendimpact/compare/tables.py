@@ -86,9 +86,9 @@ def board_rows(sky, case, scenario, scores, deblender, foms, n_resamples, seed):
     return _described(table, BOARD_COLUMNS)
 
 
-def not_made(columns, sky, case, scenario, deblender, reason):
-    """Return one row that says why there is no other."""
-    known = {"sky": sky, "case": case, "scenario": scenario, "deblender": deblender, "note": f"not made: {reason}"}
+def not_made(columns, reason, **known):
+    """Return one row of known columns that says why there is no other."""
+    known["note"] = f"not made: {reason}"
     row = {name: [known.get(name, 0 if name in ("n", "n_blocks") else np.nan if name in ("value", "ci_low", "ci_high")
                             else "")] for name in columns}
     return _described(Table(row), columns)

@@ -12,12 +12,26 @@ from .settings import COMPARED, FIDUCIAL, case_settings, compared_scenario, skie
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
 
 
-def cross_problems(config, detectors, deblenders, cases):
-    """Yield the problems that no schema sees."""
-    for family, known in (("detectors", detectors), ("deblenders", deblenders)):
+NO_TEMPLATE = ("none", "truth")
+"""Subtractors that do not look at a template."""
+DIFFERENCE = "difference"
+"""A detector that searches differences has a name that begins so."""
+
+
+def cross_problems(config, known, cases=None):
+    """Yield the problems that no schema sees.
+
+    Parameters
+    ----------
+    config : dict
+    known : dict of str to (sequence of str or None)
+        Names that exist in each family: "detectors", "deblenders", "subtractors"; None is not checked.
+    cases : sequence of str, optional
+    """
+    for family, names in known.items():
         for name in config[family]:
-            if known is not None and name not in known:
-                yield Problem((family, name), f"there is no {family[:-1]} of that name", nearest(name, known))
+            if names is not None and name not in names:
+                yield Problem((family, name), f"there is no {family[:-1]} of that name", nearest(name, names))
     for case, block in config["cases"].items():
         if cases is not None and case not in cases:
             yield Problem(("cases", case), "there is no science case of that name", nearest(case, cases))
@@ -26,49 +40,72 @@ def cross_problems(config, detectors, deblenders, cases):
         if FIDUCIAL not in block["scenarios"]:
             yield Problem(("cases", case, "scenarios"), f"lacks the scenario {FIDUCIAL!r}",
                           f"add `{FIDUCIAL}: {{}}`: it is what the matrix shows")
-        alone = _found(config, case, {}, detectors, deblenders)
+        alone = _found(config, case, {}, known)
         for scenario, override in block["scenarios"].items():
-            for problem in _found(config, case, override, detectors, deblenders):
+            for problem in _found(config, case, override, known):
                 # what is wrong without the scenario too is wrong in the case
                 key = problem.key if problem in alone else ("scenarios", scenario, *problem.key)
                 yield Problem(("cases", case, *key), problem.what, problem.remedy)
             if scenario.startswith(COMPARED):
                 yield Problem(("cases", case, "scenarios", scenario), f"a scenario's name cannot begin with {COMPARED}",
                               "skies of the comparison are called so: choose another name")
-    yield from _comparison_problems(config, detectors, deblenders)
+    yield from _comparison_problems(config, known)
+    yield from _engine_problems(config, known)
 
 
-def _comparison_problems(config, detectors, deblenders):
+def _comparison_problems(config, known):
     comparison = config.get("comparison") or {"deblenders": [], "skies": {}}
     for number, name in enumerate(comparison["deblenders"]):
-        if deblenders is not None and name not in deblenders:
+        if known["deblenders"] is not None and name not in known["deblenders"]:
             yield Problem(("comparison", "deblenders", number), f"there is no deblender {name!r}",
-                          nearest(name, deblenders))
+                          nearest(name, known["deblenders"]))
     for sky, choice in comparison["skies"].items():
         key, case = ("comparison", "skies", sky), choice["case"]
         if case not in config["cases"]:
             yield Problem((*key, "case"), f"there is no case {case!r}", nearest(case, config["cases"]))
         elif sky in skies(config) and FIDUCIAL in config["cases"][case]["scenarios"]:
-            alone = _found(config, case, config["cases"][case]["scenarios"][FIDUCIAL], detectors, deblenders)
-            for problem in _found(config, case, {}, detectors, deblenders, compared_scenario(sky)):
+            alone = _found(config, case, config["cases"][case]["scenarios"][FIDUCIAL], known)
+            if config["cases"][case].get("subtractor"):
+                yield Problem((*key, "case"), f"{case} has a subtractor: there is no deblender to compare",
+                              "compare subtractors by scenarios of the case")
+            for problem in _found(config, case, {}, known, compared_scenario(sky)):
                 if problem not in alone:  # else it is the case's
                     yield Problem((*key, *problem.key), problem.what, problem.remedy)
 
 
-def _found(config, case, override, detectors, deblenders, sky=None):
+def _engine_problems(config, known):
+    chosen = config.get("subtraction_comparison")
+    if not chosen:
+        return
+    case, key, names = chosen["case"], ("subtraction_comparison",), known["subtractors"]
+    for number, name in enumerate(chosen["engines"]):
+        if names is not None and name not in names:
+            yield Problem((*key, "engines", number), f"there is no subtractor {name!r}", nearest(name, names))
+    if case not in config["cases"]:
+        yield Problem((*key, "case"), f"there is no case {case!r}", nearest(case, config["cases"]))
+        return
+    block = config["cases"][case]
+    settings = {**block, **(block["scenarios"].get(FIDUCIAL) or {})}
+    if settings.get("sky") != "simulate" or not settings.get("epochs"):
+        yield Problem((*key, "case"), f"{case} has no simulated template: without it engines have nothing to subtract",
+                      "choose a case with `epochs`, or set subtraction_comparison: null")
+
+
+def _found(config, case, override, known, sky=None):
     block = config["cases"][case] if sky else {**config["cases"][case], "scenarios": {FIDUCIAL: override}}
     try:
         settings = case_settings({**config, "cases": {case: block}}, case, sky or FIDUCIAL)
-        return list(_case_problems(settings, detectors, deblenders))
+        return list(_case_problems(settings, known))
     except StudyError as error:  # a survey or an image that cannot be read
         key = "image" if override.get("sky", block["sky"]) == "adopt" else "survey"
         return [Problem((key,), str(error).replace("\n  Remedy: ", ". "))]
 
 
-def _case_problems(settings, detectors, deblenders):
-    for key, known in (("detector", detectors), ("deblender", deblenders)):
-        if known is not None and settings[key] not in known:
-            yield Problem((key,), f"there is no {key} {settings[key]!r}", nearest(settings[key], known))
+def _case_problems(settings, families):
+    for family, names in families.items():
+        key = family[:-1]
+        if names is not None and settings[key] is not None and settings[key] not in names:
+            yield Problem((key,), f"there is no {key} {settings[key]!r}", nearest(settings[key], names))
     if settings["shape_band"] not in settings["bands"]:
         yield Problem(("shape_band",), f"{settings['shape_band']!r} is not one of the bands",
                       f"choose one of {', '.join(settings['bands'])}")
@@ -85,6 +122,7 @@ def _case_problems(settings, detectors, deblenders):
     if not image:
         yield from _star_problems(settings)
     yield from _epoch_problems(settings, image)
+    yield from _subtractor_problems(settings, image)
     patch = settings["patch"]
     for key in ("size", "border", "count"):
         if key not in patch:
@@ -140,6 +178,30 @@ def _epoch_problems(settings, image):
         if deep.pixel_scale != survey.pixel_scale:
             yield Problem(("epochs", "template", "survey"), f"{template['survey']} has pixels of {deep.pixel_scale} "
                           f"arcsec, the visits of {survey.pixel_scale}", "use surveys of the same pixel scale")
+
+
+def _subtractor_problems(settings, image):
+    name, detector = settings["subtractor"], settings["detector"]
+    if detector.startswith(DIFFERENCE) != (name is not None):
+        if name is None:
+            yield Problem(("detector",), f"{detector!r} searches differences, and the case has no subtractor",
+                          "set subtractor, e.g. zogy, or another detector")
+        else:
+            yield Problem(("detector",), f"{detector!r} does not search differences, which is what the case's "
+                          f"subtractor {name!r} gives", f"set detector: {DIFFERENCE}")
+    if name is None:
+        return
+    if not image and settings["epochs"] is None and name not in NO_TEMPLATE:
+        yield Problem(("subtractor",), f"{name!r} needs a template, and simulated patches have one epoch",
+                      "give the case `epochs`, or set subtractor to one of " + ", ".join(NO_TEMPLATE))
+    if image and not image["template"] and name not in NO_TEMPLATE:
+        yield Problem(("subtractor",), f"{name!r} needs a template, and the image {settings['image']} has none",
+                      "give the image a `template`, or set subtractor to one of " + ", ".join(NO_TEMPLATE))
+    if settings["shear"]:
+        yield Problem(("shear",), "is for shapes of galaxies: the template is not sheared", "set shear: 0")
+    if settings["bands"] != [settings["shape_band"]]:
+        yield Problem(("bands",), "a case with a subtractor works on the differences of one band",
+                      f"set bands: [{settings['shape_band']}]")
 
 
 def _transient_problems(settings, image):

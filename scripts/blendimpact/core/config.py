@@ -7,16 +7,19 @@ from .settings import (
     block_of,
     case_settings,
     chunks,
+    compared_engines,
     compared_scenario,
     injected_from,
     patches,
+    separator,
     skies,
     stage_settings,
     stars_from,
 )
 
-__all__ = ["block_of", "case_settings", "chunks", "compared_scenario", "image_files", "injected_from", "jobs",
-           "load_config", "load_image", "patches", "skies", "stage_settings", "stars_from", "validate", "warnings"]
+__all__ = ["block_of", "case_settings", "chunks", "compared_engines", "compared_scenario", "image_files",
+           "injected_from", "jobs", "load_config", "load_image", "patches", "separator", "skies", "stage_settings",
+           "stars_from", "validate", "warnings"]
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000
@@ -40,7 +43,7 @@ def load_config(paths=(), overrides=None, base=None):
     return merge(config, overrides or {})
 
 
-def validate(config, sources=None, detectors=None, deblenders=None, cases=None):
+def validate(config, sources=None, detectors=None, deblenders=None, cases=None, subtractors=None):
     """Check a merged configuration and fill in its defaults.
 
     Parameters
@@ -50,7 +53,7 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None):
     sources : sequence of path or Source, optional
         Files that it was merged from, in order: messages name the file and line of a key.
         Default: ``config/config.yaml``.
-    detectors, deblenders, cases : sequence of str, optional
+    detectors, deblenders, cases, subtractors : sequence of str, optional
         Names that exist; what is not given is not checked.
 
     Returns
@@ -77,7 +80,8 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None):
     if config["comparison"]:
         chosen = config["comparison"]["skies"]
         config["comparison"]["skies"] = {k: v for k, v in chosen.items() if v is not None}
-    raise_problems(list(dict.fromkeys(cross_problems(config, detectors, deblenders, cases))), sources)
+    known = {"detectors": detectors, "deblenders": deblenders, "subtractors": subtractors}
+    raise_problems(list(dict.fromkeys(cross_problems(config, known, cases))), sources)
     return config
 
 
@@ -114,6 +118,10 @@ def jobs(config):
     for sky, case in skies(config).items():
         number = len(chunks(config, case_settings(config, case, compared_scenario(sky))))
         total += (3 + len(config["comparison"]["deblenders"])) * number
+    if engines := compared_engines(config):
+        chosen = config["subtraction_comparison"]
+        least = min(chosen["patches"], case_settings(config, chosen["case"])["patch"]["count"])
+        total += len(engines) * -(-least // config["chunk_size"])
     return total
 
 
@@ -129,6 +137,9 @@ def warnings(config):
     for sky, choice in ((config["comparison"] or {}).get("skies", {})).items():
         if sky not in skies(config):
             found.append(f"comparison.skies.{sky}: its case {choice['case']} is not enabled, so it is left out")
+    if config["subtraction_comparison"] and not compared_engines(config):
+        found.append(f"subtraction_comparison: its case {config['subtraction_comparison']['case']} is not enabled, so "
+                     "it is left out")
     total = jobs(config)
     if total > MOST_JOBS:
         found.append(f"about {total} jobs; beyond {MOST_JOBS} the graph gets slow: raise chunk_size to "

@@ -13,16 +13,17 @@ REALISATIONS = 1000  # patch number of a real image = block * REALISATIONS + rea
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
 # costs a rerun and never a stale result.
 _LATER = {
-    "simulate": ("inject", "match_radius", "detector", "deblender", "measure"),
-    "adopt": ("inject", "match_radius", "detector", "deblender", "measure", "shear", "noise_pairs", "population",
-              "epochs"),
-    "inject": ("detector", "deblender", "measure"),
+    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "measure"),
+    "adopt": ("inject", "match_radius", "detector", "deblender", "subtractor", "measure", "shear", "noise_pairs",
+              "population", "epochs"),
+    "inject": ("detector", "deblender", "subtractor", "measure"),
     "detect": ("deblender",),
     "deblend": (),
     "measure": (),
     "score": (),
     "reference": ("deblender",),
     "compare": ("deblender",),
+    "compare_engines": ("detector", "deblender", "subtractor"),
 }
 COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
 
@@ -83,6 +84,13 @@ def skies(config):
             if sky is not None and config["cases"].get(sky["case"], {}).get("enabled")}
 
 
+def compared_engines(config):
+    """Return the subtraction engines that are compared: none where the case is not enabled."""
+    chosen = config.get("subtraction_comparison")
+    enabled = chosen and config["cases"].get(chosen["case"], {}).get("enabled")
+    return list(chosen["engines"]) if enabled else []
+
+
 def compared_scenario(sky):
     """Return the name of the scenario that a sky of the comparison is."""
     return f"{COMPARED}{sky}"
@@ -137,6 +145,11 @@ def injected_from(settings):
         kinds = inject.get("kinds") or {}
         return "supernovae" if any(kinds.get(k) for k in ("supernova", "nuclear", "hostless")) else None
     return {"cosmodc2": "galaxies"}.get(inject.get("population"))
+
+
+def separator(settings):
+    """Return the name of what parts the light of a case: its subtractor, if it has one, else its deblender."""
+    return settings.get("subtractor") or settings["deblender"]
 
 
 def patches(settings):

@@ -94,6 +94,51 @@ def design_effect(k, n):
     return float(blocks / (blocks - 1) * np.sum((k - p * n) ** 2) / (trials * p * (1 - p)))
 
 
+def dispersion(counts, exposure):
+    """Return the variance of counts per block over that of a Poisson process, at least 1.
+
+    Parameters
+    ----------
+    counts, exposure : (P,) array
+        Events, and the area or time in which they are counted.
+
+    Returns
+    -------
+    float
+        Pearson's chi2 / (P - 1) about the common rate. 1 where there are fewer than two blocks, or no events.
+    """
+    counts, exposure = (np.asarray(a, dtype=float) for a in (counts, exposure))
+    counts, exposure = counts[exposure > 0], exposure[exposure > 0]
+    if len(counts) < 2 or not counts.sum() > 0:
+        return 1.0
+    expected = exposure * counts.sum() / exposure.sum()
+    return max(1.0, float(np.sum((counts - expected) ** 2 / expected) / (len(counts) - 1)))
+
+
+def poisson_rate(count, exposure, spread=1.0, confidence=CONFIDENCE):
+    """Return the interval of the rate of a Poisson process.
+
+    Parameters
+    ----------
+    count, exposure : float
+        Events in all, and the area or time in which they were counted.
+    spread : float
+        Variance over that of the Poisson process (`dispersion`): the interval is the one of so many times fewer
+        events.
+    confidence : float
+
+    Returns
+    -------
+    low, high : float
+        Garwood's (1936) central interval; NaN without exposure.
+    """
+    if not exposure > 0:
+        return np.nan, np.nan
+    tail, events = (1 - confidence) / 2, count / spread
+    low = special.gammaincinv(events, tail) if events > 0 else 0.0
+    return float(low * spread / exposure), float(special.gammaincinv(events + 1, 1 - tail) * spread / exposure)
+
+
 def bootstrap_weights(n_blocks, n_resamples, seed, *key):
     """Return how often each block is drawn in each resample.
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.stamps import cut as cut_stamps
 from ..core.stamps import origins, reaches_outside
 from ..core.streams import stream
-from ..simulate.profiles import cut, draw_source, photon_noise
+from ..simulate.profiles import add_stamp, cut, draw_source, photon_noise
 from .children import BITS, Children
 
 
@@ -110,6 +110,15 @@ class TruthScene:
         for k, source_id in enumerate(source_ids):
             stamps[k] += self._sum([source_id], band, x0[k], y0[k], size, noisy)
         return stamps * cut_stamps(np.ones(self.patch.shape, np.float32), x0, y0, size)
+
+    def plane(self, source_ids, band, photons=False):
+        """Return (ny, nx): light of sources in one band on the whole image, with their photon noise if asked for."""
+        total = np.zeros(self.patch.shape)
+        for source_id in source_ids:
+            add_stamp(total, self.stamp(source_id, band))
+            if photons and (self._injected_photons or not self._injected(source_id)):
+                add_stamp(total, self._photons(source_id, band))
+        return total
 
     def deblended(self, det_ids, x, y, members, size, sky):
         """Return the exact child of each detection.

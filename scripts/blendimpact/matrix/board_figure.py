@@ -11,7 +11,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from .cells import LEVEL, STAGES, TAGS, VERDICTS, limit_text, quote, requirement_sense, split_tag
+from .cells import LEVEL, STAGES, TAGS, VERDICTS, also_lines, limit_text, quote, requirement_sense, split_tag
 
 # Okabe and Ito's palette, darkened for white text; each verdict also has its word and symbol.
 COLOURS = {"meets": "#00795A", "exceeds": "#B84A00", "undetermined": "#7D6608", "no requirement": "#0064A0",
@@ -23,7 +23,8 @@ INK, GREY, LINE = "#16202A", "#55606B", "#C9CED4"
 
 WIDTH, MARGIN, LABEL, GAP = 14.0, 0.22, 2.15, 0.09
 COLUMN = (WIDTH - 2 * MARGIN - LABEL - 3 * GAP) / 3
-BUILT, UNBUILT, HEAD, FOOT = 1.94, 1.24, 1.14, 0.66
+BUILT, UNBUILT, HEAD, FOOT = 1.94, 1.24, 0.97, 0.66
+ALSO, SUBTITLE, SUBTITLES = 0.14, 0.17, 6  # a line of further values, a line of the subtitle, their number
 DPI = 200
 
 
@@ -45,8 +46,10 @@ def board_figure(cells, board, title="Impact of source blending on LSST science"
     matplotlib.figure.Figure
     """
     by_place = {(c["case"], c["stage"]): c for c in cells}
-    heights = [UNBUILT if row.get("not_built") else BUILT for row in board]
-    height = HEAD + sum(heights) + GAP * len(board) + FOOT
+    heights = [UNBUILT if row.get("not_built") else BUILT + ALSO * max(
+        len(also_lines(by_place[row["case"], stage])) for stage in STAGES) for row in board]
+    head = HEAD + SUBTITLE * len(wrap(subtitle, 9.5, WIDTH - 2 * MARGIN, SUBTITLES))
+    height = head + sum(heights) + GAP * len(board) + FOOT
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -54,10 +57,10 @@ def board_figure(cells, board, title="Impact of source blending on LSST science"
     axes.axis("off")
     pen = _Pen(axes)
     pen.text(MARGIN, 0.42, title, 19, weight="bold")
-    pen.text(MARGIN, 0.71, subtitle, 9.5, GREY)
+    pen.paragraph(MARGIN, 0.71, subtitle, 9.5, WIDTH - 2 * MARGIN, SUBTITLES, GREY, step=SUBTITLE)
     for column, stage in enumerate(STAGES):
-        pen.text(_left(column) + 0.04, HEAD - 0.1, stage.upper(), 10.5, GREY, weight="bold")
-    top = HEAD
+        pen.text(_left(column) + 0.04, head - 0.1, stage.upper(), 10.5, GREY, weight="bold")
+    top = head
     for row, tall in zip(board, heights, strict=True):
         mine = [by_place[row["case"], stage] for stage in STAGES]
         _row_label(pen, row, mine, top)
@@ -203,6 +206,10 @@ def _cell(pen, cell, spec, left, top, tall):
         pen.paragraph(x, y + 0.03, cell["reason"].rpartition("; ")[2], 8, COLUMN - 0.32, 2, GREY)
     term = spec.get("headline_term", "")
     kind = f"{term} term" if spec.get("kind", "impact") == "impact" else f"{term} rung"
+    further = also_lines(cell)
+    for number, line in enumerate(further):
+        size = next((s for s in (7.5, 7, 6.5) if measure(line, s) <= COLUMN - 0.24), 6.5)
+        pen.paragraph(x, top + tall - 0.28 - ALSO * (len(further) - 1 - number), line, size, COLUMN - 0.24, 1)
     pen.text(x, top + tall - 0.11, f"{cell['fom']}  ·  {kind}  ·  N = {cell['n']:,}", 8, GREY)
 
 

@@ -29,6 +29,7 @@ TAGS = {
 SENSES = {"within": "±", "at most": "≤ ", "at least": "≥ ", "known to": "known to ±"}
 LEAST_BLOCKS = 30
 LEVEL = f"{100 * CONFIDENCE:g} %"
+NOTHING_ELSE = "nothing else"
 NO_REQUIREMENT = "none published"
 DIMENSIONLESS = ("1", "", "-", None)
 
@@ -48,6 +49,7 @@ CELL_COLUMNS = {
     "quantified": (None, "does this study quantify it?"),
     "data": (None, "data used"),
     "reason": (None, "why this verdict"),
+    "also": (None, "further values of the stage, which decide nothing: other data, other figures of merit"),
 }
 """Keys of a cell, in order, as columns: (unit, description)."""
 
@@ -125,7 +127,9 @@ def matrix_cells(foms, board, requirements):
                 published: few per cent (Sheldon+2020)   # what the literature says
                 data: simulated LSST Y10 patches
                 percent: true                   # people read it in per cent (default false)
-                also: {scenario: real, data: VLT frame}  # and fom: a second value, told beside the reason
+                also:                           # further values, told beside the verdict; what is not given
+                  - {scenario: real, data: VLT frame}               # is as in the cell
+                  - {fom: MO-D1, data: asteroids, percent: true}
 
     requirements : dict of str to dict
         By id of the figure of merit (`blendimpact.core.references.load_requirements`): ``value``, ``unit``,
@@ -136,7 +140,7 @@ def matrix_cells(foms, board, requirements):
     -------
     list of dict
         Keys as `CELL_COLUMNS`. ``value``, its interval and ``requirement`` are None where there is none,
-        and no text is empty.
+        and no text is empty; ``also`` has a line per value, or `NOTHING_ELSE`.
 
     Raises
     ------
@@ -162,7 +166,7 @@ def _cell(row, stage, foms, requirements):
             "n": 0, "unit": required.get("unit") or "1", "requirement": limit,
             "requirement_source": requirement_source(required), "verdict": "not quantified",
             "identified": _yes_no(spec.get("identified", "no")), "quantified": "no",
-            "data": spec.get("data") or "none yet", "reason": _why_not(row, stage, spec)}
+            "data": spec.get("data") or "none yet", "reason": _why_not(row, stage, spec), "also": NOTHING_ELSE}
     if found is None:
         return cell
     unit = str(found["unit"])
@@ -184,18 +188,20 @@ def _cell(row, stage, foms, requirements):
 
 
 def _also(cell, row, stage, foms):
-    """Return the cell with the value of a second scenario, or that there is none, at the end of its reason."""
+    """Return the cell with its further values, or that they are missing."""
     spec = (row.get("cells") or {}).get(stage) or {}
-    also = spec.get("also")
-    if not also or row.get("not_built"):
-        return cell
-    found = _headline(foms, row["case"], stage, {**spec, **also})
-    name = also["data"] if also.get("fom", spec["fom"]) == spec["fom"] else f"{also['data']}, {also['fom']}"
-    if found is None:
-        return {**cell, "reason": f"{cell['reason']}. {name}: not in this run"}
-    number, interval = quote(*(_number(found[key]) for key in ("value", "ci_low", "ci_high")), str(found["unit"]),
-                             spec.get("percent", False))
-    return {**cell, "reason": f"{cell['reason']}. {name}: {number} ({interval}, N = {int(found['n']):,})"}
+    lines = []
+    for also in () if row.get("not_built") else spec.get("also") or ():
+        wanted = {**spec, **({"population": None} if "fom" in also else {}), **also}
+        found = _headline(foms, row["case"], stage, wanted)
+        name = also["data"] if wanted["fom"] == spec["fom"] else f"{also['data']}, {also['fom']}"
+        if found is None:
+            lines.append(f"{name}: not in this run")
+            continue
+        number, interval = quote(*(_number(found[key]) for key in ("value", "ci_low", "ci_high")), str(found["unit"]),
+                                 wanted.get("percent", False))
+        lines.append(f"{name}: {number} ({interval}, N = {int(found['n']):,})")
+    return {**cell, "also": "\n".join(lines) or NOTHING_ELSE}
 
 
 def _yes_no(answer):
@@ -301,6 +307,12 @@ def quote(value, low, high, unit="1", percent=False):
     # Adding 0.0 turns a rounded -0.0 into 0.0.
     texts = [f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−") for x in scaled]
     return texts[0] + suffix, f"{texts[1]} to {texts[2]}" if len(ends) == 2 else "no interval"
+
+
+def also_lines(cell):
+    """Return the further values of a cell, a text each."""
+    text = cell.get("also", NOTHING_ELSE)
+    return [] if text == NOTHING_ELSE else text.splitlines()
 
 
 def limit_text(cell, percent=False):

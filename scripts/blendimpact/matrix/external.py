@@ -131,6 +131,8 @@ def _combined(rows, how):
     if how is None:
         return {"value": value[0], "ci_low": low[0], "ci_high": high[0], **about}
     ratio = how == "ratio"
+    if ratio and value[0] == 0 and value[1] > 0:  # of counts: there is no logarithm, but an upper end
+        return {"value": 0.0, "ci_low": 0.0, "ci_high": float(high[0] / low[1]) if low[1] > 0 else math.nan, **about}
     if ratio:
         with np.errstate(invalid="ignore", divide="ignore"):
             value, low, high = np.log(value), np.log(low), np.log(high)

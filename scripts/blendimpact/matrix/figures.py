@@ -1,5 +1,7 @@
 """Figures of the figures of merit: ladders, completeness, density."""
 
+from textwrap import wrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -93,7 +95,8 @@ def ladder(table, case, scenario, fom, requirement=None):
     if requirement:
         half = requirement["value"]
         right.axhspan(-half, half, color="#009E73", alpha=0.25, lw=0, zorder=1,
-                      label=f"requirement ±{half:g} [{requirement['tag']}]\n{requirement['source']}")
+                      label=f"requirement ±{half:g} [{requirement['tag']}]\n"
+                      + "\n".join(wrap(requirement["source"], 52)))
         right.legend(fontsize=7, frameon=False)
     right.set_xticks(range(len(terms)), terms, rotation=25, ha="right")
     right.set_title("impact = difference of rungs", fontsize=10)

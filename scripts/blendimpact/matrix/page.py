@@ -10,7 +10,7 @@ from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meanin
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..score.foms import CELLS
 from .board_figure import COLOURS, SYMBOLS, TINTS
-from .cells import LEVEL, STAGES, TAGS, VERDICTS, limit_text, quote, split_tag
+from .cells import LEVEL, STAGES, TAGS, VERDICTS, also_lines, limit_text, quote, split_tag
 
 RUNG_TEXTS = {REFERENCE: "truth: noiseless isolated sources", **{r.name: r.text for r in RUNGS.values()}}
 TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; part of detection"}
@@ -84,7 +84,7 @@ def _board_rows(cells, board):
             number, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)
             source, tag = split_tag(cell["requirement_source"])
             filled.append({**cell, "name": spec.get("name") or cell["fom"], "number": number,
-                           "interval": interval, "limit": limit_text(cell, percent),
+                           "interval": interval, "limit": limit_text(cell, percent), "lines": also_lines(cell),
                            "source": source, "tag": tag,
                            "published": spec.get("published", ""),
                            "published_tag": spec.get("published_tag", "none")})
@@ -122,7 +122,7 @@ def budgets(foms):
     for (case, scenario, fom, population, stratum), rows in groups.items():
         values = {str(r["term"]): r for r in rows if r["kind"] == "value"}
         impacts = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
-        if not {"detection", "deblending"} <= impacts.keys():
+        if not {"measurement", "deblending"} <= impacts.keys():
             continue
         found.append({
             "case": case, "scenario": scenario, "fom": fom, "population": population, "stratum": stratum,

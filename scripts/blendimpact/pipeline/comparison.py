@@ -38,8 +38,9 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
                                           resamples, config["seed"], settings["sky"] == "simulate"))
         for name in names:
             if reasons[name]:
-                tables.append(not_made(COLUMNS, sky, case, scenario, name, reasons[name]))
-                board.append(not_made(BOARD_COLUMNS, sky, case, scenario, name, reasons[name]))
+                known = {"sky": sky, "case": case, "scenario": scenario, "deblender": name}
+                tables.append(not_made(COLUMNS, reasons[name], **known))
+                board.append(not_made(BOARD_COLUMNS, reasons[name], **known))
                 continue
             sums = catalogues.stack([catalogues.read(path) for path in here[name][1]])
             board.append(board_rows(sky, case, scenario, sums, name, load_case(case).figures_of_merit,

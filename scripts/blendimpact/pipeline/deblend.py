@@ -9,7 +9,11 @@ from astropy.table import Table
 from ..core import catalogues
 from ..core.images import PatchFile
 from ..deblend import DEBLENDERS
+from ..deblend.truth import TruthScene
+from ..subtract import SUBTRACTORS
+from ..subtract.store import write
 from .detect import detectable, stamp_size
+from .difference import Differences
 from .progress import progress
 from .sky import SkyFile
 
@@ -19,9 +23,18 @@ def group_name(index, twin, centres):
     return f"{index:05d}/{twin}/{centres}"
 
 
+def difference_name(index, twin):
+    """Return the HDF5 group of the difference of a patch."""
+    return f"{index:05d}/{twin}"
+
+
 def run(settings, images, truth, detections, sky, children_out, options=None, meta=None):
-    """Deblend every patch of a chunk twice, write the children that will be measured (HDF5)."""
-    deblender = DEBLENDERS.create(settings["deblender"], options)
+    """Deblend every patch of a chunk twice, write the children that will be measured (HDF5).
+
+    A case with a subtractor, whose ``options`` are given then: subtract once, write the differences.
+    """
+    subtractor = SUBTRACTORS.create(settings["subtractor"], options) if settings.get("subtractor") else None
+    deblender = None if subtractor else DEBLENDERS.create(settings["deblender"], options)
     truth = catalogues.read(truth, columns=("source_id", "snr", "role", "x", "y"))
     detections = catalogues.read(detections, columns=("det_id", "x", "y"))
     part = f"{children_out}.part"
@@ -32,6 +45,12 @@ def run(settings, images, truth, detections, sky, children_out, options=None, me
         for index, twin in progress(file.keys(), "deblend"):
             patch = file.read(index, twin)
             background = skies.read(patch)
+            if subtractor:
+                rows = truth[(truth["patch"] == index) & (truth["twin"] == twin)]
+                scene = TruthScene(patch, rows, None, settings["case"])  # of which no random number is asked
+                difference = Differences(scene, background, settings, subtractor).real
+                write(difference, out.create_group(difference_name(index, twin)))
+                continue
             size = stamp_size(settings, patch)
             for centres, table in (("truth", true_centres(truth, index, twin, settings["truth_snr"])),
                                    ("real", detections[(detections["patch"] == index)

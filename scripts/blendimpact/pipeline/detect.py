@@ -11,8 +11,10 @@ from ..detect import DETECTORS
 from ..detect.base import detect_on_stamps
 from ..ladder import outcomes
 from ..measure.sky import estimate_sky
+from ..subtract import SUBTRACTORS
+from .difference import Differences, injected
 from .progress import progress
-from .sky import SkyWriter
+from .sky import ALONE, SkyWriter
 
 FIRST_TWINS = ("plus", "zero")
 PURE = 0.99  # below this purity a source counts as overlapped (foreign light over 1 %)
@@ -30,7 +32,7 @@ DETECTION_COLUMNS = {
     "a": ("pix", "rms along the major axis above threshold"),
     "b": ("pix", "rms along the minor axis above threshold"),
     "theta": ("rad", "position angle of the major axis, from x towards y"),
-    "peak_snr": (None, "peak of the filtered detection image in units of its noise"),
+    "peak_snr": (None, "peak of the filtered detection image in units of its noise; of a change with its sign"),
     "flag": (None, "flags of the detector"),
     "inside": (None, "inside the border once the scene's shear is undone: it is measured"),
     "n_members": (None, "truth sources assigned to the detection, |A(d)|"),
@@ -51,9 +53,14 @@ ASSIGNMENT_COLUMNS = {
 }
 
 
-def run(settings, seed, images, truth, detections_out, assignments_out, sky_out, options=None, meta=None):
-    """Detect, assign and classify; see `run` of the other stages for the parameters."""
+def run(settings, seed, images, truth, detections_out, assignments_out, sky_out, options=None, meta=None,
+        engine_options=None):
+    """Detect, assign and classify; see `run` of the other stages for the parameters.
+
+    ``engine_options`` are those of the subtractor, if the case has one: then what is searched is the difference.
+    """
     detector = DETECTORS.create(settings["detector"], options)
+    engine = SUBTRACTORS.create(settings["subtractor"], engine_options) if settings.get("subtractor") else None
     truth = catalogues.read(truth, columns=("source_id", "snr", "role"))
     found, assigned = [], []
     with PatchFile(images) as file, SkyWriter(sky_out) as skies:
@@ -64,7 +71,11 @@ def run(settings, seed, images, truth, detections_out, assignments_out, sky_out,
                    "twin": twin, "detector": settings["detector"]}
             sky = estimate_sky(patch, settings["measure"].get("sky"))
             skies.write(patch, sky)
-            detections, assignments = detect_patch(detector, patch, sky, rows, settings, seed)
+            if engine:
+                detections, assignments, alone = detect_changes(detector, engine, patch, sky, rows, settings, seed)
+                skies.add(patch, ALONE, alone)
+            else:
+                detections, assignments = detect_patch(detector, patch, sky, rows, settings, seed)
             found.append(_with_ids(detections, ids, DETECTION_COLUMNS))
             assigned.append(_with_ids(assignments, ids, ASSIGNMENT_COLUMNS))
     catalogues.write(catalogues.stack(found), detections_out, meta)
@@ -105,17 +116,23 @@ def detect_patch(detector, patch, sky, truth, settings, seed):
     true_xy, found_xy = np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]]
     pairs = assign(true_xy, np.asarray(kept[f"flux_{band}"], float), found_xy, detection.segmentation, radius,
                    det_id=np.asarray(table["det_id"]))
-    det = np.asarray(pairs["det"])
     # A source is on its footprint out to twice its half-light radius: there a second detection is a piece.
     reach = np.maximum(radius, 2 * np.nan_to_num(np.asarray(kept["hlr"], float)) / scale)
-    purity = np.asarray(kept[f"purity_{band}"], float)
-    outcome = outcomes.classify(true_xy, found_xy, det, reach, purity < PURE)
+    alone = found_alone(detector, patch, kept, settings, seed)
+    return _tables(patch, detection, kept, pairs, reach, alone, settings)
+
+
+def _tables(patch, detection, kept, pairs, reach, alone, settings):
+    """Return the detections and the assignments that follow from the ``pairs`` of the ``kept`` truth and detections."""
+    table, det = detection.table, np.asarray(pairs["det"])
+    scale = next(iter(patch.bands.values())).pixel_scale
+    purity = np.asarray(kept[f"purity_{settings['shape_band']}"], float)
+    outcome = outcomes.classify(np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]], det, reach, purity < PURE)
     det_ids = np.append(np.asarray(table["det_id"], np.int64), 0)  # index -1: not detected
     assignments = Table({
         "source_id": np.asarray(kept["source_id"], np.int64), "det_id": det_ids[det],
         "distance": np.asarray(pairs["distance"], float) * scale, "how": np.asarray(pairs["how"]),
-        "dominant": np.asarray(pairs["dominant"]),
-        "found_alone": found_alone(detector, patch, kept, settings, seed), "outcome": outcome.truth,
+        "dominant": np.asarray(pairs["dominant"]), "found_alone": alone, "outcome": outcome.truth,
         "blend": outcome.blend})
     table = table.copy()
     table["n_members"] = np.bincount(det[det >= 0], minlength=len(table)).astype(np.int32)
@@ -123,6 +140,65 @@ def detect_patch(detector, patch, sky, truth, settings, seed):
     table["blend"] = outcome.detection_blend
     table["inside"] = patch.inside_unsheared(table["x"], table["y"])
     return table, assignments
+
+
+def detect_changes(detector, engine, patch, sky, truth, settings, seed):
+    """Return the detections on the difference of a patch, the assignment of what changes to them, and those alone.
+
+    What changes is every transient, and the variable stars whose change has a S/N of ``truth_snr`` alone. Each belongs
+    to a detection of the sign of its change, within the match radius or, for trails, on its line. The other
+    parameters are those of `detect_patch`; ``engine`` is a member of SUBTRACTORS.
+    """
+    scene = TruthScene(patch, truth, seed, settings["case"], photons=injects_photons(settings))
+    differences = Differences(scene, sky, settings, engine)
+    scale, band = differences.image.pixel_scale, settings["shape_band"]
+    radius = settings["match_radius"] / scale
+    kept, change = changing(truth, band, settings["truth_snr"])
+    detection = detector.find(differences.real, scale)
+    pairs = assign_changes(kept, change, detection, radius)
+    own = [np.asarray(kept[n], float) * f for n, f in (("trail_length", 0.5), ("coma_radius", 1), ("tail_length", 1))
+           if n in kept.colnames]
+    reach = np.maximum.reduce([np.zeros(len(kept)), *map(np.nan_to_num, own)]) / scale
+    target = np.asarray(kept["role"]) == "target"
+    alone = np.full(len(kept), -1, np.int8)
+    empty_sky = detector.find(differences.isolated, scale)
+    if patch.twin in FIRST_TWINS and target.any():
+        found = assign_changes(kept, change, empty_sky, radius)
+        alone[target] = np.asarray(found["det"])[target] >= 0
+    return *_tables(patch, detection, kept, pairs, radius + reach, alone, settings), empty_sky.table
+
+
+def changing(truth, band, cut):
+    """Return the truth rows that differ between visit and template, and by what flux.
+
+    Every injected source whose light is in the visit; of the others those whose change has an isolated S/N of ``cut``.
+    """
+    flux = np.asarray(truth[f"flux_{band}"], float)
+    before = np.asarray(truth[f"template_flux_{band}"], float) if f"template_flux_{band}" in truth.colnames else flux
+    new = injected(truth, band)
+    change = np.where(new, flux, flux - before)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = np.abs(change) / flux * np.asarray(truth["snr"], float) >= cut
+    rows = new | (seen & (change != 0))
+    return truth[rows], change[rows]
+
+
+def assign_changes(kept, change, detection, radius):
+    """Return `core.matching.assign` of changes and detections, each sign for itself."""
+    table = detection.table
+    out = None
+    height, ids = np.asarray(table["peak_snr"], float), np.asarray(table["det_id"])
+    xy, found_xy = np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]]
+    for sign in (1, -1):
+        mine = np.where(sign * height > 0)[0]
+        pairs = assign(xy, np.abs(change), found_xy[mine], detection.segmentation, radius, det_id=ids[mine])
+        pairs["det"] = np.append(mine, -1)[np.asarray(pairs["det"])]
+        if out is None:
+            out = pairs
+        else:
+            falls = np.asarray(change) < 0
+            out[falls] = pairs[falls]
+    return out
 
 
 def detectable(truth, cut):

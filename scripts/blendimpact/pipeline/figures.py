@@ -6,12 +6,16 @@ from ..cases.base import load_case
 from ..core import catalogues
 from ..core.references import load_requirements
 from ..core.settings import FIDUCIAL
-from ..matrix import figures, figures_density
+from ..matrix import figures, figures_density, figures_difference
 
 PANELS = "panels"
 FIGURES = "figures"
 BY_DENSITY = {"density": figures.against_density, "scenarios": figures_density.by_scenario,
               "stages": figures_density.crowding_stages}
+
+BY_KIND = {"stratum": figures.by_stratum, "diagram": figures_density.colour_magnitude,
+           "side_by_side": figures_difference.side_by_side, "spurious": figures_difference.spurious,
+           "places": figures_difference.by_place, "curve": figures_difference.detection_curve}
 
 
 def figure_list(cases):
@@ -44,17 +48,15 @@ def draw(spec, table, case, requirements):
         # Other senses are about the figure of merit itself, not a band about an impact of 0.
         band = required if required.get("value") and required.get("sense", "within") == "within" else None
         figure = figures.ladder(table, case, FIDUCIAL, requirement=band, **options)
-    elif spec.kind == "stratum":
-        figure = figures.by_stratum(table, case, FIDUCIAL, **options)
-    elif spec.kind == "diagram":
-        figure = figures_density.colour_magnitude(table, case, FIDUCIAL, **options)
+    elif spec.kind in BY_KIND:
+        figure = BY_KIND[spec.kind](table, case, FIDUCIAL, **options)
     elif spec.kind in BY_DENSITY:
         density = densities(table, case, options.pop("density"), options.pop("scenarios", None))
         figure = BY_DENSITY[spec.kind](table, case, density=density, **options)
     else:
         raise ValueError(f"unknown kind of figure {spec.kind!r}")
     return figure or figures.nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
-                             f"{options.get('fom')} for it")
+                             f"{options.get('fom') or ', '.join(p['fom'] for p in options.get('panels', ()))} for it")
 
 
 def densities(table, case, fom, scenarios=None):

@@ -12,7 +12,7 @@ from ..core import absent, catalogues
 from ..core.blends import count_false_alarms, false_alarm_density
 from ..core.provenance import read_meta
 from ..core.references import load_board, load_requirements
-from ..core.settings import FIDUCIAL, case_settings, skies
+from ..core.settings import FIDUCIAL, case_settings, separator, skies
 from ..core.statistics import CONFIDENCE
 from ..core.streams import stream
 from ..core.surveys import load_survey
@@ -133,8 +133,13 @@ def describe_study(config, foms):
             side = settings["patch"]["size"] * settings["pixel_scale"] / 60
             blocks = int(max(rows["n_blocks"]))
             texts.append(f"{case}: {blocks} patches of {side ** 2:.2f} arcmin² "
-                         f"({block.get('survey') or block.get('image')}), deblender {settings['deblender']}")
+                         f"({block.get('survey') or block.get('image')}), {separation(settings)}")
     return f"study {config['study']}, seed {config['seed']}. " + "; ".join(texts)
+
+
+def separation(settings):
+    """Return what parts the light of a case, in words."""
+    return f"{'subtractor' if settings.get('subtractor') else 'deblender'} {separator(settings)}"
 
 
 def conditions(config):
@@ -146,11 +151,12 @@ def conditions(config):
             continue
         survey = load_survey(settings["survey"])
         reference = survey.bands[settings["shape_band"]]
-        out[case] = {"survey": settings["survey"], "bands": ", ".join(settings["bands"]),
+        out[case] = {"match": f"{settings['match_radius']:g} arcsec", "engine": settings.get("subtractor") or "none",
+                     "survey": settings["survey"], "bands": ", ".join(settings["bands"]),
                      "positions": settings["population"]["positions"]["kind"],
                      "band": settings["shape_band"], "depth": f"{reference.depth_5sigma:.1f}",
                      "seeing": f"{reference.fwhm:.2f} arcsec in {settings['shape_band']}",
-                     "detector": settings["detector"], "deblender": settings["deblender"],
+                     "detector": settings["detector"], "deblender": separator(settings),
                      "density": f"counts times {settings['population']['galaxies']['density']:g}"}
     return out
 

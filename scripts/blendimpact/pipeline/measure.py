@@ -5,16 +5,20 @@ import numpy as np
 
 from ..core import catalogues
 from ..core.images import PatchFile
+from ..core.settings import separator
 from ..deblend import DEBLENDERS
 from ..deblend.children import Children
 from ..deblend.truth import TruthScene, injects_photons
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..measure.correlated import noise_of
 from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
-from .deblend import group_name, true_centres, wanted_centres
+from ..subtract.store import read
+from .change_rows import CHANGE_COLUMNS, measure_differences
+from .deblend import difference_name, group_name, true_centres, wanted_centres
 from .detect import stamp_size
+from .difference import Differences
 from .progress import progress
-from .sky import SkyFile
+from .sky import ALONE, SkyFile
 
 ID_COLUMNS = {
     "case": (None, "science case"),
@@ -23,13 +27,17 @@ ID_COLUMNS = {
     "twin": (None, "plus, minus: scene sheared by +g, -g; zero: not sheared"),
     "rung": (None, "rung of the ladder; truth: noiseless isolated image"),
     "detector": (None, "detector of the rung"),
-    "deblender": (None, "deblender of the rung"),
+    "deblender": (None, "deblender of the rung, or engine of its subtraction"),
     "det_id": (None, "detection; the source_id where the centres are true"),
 }
 
 
-def run(settings, seed, images, truth, detections, assignments, sky, children, measurements_out, meta=None):
-    """Measure all rungs and write one row per rung, object and band."""
+def run(settings, seed, images, truth, detections, assignments, sky, children, measurements_out, meta=None,
+        options=None):
+    """Measure all rungs and write one row per rung, object and band.
+
+    ``options`` of the detector: in a case with a subtractor it searches the differences of other rungs too.
+    """
     truth = catalogues.read(truth, columns=("source_id", "role", "snr"))
     detections = catalogues.read(detections, columns=("det_id", "x", "y"))
     assignments = catalogues.read(assignments, columns=("source_id", "det_id"))
@@ -38,10 +46,18 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
         stamps, references = {}, {}
         for index, twin in progress(file.keys(), "measure"):
             patch = file.read(index, twin)
+            changes = settings.get("subtractor")
 
             def here(table, index=index, twin=twin):
                 return table[(table["patch"] == index) & (table["twin"] == twin)]
 
+            if changes:
+                scene = TruthScene(patch, here(truth), seed, settings["case"], photons=injects_photons(settings))
+                differences = Differences(scene, skies.read(patch), settings, read(store[difference_name(index, twin)]))
+                alone = skies.table(patch, ALONE)
+                for rung, rows in measure_differences(differences, here(detections), alone, settings, options):
+                    tables.append(with_ids(rows, settings, patch, rung, CHANGE_COLUMNS))
+                continue
             stored = {c: Children.read(store[group_name(index, twin, c)]) for c in ("truth", "real")}
             if (index, patch.shear) not in stamps:  # twins of opposite noise have the same light
                 stamps, references = {(index, patch.shear): {}}, {}
@@ -53,17 +69,17 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
     catalogues.write(catalogues.stack(tables), measurements_out, meta)
 
 
-def with_ids(objects, settings, patch, rung):
-    """Return measurements of one patch and rung with the columns `ID_COLUMNS` before them."""
+def with_ids(objects, settings, patch, rung, columns=MEASUREMENT_COLUMNS):
+    """Return measurements of one patch and rung with the columns `ID_COLUMNS` before their own ``columns``."""
     kind = RUNGS.get(rung)
     names = {"truth": "truth", "none": "none", "real": None}
     ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": patch.index,
            "twin": patch.twin, "rung": rung,
            "detector": "truth" if kind is None else names[kind.detector] or settings["detector"],
-           "deblender": "none" if kind is None else names[kind.deblender] or settings["deblender"]}
+           "deblender": "none" if kind is None else names[kind.deblender] or separator(settings)}
     for name, value in ids.items():
         objects[name] = np.full(len(objects), value, dtype=np.asarray(value).dtype)
-    return catalogues.describe(objects[[*ID_COLUMNS, *MEASUREMENT_COLUMNS]], {**ID_COLUMNS, **MEASUREMENT_COLUMNS})
+    return catalogues.describe(objects[[*ID_COLUMNS, *columns]], {**ID_COLUMNS, **columns})
 
 
 def rung_children(scene, sky, detections, assignments, stored, settings):

@@ -11,6 +11,7 @@ from ..deblend.truth import TruthScene, injects_photons
 from ..matrix.figures import nothing, save
 from ..matrix.panel import draw
 from ..measure.objects import measure_children
+from . import change_panel
 from .clear_blend import choose
 from .deblend import group_name
 from .detect import stamp_size
@@ -21,7 +22,13 @@ FIELD = 75  # pixels: half a side of the cut of a star field
 
 
 def run(settings, seed, images, truth, detections, assignments, sky, children, figure_out):
-    """Draw the brightest clear blend of the chunk; parameters are paths as in `pipeline.measure`."""
+    """Draw the brightest clear blend of the chunk; parameters are paths as in `pipeline.measure`.
+
+    Of a case with a subtractor: some transients, see `pipeline.change_panel`.
+    """
+    if settings.get("subtractor"):
+        change_panel.run(settings, seed, images, truth, detections, assignments, sky, children, figure_out)
+        return
     tables = {name: catalogues.read(path) for name, path in
               (("truth", truth), ("detections", detections), ("assignments", assignments))}
     chosen = choose(tables["truth"], settings)

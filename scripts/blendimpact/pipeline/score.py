@@ -4,6 +4,7 @@ import json
 
 from ..cases.base import load_case
 from ..core import catalogues
+from ..simulate.epochs import EPOCHS_META
 from .simulate import DEPTH_META, FWHM_META, PATCHES_META
 
 
@@ -21,5 +22,6 @@ def facts_of(truth):
     facts = {key: truth.meta[key] for key in ("pixel_scale", "zero_point")}
     facts["psf_fwhm"] = json.loads(truth.meta[FWHM_META])
     facts["depth"] = json.loads(truth.meta.get(DEPTH_META, "{}"))
+    facts["epochs"] = json.loads(truth.meta.get(EPOCHS_META, "{}"))
     facts["patches"] = json.loads(truth.meta[PATCHES_META])
     return facts

@@ -3,6 +3,12 @@
 import os
 
 import h5py
+import numpy as np
+from astropy.table import Table
+
+TABLES = "tables"
+ALONE = "alone"
+"""Table of what the detector finds on the transients alone."""
 
 
 class SkyWriter:
@@ -19,6 +25,12 @@ class SkyWriter:
         """Add the sky of one patch, {band: (ny, nx) float32 array}."""
         for band, values in sky.items():
             self._file.create_dataset(f"{patch.index:05d}/{patch.twin}/{band}", data=values, track_times=False)
+
+    def add(self, patch, name, table):
+        """Add a table of numbers that later stages need again."""
+        group = self._file.create_group(f"{TABLES}/{patch.index:05d}/{patch.twin}/{name}")
+        for column in table.colnames:
+            group.create_dataset(column, data=np.asarray(table[column]), track_times=False)
 
     def __exit__(self, kind, value, trace):
         self._file.close()
@@ -42,6 +54,11 @@ class SkyFile:
         """Return {band: (ny, nx) array}."""
         group = self._file[f"{patch.index:05d}/{patch.twin}"]
         return {band: group[band][()] for band in patch.bands}
+
+    def table(self, patch, name):
+        """Return a table that was added, or None."""
+        path = f"{TABLES}/{patch.index:05d}/{patch.twin}/{name}"
+        return Table({n: column[()] for n, column in self._file[path].items()}) if path in self._file else None
 
     def __exit__(self, *_):
         self._file.close()

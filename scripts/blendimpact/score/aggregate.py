@@ -4,10 +4,19 @@ import numpy as np
 from astropy.table import Table
 
 from ..core import catalogues
-from ..core.statistics import bootstrap_weights, design_effect, interval, resampled_sums, wilson
+from ..core.statistics import (
+    bootstrap_weights,
+    design_effect,
+    dispersion,
+    interval,
+    poisson_rate,
+    resampled_sums,
+    wilson,
+)
 from ..ladder.budget import budget, split_verdict
 from ..ladder.rungs import REFERENCE, RUNGS
 from .foms import N_SUMS
+from .searches import linked
 
 FOM_COLUMNS = {
     "case": (None, "science case"),
@@ -82,11 +91,11 @@ class Sums:
         """Return how many entries are one source."""
         return int(self._copies[self._parts[fom, rung, population, stratum]].max())
 
-    def get(self, fom, rung, population, stratum, n_cells):
-        """Return the sums as a (n_groups, n_cells, N_SUMS) array; histograms need the first sum only."""
+    def get(self, fom, rung, population, stratum, n_cells, wide=False):
+        """Return the sums as a (n_groups, n_cells, N_SUMS) array; histograms, if not ``wide``, the first only."""
         place, cell, sums = self._data
         rows = self._parts[fom, rung, population, stratum]
-        width = N_SUMS if n_cells == 1 or np.any(sums[rows, 1:]) else 1
+        width = N_SUMS if wide or n_cells == 1 or np.any(sums[rows, 1:]) else 1
         out = np.zeros((self.n_groups, n_cells, width))
         np.add.at(out, (place[rows], cell[rows]), sums[rows, :width])
         return out
@@ -118,10 +127,12 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
                      "title": fom.title, "population": population, "stratum": stratum,
                      "n_blocks": len(sums.blocks), "unit": fom.unit}
             full, samples, counts, parts, copies = _values(fom, sums, weights, population, stratum, rungs)
+            if fom.kind.startswith(("tpr", "auc")) and not any(counts.values()):
+                continue  # a bin that holds what all positives are told from, and no positive
             about["held"] = min(int(part.any(axis=(1, 2)).sum()) for part in parts.values())
             rows += [_value_row(about, fom, full[rung], samples[rung], counts[rung], parts[rung], rung, copies[rung])
                      for rung in sorted(rungs, key=_order)]
-            impacts = _impacts(full, samples)
+            impacts = _impacts(full, samples, fom.fixed)
             kept[fom.id, population, stratum] = impacts
             rows += _impact_rows(about, impacts, counts)
             if fom.common:
@@ -139,7 +150,7 @@ def _values(fom, sums, weights, population, stratum, rungs):
     n_cells = max(len(fom.edges) - 1, 1)
     full, samples, counts, parts, copies = {}, {}, {}, {}, {}
     for rung in rungs:
-        part = sums.get(fom.source, rung, population, stratum, n_cells)
+        part = sums.get(fom.source, rung, population, stratum, n_cells, fom.wide)
         parts[rung] = part
         full[rung] = np.float64(fom.value(part.sum(axis=0)))
         samples[rung] = fom.value(_resampled(weights, part))
@@ -178,13 +189,19 @@ def quadrature(scatter, base):
 def _value_row(about, fom, value, samples, count, part, rung, copies):
     method = "bootstrap over blocks"
     low, high, note = _ends(samples, about)
-    if fom.kind == "fraction":
+    if fom.kind == "rate":
+        counts, area = part[:, 0, 0], part[:, 0, 1]
+        low, high = poisson_rate(counts.sum(), area.sum(), max(dispersion(counts, area), copies))
+        method, note = "Poisson, widened by the dispersion of blocks", ""
+    if fom.kind in ("fraction", "linking"):
         k, n = part[:, 0, 0], part[:, 0, 1]
         effect = design_effect(k, n)
         # Twins are copies: without a measured effect so many entries are one trial.
         proportion = wilson(k.sum(), n.sum(), design_effect=max(effect, copies) if np.isfinite(effect) else copies)
         low, high = float(proportion.low), float(proportion.high)
         method, note = "Wilson, widened by the design effect of blocks", ""
+        if fom.kind == "linking":  # it rises with the fraction
+            low, high = float(linked(low)), float(linked(high))
     return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,
             "n": count, "method": method, "note": note}
 
@@ -198,15 +215,19 @@ def _ends(samples, about):
     return float(ends.low), float(ends.high), note
 
 
-def _impacts(full, samples):
-    """Return {term: (value, samples)} and the note on the split, or {} without a whole ladder."""
-    if not set(LADDER) <= set(full):
+def _impacts(full, samples, fixed=False):
+    """Return {term: (value, samples)} and the note on the split, or {} without a whole ladder.
+
+    The ladder of a figure that is ``fixed`` ends with the last rung of true centres.
+    """
+    if not set(LADDER if not fixed else LADDER[:3]) <= set(full):
         return {}
     ladder = [rung for rung in full if rung in (REFERENCE, *RUNGS)]
     full, samples = ({rung: values[rung] for rung in ladder} for values in (full, samples))
     best, drawn = budget(full), budget(samples)
     out = {term: (best[term], drawn[term]) for term in TERMS if term in best}
-    out["split"] = split_verdict(full, samples)
+    if not fixed:
+        out["split"] = split_verdict(full, samples)
     return out
 
 

@@ -14,6 +14,8 @@ from astropy.table import Table
 from ..core import catalogues
 from ..core.crowding import crowding_limit
 from ..core.statistics import nmad_from_histogram, quantile_from_histogram
+from . import searches
+from .searches import ratio as _ratio
 
 N_SUMS = 5
 TRIM = 0.05
@@ -31,11 +33,6 @@ SCORE_COLUMNS = {
     "copies": (None, "twins of each source that entered: so many entries are one source"),
     **{f"s{k}": (None, f"sum {k} of the figure of merit's statistics") for k in range(N_SUMS)},
 }
-
-
-def _ratio(top, bottom):
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(bottom != 0, top / np.where(bottom == 0, 1, bottom), np.nan)
 
 
 def _response(s, edges):
@@ -118,6 +115,14 @@ KINDS = {
     "m90": (_crossing(0.9), (1,), "found, true per magnitude bin"),
     "m_crowded": (lambda s, e: crowding_limit(e, _ratio(s[..., 0], s[..., 1]), CROWDED), (0,),
                   "stars, beams per magnitude bin"),
+    "snr50": (searches.rising(0.5), (1,), "found, true per bin of S/N"),
+    "contrast": (searches.contrast, (1, 3), "successes, trials; the same of the others"),
+    "rate": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (0,), "counts, area: a Poisson process"),
+    "chi2": (searches.excess_chi2, (2,), "sum of chi2 x pixels, pixels, objects"),
+    "linking": (searches.linking, (1,), "found, tried"),
+    **{f"tpr{share:g}": (searches.true_positives(share), (1,), "histograms of negatives and of positives")
+       for share in searches.FALSE_POSITIVES},
+    "auc": (searches.area_under_curve, (1,), "histograms of negatives and of positives"),
 }
 
 
@@ -140,6 +145,9 @@ class FigureOfMerit:
     excess : bool
         Values are scatters, given as what exceeds the isolated rung in quadrature: the root of
         F_k^2 - F_isolated^2, with its sign, inside each resample.
+    fixed : bool
+        Measured at given places only, where a detector has no part: its budget has no ``detection`` and needs the
+        rungs with true centres alone.
     edges : tuple of float
         Bin edges of histogram kinds.
     statistics : str, optional
@@ -156,6 +164,7 @@ class FigureOfMerit:
     kind: str
     relative: bool = False
     excess: bool = False
+    fixed: bool = False
     edges: tuple = ()
     statistics: str = ""
     common: str = ""
@@ -164,6 +173,11 @@ class FigureOfMerit:
     def source(self):
         """Id under which the statistics are stored."""
         return self.statistics or self.id
+
+    @property
+    def wide(self):
+        """Whether each cell has more than one sum."""
+        return max(KINDS[self.kind][1]) > 0
 
     def value(self, sums):
         """Return the figure of merit of summed statistics.
@@ -223,6 +237,23 @@ class Scores:
         for cell, (_, inside) in enumerate(list(strata("", values, edges))[1:]):
             for block, here in by_block(rows, inside):
                 self.add(fom, rung, block, [success[here].sum(), len(here)], population, cell=cell)
+
+    def add_curves(self, fom, rung, rows, column, bins, positive, name="", values=None, edges=(), population="common",
+                   whole=True):
+        """Add histograms of negatives (first sum) and positives (second) of a column, for the detection curves.
+
+        All negatives enter each bin of ``values``: a threshold is the same for all positives of a rung.
+        """
+        x, positive = rows[column].to_numpy(float), np.asarray(positive, bool)
+        values = np.zeros(len(rows)) if values is None else values
+        for stratum, inside in list(strata(name, values, edges))[0 if whole else 1:]:
+            for number, kept in enumerate((~positive, positive & inside)):
+                for block, here in by_block(rows, kept & np.isfinite(x)):
+                    counts, _ = np.histogram(np.clip(x[here], bins[0], np.nextafter(bins[-1], bins[0])), bins)
+                    for cell in np.flatnonzero(counts):
+                        sums = [0, 0]
+                        sums[number] = counts[cell]
+                        self.add(fom, rung, block, sums, population, stratum, cell)
 
     def add_moments(self, fom, rung, rows, x, square, name="", values=None, edges=(), population="common"):
         """Add number, sum of ``x`` and sum of ``square`` to "all" and to each bin of ``values``."""

@@ -1,0 +1,133 @@
+"""Static light on the difference, and which galaxy a supernova belongs to."""
+
+import numpy as np
+
+from ...score.foms import parts
+from .foms import CHI2_EDGES, SB_EDGES
+from .places import SKY
+
+FIXED = ("isolated", "oracle", "undeblended", "deblended")
+FARTHEST = 4.0
+"""Directional light radii within which a galaxy can be the host, as the DES supernova survey has it [M]."""
+
+
+def add(scores, rows, truth, targets, settings):
+    """Add TR-B1 and TR-B2.
+
+    Parameters
+    ----------
+    scores : Scores
+    rows : dict of str to pandas.DataFrame
+        Measurements of the kinds "static" and "object".
+    truth, targets : pandas.DataFrame
+        The truth, and what of it was injected (`places.transients`).
+    settings : dict
+    """
+    _residuals(scores, rows["static"], truth)
+    _associations(scores, rows["object"], truth, targets, settings)
+
+
+def _residuals(scores, static, truth):
+    """TR-B1: on galaxies (and real sources of unknown kind), and on stars that do not vary."""
+    known = truth[[*SKY, "source_id", "kind"]].rename(columns={"source_id": "det_id", "kind": "what"})
+    known["varies"] = truth["variable"].astype(bool) if "variable" in truth else False
+    static = static.merge(known, on=[*SKY, "det_id"], how="left", validate="many_to_one")
+    static = static[np.isfinite(static["chi2"]) & (static["npix"] > 0) & (static["varies"] != True)]  # noqa: E712
+    static["excess"] = static["chi2"] - 1
+    star = (static["what"] == "star").to_numpy()
+    for rung in FIXED:
+        here = (static["rung"] == rung).to_numpy()
+        for fom, population, kept in (("TR-B1", "galaxies", ~star), ("TR-B1.stars", "stars", star)):
+            mine = static[here & kept]
+            chi2, npix = mine["chi2"].to_numpy(float), mine["npix"].to_numpy(float)
+            for stratum, block, k in parts(mine, "sb", mine["static_sb"], SB_EDGES):
+                scores.add(fom, rung, block, [(chi2[k] * npix[k]).sum(), npix[k].sum(), len(k)], population, stratum)
+        scores.add_histograms("TR-B1.median", rung, static[here & ~star], "excess", CHI2_EDGES, "sb",
+                              static["static_sb"][here & ~star], SB_EDGES, population="galaxies")
+
+
+def light_radius(a, b, theta, dx, dy):
+    """Return distances in directional light radii.
+
+    The radius of an ellipse in the direction of a point, a b / sqrt((a sin)^2 + (b cos)^2) with the angle from its
+    major axis (Sullivan et al. 2006; Gupta et al. 2016).
+
+    Parameters
+    ----------
+    a, b : array
+        Axes of the galaxy, in the unit of dx and dy.
+    theta : array
+        Angle of the major axis from the x axis, rad.
+    dx, dy : array
+        From the galaxy to the point.
+    """
+    angle = np.arctan2(dy, dx) - theta
+    with np.errstate(invalid="ignore", divide="ignore"):
+        radius = a * b / np.hypot(a * np.sin(angle), b * np.cos(angle))
+        return np.hypot(dx, dy) / radius
+
+
+def _associations(scores, found, truth, targets, settings):
+    """TR-B2: is the nearest galaxy, in light radii, the host?"""
+    hosted = targets[(targets["host_id"] >= 0) & targets["class"].isin(("hosted", "nuclear"))].reset_index(drop=True)
+    if not len(hosted) or not len(found):
+        return
+    galaxies = truth[(truth["kind"] == "galaxy") & (template_snr(truth, settings) >= settings["truth_snr"])]
+    hosts = hosted[[*SKY, "host_id"]].merge(
+        truth[[*SKY, "source_id", "x", "y"]], left_on=[*SKY, "host_id"], right_on=[*SKY, "source_id"], how="left")
+    radius = settings["match_radius"] / settings["pixel_scale"]
+    for rung, population, catalogue in (("oracle", "truth", _ellipses(galaxies, settings)),
+                                        ("pipeline", "own", found[found["rung"] == "pipeline"])):
+        place, far = nearest(hosted, catalogue)
+        given = far <= FARTHEST
+        off = np.hypot(*(place - hosts[["x", "y"]].to_numpy(float)).T)
+        scores.add_fractions("TR-B2.none", rung, hosted, ~given, population=population)
+        scores.add_fractions("TR-B2", rung, hosted[given], ~(off[given] <= radius), population=population)
+
+
+def nearest(rows, catalogue):
+    """Return the galaxy of the smallest directional light radius of each row.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        ``patch``, ``twin``, ``x``, ``y`` (pix).
+    catalogue : pandas.DataFrame
+        Also ``a``, ``b`` (pix) and ``theta`` (rad).
+
+    Returns
+    -------
+    place : (N, 2) array
+        x, y of the galaxy; NaN without one.
+    far : (N,) array
+        Its distance in light radii; infinite without one.
+    """
+    place, far = np.full((len(rows), 2), np.nan), np.full(len(rows), np.inf)
+    there = catalogue.groupby(SKY).indices
+    for k, row in enumerate(rows.itertuples()):
+        here = catalogue.iloc[there.get((row.patch, row.twin), [])]
+        x, y, a, b, theta = (here[name].to_numpy(float) for name in ("x", "y", "a", "b", "theta"))
+        radii = np.nan_to_num(light_radius(a, b, theta, row.x - x, row.y - y), nan=np.inf)
+        if len(radii):
+            best = int(radii.argmin())
+            place[k], far[k] = (x[best], y[best]), radii[best]
+    return place, far
+
+
+def template_snr(truth, settings):
+    """Return the isolated S/N scaled to the depth of the template, (N,) array; as it is where that is not known."""
+    facts, band = settings.get("epochs") or {}, settings["shape_band"]
+    deeper = {block: here[band]["template_depth"] - here[band]["depth"] for block, here in facts.items()
+              if "template_depth" in here.get(band, {})}
+    return truth["snr"] * 10 ** (0.4 * truth["block"].map(lambda block: deeper.get(str(block), 0.0)).astype(float))
+
+
+def _ellipses(galaxies, settings):
+    """Return true galaxies with the half-light ellipse of their whole light: ``a``, ``b`` (pix), ``theta`` (rad)."""
+    bulge = galaxies[f"bulge_fraction_{settings['shape_band']}"].to_numpy(float)
+    g1, g2 = (np.nan_to_num(galaxies[f"{g}_bulge"].to_numpy(float)) * bulge
+              + np.nan_to_num(galaxies[f"{g}_disk"].to_numpy(float)) * (1 - bulge) for g in ("g1", "g2"))
+    size = np.hypot(g1, g2)
+    ratio = (1 - size) / (1 + size)
+    hlr = galaxies["hlr"].to_numpy(float) / settings["pixel_scale"]
+    return galaxies.assign(a=hlr / np.sqrt(ratio), b=hlr * np.sqrt(ratio), theta=np.arctan2(g2, g1) / 2)

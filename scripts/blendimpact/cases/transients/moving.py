@@ -1,0 +1,56 @@
+"""Asteroids: trails that are lost, what that does to linking, fluxes, lengths and positions."""
+
+import numpy as np
+
+from ...ladder.rungs import FIXED, REFERENCE, RUNGS
+from .foms import ARCSEC_EDGES, DISTANCE_EDGES, DM_EDGES, SNR_EDGES
+from .photometry import BRIGHT_SNR, MAG, common_of, positions
+from .places import THRESHOLD
+
+BESIDE = 1.0
+"""FWHM of the visit: a trail whose line passes a static source within this is near it."""
+
+
+def add(scores, targets, objects, recovered, sure, found, settings):
+    """Add MO-D1, MO-D2, MO-B1 and MO-M1.
+
+    Parameters
+    ----------
+    scores : Scores
+    targets, objects : pandas.DataFrame
+        As `places.transients` and `places.by_rung` make them.
+    recovered : dict of str to (N,) bool array
+        Which targets each rung recovers.
+    sure : (N,) bool array
+        Which are bright enough and found on empty sky.
+    found : dict of str to (N,) bool array
+        Which have a candidate, on the rungs that are searched.
+    settings : dict
+    """
+    trail = (targets["class"] == "trail").to_numpy()
+    for rung, got in recovered.items():
+        rows, here = targets[trail & sure], got[trail & sure]
+        scores.add_fractions("MO-D1", rung, rows, ~here, "distance", rows["near"], DISTANCE_EDGES)
+        scores.add_fractions("MO-D1", rung, rows, ~here, "snr", rows["snr"], SNR_EDGES, whole=False)
+        scores.add_fractions("MO-D2", rung, rows, here)
+    for rung, got in found.items():
+        rows, here = targets[trail], got[trail]
+        scores.add_fractions("MO-D1.efficiency", rung, rows, here, "snr", rows["snr"], SNR_EDGES)
+        usable = (rows["snr"] >= THRESHOLD).to_numpy()
+        scores.add_fractions("MO-D2.all", rung, rows[usable], here[usable])
+    rows = objects[(objects["class"] == "trail") & (objects["snr"] >= BRIGHT_SNR)].copy()
+    rows["dm"] = -MAG * (rows["trail_flux"] / rows["true_flux"] - 1)
+    rows["stretch"] = rows["found_trail_length"] - rows["trail_length"]
+    for rung in (REFERENCE, *FIXED):
+        here = rows[rows["rung"] == rung]
+        beside = here[here["near"] < BESIDE]
+        for fom, column, bins in (("MO-B1", "dm", DM_EDGES), ("MO-B1.length", "stretch", ARCSEC_EDGES)):
+            scores.add_histograms(fom, rung, beside, column, bins, population="all")
+            scores.add_histograms({"MO-B1": "MO-B1.all"}.get(fom, f"{fom}_all"), rung, here, column, bins, "distance",
+                                  here["near"], DISTANCE_EDGES, population="all")
+        scores.add_fractions("MO-B1.failed", rung, here, ~np.isfinite(here["trail_flux"]), "distance", here["near"],
+                             DISTANCE_EDGES)
+    common = common_of(rows, np.isfinite(rows["x_psf"]) & np.isfinite(rows["y_psf"]))
+    for rung in (REFERENCE, *RUNGS):
+        here = common[common["rung"] == rung]
+        positions(scores, "MO-M1", rung, here, settings["pixel_scale"], "snr", here["snr"], SNR_EDGES)

@@ -1,0 +1,68 @@
+"""Fluxes and positions of supernovae: the common sample, and all at true places."""
+
+import numpy as np
+
+from ...ladder.rungs import FIXED, REFERENCE, RUNGS
+from ...score.foms import by_block
+from ...score.objects import common_sources, select
+from .foms import DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, PLACES, PULL_EDGES, SB_EDGES
+from .places import SUPERNOVAE
+
+BRIGHT_SNR = 10.0
+MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
+
+
+def add(scores, objects, settings):
+    """Add TR-M1 and its variants.
+
+    Parameters
+    ----------
+    scores : Scores
+    objects : pandas.DataFrame
+        One row per target and rung (`places.by_rung`).
+    settings : dict
+    """
+    band = settings["shape_band"]
+    for rung in (REFERENCE, *RUNGS):
+        here = objects[objects["rung"] == rung]
+        scores.add_fractions("TR-M1.failed", rung, here, ~np.isfinite(here["flux_psf"]), population="own")
+    points = objects[objects["class"].isin(SUPERNOVAE) & (objects["snr"] >= BRIGHT_SNR)].copy()
+    true = points["true_flux"]
+    points["dm"] = -MAG * (points["flux_psf"] / true - 1)
+    points["pull"] = (points["flux_psf"] - true) / points["flux_psf_err"]
+    common = common_of(points, np.isfinite(points["flux_psf"]))
+    for rung in (REFERENCE, *RUNGS):
+        here = common[common["rung"] == rung]
+        scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES)
+        scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "host_sb", here["host_sb"], SB_EDGES, whole=False)
+        by_place(scores, "TR-M1", rung, here, "dm", DM_EDGES)
+        positions(scores, "TR-M1.astrometry", rung, here, settings["pixel_scale"])
+        if rung == REFERENCE:
+            continue
+        scores.add_histograms("TR-M1.pull", rung, here, "pull", PULL_EDGES)
+        by_place(scores, "TR-M1.pull", rung, here, "pull", PULL_EDGES)
+        if rung in FIXED:
+            here = points[points["rung"] == rung]
+            scores.add_histograms("TR-M1.forced_pull", rung, here, "pull", PULL_EDGES, "host_sb", here["host_sb"],
+                                  SB_EDGES, population="all")
+            by_place(scores, "TR-M1.forced_pull", rung, here, "pull", PULL_EDGES, population="all")
+
+
+def common_of(rows, good):
+    """Return the rows of those sources that are ``good`` on all rungs but raw pixels, in all twins there are."""
+    return select(rows, common_sources(rows, good, sorted(rows["twin"].unique()))).copy()
+
+
+def by_place(scores, fom, rung, rows, column, bins, population="common"):
+    """Add histograms of hosted, nuclear and hostless supernovae as strata."""
+    values = rows[column].to_numpy(float)
+    for name in PLACES:
+        for block, k in by_block(rows, (rows["class"] == name) & np.isfinite(values)):
+            scores.add_histogram(fom, rung, block, values[k], bins, population, f"place:{name}")
+
+
+def positions(scores, fom, rung, rows, pixel_scale, name="", values=None, edges=()):
+    """Add offsets of fitted positions in mas: both axes of each source enter."""
+    for axis in ("x", "y"):
+        rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[axis]))
+        scores.add_histograms(fom, rung, rows, "offset", bins=MAS_EDGES, name=name, values=values, edges=edges)

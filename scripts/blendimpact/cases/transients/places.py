@@ -1,0 +1,175 @@
+"""What lies where: transients as points and lines, the candidates near them, one row per transient and rung."""
+
+import numpy as np
+import pandas as pd
+
+from ...ladder.rungs import FIXED, REAL, REFERENCE
+
+SKY = ["patch", "twin"]
+KEY = [*SKY, "source_id"]
+COLUMNS = (*KEY, "block", "role", "class", "x", "y", "half", "angle", "reach", "snr", "true_flux", "near", "host_id",
+           "host_sb", "nucleus_fraction", "tail_fraction", "trail_length")
+SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
+AB_NANOJANSKY = 31.4
+THRESHOLD = 5.0
+"""Of the search, sigma."""
+NEAR = 1.0, 2.0
+"""Arcsec, and FWHM of the visit: the larger of both is how near to a transient a candidate may be its own."""
+CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", "trail": "trail", "comet": "comet"}
+SUPERNOVAE = ("hosted", "nuclear", "hostless")
+
+
+def transients(truth, settings):
+    """Return what was injected, a row each: the truth's, with its class, line and extent.
+
+    Parameters
+    ----------
+    truth : pandas.DataFrame
+    settings : dict
+        ``pixel_scale``, ``psf_fwhm``, ``shape_band``; ``epochs``: {patch: {band: facts}}, may be empty.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `COLUMNS`: ``class`` (values of `CLASSES`); ``half`` (pix) and ``angle`` (rad) of the line, 0 for a point;
+        ``reach`` (pix): within it a candidate may be of this source; ``near`` (FWHM): ``static_distance``;
+        ``true_flux`` (nJy). Sources of a user's catalogue that do not say what they are are hostless, trails or comets
+        by their kind. What could not be injected is not in it.
+    """
+    band, scale = settings["shape_band"], settings["pixel_scale"]
+    injected = truth["injection_id"] >= 0 if "injection_id" in truth else pd.Series(False, truth.index)
+    out = truth[injected & np.isfinite(truth[f"flux_{band}"])].copy()
+    named = out["transient"] if "transient" in out else pd.Series("", out.index)
+    out["class"] = named.map(CLASSES).fillna(out["kind"].map({"trail": "trail", "comet": "comet"})).fillna("hostless")
+    out["true_flux"] = 10 ** (0.4 * (AB_NANOJANSKY - out[f"mag_{band}"]))
+    fwhm = visit_fwhm(out["block"], settings)
+    trail = (out["class"] == "trail").to_numpy()
+    out["half"] = np.where(trail, out["trail_length"] / 2 / scale, 0.0)
+    out["angle"] = np.where(trail, np.radians(out["trail_angle"]), 0.0)
+    size = np.zeros(len(out))
+    for name in ("coma_radius", "tail_length"):
+        if name in out:
+            size = np.fmax(size, out[name].to_numpy(float))
+    out["reach"] = (np.maximum(NEAR[0], NEAR[1] * fwhm) + np.where(out["class"] == "comet", size, 0.0)) / scale
+    out["near"] = out["static_distance"].to_numpy(float) / fwhm if "static_distance" in out else np.nan
+    for name, blank in (("host_id", -1), ("host_sb", np.nan), ("nucleus_fraction", np.nan), ("tail_fraction", 0.0)):
+        if name not in out:
+            out[name] = blank
+    return out[[*COLUMNS, f"mag_{band}"]].reset_index(drop=True)
+
+
+def visit_fwhm(blocks, settings):
+    """Return the FWHM of the PSF of the visit of each block in ``shape_band``, (N,) array in arcsec."""
+    band, facts = settings["shape_band"], settings.get("epochs") or {}
+    usual = settings["psf_fwhm"][band]
+    return np.array([facts.get(str(b), {}).get(band, {}).get("fwhm", usual) for b in blocks], float)
+
+
+def apart(rows, x, y):
+    """Return the distance of points from transients, from a trail to the nearest point of its line.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        N transients: ``x``, ``y``, ``half`` (pix), ``angle`` (rad).
+    x, y : (M,) array
+        Pixels.
+
+    Returns
+    -------
+    (N, M) array
+        Pixels.
+    """
+    column = {name: rows[name].to_numpy(float)[:, None] for name in ("x", "y", "half", "angle")}
+    dx, dy = np.asarray(x, float) - column["x"], np.asarray(y, float) - column["y"]
+    cos, sin = np.cos(column["angle"]), np.sin(column["angle"])
+    along = np.clip(dx * cos + dy * sin, -column["half"], column["half"])
+    return np.hypot(dx - along * cos, dy - along * sin)
+
+
+def strongest(rows, candidates, radius):
+    """Return the most significant positive candidate within ``radius`` (pixels) of each transient.
+
+    Parameters
+    ----------
+    rows, candidates : pandas.DataFrame
+        With ``patch`` and ``twin``; candidates with ``x``, ``y`` and ``snr``.
+    radius : float
+
+    Returns
+    -------
+    (N,) int array
+        Row number of the candidate, -1: none.
+    """
+    out = np.full(len(rows), -1)
+    there = candidates.groupby(SKY).indices
+    snr = candidates["snr"].to_numpy(float)
+    for key, mine in rows.groupby(SKY).indices.items():
+        if key not in there:
+            continue
+        them = there[key]
+        distance = apart(rows.iloc[mine], *(candidates[k].to_numpy(float)[them] for k in ("x", "y")))
+        height = np.where((distance <= radius) & (snr[them] > 0), snr[them], -np.inf)
+        best = height.argmax(axis=1)
+        out[mine] = np.where(np.isfinite(height[np.arange(len(mine)), best]), them[best], -1)
+    return out
+
+
+def by_rung(measured, targets, radius):
+    """Return one row per target and rung: what was measured at the true place, or on its detection.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        Measurements of kinds "target" and "detection".
+    targets : pandas.DataFrame
+        From `transients`.
+    radius : float
+        Pixels, from a target to its detection.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of both; those of the measurement that the truth has too begin with ``found_``. A target without a
+        detection has no row on rungs with a real search.
+    """
+    shared = {name: f"found_{name}" for name in SHARED}
+    fixed = measured[(measured["kind"] == "target") & measured["rung"].isin([REFERENCE, *FIXED])]
+    fixed = fixed.drop(columns=["case", "scenario"], errors="ignore").rename(
+        columns={**shared, "det_id": "source_id"})
+    parts = [targets.merge(fixed, on=KEY, validate="one_to_many")]
+    for rung in REAL:
+        found = measured[(measured["kind"] == "detection") & (measured["rung"] == rung)].reset_index(drop=True)
+        which = strongest(targets, found, radius)
+        own = found.iloc[which[which >= 0]].drop(columns=[*SKY, "case", "scenario"], errors="ignore").rename(
+            columns=shared).reset_index(drop=True)
+        parts.append(pd.concat([targets[which >= 0].reset_index(drop=True), own], axis=1))
+    return pd.concat([p for p in parts if len(p)], ignore_index=True) if any(map(len, parts)) else parts[0]
+
+
+def inside(rows, settings, margin=0.0):
+    """Return which rows (``x``, ``y``) lie inside the border of their patch, ``margin`` pixels from it: (N,) bool."""
+    border, size = settings["patch"]["border"], settings["patch"]["size"]
+    least, most = border - 0.5 + margin, border + size - 0.5 - margin
+    return np.all([(rows[k] >= least) & (rows[k] < most) for k in ("x", "y")], axis=0)
+
+
+def open_share(rows, settings):
+    """Return the part of the pixels inside the border of a patch that are beyond the reach of all ``rows``.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Transients of one patch, or other sources, with ``half``, ``angle`` and ``reach``.
+    settings : dict
+        ``patch``: ``size`` and ``border`` (pixels).
+    """
+    border, size = settings["patch"]["border"], settings["patch"]["size"]
+    free = np.ones((size, size), bool)
+    for k, row in enumerate(rows.itertuples()):
+        wide = row.half + row.reach + 1
+        (x0, x1), (y0, y1) = ([int(np.clip(c - border + d, 0, size)) for d in (-wide, wide)] for c in (row.x, row.y))
+        x, y = np.meshgrid(border + np.arange(x0, x1), border + np.arange(y0, y1))
+        near = apart(rows.iloc[k:k + 1], x.ravel(), y.ravel()).reshape(x.shape) <= row.reach
+        free[y0:y1, x0:x1] &= ~near
+    return float(free.mean())

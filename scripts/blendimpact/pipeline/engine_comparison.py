@@ -1,0 +1,37 @@
+"""From the tables of all jobs to the comparison of subtraction engines."""
+
+import pandas as pd
+
+from ..compare import engine_report
+from ..core import absent, catalogues
+from .matrix import write_csv
+
+MOST_RESAMPLES = 400  # as for the deblenders
+
+
+def run(config, rows, comparison, comparison_csv, meta=None):
+    """Aggregate.
+
+    Parameters
+    ----------
+    config : dict
+        The checked configuration.
+    rows : list of path-like
+        Outputs of `pipeline.compare_engines.run`, ``.../engines/<engine>.<chunk>.parquet``.
+    comparison, comparison_csv : path-like
+        Outputs: `blendimpact.compare.engine_report.COLUMNS`.
+    """
+    chosen = config["subtraction_comparison"]
+    here = {name: of_engine(rows, name) for name in chosen["engines"]}
+    reasons = {name: reason for name, paths in here.items() if (reason := absent.reason(paths))}
+    made = [path for name, paths in here.items() if name not in reasons for path in paths]
+    frames = [catalogues.read(path).to_pandas() for path in made]
+    table = engine_report.table(pd.concat(frames, ignore_index=True) if frames else None, chosen["engines"], reasons,
+                                chosen["case"], "fiducial", min(config["bootstrap"], MOST_RESAMPLES), config["seed"])
+    catalogues.write(table, comparison, meta)
+    write_csv(table, comparison_csv)
+
+
+def of_engine(paths, name):
+    """Return the sorted paths of one engine."""
+    return sorted(str(path) for path in paths if f"/engines/{name}." in str(path).replace("\\", "/"))

@@ -1,0 +1,41 @@
+"""Figure, costs and page of the comparison of subtraction engines."""
+
+import csv
+import os
+
+from ..compare import engine_report
+from ..core import catalogues
+from ..core.settings import case_settings
+from ..matrix.figures import save
+from .engine_comparison import of_engine
+
+
+def run(config, comparison, costs, html, cost, figure):
+    """Draw and write.
+
+    Parameters
+    ----------
+    config : dict
+        The checked configuration.
+    comparison : path-like
+        From `pipeline.engine_comparison.run`.
+    costs : list of path-like
+        Cost files of all jobs.
+    html, cost, figure : path-like
+        Outputs: page, table of costs (CSV), figure.
+    """
+    chosen, found = config["subtraction_comparison"], catalogues.read(comparison)
+    rows = [engine_report.costs(name, of_engine(costs, name)) for name in chosen["engines"]]
+    with open(f"{cost}.part", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, engine_report.COST_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(f"{cost}.part", cost)
+    save(engine_report.figure(found, chosen["engines"]), figure)
+    settings = case_settings(config, chosen["case"])
+    number = min(chosen["patches"], settings["patch"]["count"])
+    side = settings["patch"]["size"] * settings["pixel_scale"]
+    about = (f"{number} patches of {side:.0f} arcsec of the case {chosen['case']}, survey {settings['survey']}, "
+             f"band {settings['shape_band']}")
+    engine_report.write_page(html, config, about, found, rows, [figure],
+                             [os.path.splitext(comparison)[0] + ".csv", cost])

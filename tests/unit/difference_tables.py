@@ -1,0 +1,127 @@
+"""Tables of the transients row made by hand: what its pipeline would write for a sky that can be counted."""
+
+import numpy as np
+from astropy.table import Table
+from blendimpact.ladder.rungs import FIXED, REAL, RUNGS
+
+LADDER = ("truth", *RUNGS)
+ZERO_POINT, SCALE, SIZE = 31.4, 0.2, 300
+SETTINGS = {"case": "transients", "scenario": "fiducial", "bands": ["r"], "shape_band": "r", "pixel_scale": SCALE,
+            "zero_point": ZERO_POINT, "patch": {"size": SIZE, "border": 20}, "truth_snr": 5, "match_radius": 0.5,
+            "psf_fwhm": {"r": 0.8}, "sky": "simulate", "epochs": {}}
+SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
+ALARM_SIGMA = 2.0  # pixels
+
+
+def source(transient, x, y, snr=20.0, **more):
+    """Return what a test says of an injected source."""
+    return {"transient": transient, "x": float(x), "y": float(y), "snr": snr, **more}
+
+
+def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2=None, candidates=(), galaxies=(),
+         objects=(), variable=()):
+    """Return truth and measurements of ``patches`` patches that all hold the same ``sources``.
+
+    Parameters
+    ----------
+    sources : list of dict
+        From `source`.
+    ratio : callable
+        ``ratio(rung, source)``: measured over true flux, of all fluxes; 1 by default.
+    found : callable
+        ``found(rung, source)``: whether there are candidates and a detection; by default yes.
+    noise : float
+        Standard deviation of the flux in units of its error, which is 1 / S/N of the flux.
+    static : list of (source_id, kind, static_sb)
+    chi2 : callable
+        ``chi2(rung, kind, patch)``.
+    candidates : list of (rung, x, y, snr)
+        Beside those of the sources.
+    galaxies : list of dict
+        Rows of the truth: ``source_id``, ``x``, ``y``, ``hlr``, ``g1``, ``g2``.
+    objects : list of (x, y, a, b, theta)
+        On the template.
+    variable : list of (x, y)
+        Stars that vary.
+    """
+    rng = np.random.default_rng(2)
+    ratio, found = ratio or (lambda rung, s: 1.0), found or (lambda rung, s: True)
+    truth, rows = [], []
+    for patch in range(patches):
+        ids = {"patch": patch, "twin": "zero"}
+        for galaxy in galaxies:
+            truth.append(_truth(ids, "galaxy", galaxy["source_id"], galaxy["x"], galaxy["y"], 100.0,
+                                hlr=galaxy["hlr"], g1_disk=galaxy["g1"], g2_disk=galaxy["g2"]))
+        for number, (x, y) in enumerate(variable):
+            truth.append({**_truth(ids, "star", 500 + number, x, y, 100.0), "variable": True})
+        for number, kind, sb in static:
+            truth.append(_truth(ids, kind, number, 10.0, 10.0, 100.0))
+            rows += [{**ids, "rung": rung, "det_id": number, "kind": "static", "chi2": (chi2 or (lambda *a: 1.0))(
+                rung, kind, patch), "npix": 78, "static_sb": sb} for rung in
+                ("isolated", "oracle", "undeblended", "deblended")]
+        for number, one in enumerate(sources):
+            row = _truth(ids, {"trail": "trail", "comet": "comet"}.get(one["transient"], "star"), 1000 + number,
+                         one["x"], one["y"], one["snr"], injection_id=number, role="target",
+                         **{k: v for k, v in one.items() if k not in ("x", "y", "snr")})
+            truth.append(row)
+            deviate = noise * rng.standard_normal()
+            for rung in LADDER:
+                if rung in REAL and not found(rung, one):
+                    continue
+                factor = ratio(rung, one) + (rung != "truth") * deviate / one["snr"]
+                rows.append({**ids, "rung": rung, "kind": "detection" if rung in REAL else "target",
+                             "det_id": number + 1 if rung in REAL else 1000 + number, **_measured(row, factor, rung)})
+            for rung in SEARCHED:
+                if found(rung, one):
+                    at = {"x": row["x"], "y": row["y"], "snr": max(one["snr"], 5.5), "rung": rung}
+                    rows += [{**ids, **at, "kind": kind, "det_id": number + 1}
+                             for kind in ("candidate", "candidate_bank")]
+        rows += [{**ids, "rung": rung, "kind": "candidate", "x": float(x), "y": float(y), "snr": snr, "det_id": 900 + k}
+                 for k, (rung, x, y, snr) in enumerate(candidates)]
+        rows += [{**ids, "rung": rung, "kind": "field", "area": (SIZE * SCALE) ** 2, "alarm_sigma": ALARM_SIGMA}
+                 for rung in SEARCHED]
+        rows += [{**ids, "rung": "pipeline", "kind": "object", "det_id": k + 1, "x": float(x), "y": float(y), "a": a,
+                  "b": b, "theta": theta} for k, (x, y, a, b, theta) in enumerate(objects)]
+    return {"truth": Table(rows=[{**_BLANK_TRUTH, **r} for r in truth]),
+            "measurements": Table(rows=[{**_BLANK, **r} for r in rows])}
+
+
+def settings_for(patches=12, **changes):
+    return {**SETTINGS, "patches": [(p, p, "zero") for p in range(patches)], **changes}
+
+
+_BLANK_TRUTH = {
+    "case": "transients", "scenario": "fiducial", "role": "scene", "redshift": 0.3, "variable": False,
+    "injection_id": -1, "transient": "", "host_id": -1, "host_sb": np.nan, "static_distance": 10.0,
+    "nucleus_fraction": np.nan, "coma_radius": np.nan, "tail_fraction": np.nan, "tail_length": np.nan, "hlr": 0.0,
+    "g1_bulge": np.nan, "g2_bulge": np.nan, "g1_disk": np.nan, "g2_disk": np.nan, "bulge_fraction_r": 0.0,
+    "trail_length": np.nan, "trail_angle": np.nan}
+_BLANK = {
+    "case": "transients", "scenario": "fiducial", "detector": "difference", "deblender": "alard_lupton", "det_id": 0,
+    "band": "r", **dict.fromkeys(
+        ["x", "y", "flux_psf", "flux_psf_err", "snr", "x_psf", "y_psf", "x_psf_err", "y_psf_err", "flux_fit",
+         "flux_fit_err", "flux_ap", "flux_ap_err", "activity", "activity_err", "trail_flux", "trail_flux_err",
+         "trail_length", "trail_length_err", "trail_angle", "nucleus_flux", "nucleus_flux_err", "coma_flux",
+         "coma_flux_err", "chi2", "static_sb", "length", "angle", "a", "b", "theta", "area", "alarm_sigma"],
+        np.nan), "npix": 0, "flag": 0}
+
+
+def _truth(ids, kind, source_id, x, y, snr, **more):
+    flux = 10.0 * snr
+    return {**ids, "block": ids["patch"], "source_id": source_id, "kind": kind, "x": x, "y": y, "snr": snr,
+            "flux_r": flux, "mag_r": ZERO_POINT - 2.5 * np.log10(flux), **more}
+
+
+def _measured(row, factor, rung):
+    """Return the measurement of a source whose fluxes are all ``factor`` times the true ones."""
+    flux, real = row["flux_r"] * factor, rung not in ("truth", *FIXED)
+    out = {"x": row["x"], "y": row["y"], "flux_psf": flux, "flux_psf_err": np.nan if rung == "truth" else 10.0,
+           "snr": flux / 10, "x_psf": row["x"] + 0.1 * (rung != "truth"), "y_psf": row["y"], "flux_ap": flux,
+           "activity": 0.0}
+    if row["kind"] == "comet":
+        nucleus = row["nucleus_fraction"]
+        out |= {"activity": 1 - nucleus, "nucleus_flux": np.nan if real else flux * nucleus,
+                "coma_flux": np.nan if real else flux * (1 - nucleus)}
+    if row["kind"] == "trail" and not real:
+        out |= {"trail_flux": flux, "trail_length": row["trail_length"] * factor, "trail_angle": row["trail_angle"]}
+    return out

@@ -1,0 +1,281 @@
+"""The ladder where difference imaging is the deblender: rungs, detector, assignment, tables."""
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from astropy.table import Table
+from blendimpact.core.errors import StudyError
+from blendimpact.deblend.truth import TruthScene
+from blendimpact.detect import DETECTORS
+from blendimpact.detect.base import Detection, detection_table
+from blendimpact.detect.difference import is_trail, trail_length
+from blendimpact.ladder.rungs import RUNGS
+from blendimpact.pipeline import deblend, detect, measure
+from blendimpact.pipeline.change_rows import CHANGE_COLUMNS
+from blendimpact.pipeline.detect import assign_changes, changing
+from blendimpact.pipeline.difference import Differences, injected
+from blendimpact.subtract import SUBTRACTORS, store
+from blendimpact.subtract.shapes import coma_shape, trail
+from change_maker import CASE, SEED, visit, write
+from epochs import empty
+from patch_maker import gaussian_psf
+from test_scene import galaxies, stars  # noqa: F401 (fixtures)
+
+EMPTY = {"galaxies": {"density": 0.0}, "stars": {"density": 0.0}, "positions": {}}
+OPTIONS = {"scale": "zero_points"}
+
+
+def differences_of(made):
+    settings, patch, truth = made
+    sky = {band: np.zeros(patch.shape, np.float32) for band in patch.bands}
+    return Differences(TruthScene(patch, truth, SEED, CASE), sky, settings, SUBTRACTORS.create("zogy", OPTIONS))
+
+
+@pytest.fixture(scope="module")
+def full(galaxies, stars):  # noqa: F811
+    return visit(galaxies, stars)
+
+
+@pytest.fixture(scope="module")
+def bare(galaxies, stars):  # noqa: F811
+    return visit(galaxies, stars, population=EMPTY)
+
+
+# --- rungs -----------------------------------------------------------------------------------------
+
+
+def test_on_an_empty_static_sky_isolated_is_oracle_and_no_subtraction(bare):
+    d = differences_of(bare)
+    sigma = np.sqrt(d.isolated.variance)
+    assert len(d.sources) >= 2
+    for other in (d.exact, d.undivided):
+        assert np.abs((other.image - d.isolated.image) / sigma).max() < 1e-3
+        np.testing.assert_allclose(other.variance, d.isolated.variance, rtol=1e-5)
+        assert np.array_equal(other.psf, d.isolated.psf)
+
+
+def test_the_oracle_leaves_the_photon_noise_of_static_light_and_nothing_else(full):
+    d = differences_of(full)
+    assert d.static.max() > 10 * np.sqrt(np.median(d.image.variance))
+    noise = d.exact.image - d.isolated.image
+    expected = np.maximum(d.static, 0) / d.image.gain  # variance of the photons that only the oracle has
+    np.testing.assert_allclose(d.exact.variance - d.isolated.variance, expected, rtol=1e-3,
+                               atol=1e-4 * np.median(d.image.variance))
+    bright = expected > 0.05 * np.median(d.image.variance)
+    chi2 = np.mean(noise[bright]**2 / expected[bright])
+    assert chi2 == pytest.approx(1, abs=4 * np.sqrt(2 / bright.sum()))
+    assert abs(np.mean(noise[bright] / np.sqrt(expected[bright]))) < 4 / np.sqrt(bright.sum())
+
+
+def test_without_any_noise_the_oracle_is_the_light_of_the_transients(full):
+    settings, patch, truth = full
+    image = patch.bands["r"]
+    quiet = replace(patch, bands={"r": replace(image, science=image.planes["MODEL"])})
+    d = differences_of((settings, quiet, truth))
+    assert np.abs(d.exact.image - d.light).max() < 1e-6 * image.planes["MODEL"].max()
+    np.testing.assert_allclose(d.noiseless.image, d.light, atol=1e-6 * d.light.max())
+    assert d.light.sum() == pytest.approx(np.asarray(truth["flux_r"])[injected(truth, "r")].sum(), rel=0.02)
+
+
+def test_rungs_share_what_the_ladder_says_they_share(full):
+    d = differences_of(full)
+    assert d.of("merged") is d.of("oracle") and d.of("pipeline") is d.of("deblended")
+    assert np.array_equal(d.of("undeblended").image, d.image.science)
+    assert set(RUNGS) | {"truth"} == {r for r in (*RUNGS, "truth") if d.of(r) is not None}
+    static = d.static > 2 * np.sqrt(np.median(d.image.variance))
+    worst = d.undivided.chi2(static)[0]
+    assert worst > 10 and d.real.chi2(static)[0] < 0.1 * worst
+
+
+def test_what_changes_is_injected_or_varies(galaxies, stars):  # noqa: F811
+    _, _, truth = visit(galaxies, stars, epochs={"registration": 0.0, "variables": {"share": 1.0, "amplitude": 0.5}},
+                        index=1)
+    new, star = injected(truth, "r"), np.asarray(truth["variable"])
+    assert new.sum() >= 2 and star.sum() >= 3 and not (new & star).any()
+    difference = np.asarray(truth["flux_r"] - truth["template_flux_r"])
+    significance = np.abs(difference) / np.asarray(truth["flux_r"]) * np.asarray(truth["snr"])
+    cut = float(np.median(significance[star]))
+    kept, change = changing(truth, "r", cut)
+    expected = new | (star & (significance >= cut))
+    assert kept["source_id"].tolist() == truth["source_id"][expected].tolist()
+    np.testing.assert_array_equal(change, np.where(new, truth["flux_r"], difference)[expected])
+
+
+# --- storing ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine, options", [("zogy", {"registration": 0.1}), ("alard_lupton", {}), ("none", {})])
+def test_a_stored_difference_is_the_same_to_the_bit(full, tmp_path, engine, options):
+    _, patch, _ = full
+    made = SUBTRACTORS.create(engine, options).subtract(patch.bands["r"], patch.templates["r"])
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        store.write(made, file.create_group("a"))
+        back = store.read(file["a"])
+    for name in ("image", "variance", "mask", "psf"):
+        assert np.array_equal(getattr(back, name), getattr(made, name)) and (
+            getattr(back, name).dtype == getattr(made, name).dtype)
+    assert (back.static is None) == (made.static is None)
+    assert all(np.array_equal(a.kernel, b.kernel) and np.array_equal(a.variance, b.variance)
+               for a, b in zip(back.noise, made.noise, strict=True))
+    assert (back.status, back.registration) == (made.status, made.registration)
+    np.testing.assert_equal([back.scale, back.scale_error, back.report], [made.scale, made.scale_error, made.report])
+
+
+# --- the detector ----------------------------------------------------------------------------------
+
+
+def with_sources(*sources, key=0):
+    """Return the difference of noise of unit variance and sources (shape, x, y, S/N)."""
+    science, template = empty((0.8, 0.8), 201, key=key)
+    for shape, x, y, snr in sources:
+        half = shape.shape[0] // 2
+        science.science[y - half:y + half + 1, x - half:x + half + 1] += (
+            snr * shape / np.sqrt((shape**2).sum())).astype(np.float32)
+    return SUBTRACTORS.create("none").subtract(science, template)
+
+
+PSF = gaussian_psf(0.8)
+
+
+@pytest.mark.parametrize("shape, kind", [(PSF, "point"), (trail(PSF, 25, np.pi / 6), "trail"),
+                                         (coma_shape(PSF, 25), "coma")])
+@pytest.mark.parametrize("snr", [40, -40])
+def test_one_source_is_one_detection_whatever_filters_see_it(shape, kind, snr):
+    # 25 filters: noise alone exceeds 5 sigma now and then
+    found = DETECTORS.create("difference", {"threshold": 7.0}).find(with_sources((shape, 100, 90, snr)), 0.2)
+    table = found.table
+    assert len(table) == 1
+    assert table["peak_snr"][0] == pytest.approx(snr, abs=4.5)
+    assert np.hypot(table["x"][0] - 100, table["y"][0] - 90) < (4 if kind == "trail" else 1)
+    assert is_trail(table)[0] == (kind == "trail")
+    if kind == "trail":
+        assert trail_length(table)[0] == pytest.approx(25) and table["theta"][0] == pytest.approx(np.pi / 6)
+        assert found.segmentation[90, 100] == 1 and found.segmentation[100, 100] == 0
+    else:
+        assert (table["b"][0] > 1.3 * 1.7) == (kind == "coma") and not found.segmentation.any()
+
+
+def test_neighbours_of_either_sign_stay_detections_of_their_own():
+    near = with_sources((PSF, 100, 90, 60), (PSF, 112, 90, 15), (PSF, 100, 110, -12))
+    table = DETECTORS.create("difference", {"trails": False, "comae": False}).find(near, 0.2).table
+    assert [round(float(v)) for v in table["x"]] == [100, 112, 100]
+    assert (np.sign(table["peak_snr"]) == [1, 1, -1]).all() and table["det_id"].tolist() == [1, 2, 3]
+
+
+def test_an_image_is_no_difference():
+    with pytest.raises(StudyError, match="subtractor"):
+        DETECTORS.create("difference").detect(None, {})
+
+
+def test_a_change_belongs_to_a_detection_of_its_sign():
+    kept = Table({"x": [50.0, 50.5, 80.0], "y": [50.0, 50.0, 80.0]})
+    table = detection_table({"det_id": [4, 7], "x": [50.2, 80.1], "y": [50.1, 80.0], "peak_snr": [-9.0, -6.0]})
+    got = assign_changes(kept, np.array([10.0, -3.0, -5.0]), Detection(table), 2.5)
+    assert got["det"].tolist() == [-1, 0, 1] and got["how"].tolist() == ["none", "nearest", "nearest"]
+    assert np.isnan(got["distance"][0])
+
+
+def test_a_trail_belongs_to_the_detection_on_whose_line_its_centre_lies():
+    difference = with_sources((trail(PSF, 25, 0.0), 100, 90, 40))
+    found = DETECTORS.create("difference").find(difference, 0.2)
+    kept = Table({"x": [108.0, 108.0], "y": [90.0, 97.0]})
+    got = assign_changes(kept, np.array([10.0, 10.0]), found, 2.5)
+    assert got["how"].tolist() == ["owner", "none"]
+
+
+# --- stages ----------------------------------------------------------------------------------------
+
+
+def run(folder, visits, **changes):
+    """Run the three stages on a chunk; return its tables."""
+    folder.mkdir()
+    images, truth = write(folder, visits)
+    settings = {**visits[0][0], **changes}
+    at = {name: folder / name for name in ("detections", "assignments", "sky", "children", "measurements")}
+    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], engine_options=OPTIONS)
+    deblend.run(settings, images, truth, at["detections"], at["sky"], at["children"], options=OPTIONS)
+    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["children"],
+                at["measurements"])
+    return {name: Table.read(at[name], format="parquet") for name in ("detections", "assignments", "measurements")}
+
+
+@pytest.fixture(scope="module")
+def pair(galaxies, stars):  # noqa: F811
+    return [visit(galaxies, stars, index=k) for k in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def tables(pair, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("chunk") / "both", pair)
+
+
+def same(a, b):
+    for name in a.colnames:
+        np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)
+
+
+def test_patches_do_not_know_their_chunk(pair, tables, tmp_path):
+    for made in pair:
+        index = made[1].index
+        alone = run(tmp_path / str(index), [made])
+        for name, table in alone.items():
+            same(table, tables[name][tables[name]["patch"] == index])
+
+
+def test_every_target_has_a_row_on_every_rung_with_true_centres(pair, tables):
+    rows = tables["measurements"]
+    number = sum(int((t["role"] == "target")[injected(t, "r")].sum()) for *_, t in pair)
+    targets = rows[rows["kind"] == "target"]
+    for rung in ("truth", "isolated", "oracle", "undeblended", "deblended"):
+        mine = targets[targets["rung"] == rung]
+        assert len(mine) == number
+        assert np.isnan(mine["flux_psf_err"]).all() == (rung == "truth")
+    for kind, rungs in (("static", 4), ("detection", 2), ("candidate", 4), ("field", 4), ("object", 1)):
+        assert len(np.unique(rows["rung"][rows["kind"] == kind])) <= rungs, kind
+    assert list(rows.colnames)[:12] == ["case", "scenario", "patch", "twin", "rung", "detector", "deblender", "det_id",
+                                        "kind", "band", "x", "y"]
+    assert rows.colnames[8:] == list(CHANGE_COLUMNS)
+    assert set(rows["deblender"][rows["rung"] == "pipeline"]) == {"zogy"}
+
+
+def test_noiseless_comets_and_trails_have_what_the_truth_says(pair, tables):
+    rows, truth = tables["measurements"], pair[0][2]
+    rows = rows[(rows["kind"] == "target") & (rows["rung"] == "truth") & (rows["patch"] == 0)]
+    truth = truth[injected(truth, "r") & (truth["role"] == "target")]
+    rows = rows[[int(np.flatnonzero(rows["det_id"] == s)[0]) for s in truth["source_id"]]]
+    comet, line = truth["kind"] == "comet", truth["kind"] == "trail"
+    assert np.isfinite(rows["nucleus_flux"][comet]).all() and np.isnan(rows["nucleus_flux"][line]).all()
+    # A tail is in neither part; the PSF that is given ends before that of the sky does.
+    plain = comet & (np.asarray(truth["tail_fraction"], float) == 0)
+    np.testing.assert_allclose(rows["nucleus_flux"][plain], (truth["flux_r"] * truth["nucleus_fraction"])[plain],
+                               rtol=0.05, atol=0.02 * truth["flux_r"].max())
+    np.testing.assert_allclose(rows["trail_flux"][line], truth["flux_r"][line], rtol=0.02)
+    np.testing.assert_allclose(rows["trail_length"][line], truth["trail_length"][line], atol=0.15)
+
+
+def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(tables):
+    found, rows = tables["detections"], tables["measurements"]
+    for rung in ("merged", "pipeline"):
+        mine = rows[(rows["kind"] == "detection") & (rows["rung"] == rung)]
+        inside = found[found["inside"]]
+        assert mine["det_id"].tolist() == inside["det_id"].tolist()
+        np.testing.assert_array_equal(mine["snr"], inside["peak_snr"])
+    linked = tables["assignments"]
+    assert (linked["det_id"] > 0).mean() > 0.7 and set(linked["found_alone"]) <= {0, 1}
+    field = rows[rows["kind"] == "field"]
+    assert (field["area"] <= 110**2 * 0.04 + 1e-9).all() and (field["alarm_sigma"] > 1).all()
+
+
+def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):  # noqa: F811
+    """Without static light the rungs that share an image agree to rounding, and a search finds what noise has."""
+    got = run(tmp_path / "a", [visit(galaxies, stars, index=k, population=EMPTY, inject=None) for k in (3, 4)])
+    rows = got["measurements"]
+    assert not len(got["assignments"]) and not (rows["kind"] == "target").any() and not (rows["kind"] == "static").any()
+    counts = {r: rows[(rows["rung"] == r) & (rows["kind"] == "candidate")]
+              for r in ("isolated", "oracle", "undeblended")}
+    for other in ("oracle", "undeblended"):
+        assert len(counts[other]) == len(counts["isolated"])
+        np.testing.assert_allclose(counts[other]["snr"], counts["isolated"]["snr"], rtol=1e-3)
+    assert len(counts["isolated"]) < 10

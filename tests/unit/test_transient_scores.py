@@ -1,0 +1,307 @@
+"""Scores of difference imaging on tables that are made by hand, with answers that can be counted."""
+
+from importlib import import_module
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.table import vstack
+from blendimpact.cases.transients.foms import FIGURES_OF_MERIT
+from blendimpact.cases.transients.hosts import light_radius
+from blendimpact.cases.transients.places import apart, open_share
+from blendimpact.core.blends import ARCSEC2_PER_DEG2, false_alarm_density
+from blendimpact.ladder.rungs import REAL
+from blendimpact.score.aggregate import aggregate
+from blendimpact.score.foms import FigureOfMerit
+from blendimpact.score.searches import NIGHTS, linked
+from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SIZE, made, settings_for, source
+
+scoring = import_module("blendimpact.cases.transients.score")
+TWO_HOSTS = [dict(source_id=7, x=61.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0),
+             dict(source_id=8, x=120.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0)]
+HOSTED = source("supernova", 60, 60, host_id=7, static_distance=0.2, host_sb=22.3)
+LONE = source("hostless", 60, 160)
+TRAIL = source("trail", 200, 120, trail_length=4.0, trail_angle=30.0, static_distance=0.4)
+FAR_TRAIL = source("trail", 250, 250, trail_length=4.0, trail_angle=120.0)
+COMET = source("comet", 120, 240, nucleus_fraction=0.4, coma_radius=4.0)
+ALL = [HOSTED, LONE, TRAIL, FAR_TRAIL, COMET]
+
+
+def scored(tables, of="", patches=12):
+    """Return the rows of those figures of merit whose ids begin as one of the words of ``of`` (default: all)."""
+    table = scoring.score(tables, settings_for(patches)).table()
+    foms = [f for f in FIGURES_OF_MERIT if f.id.startswith(tuple(of.split()) or "")]
+    out = aggregate(table, "transients", "fiducial", foms, 20, 3)
+    return {(str(r["fom"]), str(r["term"]), str(r["population"]), str(r["stratum"])): r for r in out}
+
+
+def values(rows, fom, stratum="all", kind="value", population=None):
+    return {term: float(r["value"]) for (f, term, p, s), r in rows.items()
+            if f == fom and s == stratum and r["kind"] == kind and population in (None, p)}
+
+
+def test_a_perfect_study_has_no_impact_of_any_kind():
+    rows = scored(made(ALL, noise=1.0, galaxies=TWO_HOSTS, objects=[(61, 60, 3, 2, 0), (120, 60, 3, 2, 0)],
+                       static=[(100, "galaxy", 22.0), (101, "star", 19.0)]))
+    none = {"intrinsic", "total"}  # noise, and the scatter that it makes, is intrinsic
+    impacts = {key: r for key, r in rows.items() if r["kind"] == "impact" and key[1] not in none}
+    assert len({key[0] for key in impacts}) > 25
+    assert all(abs(r["value"]) < 1e-12 for r in impacts.values())
+    assert values(rows, "TR-D1") == dict.fromkeys(LADDER, 1.0)
+    assert values(rows, "MO-D1") == values(rows, "CO-D1.lost") == dict.fromkeys(LADDER, 0.0)
+    assert values(rows, "TR-D2") == dict.fromkeys(SEARCHED, 0.0)
+    assert values(rows, "TR-B1") == dict.fromkeys(("isolated", "oracle", "undeblended", "deblended"), 0.0)
+    assert values(rows, "TR-B2") == {"oracle": 0.0, "pipeline": 0.0}
+    assert {f for f, *_ in rows} <= {f.id for f in FIGURES_OF_MERIT}
+
+
+def test_no_transient_at_all_is_no_error():
+    rows = scored(made([], static=[(100, "galaxy", 22.0)]))
+    assert values(rows, "TR-B1")["deblended"] == 0
+    assert "TR-D1" not in {f for f, *_ in rows}
+
+
+def test_losses_go_to_the_stage_that_loses():
+    """The engine takes the light of the hosted supernova; the search misses the trail; the comet stays."""
+    tables = made(ALL, ratio=lambda rung, s: 0.4 if s is HOSTED and rung in ("deblended", "pipeline") else 1.0,
+                  found=lambda rung, s: not (s is TRAIL and rung in ("pipeline", "merged")))
+    rows = scored(tables, "CO-D1 MO-D1 MO-D2 TR-D1")
+    assert values(rows, "TR-D1", kind="impact")["deblending"] == -0.5
+    assert values(rows, "TR-D1", kind="impact")["detection"] == 0
+    assert values(rows, "TR-D1", "place:hosted")["deblended"] == 0
+    assert values(rows, "TR-D1", "place:hostless")["deblended"] == 1
+    assert values(rows, "MO-D1", kind="impact")["detection"] == 0.5
+    assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == 1
+    assert values(rows, "MO-D1", "distance:5-1e+09")["pipeline"] == 0
+    assert values(rows, "MO-D2")["pipeline"] == pytest.approx(linked(0.5))
+    assert values(rows, "CO-D1.lost", kind="impact")["detection"] == 0
+    assert values(rows, "TR-D1.contrast")["pipeline"] == 0  # its candidates are there: only the flux is not
+    # a supernova that is found on no empty sky charges nobody
+    rows = scored(made(ALL, found=lambda rung, s: s is not HOSTED), "CO-D1 MO-D1 MO-D2 TR-D1")
+    assert values(rows, "TR-D1") == dict.fromkeys(LADDER, 1.0)
+    assert values(rows, "TR-D1.contrast") == dict.fromkeys(SEARCHED, -1.0)
+
+
+def test_the_efficiency_rises_through_half_where_it_does():
+    """Found from S/N 5 on in the pipeline, from 6 on with the template's noise of hosts."""
+    many = [source(kind, 40 + 25 * k, y, snr=snr, host_id=7 if kind == "supernova" else -1)
+            for kind, y in (("supernova", 60), ("hostless", 200)) for k, snr in enumerate((3.5, 4.5, 5.5, 6.5, 7.5))]
+    rows = scored(made(many, found=lambda rung, s: s["snr"] > (6 if s["transient"] == "supernova"
+                                                               and rung == "pipeline" else 5)), "TR-D1")
+    assert values(rows, "TR-D1.snr50", population="hostless")["pipeline"] == pytest.approx(5.0)
+    assert values(rows, "TR-D1.snr50", population="hosted")["pipeline"] == pytest.approx(6.0)
+    assert values(rows, "TR-D1.snr50", population="hosted")["oracle"] == pytest.approx(5.0)
+    assert values(rows, "TR-D1.m50", population="hostless")["pipeline"] == pytest.approx(27.25)  # S/N 4.5 and 5.5
+    assert values(rows, "TR-D1.contrast")["pipeline"] == pytest.approx(-1 / 3)
+    assert values(rows, "TR-D1.efficiency", "snr:5-6", population="all")["pipeline"] == 0.5
+    assert values(rows, "TR-D1.bright", population="all")["pipeline"] == 1
+    assert values(rows, "TR-D1.at6", population="all")["pipeline"] == pytest.approx(2 / 4)
+
+
+def test_a_trail_is_found_anywhere_on_its_line():
+    on, off = (200 + 8 * np.cos(np.radians(30)), 120 + 8 * np.sin(np.radians(30))), (200 + 14, 120 + 14)
+    for (x, y), expected in ((on, 1.0), (off, 0.0)):
+        tables = made([TRAIL], found=lambda rung, s: rung == "isolated",
+                      candidates=[("pipeline", x, y, 7.0)])
+        assert values(scored(tables, "MO-D1"), "MO-D1.efficiency")["pipeline"] == expected
+    distance = apart(pd.DataFrame([dict(x=200.0, y=120.0, half=10.0, angle=np.radians(30))]),
+                     *np.array([on, off, (200.0, 130.0)]).T)[0]
+    assert distance == pytest.approx([0.0, np.hypot(14 - 10 * np.cos(np.pi / 6), 9.0), 10 * np.cos(np.pi / 6)])
+
+
+def test_spurious_candidates_are_those_that_nothing_explains():
+    """Densities per area that is not near a transient or a variable star; both signs; Kaiser's rate beside."""
+    loose = [("pipeline", 280, 280, 5.2), ("pipeline", 280, 30, -4.2), ("oracle", 280, 280, -6.5)]
+    near = [("pipeline", 60, 165, -8.0), ("pipeline", 150, 33, 9.0), ("pipeline", 120, 250, 5.0 + 1e-9)]
+    rows = scored(made(ALL, candidates=loose + near, variable=[(150, 30)]), "TR-D2")
+    reach = 8.0  # pixels: 2 FWHM
+    covered = 3 * np.pi * reach**2 + 2 * (np.pi * reach**2 + 20 * 2 * reach) + np.pi * (reach + 20) ** 2
+    area = (SIZE * SCALE) ** 2 * (1 - covered / SIZE**2) / ARCSEC2_PER_DEG2
+    assert values(rows, "TR-D2")["pipeline"] == pytest.approx(1 / area, rel=2e-3)
+    assert values(rows, "TR-D2", "threshold:4")["pipeline"] == pytest.approx(2 / area, rel=2e-3)
+    assert values(rows, "TR-D2", "threshold:5.5")["pipeline"] == 0
+    assert values(rows, "TR-D2", "threshold:6")["oracle"] == pytest.approx(1 / area, rel=2e-3)
+    assert values(rows, "TR-D2.positive", "threshold:4")["pipeline"] == 0.5
+    kaiser = 2 * false_alarm_density(4.5, ALARM_SIGMA * SCALE) * ARCSEC2_PER_DEG2
+    assert values(rows, "TR-D2.kaiser", "threshold:4.5") == pytest.approx(dict.fromkeys(SEARCHED, kaiser))
+    none = rows["TR-D2", "isolated", "all", "all"]
+    assert none["value"] == none["ci_low"] == 0 and none["ci_high"] == pytest.approx(3.689 / (12 * area), rel=3e-3)
+    assert none["n"] == 0 and rows["TR-D2", "pipeline", "all", "all"]["n"] == 12
+
+
+def test_a_candidate_trail_is_explained_by_what_its_line_touches():
+    """The filter of a long trail finds a bright star from 5 arcsec away, along the line and not across it."""
+    for angle, expected in ((0.0, 0), (np.pi / 2, 1)):
+        tables = made([LONE])
+        m = tables["measurements"]
+        extra = m[(m["kind"] == "candidate_bank") & (m["rung"] == "pipeline")].copy()
+        extra["x"] += 25.0
+        extra["length"], extra["angle"] = 10.0, angle
+        tables["measurements"] = vstack([m, extra])
+        assert rows_n(scored(tables, "TR-D2"), "TR-D2.bank") == 12 * expected
+
+
+def test_targets_at_the_border_are_not_asked_for():
+    """Their candidates may lie beyond it."""
+    edge = source("hostless", 20 + 1, 100)
+    rows = scored(made([LONE, edge], found=lambda rung, s: s is not edge), "TR-D1")
+    assert rows["TR-D1.bright", "pipeline", "all", "all"]["n"] == 12
+
+
+def rows_n(rows, fom):
+    return rows[fom, "pipeline", "all", "all"]["n"]
+
+
+def test_the_open_share_of_a_patch_is_what_the_discs_leave():
+    discs = pd.DataFrame([dict(x=100.0, y=100.0, half=0.0, angle=0.0, reach=20.0),
+                          dict(x=200.0, y=200.0, half=30.0, angle=0.7, reach=10.0)])
+    expected = 1 - (np.pi * 400 + np.pi * 100 + 60 * 20) / SIZE**2
+    assert open_share(discs, settings_for()) == pytest.approx(expected, abs=1e-3)
+    assert open_share(discs[:0], settings_for()) == 1
+
+
+def test_residuals_are_weighted_by_pixels_and_told_apart_by_kind():
+    def chi2(rung, kind, patch):
+        return 1.0 if rung in ("isolated", "oracle") else (1.2 if kind == "galaxy" else 9.0) + (patch % 2) * 0.1
+
+    tables = made([], static=[(100, "galaxy", 22.0), (101, "star", 19.0)], chi2=chi2)
+    rows = scored(tables, "TR-B1")
+    assert values(rows, "TR-B1", kind="impact")["deblending"] == pytest.approx(0.25)
+    assert values(rows, "TR-B1", "sb:22-23")["deblended"] == pytest.approx(0.25)
+    assert values(rows, "TR-B1.stars", "sb:18-20")["deblended"] == pytest.approx(8.05)
+    assert values(rows, "TR-B1.median")["deblended"] == pytest.approx(0.25, abs=0.07)
+    assert rows["TR-B1", "deblended", "galaxies", "all"]["n"] == 12
+    assert set(values(rows, "TR-B1", kind="impact")) == {"measurement", "deblending", "no_deblending"}
+    tables["truth"]["variable"][tables["truth"]["source_id"] == 101] = True
+    assert "TR-B1.stars" not in {f for f, *_ in scored(tables, "TR-B1")}
+
+
+def test_the_directional_light_radius_is_that_of_the_ellipse():
+    a, b, theta = 4.0, 2.0, 0.6
+    for angle in (0.0, 0.5, 2.0):
+        x, y = a * np.cos(angle), b * np.sin(angle)  # on the ellipse
+        dx, dy = x * np.cos(theta) - y * np.sin(theta), x * np.sin(theta) + y * np.cos(theta)
+        assert light_radius(a, b, theta, 2 * dx, 2 * dy) == pytest.approx(2.0)
+
+
+def test_the_wrong_host_is_the_one_whose_light_reaches_further():
+    """Beside a small galaxy, inside a large one that a shredded catalogue does not have."""
+    supernova = source("supernova", 70, 60, host_id=7)
+    small = dict(source_id=9, x=73.0, y=60.0, hlr=0.4, g1=0.0, g2=0.0)
+    whole, piece = (61, 60, 6, 5, 0), (73, 60, 3, 3, 0)
+    rows = scored(made([supernova], galaxies=[*TWO_HOSTS, small], objects=[whole, piece]), "TR-B2")
+    assert values(rows, "TR-B2") == {"oracle": 1.0, "pipeline": 1.0}
+    rows = scored(made([supernova], galaxies=[{**TWO_HOSTS[0], "hlr": 2.0}, small], objects=[whole]), "TR-B2")
+    assert values(rows, "TR-B2") == {"oracle": 0.0, "pipeline": 0.0}
+    rows = scored(made([supernova], galaxies=[{**TWO_HOSTS[0], "hlr": 0.1}], objects=[(61, 60, 1, 1, 0)]), "TR-B2")
+    assert values(rows, "TR-B2.none") == {"oracle": 1.0, "pipeline": 1.0}  # farther than 4 light radii
+    assert np.isnan(list(values(rows, "TR-B2").values())).all()
+
+
+def test_true_hosts_are_those_that_the_template_can_show():
+    """A host of S/N 2 in the visit has 20 on a template that is 2.5 mag deeper."""
+    tables = made([HOSTED], galaxies=TWO_HOSTS[:1], objects=[(61, 60, 3, 3, 0)])
+    tables["truth"]["snr"][tables["truth"]["source_id"] == 7] = 2.0
+    for deeper, expected in ((2.5, 0.0), (0.5, 1.0)):
+        facts = {str(p): {"r": {"fwhm": 0.8, "depth": 24.0, "template_depth": 24.0 + deeper}} for p in range(12)}
+        table = scoring.score(tables, settings_for(epochs=facts)).table()
+        rows = aggregate(table, "transients", "fiducial", [f for f in FIGURES_OF_MERIT if f.id == "TR-B2.none"], 20, 3)
+        assert float(rows["value"][rows["term"] == "oracle"][0]) == expected
+
+
+def test_magnitudes_pulls_and_positions():
+    """A tenth less on hosts after the real subtraction: 0.108 mag, pull of -2 at S/N 20."""
+    tables = made([HOSTED, LONE], ratio=lambda rung, s: 0.9 if s is HOSTED and rung in (
+        "deblended", "pipeline") else 1.0)
+    rows = scored(tables, "TR-M1")
+    assert values(rows, "TR-M1", "place:hosted")["deblended"] == pytest.approx(0.1086, abs=2e-3)
+    assert values(rows, "TR-M1", "place:hostless")["deblended"] == pytest.approx(0, abs=2e-3)
+    assert values(rows, "TR-M1.pull", "place:hosted")["pipeline"] == pytest.approx(-2, abs=0.1)
+    assert values(rows, "TR-M1.forced_pull", "place:hosted")["deblended"] == pytest.approx(-2, abs=0.1)
+    assert set(values(rows, "TR-M1.forced_pull")) == {"isolated", "oracle", "undeblended", "deblended"}
+    assert values(rows, "TR-M1.astrometry")["isolated"] > 0 == pytest.approx(values(rows, "TR-M1.astrometry")["truth"],
+                                                                            abs=1)
+    # what a search loses leaves the common sample, not the forced one
+    rows = scored(made([HOSTED, LONE], found=lambda rung, s: s is LONE or rung == "isolated"), "TR-M1")
+    assert rows["TR-M1", "deblended", "common", "all"]["n"] == 12
+    assert rows["TR-M1.forced_pull", "deblended", "all", "all"]["n"] == 24
+
+
+def test_noise_has_pulls_of_width_one_and_the_scatter_it_should():
+    rows = scored(made([HOSTED, LONE], noise=1.0, patches=100), "TR-M1", patches=100)
+    width = rows["TR-M1.pull_width", "isolated", "common", "all"]
+    assert width["value"] == pytest.approx(1, abs=0.2) and width["ci_low"] < 1 < width["ci_high"]
+    assert values(rows, "TR-M1.nmad")["pipeline"] == pytest.approx(1.0857 / 20, rel=0.2)
+
+
+def test_trails_beside_a_source_are_told_from_those_that_are_not():
+    tables = made(ALL, ratio=lambda rung, s: 0.8 if s is TRAIL and rung == "deblended" else 1.0)
+    rows = scored(tables, "MO-B1 MO-D1")
+    assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
+    assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
+    assert values(rows, "MO-B1.all", "distance:5-1e+09")["deblended"] == pytest.approx(0, abs=2e-3)
+    m = tables["measurements"]
+    m["trail_flux"][m["rung"] == "deblended"] = np.nan
+    m["flux_psf"][(m["rung"] == "deblended") & (m["x"] == TRAIL["x"])] *= 0.4
+    rows = scored(tables, "MO-B1 MO-D1")
+    assert values(rows, "MO-B1.failed")["deblended"] == 1 and values(rows, "MO-B1.failed")["oracle"] == 0
+    assert values(rows, "MO-D1")["deblended"] == 0.5  # the PSF flux is as it should be for one of the two
+
+
+def test_comets_are_told_from_points_by_the_points_of_the_same_rung():
+    """Points with an activity of their own, as residuals give it, raise the threshold of their rung alone."""
+    points = [source("hostless", 30 + 12 * k, 30) for k in range(20)]
+    tables = made([*points, COMET])
+    m = tables["measurements"]
+    where = (m["rung"] == "deblended") & (m["kind"] == "target") & (m["det_id"] == 1000)
+    m["activity"][where] = 0.9  # one point in twenty lies above the comet's 0.6
+    rows = scored(tables, "CO-D1")
+    assert values(rows, "CO-D1.forced")["oracle"] == 1 and values(rows, "CO-D1.forced")["deblended"] == 0
+    assert values(rows, "CO-D1.fpr10")["deblended"] == 1
+    assert values(rows, "CO-D1.auc")["deblended"] == pytest.approx(19 / 20)
+    assert values(rows, "CO-D1.forced", "nucleus:0.25-0.5")["oracle"] == 1
+    assert rows["CO-D1.forced", "oracle", "all", "all"]["n"] == 12
+
+
+def test_nucleus_and_coma():
+    tables = made([COMET])
+    m = tables["measurements"]
+    here = m["rung"] == "deblended"
+    m["nucleus_flux"][here] *= 1.3
+    m["coma_flux"][here] *= 0.7
+    rows = scored(tables, "CO-B1")
+    assert values(rows, "CO-B1", kind="impact")["deblending"] == pytest.approx(0.3, abs=3e-3)
+    assert values(rows, "CO-B1.afrho", kind="impact")["deblending"] == pytest.approx(-0.3, abs=3e-3)
+    m["coma_flux"][here] = np.nan
+    assert values(scored(tables, "CO-B1"), "CO-B1.failed")["deblended"] == 1
+
+
+def test_rungs_with_a_real_search_have_only_what_it_finds():
+    rows = scored(made(ALL, found=lambda rung, s: rung not in REAL))
+    assert values(rows, "TR-D1")["deblended"] == 1 and values(rows, "TR-D1")["pipeline"] == 0
+    assert "TR-M1" not in {f for f, *_ in rows}
+
+
+def test_linking_is_that_of_independent_nights():
+    for efficiency in (0.0, 0.3, 0.9, 1.0):
+        q = efficiency**2
+        expected = sum(comb(NIGHTS, k) * q**k * (1 - q) ** (NIGHTS - k) for k in range(3, NIGHTS + 1))
+        assert linked(efficiency) == pytest.approx(expected)
+    assert np.all(np.diff(linked(np.linspace(0, 1, 50))) >= 0)
+
+
+def test_kinds_of_curves_have_closed_forms():
+    edges = tuple(np.arange(-1.0, 12.0))  # the outermost bins are open: nothing is in them
+    fom = {kind: FigureOfMerit("x", "detection", "", "", "1", kind, edges=edges)
+           for kind in ("tpr0.1", "tpr0.5", "auc", "snr50")}
+    sums = np.zeros((12, 5))
+    sums[1:-1, 0] = 10  # negatives uniform between 0 and 10: what 10 per cent exceed is 9
+    sums[6:-1, 1] = 4
+    assert fom["tpr0.1"].value(sums) == pytest.approx(1 / 5)
+    assert fom["tpr0.5"].value(sums) == pytest.approx(1.0)
+    assert fom["auc"].value(sums) == pytest.approx(0.75)
+    sums[:, 0], sums[:, 1] = [0, 0, 0, 1, 2, 3, 8, 9, 9, 9, 9, 10], 10
+    assert fom["snr50"].value(sums) == pytest.approx(4.5 + 0.2 / 0.5)
+    sums[:, 0] = 10
+    assert np.isnan(fom["snr50"].value(sums))
