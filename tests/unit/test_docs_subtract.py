@@ -69,7 +69,7 @@ def test_members_bits_and_the_way_to_install_sfft_are_those_of_the_code():
     page = PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|", page.partition("\n## ")[0], flags=re.M)
     assert sorted(rows) == SUBTRACTORS.names()
-    assert blocks("sh")[-1] == f"{sfft.INSTALL}\n"
+    assert f"{sfft.INSTALL}\n" in blocks("sh")
     assert set(re.findall(r"BITS\.([A-Z_]+)", page)) <= {name for name, _ in SUBTRACTION_BITS.values()}
     rungs = re.findall(r"^\| (\w+) \|", page.partition("| rung |")[2].partition("\n\n")[0], flags=re.M)
     assert rungs == [REFERENCE, *RUNGS]
