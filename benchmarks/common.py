@@ -213,7 +213,7 @@ def config_file(preset):
 def one_chunk(case, patches, preset=None, keep_images=False):
     """Return a configuration with one scenario and one chunk of one case, to be laid over a preset.
 
-    The comparison of deblenders is left out: it has chunks of its own.
+    The comparisons of deblenders and of subtraction engines are left out: they have chunks of their own.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def one_chunk(case, patches, preset=None, keep_images=False):
         block["inject"] = {"realisations": 1}
     others = {name: {"enabled": False} for name in base["cases"] if name != case}
     return {"study": "benchmark", "chunk_size": patches, "keep_images": keep_images, "comparison": None,
-            "cases": {**others, case: block}}
+            "subtraction_comparison": None, "cases": {**others, case: block}}
 
 
 def copy_inputs(source, folder):

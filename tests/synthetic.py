@@ -33,7 +33,8 @@ CONFIG = {
             "patch": {"count": 2},
             "inject": {"per_patch": 4, "separation": 6, "mag": [21, 25]},
         },
-        "crowded_fields": {"enabled": False},  # has tests of its own
+        "crowded_fields": {"enabled": False},  # these have tests of their own
+        "transients": {"enabled": False},
     },
     # scarlet 1 is on no package index: what happens without a deblender's package
     "comparison": {

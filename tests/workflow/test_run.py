@@ -177,7 +177,8 @@ def test_without_the_real_image_the_study_ends_and_says_so(tmp_path):
 
     work = tmp_path / "w"
     cases = {"two_point": synthetic.CONFIG["cases"]["two_point"],
-             "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}}, "crowded_fields": {"enabled": False}}
+             "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}},
+             **{name: {"enabled": False} for name in ("crowded_fields", "transients")}}
     config = synthetic.make_study(work, cases=cases)
     receipt = work / "results" / "inputs" / "des_dr2_g" / "receipt.json"
     receipt.parent.mkdir()
