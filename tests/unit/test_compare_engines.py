@@ -89,10 +89,11 @@ def test_every_figure_of_merit_has_its_closed_form():
 def test_places_near_changes_are_not_searched():
     changed = Table({"x": [50.0, 100.0], "y": [50.0, 100.0], "trail_length": [np.nan, 8.0],
                      "trail_angle": [np.nan, 90.0], "coma_radius": [3.0, np.nan]})
-    near = engines.near_changes(changed, (200, 200), 0.2)
+    near = engines.near_changes(changed, (200, 200), 0.2, 0.8)
     away = engines.AWAY / 0.2
     expected = np.pi * (away + 15)**2 + np.pi * away**2 + 2 * away * 40
     assert near.sum() == pytest.approx(expected, rel=0.02)
+    assert engines.near_changes(changed, (200, 200), 0.2, 1.5).sum() > near.sum()
     assert near[100 + 20 + 9, 100] and not near[100, 100 + 11] and near[50, 50 + 24] and not near[50, 50 + 26]
 
 

@@ -5,6 +5,8 @@ from astropy.table import Table, vstack
 
 from ..core import catalogues
 from ..core.blends import false_alarm_density
+from ..core.changes import distance_from_changes
+from ..core.psf_shift import equivalent_fwhm, unit_psf
 from ..core.statistics import residual_edges
 from ..measure.difference import residuals
 from ..score.foms import FigureOfMerit as F
@@ -40,7 +42,7 @@ POINTS = ("supernova", "nuclear", "hostless")
 RADIUS = 1.0
 """Arcsec: disc of the residuals."""
 AWAY = 2.0
-"""Arcsec from what has changed, or its line or coma, within which no peak counts as spurious."""
+"""Arcsec, or two FWHM of the visit if that is more, from what has changed within which no peak counts as spurious."""
 PEAKS, SPURIOUS = 4.0, (4.0, 5.0)
 SB_EDGES = (15.0, 20.0, 21.0, 22.0, 22.5, 23.0, 23.5, 24.0, 26.0)
 """AB mag / arcsec2, of the static light of a visit at the centre of a source."""
@@ -58,7 +60,7 @@ def _f(name, title, definition, kind, unit="1", **more):
 def _spurious(level):
     return (_f(f"spurious{level:g}", f"spurious peaks beyond {level:g} sigma",
                f"peaks of either sign beyond {level:g} sigma of the point filter per area, {AWAY:g} arcsec or more "
-               "from all that has changed", "rate", "deg-2"),
+               "(or two FWHM) from all that has changed", "rate", "deg-2"),
             _f(f"alarms{level:g}", f"spurious peaks beyond {level:g} sigma over noise",
                f"peaks of either sign beyond {level:g} sigma over those that Kaiser's rate expects of the noise of the "
                "same differences", "rate"))
@@ -124,8 +126,8 @@ def measure(difference, alone, exact, scene, settings, engine):
                            flux_err=flux["flux_err"] * unit, chi2=around["chi2"], npix=around["npix"],
                            sb=_brightness(scene["light"], image, x, y), **more))
     searched = patch.inside(*np.indices(difference.image.shape)[::-1]) & difference.good
-    searched &= ~near_changes(scene["changed"], searched.shape, scale)
-    found = search(difference, PEAKS)
+    searched &= ~near_changes(scene["changed"], searched.shape, scale, scale * equivalent_fwhm(unit_psf(image)))
+    found = search(difference, PEAKS)  # on simulated sky, whose noise is as the images say
     i, j = (np.clip(np.rint(np.asarray(found[n], float)).astype(int), 0, s - 1)
             for n, s in (("x", searched.shape[1]), ("y", searched.shape[0])))
     found = found[searched[j, i]]
@@ -155,21 +157,14 @@ def _brightness(light, image, x, y):
     return np.where(np.isfinite(sb), sb, np.nan)
 
 
-def near_changes(changed, shape, scale):
-    """Return (ny, nx) bool: the pixels within `AWAY` of what has changed, of the line of a trail, of a coma."""
-    out = np.zeros(shape, bool)
+def near_changes(changed, shape, scale, fwhm):
+    """Return (ny, nx) bool: the pixels near what has changed.
+
+    Near is within `AWAY`, or two ``fwhm`` (arcsec) if that is more: of a point, of the line of a trail, of the edge of a
+    comet's coma or tail.
+    """
     yy, xx = np.indices(shape)
-    for row in changed:
-        dx, dy, reach = xx - row["x"], yy - row["y"], AWAY / scale
-        length, coma = (float(row[n]) if n in changed.colnames else np.nan for n in ("trail_length", "coma_radius"))
-        if np.isfinite(length) and length > 0:
-            angle = np.radians(row["trail_angle"])
-            along = np.clip(dx * np.cos(angle) + dy * np.sin(angle), -length / scale / 2, length / scale / 2)
-            dx, dy = dx - along * np.cos(angle), dy - along * np.sin(angle)
-        if np.isfinite(coma):
-            reach += coma / scale
-        out |= dx**2 + dy**2 <= reach**2
-    return out
+    return distance_from_changes(changed, xx, yy, scale) <= max(AWAY, 2 * fwhm)
 
 
 def score(rows, engines, case, scenario):

@@ -29,8 +29,8 @@ class DifferenceDetector(Detector):
     trails, comae : bool
         Whether these are looked for beside points.
     rescale : bool
-        Scale the noise so that the middle 68 per cent of the signal-to-noise ratio lie within -1 and 1: for real
-        images.
+        Scale the noise so that the middle 68 per cent of the signal-to-noise ratio lie within -1 and 1. The study does
+        so on real images whatever the option says.
     """
 
     def __init__(self, threshold=5.0, trails=True, comae=True, rescale=False):
@@ -41,7 +41,7 @@ class DifferenceDetector(Detector):
         raise StudyError("the detector 'difference' searches differences, not images", "detector",
                          "give the case a `subtractor`, or choose another detector")
 
-    def find(self, difference, pixel_scale):
+    def find(self, difference, pixel_scale, rescale=False):
         """Return the `Detection` of a difference.
 
         ``peak_snr`` has the sign of the change; ``a``, ``b`` and ``theta`` are those of the filter that fits best,
@@ -53,10 +53,13 @@ class DifferenceDetector(Detector):
         difference : Difference
         pixel_scale : float
             Arcsec.
+        rescale : bool
+            Scale the noise even if the option does not ask for it.
         """
         trails, shapes = bank(difference, pixel_scale)
         trails, shapes = trails if self.trails else (), shapes if self.comae else ()
-        found = search(difference, self.threshold, trails=trails, shapes=shapes, rescale=self.rescale)
+        found = search(difference, self.threshold, trails=trails, shapes=shapes,
+                       rescale=self.rescale or rescale)
         sources = [difference.psf, *(trail(difference.psf, *t) for t in trails), *shapes]
         found = found[independent(found, sources, self.threshold)]
         sigma, length = width(difference.psf), np.asarray(found["length"], float)

@@ -6,6 +6,7 @@ import numpy as np
 import sep
 from astropy.table import Table, vstack
 
+from ..core.changes import distance_from_changes
 from ..detect import DETECTORS
 from ..detect.difference import is_trail, trail_length
 from ..ladder.rungs import REFERENCE, RUNGS
@@ -64,7 +65,7 @@ SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
 RESIDUAL_RADIUS = 1.0
 """Arcsec."""
 STATIC_SNR, CLEAR = 10.0, 3.0
-"""Static sources: least isolated S/N, and least distance in arcsec to a transient."""
+"""Static sources: least isolated S/N, and least distance in arcsec to what changes."""
 POINT_THRESHOLD = 4.0
 
 
@@ -106,22 +107,24 @@ def measure_differences(differences, detections, alone, settings, options=None):
         if rung in SEARCHED:
             found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
             if found is None:
-                found = detector.find(differences.of(rung), image.pixel_scale).table
-            parts += [*run.candidates(rung, found), run.field(rung)]
+                found = detector.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
+            parts += [*run.candidates(rung, found, getattr(detector, "rescale", False)), run.field(rung)]
         if rung == "pipeline" and differences.band in patch.templates:
             parts.append(run.objects())
         yield rung, vstack(parts, join_type="exact", metadata_conflicts="silent")
 
 
 def static_sources(truth, patch, band, scale):
-    """Return the truth rows that do not change, can be seen, and lie inside the border away from transients."""
-    new = injected(truth, band)
-    x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
-    still = ~new & (np.asarray(truth["snr"], float) >= STATIC_SNR) & patch.inside(x, y)
+    """Return the truth rows that do not change, can be seen, and lie inside the border away from all that does.
+
+    That is `CLEAR` from transients and variable stars, from the lines of trails, and from the edges of comets.
+    """
+    changed = injected(truth, band)
     if "variable" in truth.colnames:
-        still &= ~np.asarray(truth["variable"], bool)
-    if new.any():
-        still &= np.hypot(x[:, None] - x[new], y[:, None] - y[new]).min(axis=1) * scale > CLEAR
+        changed = changed | np.asarray(truth["variable"], bool)
+    x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
+    still = ~changed & (np.asarray(truth["snr"], float) >= STATIC_SNR) & patch.inside(x, y)
+    still &= distance_from_changes(truth[changed], x, y, scale) > CLEAR
     return truth[still]
 
 
@@ -232,9 +235,9 @@ class _Measure:
         away = np.hypot(np.subtract.outer(x, np.asarray(truth["x"])), np.subtract.outer(y, np.asarray(truth["y"])))
         return (away <= reach).any(axis=1)
 
-    def candidates(self, rung, found):
+    def candidates(self, rung, found, rescale):
         """Return the extrema of the point filter, and what the detector finds with all of its filters."""
-        rescale = self.differences.scene.real  # their noise is correlated
+        rescale = rescale or self.differences.scene.real  # their noise is correlated
         points = search(self.differences.of(rung), POINT_THRESHOLD, rescale=rescale)
         points = points[self.patch.inside(points["x"], points["y"])]
         found = found[self.patch.inside(found["x"], found["y"])]

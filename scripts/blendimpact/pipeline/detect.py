@@ -154,14 +154,14 @@ def detect_changes(detector, engine, patch, sky, truth, settings, seed):
     scale, band = differences.image.pixel_scale, settings["shape_band"]
     radius = settings["match_radius"] / scale
     kept, change = changing(truth, band, settings["truth_snr"])
-    detection = detector.find(differences.real, scale)
+    detection = detector.find(differences.real, scale, scene.real)
     pairs = assign_changes(kept, change, detection, radius)
     own = [np.asarray(kept[n], float) * f for n, f in (("trail_length", 0.5), ("coma_radius", 1), ("tail_length", 1))
            if n in kept.colnames]
     reach = np.maximum.reduce([np.zeros(len(kept)), *map(np.nan_to_num, own)]) / scale
     target = np.asarray(kept["role"]) == "target"
     alone = np.full(len(kept), -1, np.int8)
-    empty_sky = detector.find(differences.isolated, scale)
+    empty_sky = detector.find(differences.isolated, scale, scene.real)
     if patch.twin in FIRST_TWINS and target.any():
         found = assign_changes(kept, change, empty_sky, radius)
         alone[target] = np.asarray(found["det"])[target] >= 0

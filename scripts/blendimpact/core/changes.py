@@ -1,0 +1,36 @@
+"""Where a sky has changed: points, lines of trails, comae and tails."""
+
+import numpy as np
+
+
+def distance_from_changes(changed, x, y, scale):
+    """Return how far points are from what has changed.
+
+    Parameters
+    ----------
+    changed : Table
+        N rows of a truth: ``x``, ``y`` (pixels) and, where there are any, ``trail_length`` (arcsec), ``trail_angle``
+        (deg, counterclockwise from the x axis), ``coma_radius`` and ``tail_length`` (arcsec); NaN is none.
+    x, y : (...) array
+        Pixels.
+    scale : float
+        Arcsec per pixel.
+
+    Returns
+    -------
+    (...) array
+        Arcsec to the nearest change: to the point, or the nearest point of a trail's line, less the larger of the coma's
+        radius and the tail's length, so negative inside of a comet; infinite where nothing has changed.
+    """
+    x, y = (np.asarray(c, dtype=float) for c in (x, y))
+    out = np.full(x.shape, np.inf)
+    length, angle, coma, tail = (np.nan_to_num(np.asarray(changed[name], float)) if name in changed.colnames
+                                 else np.zeros(len(changed))
+                                 for name in ("trail_length", "trail_angle", "coma_radius", "tail_length"))
+    angle = np.radians(angle)
+    for k, (x0, y0) in enumerate(zip(*(np.asarray(changed[name], float) for name in ("x", "y")))):
+        dx, dy = scale * (x - x0), scale * (y - y0)
+        along = np.clip(dx * np.cos(angle[k]) + dy * np.sin(angle[k]), -length[k] / 2, length[k] / 2)
+        away = np.hypot(dx - along * np.cos(angle[k]), dy - along * np.sin(angle[k]))
+        out = np.minimum(out, away - max(coma[k], tail[k]))
+    return out
