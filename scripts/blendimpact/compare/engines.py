@@ -160,8 +160,8 @@ def _brightness(light, image, x, y):
 def near_changes(changed, shape, scale, fwhm):
     """Return (ny, nx) bool: the pixels near what has changed.
 
-    Near is within `AWAY`, or two ``fwhm`` (arcsec) if that is more: of a point, of the line of a trail, of the edge of a
-    comet's coma or tail.
+    Near is within `AWAY`, or two ``fwhm`` (arcsec) if that is more: of a point, of the line of a trail, of the edge
+    of a comet's coma or tail.
     """
     yy, xx = np.indices(shape)
     return distance_from_changes(changed, xx, yy, scale) <= max(AWAY, 2 * fwhm)

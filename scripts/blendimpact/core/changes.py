@@ -19,8 +19,8 @@ def distance_from_changes(changed, x, y, scale):
     Returns
     -------
     (...) array
-        Arcsec to the nearest change: to the point, or the nearest point of a trail's line, less the larger of the coma's
-        radius and the tail's length, so negative inside of a comet; infinite where nothing has changed.
+        Arcsec to the nearest change: to the point, or the nearest point of a trail's line, less the larger of the
+        coma's radius and the tail's length, so negative inside of a comet; infinite where nothing has changed.
     """
     x, y = (np.asarray(c, dtype=float) for c in (x, y))
     out = np.full(x.shape, np.inf)
