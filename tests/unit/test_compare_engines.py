@@ -178,8 +178,13 @@ def test_mistakes_in_the_choice_are_named():
     good = merge(load_config(), {"subtraction_comparison": CHOICE})
     assert validate(good, subtractors=names)["subtraction_comparison"]["patches"] == 3
     for change, word in (({"engines": ["zogi"]}, "no subtractor 'zogi'"), ({"case": "nowhere"}, "no case 'nowhere'"),
-                         ({"case": "crowded_fields"}, "no simulated template")):
+                         ({"case": "crowded_fields"}, "no simulated template"),
+                         ({"case": "two_point"}, "two_point has a shear")):
         with pytest.raises(StudyError, match=word):
             validate({**good, "subtraction_comparison": {**CHOICE, **change}}, subtractors=names)
+    for change, word in (({"subtractor": None, "detector": "sep"}, "transients has no subtractor"),
+                         ({"inject": None, "subtractor": None, "detector": "sep"}, "inject.population: transients")):
+        with pytest.raises(StudyError, match=word):
+            validate(merge(good, {"cases": {"transients": change}}), subtractors=names)
     off = validate(merge(good, {"cases": {"transients": {"enabled": False}}}))
     assert any("subtraction_comparison" in sentence for sentence in warnings(off))

@@ -23,7 +23,7 @@ NAMES = {
     "detectors": ["sep", "truth", "daofind", "difference"],
     "deblenders": ["none", "sep", "truth", *load_yaml(CONFIG_DIR / "config.yaml").data["comparison"]["deblenders"],
                    "psf_fit"],
-    "subtractors": ["alard_lupton", "none", "truth", "zogy"],
+    "subtractors": ["alard_lupton", "none", "sfft", "truth", "zogy"],
     "cases": ["two_point", "transients", "crowded_fields", "galaxies"],
 }
 
@@ -389,6 +389,9 @@ def test_reading_the_configuration_imports_no_image_library():
     ("epochs: null", ["transients.subtractor", "needs a template", "one epoch", "none, truth"]),
     ("bands: [g, r]", ["transients.bands", "one band", "bands: [r]"]),
     ("shear: 0.05", ["transients.shear", "the template is not sheared"]),
+    ("noise_pairs: true", ["transients.noise_pairs", "set noise_pairs: false"]),
+    ("inject: null", ["transients.inject", "nothing would change", "or a catalogue"]),
+    ("inject: {population: cosmodc2}", ["transients.inject.population", "'cosmodc2' do not come"]),
     ("{sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, epochs: null, patch: {}}",
      ["transients.subtractor", "des_dr2_g has none", "template"]),
 ])
@@ -399,8 +402,27 @@ def test_a_subtractor_needs_what_it_works_on(overlay, text, words):
 
 def test_bounds_need_no_template_and_a_case_with_a_subtractor_has_no_deblenders_to_compare(overlay):
     for name in ("none", "truth"):
-        config = overlay(f"cases: {{transients: {{subtractor: {name}, epochs: null}}}}")
+        config = overlay(f"cases: {{transients: {{subtractor: {name}, epochs: null}}}}\nsubtraction_comparison: null\n")
         assert study.separator(study.case_settings(config, "transients")) == name
     assert study.separator(study.case_settings(config, "two_point")) == "joint_fit"
     _, message = refused(overlay, "comparison: {skies: {changes: {case: transients}}}")
     assert "there is no deblender to compare" in message
+
+
+def test_a_catalogue_can_be_what_changes(tmp_path):
+    (tmp_path / "mine.csv").write_text("ra,dec,source_type,mag\n1,2,Star,20\n")
+    config = study.load_config()
+    block = {**config["cases"]["transients"], "inject": {"catalogue": str(tmp_path / "mine.csv")},
+             "scenarios": {"fiducial": {}}}
+    config["cases"] = {**config["cases"], "transients": block}
+    alone = study.validate({**config, "subtraction_comparison": None}, **NAMES)
+    assert "population" not in alone["cases"]["transients"]["inject"]
+    with pytest.raises(StudyError, match="inject.population: transients, of whose kinds"):
+        study.validate(config, **NAMES)
+
+
+def test_a_deblender_beside_a_subtractor_is_said_to_idle(overlay):
+    assert not [s for s in study.warnings(overlay("{}")) if "deblender" in s]
+    for where in ("deblender: scarlet2_free", "scenarios: {dense_stars: {deblender: sep}}"):
+        notes = study.warnings(overlay(f"cases: {{transients: {{{where}}}}}"))
+        assert any("cases.transients, scenario dense_stars: the deblender s" in s and "not used" in s for s in notes)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from .errors import StudyError
 from .real_image import blocks, load_image
-from .schema import Problem, nearest
+from .schema import Problem, merge, nearest
 from .settings import COMPARED, FIDUCIAL, case_settings, compared_scenario, skies, survey_of
 
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
-
-
+TRANSIENTS = "transients"
+"""Population of what is there in one epoch alone."""
 NO_TEMPLATE = ("none", "truth")
 """Subtractors that do not look at a template."""
 DIFFERENCE = "difference"
@@ -85,10 +85,19 @@ def _engine_problems(config, known):
         yield Problem((*key, "case"), f"there is no case {case!r}", nearest(case, config["cases"]))
         return
     block = config["cases"][case]
-    settings = {**block, **(block["scenarios"].get(FIDUCIAL) or {})}
-    if settings.get("sky") != "simulate" or not settings.get("epochs"):
-        yield Problem((*key, "case"), f"{case} has no simulated template: without it engines have nothing to subtract",
-                      "choose a case with `epochs`, or set subtraction_comparison: null")
+    settings = merge(block, block["scenarios"].get(FIDUCIAL) or {})
+    wanted = (
+        (settings.get("sky") == "simulate" and settings.get("epochs"),
+         "has no simulated template: without it engines have nothing to subtract", "choose a case with `epochs`"),
+        (settings.get("subtractor"), "has no subtractor: it does not work on differences", "choose a case with one"),
+        ((settings.get("inject") or {}).get("population") == TRANSIENTS,
+         f"has no inject.population: {TRANSIENTS}, of whose kinds engines are judged",
+         "choose a case with it"),
+        (not settings.get("shear"), "has a shear, which the template does not have", "set its shear: 0"),
+    )
+    for met, what, remedy in wanted:
+        if not met:
+            yield Problem((*key, "case"), f"{case} {what}", f"{remedy}, or set subtraction_comparison: null")
 
 
 def _found(config, case, override, known, sky=None):
@@ -197,8 +206,17 @@ def _subtractor_problems(settings, image):
     if image and not image["template"] and name not in NO_TEMPLATE:
         yield Problem(("subtractor",), f"{name!r} needs a template, and the image {settings['image']} has none",
                       "give the image a `template`, or set subtractor to one of " + ", ".join(NO_TEMPLATE))
-    if settings["shear"]:
-        yield Problem(("shear",), "is for shapes of galaxies: the template is not sheared", "set shear: 0")
+    for key, none in (("shear", "0"), ("noise_pairs", "false")):
+        if settings[key]:
+            what = "the template is not sheared" if key == "shear" else "a transient would count twice"
+            yield Problem((key,), f"is for shapes of galaxies: {what}", f"set {key}: {none}")
+    inject = settings["inject"]
+    if inject is None and not image:  # of a real image this is said for all cases
+        yield Problem(("inject",), "is null: nothing would change, and a case with a subtractor measures what does",
+                      f"give it inject: {{population: {TRANSIENTS}}}, or a catalogue")
+    elif inject and inject.get("population", TRANSIENTS) != TRANSIENTS:
+        yield Problem(("inject", "population"), f"{inject['population']!r} do not come and go between epochs",
+                      f"set inject.population: {TRANSIENTS}, or give a catalogue")
     if settings["bands"] != [settings["shape_band"]]:
         yield Problem(("bands",), "a case with a subtractor works on the differences of one band",
                       f"set bands: [{settings['shape_band']}]")

@@ -125,6 +125,13 @@ def jobs(config):
     return total
 
 
+def _idle_deblender(block, scenario, settings):
+    """Return the deblender that was chosen beside a subtractor, or None. The default's name counts as not chosen."""
+    default = load_schema("config")["$defs"]["case"]["properties"]["deblender"]["default"]
+    chosen = settings["deblender"] != default or "deblender" in block["scenarios"][scenario]
+    return settings["deblender"] if settings["subtractor"] and chosen else None
+
+
 def warnings(config):
     """Return what a user should know of a valid configuration: a list of sentences."""
     found = []
@@ -134,6 +141,9 @@ def warnings(config):
             if count < LEAST_PATCHES:
                 found.append(f"cases.{case}, scenario {scenario}: {count} patches; verdicts need at least "
                              f"{LEAST_PATCHES} as resampling units, so none will be given")
+            if name := _idle_deblender(block, scenario, case_settings(config, case, scenario)):
+                found.append(f"cases.{case}, scenario {scenario}: the deblender {name} is not used, for there is a "
+                             "subtractor")
     for sky, choice in ((config["comparison"] or {}).get("skies", {})).items():
         if sky not in skies(config):
             found.append(f"comparison.skies.{sky}: its case {choice['case']} is not enabled, so it is left out")
