@@ -83,7 +83,9 @@ def test_rungs_share_what_the_ladder_says_they_share(full):
     d = differences_of(full)
     assert d.of("merged") is d.of("oracle") and d.of("pipeline") is d.of("deblended")
     assert np.array_equal(d.of("undeblended").image, d.image.science)
-    assert set(RUNGS) | {"truth"} == {r for r in (*RUNGS, "truth") if d.of(r) is not None}
+    assert d.of("truth") is d.noiseless and d.of("isolated") is d.isolated
+    made = [d.of(r) for r in (*RUNGS, "truth")]
+    assert len({id(m) for m in made}) == 5 and all(m.image.shape == d.light.shape for m in made)
     static = d.static > 2 * np.sqrt(np.median(d.image.variance))
     worst = d.undivided.chi2(static)[0]
     assert worst > 10 and d.real.chi2(static)[0] < 0.1 * worst
@@ -232,8 +234,13 @@ def test_every_target_has_a_row_on_every_rung_with_true_centres(pair, tables):
         mine = targets[targets["rung"] == rung]
         assert len(mine) == number
         assert np.isnan(mine["flux_psf_err"]).all() == (rung == "truth")
-    for kind, rungs in (("static", 4), ("detection", 2), ("candidate", 4), ("field", 4), ("object", 1)):
-        assert len(np.unique(rows["rung"][rows["kind"] == kind])) <= rungs, kind
+    searched = {"isolated", "oracle", "undeblended", "pipeline"}
+    for kind, rungs in (("static", {"isolated", "oracle", "undeblended", "deblended"}), ("candidate", searched),
+                        ("candidate_bank", searched), ("field", searched), ("detection", {"merged", "pipeline"}),
+                        ("object", {"pipeline"})):
+        assert set(rows["rung"][rows["kind"] == kind]) == rungs, kind
+    for rung in searched:  # also where nothing is found
+        assert ((rows["kind"] == "field") & (rows["rung"] == rung)).sum() == len(pair)
     assert list(rows.colnames)[:12] == ["case", "scenario", "patch", "twin", "rung", "detector", "deblender", "det_id",
                                         "kind", "band", "x", "y"]
     assert rows.colnames[8:] == list(CHANGE_COLUMNS)
@@ -255,7 +262,7 @@ def test_noiseless_comets_and_trails_have_what_the_truth_says(pair, tables):
     np.testing.assert_allclose(rows["trail_length"][line], truth["trail_length"][line], atol=0.15)
 
 
-def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(tables):
+def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(pair, tables):
     found, rows = tables["detections"], tables["measurements"]
     for rung in ("merged", "pipeline"):
         mine = rows[(rows["kind"] == "detection") & (rows["rung"] == rung)]
@@ -263,7 +270,13 @@ def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(tables):
         assert mine["det_id"].tolist() == inside["det_id"].tolist()
         np.testing.assert_array_equal(mine["snr"], inside["peak_snr"])
     linked = tables["assignments"]
-    assert (linked["det_id"] > 0).mean() > 0.7 and set(linked["found_alone"]) <= {0, 1}
+    assert (linked["det_id"] > 0).mean() > 0.7 and set(linked["found_alone"]) <= {-1, 0, 1}
+    truth = {(int(p.index), int(r["source_id"])): r for _, p, t in pair for r in t}
+    sources = [truth[int(r["patch"]), int(r["source_id"])] for r in linked]
+    target = np.array([s["role"] == "target" for s in sources])
+    bright = target & np.array([s["snr"] >= 12 for s in sources])
+    assert bright.any() and (linked["found_alone"][bright] == 1).all()
+    assert ((linked["found_alone"] >= 0) == target).all()  # others are not searched for alone
     field = rows[rows["kind"] == "field"]
     assert (field["area"] <= 110**2 * 0.04 + 1e-9).all() and (field["alarm_sigma"] > 1).all()
 
