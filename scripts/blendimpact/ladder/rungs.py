@@ -39,3 +39,5 @@ RUNGS = {
 REFERENCE = "truth"  # noiseless isolated images measured the same way: F(truth)
 REAL = tuple(r.name for r in RUNGS.values() if r.detector == "real")
 FIXED = tuple(r.name for r in RUNGS.values() if r.detector == "truth")
+SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
+"""Rungs whose whole difference is searched, where difference imaging is the deblender; the others share these."""

@@ -9,7 +9,7 @@ from astropy.table import Table, vstack
 from ..core.changes import distance_from_changes
 from ..detect import DETECTORS
 from ..detect.difference import is_trail, trail_length
-from ..ladder.rungs import REFERENCE, RUNGS
+from ..ladder.rungs import FIXED, REFERENCE, RUNGS, SEARCHED
 from ..measure.comae import split_comae
 from ..measure.difference import activity, fit_points, residuals
 from ..measure.trails import fit_trails
@@ -59,9 +59,6 @@ CHANGE_COLUMNS = {
     "flag": (None, "field: bits of subtract.base.SUBTRACTION_BITS; others: of measure.difference.MEASURE_BITS"),
 }
 _TEXTS, _WHOLE = ("kind", "band"), ("det_id", "npix", "flag")
-CENTRES = (REFERENCE, "isolated", "oracle", "undeblended", "deblended")
-STATIC = ("isolated", "oracle", "undeblended", "deblended")
-SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
 RESIDUAL_RADIUS = 1.0
 """Arcsec."""
 STATIC_SNR, CLEAR = 10.0, 3.0
@@ -98,9 +95,9 @@ def measure_differences(differences, detections, alone, settings, options=None):
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
     for rung in (REFERENCE, *RUNGS):
         parts = []
-        if rung in CENTRES:
+        if rung == REFERENCE or rung in FIXED:
             parts.append(run.targets(rung, targets))
-        if rung in STATIC:
+        if rung in FIXED:
             parts.append(run.static(rung, still))
         if RUNGS.get(rung) and RUNGS[rung].detector == "real":
             parts.append(run.detections(rung, inside))

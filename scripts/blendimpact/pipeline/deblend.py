@@ -31,7 +31,8 @@ def difference_name(index, twin):
 def run(settings, images, truth, detections, sky, children_out, options=None, meta=None):
     """Deblend every patch of a chunk twice, write the children that will be measured (HDF5).
 
-    A case with a subtractor, whose ``options`` are given then: subtract once, write the differences.
+    A case with a subtractor, whose ``options`` are given then: subtract, write the differences. The detector made the
+    same ones to search them and kept none, so an engine must give the same result every time.
     """
     subtractor = SUBTRACTORS.create(settings["subtractor"], options) if settings.get("subtractor") else None
     deblender = None if subtractor else DEBLENDERS.create(settings["deblender"], options)

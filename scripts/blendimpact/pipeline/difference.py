@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.significance import AB_NANOJANSKY
 from ..measure.sky import estimate_sky
 from ..subtract import SUBTRACTORS
 
-AB_NANOJANSKY = 31.4
 RUNGS_OF = {"truth": "noiseless", "isolated": "isolated", "oracle": "exact", "undeblended": "undivided",
             "deblended": "real", "merged": "exact", "pipeline": "real"}
 """Which difference of `Differences` each rung is measured on."""
