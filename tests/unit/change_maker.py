@@ -5,6 +5,7 @@ from blendimpact.core import catalogues
 from blendimpact.core.catalogues import describe
 from blendimpact.core.images import PatchWriter
 from blendimpact.core.surveys import load_survey
+from blendimpact.inject.catalogue import on_patch, read_catalogue
 from blendimpact.inject.inject import inject
 from blendimpact.inject.transients import generate_transients
 from blendimpact.pipeline.simulate import image_facts
@@ -32,7 +33,11 @@ def visit(galaxies, stars, index=0, epochs=None, **changes):
     deep = template_survey(survey, {"template": {"survey": load_survey("lsst_y10_forecast")}})
     patch, truth, _ = add_template(patch, truth, deep, epochs or {"registration": 0.0}, SEED, CASE)
     if settings["inject"]:
-        drawn = generate_transients(settings, patch, truth, SEED, CASE, index, 0)
+        if "catalogue" in settings["inject"]:
+            given = read_catalogue(settings["inject"]["catalogue"], settings["bands"], patch.bands["r"].pixel_scale)
+            drawn = on_patch(given, patch)
+        else:
+            drawn = generate_transients(settings, patch, truth, SEED, CASE, index, 0)
         patch, truth = inject(patch, truth, drawn, SEED, CASE, settings)
         without_transients(truth)
     else:

@@ -1,6 +1,7 @@
 """The ladder where difference imaging is the deblender: rungs, detector, assignment, tables."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import h5py
 import numpy as np
@@ -19,6 +20,7 @@ from blendimpact.pipeline.difference import Differences, injected
 from blendimpact.subtract import SUBTRACTORS, store
 from blendimpact.subtract.shapes import coma_shape, trail
 from change_maker import CASE, SEED, visit, write
+from difference_tables import settings_for
 from epochs import empty
 from patch_maker import gaussian_psf
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
@@ -292,3 +294,29 @@ def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):  # noqa: F811
         assert len(counts[other]) == len(counts["isolated"])
         np.testing.assert_allclose(counts[other]["snr"], counts["isolated"]["snr"], rtol=1e-3)
     assert len(counts["isolated"]) < 10
+
+
+def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):  # noqa: F811
+    _, patch, _ = visit(galaxies, stars, inject=None)
+    ra, dec = patch.bands["r"].wcs.wcs_pix2world([45.0, 62.0, 70.0], [45.0, 72.0, 48.0], 0)
+    Table({"injection_id": [3, 4, 5], "ra": ra, "dec": dec, "source_type": ["Star", "Trail", "Sersic"],
+           "mag": [21.0, 20.0, 20.5], "trail_length": [np.nan, 10.0, np.nan], "beta": [0.0, 30.0, 0.0],
+           "n": [np.nan, np.nan, 1.0], "half_light_radius": [np.nan, np.nan, 0.5], "q": [np.nan, np.nan, 0.8],
+           }).write(tmp_path / "mine.ecsv")
+    made = visit(galaxies, stars, inject={"catalogue": str(tmp_path / "mine.ecsv")})
+    truth = made[2][injected(made[2], "r")]
+    assert sorted(truth["injection_id"]) == [3, 4, 5] and not truth["template_flux_r"].any()
+    rows = run(tmp_path / "a", [made])["measurements"]
+    for rung, most in (("truth", 0.06), ("isolated", 0.15), ("deblended", 0.25)):
+        mine = rows[(rows["kind"] == "target") & (rows["rung"] == rung)]
+        assert sorted(mine["det_id"]) == sorted(truth["source_id"])
+        got = {s: row for s, row in zip(mine["det_id"], mine)}
+        star, line, _ = (got[s] for s in truth["source_id"][np.argsort(truth["injection_id"])])
+        flux = dict(zip(truth["injection_id"], truth["flux_r"]))
+        assert star["flux_psf"] == pytest.approx(flux[3], rel=most)
+        assert line["trail_flux"] == pytest.approx(flux[4], rel=most)
+    scores = import_module("blendimpact.cases.transients.score").score(
+        {"truth": made[2], "measurements": rows}, {**settings_for(1), **made[0]}).table()
+    here = scores[(scores["rung"] == "isolated") & (scores["stratum"] == "all")]
+    for fom, number in (("TR-D1", 2), ("MO-D1", 1)):  # what does not say what it is is a hostless supernova
+        assert here["s1"][here["fom"] == fom].max() == number
