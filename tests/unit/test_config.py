@@ -426,3 +426,14 @@ def test_a_deblender_beside_a_subtractor_is_said_to_idle(overlay):
     for where in ("deblender: scarlet2_free", "scenarios: {dense_stars: {deblender: sep}}"):
         notes = study.warnings(overlay(f"cases: {{transients: {{{where}}}}}"))
         assert any("cases.transients, scenario dense_stars: the deblender s" in s and "not used" in s for s in notes)
+
+
+def test_engines_are_told_the_registration_error_that_is_simulated():
+    """As docs/numbers.md says, of the study and of the worked example that changes it."""
+    page = (CONFIG_DIR.parent / "docs/inject-your-own.md").read_text(encoding="utf-8")
+    text = next(b for b in re.findall(r"```yaml\n(.*?)```", page, flags=re.S) if "study: transients" in b)
+    for overlay in ({}, yaml.safe_load(text)):
+        config = study.validate(study.load_config(overrides=overlay), **NAMES)
+        settings = study.case_settings(config, "transients")
+        told = config["subtractors"]["zogy"]["registration"] * settings["pixel_scale"]
+        assert told == pytest.approx(settings["epochs"]["registration"])
