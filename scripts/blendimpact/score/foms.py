@@ -122,6 +122,7 @@ KINDS = {
     "linking": (searches.linking, (1,), "found, tried"),
     **{f"tpr{share:g}": (searches.true_positives(share), (1,), "histograms of negatives and of positives")
        for share in searches.FALSE_POSITIVES},
+    "negatives": (lambda s, e: s[..., 0].sum(axis=-1), (0,), "histogram of negatives"),
     "auc": (searches.area_under_curve, (1,), "histograms of negatives and of positives"),
 }
 
@@ -262,11 +263,11 @@ class Scores:
             self.add(fom, rung, block, [len(here), x[here].sum(), square[here].sum()], population, stratum)
 
     def add_histograms(self, fom, rung, rows, column, bins, name="", values=None, edges=(), population="common",
-                       whole=True):
+                       whole=True, copies=None):
         """Add the finite values of a column to a histogram of each bin of ``values``, if whole of "all" too."""
         x = rows[column].to_numpy(float)
         for stratum, block, here in parts(rows, name, values, edges, whole):
-            self.add_histogram(fom, rung, block, x[here][np.isfinite(x[here])], bins, population, stratum)
+            self.add_histogram(fom, rung, block, x[here][np.isfinite(x[here])], bins, population, stratum, copies)
 
     def table(self):
         """Return the sums as a table, sorted by their ids."""

@@ -122,7 +122,7 @@ def _positions(scores, rung, rows, pixel_scale):
     """CF-M1.astrometry: both axes of each star enter."""
     for axis in AXES:
         rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"]))
-        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES)
+        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES, copies=len(AXES))
 
 
 def _pulls(scores, rung, rows, band):
@@ -133,4 +133,4 @@ def _pulls(scores, rung, rows, band):
                               for axis in AXES})
     scores.add_histograms("CF-M1.pull", rung, rows, "pull", PULL_EDGES)
     for axis in AXES:
-        scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES)
+        scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES, copies=len(AXES))
