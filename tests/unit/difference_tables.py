@@ -60,7 +60,8 @@ def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2
                 rung, kind, patch), "npix": 78, "static_sb": sb} for rung in
                 ("isolated", "oracle", "undeblended", "deblended")]
         for number, one in enumerate(sources):
-            row = _truth(ids, {"trail": "trail", "comet": "comet"}.get(one["transient"], "star"), 1000 + number,
+            kinds = {"trail": "trail", "comet": "comet", "coma_9p": "stamp"}
+            row = _truth(ids, kinds.get(one["transient"], "star"), 1000 + number,
                          one["x"], one["y"], one["snr"], injection_id=number, role="target",
                          **{k: v for k, v in one.items() if k not in ("x", "y", "snr")})
             truth.append(row)
@@ -122,6 +123,8 @@ def _measured(row, factor, rung):
         nucleus = row["nucleus_fraction"]
         out |= {"activity": 1 - nucleus, "nucleus_flux": np.nan if real else flux * nucleus,
                 "coma_flux": np.nan if real else flux * (1 - nucleus)}
+    if row["kind"] == "stamp":
+        out["activity"] = 0.8
     if row["kind"] == "trail" and not real:
         out |= {"trail_flux": flux, "trail_length": row["trail_length"] * factor, "trail_angle": row["trail_angle"]}
     return out

@@ -24,13 +24,15 @@ HOSTED = source("supernova", 60, 60, host_id=7, static_distance=0.2, host_sb=22.
 LONE = source("hostless", 60, 160)
 TRAIL = source("trail", 200, 120, trail_length=4.0, trail_angle=30.0, static_distance=0.4)
 FAR_TRAIL = source("trail", 250, 250, trail_length=4.0, trail_angle=120.0)
+REAL_COMA = source("coma_9p", 240, 40, coma_radius=4.0)
 COMET = source("comet", 120, 240, nucleus_fraction=0.4, coma_radius=4.0)
 ALL = [HOSTED, LONE, TRAIL, FAR_TRAIL, COMET]
+EPOCHS = {str(p): {"r": {"fwhm": 0.8, "depth": 24.0, "template_depth": 26.0}} for p in range(12)}
 
 
-def scored(tables, of="", patches=12):
+def scored(tables, of="", patches=12, **changes):
     """Return the rows of those figures of merit whose ids begin as one of the words of ``of`` (default: all)."""
-    table = scoring.score(tables, settings_for(patches)).table()
+    table = scoring.score(tables, settings_for(patches, **changes)).table()
     foms = [f for f in FIGURES_OF_MERIT if f.id.startswith(tuple(of.split()) or "")]
     out = aggregate(table, "transients", "fiducial", foms, 20, 3)
     return {(str(r["fom"]), str(r["term"]), str(r["population"]), str(r["stratum"])): r for r in out}
@@ -199,6 +201,15 @@ def test_the_wrong_host_is_the_one_whose_light_reaches_further():
     assert np.isnan(list(values(rows, "TR-B2").values())).all()
 
 
+def test_hosts_of_a_real_image_have_no_oracle_and_an_empty_template_has_no_host():
+    tables = made([HOSTED], galaxies=TWO_HOSTS, objects=[(61, 60, 3, 2, 0)])
+    assert values(scored(tables, "TR-B2", sky="adopt"), "TR-B2") == {"pipeline": 0.0}
+    empty = made([HOSTED], galaxies=TWO_HOSTS)
+    rows = scored(empty, "TR-B2", epochs=EPOCHS)
+    assert values(rows, "TR-B2.none") == {"oracle": 0.0, "pipeline": 1.0} and values(rows, "TR-B2") == {"oracle": 0.0}
+    assert values(scored(empty, "TR-B2"), "TR-B2.none") == {"oracle": 0.0}  # no word of a template
+
+
 def test_true_hosts_are_those_that_the_template_can_show():
     """A host of S/N 2 in the visit has 20 on a template that is 2.5 mag deeper."""
     tables = made([HOSTED], galaxies=TWO_HOSTS[:1], objects=[(61, 60, 3, 3, 0)])
@@ -225,7 +236,25 @@ def test_magnitudes_pulls_and_positions():
     # what a search loses leaves the common sample, not the forced one
     rows = scored(made([HOSTED, LONE], found=lambda rung, s: s is LONE or rung == "isolated"), "TR-M1")
     assert rows["TR-M1", "deblended", "common", "all"]["n"] == 12
+    assert rows["TR-M1.astrometry", "deblended", "common", "all"]["n"] == 12  # sources, not axes
     assert rows["TR-M1.forced_pull", "deblended", "all", "all"]["n"] == 24
+
+
+def test_a_fit_that_fails_on_one_rung_leaves_all_rungs():
+    """So that a stage that fails on what is hard is not the better for it; what failed is counted apart."""
+    tables = made([*ALL, source("comet", 60, 280, nucleus_fraction=0.5, coma_radius=4.0)])
+    m = tables["measurements"]
+    odd = (m["rung"] == "deblended") & (m["patch"] % 2 == 1)
+    for name in ("x_psf", "trail_length", "coma_flux"):
+        m[name][odd] = np.nan
+    rows = scored(tables, "TR-M1 MO-M1 MO-B1 CO-B1")
+    for fom, n in (("TR-M1.astrometry", 12), ("MO-M1", 12), ("MO-B1.all", 12), ("MO-B1", 6), ("MO-B1.length", 6),
+                   ("CO-B1", 12), ("CO-B1.afrho", 12)):
+        found = {term: r["n"] for (f, term, _, s), r in rows.items() if f == fom and s == "all"}
+        assert {"isolated", "oracle", "undeblended", "deblended", "truth"} <= set(found), fom
+        assert set(found.values()) == {n}, fom
+    for fom in ("MO-B1.failed", "CO-B1.failed"):
+        assert values(rows, fom)["deblended"] == 0.5 and values(rows, fom)["oracle"] == 0
 
 
 def test_noise_has_pulls_of_width_one_and_the_scatter_it_should():
@@ -262,6 +291,26 @@ def test_comets_are_told_from_points_by_the_points_of_the_same_rung():
     assert values(rows, "CO-D1.auc")["deblended"] == pytest.approx(19 / 20)
     assert values(rows, "CO-D1.forced", "nucleus:0.25-0.5")["oracle"] == 1
     assert rows["CO-D1.forced", "oracle", "all", "all"]["n"] == 12
+    assert values(rows, "CO-D1.negatives") == dict.fromkeys(LADDER, 240.0)
+    assert "240 negatives" in rows["CO-D1", "pipeline", "common", "all"]["note"]
+
+
+def test_a_threshold_of_too_few_points_says_so():
+    rows = scored(made([LONE, COMET]), "CO-D1")
+    said = "12 negatives: fewer than 100, so the threshold is at their largest"
+    assert rows["CO-D1", "pipeline", "common", "all"]["note"] == said
+    assert rows["CO-D1.fpr10", "pipeline", "common", "all"]["note"].endswith("12 negatives")
+
+
+def test_a_real_coma_is_a_comet_whose_nucleus_nobody_knows():
+    """It is active, its light reaches far, and it is no supernova."""
+    inside = [("pipeline", REAL_COMA["x"] + 25, REAL_COMA["y"], 6.0)]  # 5 arcsec: PSF and coma
+    rows = scored(made([LONE, COMET, REAL_COMA], candidates=inside))
+    assert rows["CO-D1.lost", "pipeline", "all", "all"]["n"] == rows["CO-D1", "pipeline", "common", "all"]["n"] == 24
+    assert values(rows, "CO-D1")["pipeline"] == 1
+    assert values(rows, "TR-D2")["pipeline"] == 0
+    assert rows["TR-M1", "pipeline", "common", "all"]["n"] == rows["TR-D1", "pipeline", "all", "all"]["n"] == 12
+    assert rows["CO-B1.failed", "oracle", "all", "all"]["n"] == 12 and values(rows, "CO-B1.failed")["oracle"] == 0
 
 
 def test_nucleus_and_coma():
@@ -289,6 +338,10 @@ def test_linking_is_that_of_independent_nights():
         expected = sum(comb(NIGHTS, k) * q**k * (1 - q) ** (NIGHTS - k) for k in range(3, NIGHTS + 1))
         assert linked(efficiency) == pytest.approx(expected)
     assert np.all(np.diff(linked(np.linspace(0, 1, 50))) >= 0)
+    # what the page says of a mean: convex below sqrt(5) / 3, and a half of never and always found at 0.84
+    bend = np.diff(linked(np.linspace(0, 1, 3001)), 2) > 0
+    assert np.flatnonzero(np.diff(bend.astype(int)))[-1] / 3000 == pytest.approx(np.sqrt(5) / 3, abs=2e-3)
+    assert linked(0.83) < 0.83 and linked(0.84) > 0.84
 
 
 def test_kinds_of_curves_have_closed_forms():

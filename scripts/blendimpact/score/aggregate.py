@@ -189,6 +189,10 @@ def quadrature(scatter, base):
 def _value_row(about, fom, value, samples, count, part, rung, copies):
     method = "bootstrap over blocks"
     low, high, note = _ends(samples, about)
+    if fom.kind.startswith("tpr"):
+        share, negatives = float(fom.kind[len("tpr"):]), round(float(part[..., 0].sum()))
+        few = f": fewer than {1 / share:.0f}, so the threshold is at their largest"
+        note = "; ".join(t for t in (note, f"{negatives} negatives{few if negatives * share < 1 else ''}") if t)
     if fom.kind == "rate":
         counts, area = part[:, 0, 0], part[:, 0, 1]
         low, high = poisson_rate(counts.sum(), area.sum(), max(dispersion(counts, area), copies))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from .foms import ACTIVITY_EDGES, DISTANCE_EDGES, DM_EDGES, SHARE_EDGES
-from .photometry import BRIGHT_SNR, MAG, common_of
+from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of
 from .places import SUPERNOVAE
 
 LEAST_SHARE = 0.2
@@ -30,7 +30,8 @@ def add(scores, targets, objects, recovered, sure):
         if rung == REFERENCE or rung in FIXED:
             here = rows[(rows["rung"] == rung) & measurable]
             _curves(scores, "CO-D1.forced", rung, here, "all")
-    _split(scores, rows[rows["class"] == "comet"])
+    # The nucleus of a real coma is not known.
+    _split(scores, rows[(rows["class"] == "comet") & np.isfinite(rows["nucleus_fraction"])])
 
 
 def _curves(scores, fom, rung, rows, population):
@@ -43,18 +44,20 @@ def _curves(scores, fom, rung, rows, population):
 
 
 def _split(scores, rows):
-    """CO-B1: fluxes of nucleus and coma over the true ones, at true places."""
+    """CO-B1: fluxes of nucleus and coma over the true ones, at true places, of comets that are split on all of them."""
     share = {"nucleus": rows["nucleus_fraction"].to_numpy(float)}
     share["coma"] = 1 - share["nucleus"] - np.nan_to_num(rows["tail_fraction"].to_numpy(float))
     rows = rows.copy()
     for part in share:
         with np.errstate(invalid="ignore", divide="ignore"):
             rows[part] = rows[f"{part}_flux"] / (rows["true_flux"] * share[part]) - 1
+        rows[f"{part}_share"] = share[part]
+    split = np.isfinite(rows["nucleus_flux"] + rows["coma_flux"])
+    common = common_of(rows, split, TRUE_RUNGS)
     for rung in (REFERENCE, *FIXED):
-        here = (rows["rung"] == rung).to_numpy()
-        failed = ~np.isfinite(rows["nucleus_flux"] + rows["coma_flux"])
-        scores.add_fractions("CO-B1.failed", rung, rows[here], failed[here])
+        here = rows["rung"] == rung
+        scores.add_fractions("CO-B1.failed", rung, rows[here], ~split[here])
         for fom, part in (("CO-B1", "nucleus"), ("CO-B1.afrho", "coma")):
-            kept = rows[here & (share[part] >= LEAST_SHARE)]
+            kept = common[(common["rung"] == rung) & (common[f"{part}_share"] >= LEAST_SHARE)]
             scores.add_histograms(fom, rung, kept, part, DM_EDGES, "distance", kept["near"], DISTANCE_EDGES,
                                   population="all")

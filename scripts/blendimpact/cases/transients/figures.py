@@ -1,9 +1,9 @@
 """Figures of the row of transients, asteroids and comets."""
 
+from ...ladder.rungs import FIXED
 from ..base import FigureSpec
+from .places import SEARCHED
 
-TRUE = ("isolated", "oracle", "undeblended", "deblended")
-SEARCHED = ("isolated", "oracle", "pipeline")
 RESIDUAL = "mean of D² / V within 1 arcsec, minus 1"
 DISTANCE = "distance from the nearest static source [FWHM]"
 FIGURES = (
@@ -17,15 +17,15 @@ FIGURES = (
     FigureSpec("efficiency", "side_by_side",
                {"panels": [{"fom": "TR-D1.efficiency", "population": place, "title": place, "ylabel": "found"}
                            for place in ("hosted", "nuclear", "hostless")],
-                "stratum": "snr", "rungs": SEARCHED, "xlabel": "isolated S/N"},
+                "stratum": "snr", "rungs": ("isolated", "oracle", "pipeline"), "xlabel": "isolated S/N"},
                "Efficiency of the search for supernovae against isolated S/N: on hosts, in nuclei, without a host."),
     FigureSpec("spurious", "spurious",
-               {"fom": "TR-D2", "floor": "TR-D2.kaiser", "rungs": ("isolated", "oracle", "undeblended", "pipeline")},
+               {"fom": "TR-D2", "floor": "TR-D2.kaiser", "rungs": SEARCHED},
                "Candidates that nothing explains against the threshold, and Kaiser's rate of peaks of noise (lines)."),
     FigureSpec("residual_brightness", "side_by_side",
                {"panels": [{"fom": "TR-B1", "title": "galaxies", "ylabel": RESIDUAL},
                            {"fom": "TR-B1.stars", "title": "stars", "ylabel": RESIDUAL}],
-                "stratum": "sb", "rungs": TRUE, "scale": "symlog",
+                "stratum": "sb", "rungs": FIXED, "scale": "symlog",
                 "xlabel": "surface brightness at the centre [mag / arcsec²]"},
                "Residual of static galaxies and stars on the difference against surface brightness, with the PSF."),
     FigureSpec("recovered_brightness", "side_by_side",
@@ -59,6 +59,6 @@ FIGURES = (
                {"panels": [{"fom": "CO-D1.forced", "title": "told from points", "ylabel": "fraction"},
                            {"fom": "CO-B1", "title": "nucleus bias", "ylabel": "median"},
                            {"fom": "CO-B1.afrho", "title": "Afrho bias", "ylabel": "median"}],
-                "stratum": "distance", "rungs": TRUE, "xlabel": DISTANCE},
+                "stratum": "distance", "rungs": FIXED, "xlabel": DISTANCE},
                "Comets at true places: told from points at 1 % false positives, nucleus and coma, against distance."),
 )

@@ -22,17 +22,18 @@ ACTIVITY_EDGES = tuple(residual_edges(limit=100.0, scale=0.2, n_bins=401))
 RECOVERED = ("with a real search a candidate above 5 sigma within match_radius, and everywhere a flux within 0.75 mag "
              "of what the noiseless source alone has in the same filter")
 SURE = "isolated S/N above 6, found by the same search on empty sky"
-FORCED = "at true places"
+FORCED, EACH = "at true places", "each rung of true places but raw pixels"
 
 FIGURES_OF_MERIT = (
     F("TR-D1", "detection", "supernovae recovered", f"fraction of supernovae ({SURE}) that are recovered: {RECOVERED}",
       "1", "fraction"),
     F("TR-D1.efficiency", "detection", "efficiency of the search", "fraction of supernovae, by isolated S/N, with a "
       "positive candidate above 5 sigma within match_radius", "1", "fraction"),
-    F("TR-D1.snr50", "detection", "S/N of 50 % efficiency", "where that efficiency rises through 50 %", "1", "snr50",
-      edges=SNR_EDGES, statistics="TR-D1.curve"),
-    F("TR-D1.m50", "detection", "magnitude of 50 % efficiency", "where that efficiency falls through 50 % with the "
-      "magnitude", "mag", "m50", edges=DEPTH_EDGES, statistics="TR-D1.m"),
+    F("TR-D1.snr50", "detection", "S/N of 50 % efficiency", "where that efficiency last rises through 50 %, linear "
+      "between the middles of bins, no fit", "1", "snr50", edges=SNR_EDGES, statistics="TR-D1.curve"),
+    F("TR-D1.m50", "detection", "magnitude of 50 % efficiency", "where that efficiency last falls through 50 % with "
+      "the magnitude, linear between the middles of bins, no fit", "mag", "m50", edges=DEPTH_EDGES,
+      statistics="TR-D1.m"),
     F("TR-D1.bright", "detection", "efficiency above S/N 6", "that efficiency for isolated S/N above 6", "1",
       "fraction"),
     F("TR-D1.at6", "detection", "efficiency at S/N 6", "that efficiency for isolated S/N from 5.5 to 6.5", "1",
@@ -50,10 +51,10 @@ FIGURES_OF_MERIT = (
       "and comae together", "deg-2", "rate"),
     F("TR-Q1", "detection", "density of static sources", "true static sources with isolated S/N of at least truth_snr "
       "per area", "arcmin-2", "density"),
-    F("TR-B1", "deblending", "residual on hosts", "mean of D^2 / V in discs of 1 arcsec radius on static galaxies, "
-      "minus 1", "1", "chi2", fixed=True),
-    F("TR-B1.median", "deblending", "residual on hosts, median", "median of the same over galaxies", "1", "median",
-      fixed=True, edges=CHI2_EDGES),
+    F("TR-B1", "deblending", "residual on static galaxies", "mean of D^2 / V in discs of 1 arcsec radius on galaxies "
+      "away from transients, minus 1", "1", "chi2", fixed=True),
+    F("TR-B1.median", "deblending", "residual on static galaxies, median", "median of the same over galaxies", "1",
+      "median", fixed=True, edges=CHI2_EDGES),
     F("TR-B1.stars", "deblending", "residual on stars", "as TR-B1, on stars that do not vary", "1", "chi2", fixed=True),
     F("TR-B2", "deblending", "wrong host", "fraction of supernovae on galaxies, of those that have a galaxy within 4 "
       "directional light radii, whose nearest in these radii is not the host: of the true galaxies that the template "
@@ -73,7 +74,8 @@ FIGURES_OF_MERIT = (
     F("TR-M1.forced_pull_width", "measurement", "pull of the forced flux, width", "normalised median absolute "
       "deviation of the same", "1", "nmad", fixed=True, edges=PULL_EDGES, statistics="TR-M1.forced_pull"),
     F("TR-M1.astrometry", "measurement", "scatter of positions", "normalised median absolute deviation of fitted minus "
-      "true positions of the same supernovae as TR-M1, both axes together", "mas", "nmad", edges=MAS_EDGES),
+      "true positions of those supernovae of TR-M1 that have one on all rungs, both axes together", "mas", "nmad",
+      edges=MAS_EDGES),
     F("TR-M1.failed", "measurement", "failed fluxes", "fraction of supernovae, trails and comets without a PSF flux on "
       "a rung that has them", "1", "fraction"),
     F("MO-D1", "detection", "trails lost", f"fraction of trails ({SURE}) that are not recovered: {RECOVERED}", "1",
@@ -85,8 +87,8 @@ FIGURES_OF_MERIT = (
     F("MO-D2.all", "detection", "chance to be linked, S/N above 5", "the same at the efficiency of MO-D1.efficiency "
       "above S/N 5", "1", "linking"),
     F("MO-B1", "deblending", "flux bias of trails near static sources", "median of -1.086 (F - F_true) / F_true of the "
-      f"trail fit, isolated S/N above 10, trails within 1 FWHM of a static source, {FORCED}", "mag", "median",
-      fixed=True, edges=DM_EDGES),
+      f"trail fit, isolated S/N above 10, trails within 1 FWHM of a static source, {FORCED}, fitted on {EACH}", "mag",
+      "median", fixed=True, edges=DM_EDGES),
     F("MO-B1.all", "deblending", "flux bias of trails", "the same of all trails, by the distance from the nearest "
       "static source in FWHM", "mag", "median", fixed=True, edges=DM_EDGES),
     F("MO-B1.length", "deblending", "length bias of trails near static sources", "median of the fitted minus the true "
@@ -108,18 +110,20 @@ FIGURES_OF_MERIT = (
     *(F(f"CO-D1.fpr{round(100 * share)}", "detection", "comets told from points", "as CO-D1, where "
         f"{share:.0%} of the supernovae are taken for active", "1", f"tpr{share:g}", edges=ACTIVITY_EDGES,
         statistics="CO-D1.curve") for share in FALSE_POSITIVES[1:]),
+    F("CO-D1.negatives", "detection", "points that set the threshold", "number of the supernovae of CO-D1", "1",
+      "negatives", edges=ACTIVITY_EDGES, statistics="CO-D1.curve"),
     F("CO-D1.auc", "detection", "area under the detection curve", "chance that a comet of CO-D1 has a larger activity "
       "than a supernova", "1", "auc", edges=ACTIVITY_EDGES, statistics="CO-D1.curve"),
     F("CO-D1.lost", "detection", "comets lost", f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}", "1",
       "fraction"),
     F("CO-B1", "deblending", "nucleus bias", "median of the fitted over the true flux of the nucleus, minus 1, of "
-      f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}", "1", "median",
-      fixed=True, edges=DM_EDGES),
+      f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}, split on "
+      f"{EACH}; not of real comae", "1", "median", fixed=True, edges=DM_EDGES),
     F("CO-B1.nmad", "deblending", "nucleus scatter", "normalised median absolute deviation of the same", "1", "nmad",
       fixed=True, edges=DM_EDGES, statistics="CO-B1"),
     F("CO-B1.afrho", "deblending", "Afrho bias", "median of the fitted over the true flux of the coma, minus 1, which "
       "is that of Afrho, of comets with isolated S/N above 10 and at least a fifth of their light in the coma, "
-      f"{FORCED}", "1", "median", fixed=True, edges=DM_EDGES),
+      f"{FORCED}, split on {EACH}", "1", "median", fixed=True, edges=DM_EDGES),
     F("CO-B1.afrho_nmad", "deblending", "Afrho scatter", "normalised median absolute deviation of the same", "1",
       "nmad", fixed=True, edges=DM_EDGES, statistics="CO-B1.afrho"),
     F("CO-B1.failed", "deblending", "failed splits", "fraction of comets with isolated S/N above 10 without a nucleus "

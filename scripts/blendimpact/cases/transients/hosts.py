@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from ...ladder.rungs import FIXED
 from ...score.foms import parts
 from .foms import CHI2_EDGES, SB_EDGES
 from .places import SKY
 
-FIXED = ("isolated", "oracle", "undeblended", "deblended")
 FARTHEST = 4.0
 """Directional light radii within which a galaxy can be the host, as the DES supernova survey has it [M]."""
 
@@ -22,6 +22,7 @@ def add(scores, rows, truth, targets, settings):
     truth, targets : pandas.DataFrame
         The truth, and what of it was injected (`places.transients`).
     settings : dict
+        With ``sky``: of a real image nobody knows the galaxies, so there is no oracle among them.
     """
     _residuals(scores, rows["static"], truth)
     _associations(scores, rows["object"], truth, targets, settings)
@@ -70,14 +71,18 @@ def light_radius(a, b, theta, dx, dy):
 def _associations(scores, found, truth, targets, settings):
     """TR-B2: is the nearest galaxy, in light radii, the host?"""
     hosted = targets[(targets["host_id"] >= 0) & targets["class"].isin(("hosted", "nuclear"))].reset_index(drop=True)
-    if not len(hosted) or not len(found):
+    if not len(hosted):
         return
-    galaxies = truth[(truth["kind"] == "galaxy") & (template_snr(truth, settings) >= settings["truth_snr"])]
     hosts = hosted[[*SKY, "host_id"]].merge(
         truth[[*SKY, "source_id", "x", "y"]], left_on=[*SKY, "host_id"], right_on=[*SKY, "source_id"], how="left")
     radius = settings["match_radius"] / settings["pixel_scale"]
-    for rung, population, catalogue in (("oracle", "truth", _ellipses(galaxies, settings)),
-                                        ("pipeline", "own", found[found["rung"] == "pipeline"])):
+    catalogues = {}
+    if len(found) or settings.get("epochs"):  # else there may be no template to find anything on
+        catalogues["pipeline", "own"] = found[found["rung"] == "pipeline"]
+    if settings["sky"] != "adopt":
+        galaxies = truth[(truth["kind"] == "galaxy") & (template_snr(truth, settings) >= settings["truth_snr"])]
+        catalogues["oracle", "truth"] = _ellipses(galaxies, settings)
+    for (rung, population), catalogue in catalogues.items():
         place, far = nearest(hosted, catalogue)
         given = far <= FARTHEST
         off = np.hypot(*(place - hosts[["x", "y"]].to_numpy(float)).T)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from .foms import ARCSEC_EDGES, DISTANCE_EDGES, DM_EDGES, SNR_EDGES
-from .photometry import BRIGHT_SNR, MAG, common_of, positions
+from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
 from .places import THRESHOLD
 
 BESIDE = 1.0
@@ -41,14 +41,17 @@ def add(scores, targets, objects, recovered, sure, found, settings):
     rows = objects[(objects["class"] == "trail") & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["dm"] = -MAG * (rows["trail_flux"] / rows["true_flux"] - 1)
     rows["stretch"] = rows["found_trail_length"] - rows["trail_length"]
+    fitted = np.isfinite(rows["dm"]) & np.isfinite(rows["stretch"])
+    common = common_of(rows, fitted, TRUE_RUNGS)
     for rung in (REFERENCE, *FIXED):
-        here = rows[rows["rung"] == rung]
+        here = common[common["rung"] == rung]
         beside = here[here["near"] < BESIDE]
         for fom, column, bins in (("MO-B1", "dm", DM_EDGES), ("MO-B1.length", "stretch", ARCSEC_EDGES)):
             scores.add_histograms(fom, rung, beside, column, bins, population="all")
             scores.add_histograms({"MO-B1": "MO-B1.all"}.get(fom, f"{fom}_all"), rung, here, column, bins, "distance",
                                   here["near"], DISTANCE_EDGES, population="all")
-        scores.add_fractions("MO-B1.failed", rung, here, ~np.isfinite(here["trail_flux"]), "distance", here["near"],
+        here = rows["rung"] == rung
+        scores.add_fractions("MO-B1.failed", rung, rows[here], ~fitted[here], "distance", rows["near"][here],
                              DISTANCE_EDGES)
     common = common_of(rows, np.isfinite(rows["x_psf"]) & np.isfinite(rows["y_psf"]))
     for rung in (REFERENCE, *RUNGS):

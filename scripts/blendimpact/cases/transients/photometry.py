@@ -4,11 +4,12 @@ import numpy as np
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from ...score.foms import by_block
-from ...score.objects import common_sources, select
+from ...score.objects import COMMON_RUNGS, common_sources, select
 from .foms import DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, PLACES, PULL_EDGES, SB_EDGES
 from .places import SUPERNOVAE
 
 BRIGHT_SNR = 10.0
+TRUE_RUNGS = tuple(rung for rung in COMMON_RUNGS if rung == REFERENCE or rung in FIXED)
 MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
 
 
@@ -30,13 +31,15 @@ def add(scores, objects, settings):
     true = points["true_flux"]
     points["dm"] = -MAG * (points["flux_psf"] / true - 1)
     points["pull"] = (points["flux_psf"] - true) / points["flux_psf_err"]
-    common = common_of(points, np.isfinite(points["flux_psf"]))
+    measured = np.isfinite(points["flux_psf"])
+    common = common_of(points, measured)
+    placed = common_of(points, measured & np.isfinite(points["x_psf"]) & np.isfinite(points["y_psf"]))
     for rung in (REFERENCE, *RUNGS):
         here = common[common["rung"] == rung]
         scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES)
         scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "host_sb", here["host_sb"], SB_EDGES, whole=False)
         by_place(scores, "TR-M1", rung, here, "dm", DM_EDGES)
-        positions(scores, "TR-M1.astrometry", rung, here, settings["pixel_scale"])
+        positions(scores, "TR-M1.astrometry", rung, placed[placed["rung"] == rung], settings["pixel_scale"])
         if rung == REFERENCE:
             continue
         scores.add_histograms("TR-M1.pull", rung, here, "pull", PULL_EDGES)
@@ -48,9 +51,9 @@ def add(scores, objects, settings):
             by_place(scores, "TR-M1.forced_pull", rung, here, "pull", PULL_EDGES, population="all")
 
 
-def common_of(rows, good):
-    """Return the rows of those sources that are ``good`` on all rungs but raw pixels, in all twins there are."""
-    return select(rows, common_sources(rows, good, sorted(rows["twin"].unique()))).copy()
+def common_of(rows, good, rungs=COMMON_RUNGS):
+    """Return the rows of those sources that are ``good`` on all ``rungs`` (but raw pixels), in all twins there are."""
+    return select(rows, common_sources(rows, good, sorted(rows["twin"].unique()), rungs)).copy()
 
 
 def by_place(scores, fom, rung, rows, column, bins, population="common"):
@@ -65,4 +68,5 @@ def positions(scores, fom, rung, rows, pixel_scale, name="", values=None, edges=
     """Add offsets of fitted positions in mas: both axes of each source enter."""
     for axis in ("x", "y"):
         rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[axis]))
-        scores.add_histograms(fom, rung, rows, "offset", bins=MAS_EDGES, name=name, values=values, edges=edges)
+        scores.add_histograms(fom, rung, rows, "offset", bins=MAS_EDGES, name=name, values=values, edges=edges,
+                              copies=2)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ...core.significance import AB_NANOJANSKY
 from ...ladder.rungs import FIXED, REAL, REFERENCE
 
 SKY = ["patch", "twin"]
@@ -10,13 +11,15 @@ KEY = [*SKY, "source_id"]
 COLUMNS = (*KEY, "block", "role", "class", "x", "y", "half", "angle", "reach", "snr", "true_flux", "near", "host_id",
            "host_sb", "nucleus_fraction", "tail_fraction", "trail_length")
 SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
-AB_NANOJANSKY = 31.4
 THRESHOLD = 5.0
 """Of the search, sigma."""
 NEAR = 1.0, 2.0
 """Arcsec, and FWHM of the visit: the larger of both is how near to a transient a candidate may be its own."""
-CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", "trail": "trail", "comet": "comet"}
+CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", "trail": "trail", "comet": "comet",
+           "coma_9p": "comet"}
 SUPERNOVAE = ("hosted", "nuclear", "hostless")
+SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
+"""Rungs whose whole difference is searched."""
 
 
 def transients(truth, settings):

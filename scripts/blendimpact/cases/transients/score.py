@@ -11,6 +11,7 @@ from .foms import DEPTH_EDGES, PLACES, SB_EDGES, SNR_EDGES, THRESHOLDS
 from .places import (
     KEY,
     NEAR,
+    SEARCHED,
     SKY,
     SUPERNOVAE,
     THRESHOLD,
@@ -23,8 +24,7 @@ from .places import (
     visit_fwhm,
 )
 
-SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")  # rungs whose whole difference is searched
-SURE_SNR, AT_SIX, BRIGHT_SNR = 6.0, (5.5, 6.5), 10.0
+SURE_SNR, AT_SIX = 6.0, (5.5, 6.5)
 LEVELS = {"all": THRESHOLD, **{f"threshold:{t:g}": t for t in THRESHOLDS}}
 FOUND_DM = 0.75  # mag, as for artificial stars
 
