@@ -102,8 +102,9 @@ _BLANK = {
     "band": "r", **dict.fromkeys(
         ["x", "y", "flux_psf", "flux_psf_err", "snr", "x_psf", "y_psf", "x_psf_err", "y_psf_err", "flux_fit",
          "flux_fit_err", "flux_ap", "flux_ap_err", "activity", "activity_err", "trail_flux", "trail_flux_err",
-         "trail_length", "trail_length_err", "trail_angle", "nucleus_flux", "nucleus_flux_err", "coma_flux",
-         "coma_flux_err", "chi2", "static_sb", "length", "angle", "a", "b", "theta", "area", "alarm_sigma"],
+         "trail_x", "trail_y", "trail_length", "trail_length_err", "trail_angle", "nucleus_flux", "nucleus_flux_err",
+         "coma_flux", "coma_flux_err", "chi2", "static_sb", "length", "angle", "a", "b", "theta", "area",
+         "alarm_sigma"],
         np.nan), "npix": 0, "flag": 0}
 
 

@@ -262,6 +262,8 @@ def test_noiseless_comets_and_trails_have_what_the_truth_says(pair, tables):
                                rtol=0.05, atol=0.02 * truth["flux_r"].max())
     np.testing.assert_allclose(rows["trail_flux"][line], truth["flux_r"][line], rtol=0.02)
     np.testing.assert_allclose(rows["trail_length"][line], truth["trail_length"][line], atol=0.15)
+    for axis in "xy":
+        np.testing.assert_allclose(rows[f"trail_{axis}"][line], truth[axis][line], atol=0.05)
 
 
 def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(pair, tables):

@@ -278,6 +278,24 @@ def test_trails_beside_a_source_are_told_from_those_that_are_not():
     assert values(rows, "MO-D1")["deblended"] == 0.5  # the PSF flux is as it should be for one of the two
 
 
+def test_a_trail_has_the_place_of_one_kind_of_fit_on_all_rungs():
+    tables = made([TRAIL, FAR_TRAIL])
+    m = tables["measurements"]
+    lines = np.isin(m["kind"], ("target", "detection"))
+    for axis in "xy":
+        m[f"trail_{axis}"][lines] = (m[axis] + 0.5 * (m["patch"] % 3 - 1))[lines]
+    m["x_psf"][lines & (m["x"] == TRAIL["x"]) & (m["rung"] == "pipeline")] = np.nan  # a point's fit leaves a long line
+    rows = scored(tables, "MO-M1")
+    assert {r["n"] for (f, term, _, s), r in rows.items() if (f, s) == ("MO-M1", "all")} == {24}
+    apart = 1.4826 * 0.5 * SCALE * 1000
+    assert values(rows, "MO-M1") == pytest.approx(dict.fromkeys(LADDER, apart), rel=0.1)
+    m["trail_x"][lines & (m["rung"] == "merged")] = np.nan  # found as points there
+    found = scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]
+    assert found["n"] == 12 and found["value"] < apart / 2  # of the points, which lie 0.1 pixels off
+    m.remove_columns(["trail_x", "trail_y"])
+    assert scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]["value"] == found["value"]
+
+
 def test_comets_are_told_from_points_by_the_points_of_the_same_rung():
     """Points with an activity of their own, as residuals give it, raise the threshold of their rung alone."""
     points = [source("hostless", 30 + 12 * k, 30) for k in range(20)]

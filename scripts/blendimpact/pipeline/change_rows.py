@@ -38,6 +38,10 @@ CHANGE_COLUMNS = {
     "trail_flux": ("nJy", "flux of the fitted trail: targets that are trails, and detections by a trail's filter on a "
                           "transient"),
     "trail_flux_err": ("nJy", "its standard error"),
+    "trail_x": ("pix", "position of its middle along axis 1"),
+    "trail_y": ("pix", "the same along axis 2"),
+    "trail_x_err": ("pix", "its standard error"),
+    "trail_y_err": ("pix", "its standard error"),
     "trail_length": ("arcsec", "its length"),
     "trail_length_err": ("arcsec", "its standard error"),
     "trail_angle": ("rad", "its direction, counterclockwise from the x axis"),
@@ -174,7 +178,7 @@ class _Measure:
             return
         fit = fit_trails(self.differences.of(rung), np.asarray(rows["x"])[which], np.asarray(rows["y"])[which],
                          length[which], angle[which])
-        for name, factor in (("flux", self.unit), ("length", self.scale), ("angle", 1.0)):
+        for name, factor in (("flux", self.unit), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
             for end in ("", "_err"):
                 rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
         rows["flag"][which] |= np.asarray(fit["flag"], np.int64)

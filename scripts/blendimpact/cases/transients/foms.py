@@ -98,8 +98,8 @@ FIGURES_OF_MERIT = (
     F("MO-B1.failed", "deblending", "failed fits of trails", "fraction of trails with isolated S/N above 10 whose fit "
       f"did not converge, {FORCED}", "1", "fraction", fixed=True),
     F("MO-M1", "measurement", "astrometric scatter", "normalised median absolute deviation of fitted minus true "
-      "positions of trails, isolated S/N above 10, both axes together, common to all rungs", "mas", "nmad",
-      edges=MAS_EDGES),
+      "positions of trails (of a point's fit where a rung has none of a line), isolated S/N above 10, both axes "
+      "together, common to all rungs", "mas", "nmad", edges=MAS_EDGES),
     F("MO-M1.excess", "measurement", "astrometric scatter in quadrature", "the same beyond that of the isolated rung, "
       "in quadrature", "mas", "nmad", excess=True, edges=MAS_EDGES, statistics="MO-M1"),
     F("CO-D1", "detection", "comets told from points", f"fraction of comets whose activity E = 1 - F_psf / F_ap "

@@ -1,6 +1,7 @@
 """Asteroids: trails that are lost, what that does to linking, fluxes, lengths and positions."""
 
 import numpy as np
+import pandas as pd
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from .foms import ARCSEC_EDGES, DISTANCE_EDGES, DM_EDGES, SNR_EDGES
@@ -53,7 +54,22 @@ def add(scores, targets, objects, recovered, sure, found, settings):
         here = rows["rung"] == rung
         scores.add_fractions("MO-B1.failed", rung, rows[here], ~fitted[here], "distance", rows["near"][here],
                              DISTANCE_EDGES)
-    common = common_of(rows, np.isfinite(rows["x_psf"]) & np.isfinite(rows["y_psf"]))
+    common = _placed(rows)
     for rung in (REFERENCE, *RUNGS):
         here = common[common["rung"] == rung]
         positions(scores, "MO-M1", rung, here, settings["pixel_scale"], "snr", here["snr"], SNR_EDGES)
+
+
+def _placed(rows):
+    """Return the trails that have a place on all rungs but raw pixels, in ``x_psf`` and ``y_psf``.
+
+    That of the trail's fit if all these rungs have it, else of a point's: the same kind for a trail on every rung. A
+    search fits a line to what the filter of a trail found, so short trails have a point's.
+    """
+    if "trail_x" in rows:  # products of a run before it have a point's alone
+        lines = common_of(rows, np.isfinite(rows["trail_x"]) & np.isfinite(rows["trail_y"]))
+        lines = lines.assign(x_psf=lines["trail_x"], y_psf=lines["trail_y"])
+        rows = rows.drop(index=lines.index)
+    else:
+        lines = rows[:0]
+    return pd.concat([lines, common_of(rows, np.isfinite(rows["x_psf"]) & np.isfinite(rows["y_psf"]))])
