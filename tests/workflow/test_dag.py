@@ -51,13 +51,15 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     for rule in PER_CHUNK:
         assert counts[rule] == sum(chunks.values()) + (sum(skies.values()) if rule == "detect" else 0)
     both = [*chunks.items(), *skies.items()]
-    real = {key for key, _ in both if key[0] == "galaxies" or key == ("crowded_fields", "real")}
+    real = {key for key, _ in both if key[0] == "galaxies" or key[1] == "real"}
+    tile = ("transients", "real") in real  # the DES tile in other blocks, and the coma that is injected there
     assert counts["simulate"] == sum(n for key, n in both if key not in real)
     assert counts["inject"] == sum(n for (case, _), n in both if case != "two_point")
     assert counts["reference"] == sum(skies.values())
     assert counts["compare"] == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
-    assert (counts["fetch"], counts["adopt"]) == (7, 2)
+    assert (counts["fetch"], counts["adopt"], counts.get("coma", 0)) == (7 + tile, 2 + tile, tile)
+    assert tile == (name == "survey")
     once = ("population", "isochrone", "visits", "supernovae", "matrix", "figures")
     assert [counts[rule] for rule in once] == [1] * len(once)
     assert sum(counts.values()) < 12_000
