@@ -55,7 +55,7 @@ def test_every_rule_has_an_environment_that_exists_and_every_file_is_used(root):
         text = path.read_text()
         rules = re.findall(r"^\s*rule (\w+):$(.*?)(?=^\s*rule |\Z)", text, flags=re.M | re.S)
         for name, body in rules:
-            conda = re.search(r'conda:\s+(?:"([^"]+)"|environment_for\("(\w+)")', body)
+            conda = re.search(r'conda:\s+(?:"([^"]+)"|(?:separated\(\s*)?environment_for\("(\w+)")', body)
             if "script:" in body:
                 assert conda, f"rule {name} has no environment"
             if conda:

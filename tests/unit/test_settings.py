@@ -47,7 +47,7 @@ def test_settings_are_the_case_with_the_scenario_over_it(laptop):
 
 def test_settings_of_a_real_image_take_its_tiling(laptop):
     settings = study.case_settings(laptop, "galaxies")
-    assert settings["patch"] == {"size": 300, "border": 36, "count": 120}
+    assert settings["patch"] == {"size": 300, "border": 36, "count": 80}
     assert settings["pixel_scale"] == 0.263 and settings["zero_point"] == 30.0
 
 
@@ -186,6 +186,7 @@ cases:
     inject: {population: stars, per_patch: 20, mag: [16, 25], separation: 4}
     measure: {psf: true}
     scenarios:
+      double_density: null  # too small for 20 targets
       sparse: {population: {stars: {surface_density: 1.0e+4}}}
       real: {sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, inject: {realisations: 3}}
 """

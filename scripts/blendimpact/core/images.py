@@ -12,6 +12,8 @@ from astropy.wcs import WCS
 
 from .errors import StudyError
 
+AB_NANOJANSKY = 31.4
+"""AB magnitude of one nJy."""
 MASK_BITS = {
     0: ("BAD", "no usable data: outside the image, dead or saturated pixels"),
     1: ("BRIGHT", "wing or spike of a very bright star"),

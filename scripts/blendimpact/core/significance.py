@@ -6,7 +6,8 @@ Sky estimation, detection and segmentation look at the same image, so it is made
 import numpy as np
 import sep
 
-AB_NANOJANSKY = 31.4
+from .images import AB_NANOJANSKY
+
 KERNEL_3X3 = np.array([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
 KERNELS = ("psf", "3x3", None)
 BAD = 1  # bit 0 of core.images.MASK_BITS

@@ -7,8 +7,9 @@ from scipy.spatial import cKDTree
 from skimage.segmentation import watershed
 
 from ..core.errors import StudyError
+from ..core.images import AB_NANOJANSKY
 from ..core.psf_shift import equivalent_fwhm
-from ..core.significance import AB_NANOJANSKY, coadd, kernel_pixels, smooth
+from ..core.significance import coadd, kernel_pixels, smooth
 from ..models.stars import StarFit, StarOptions
 from . import DETECTORS
 from .base import Detection, Detector, detection_table

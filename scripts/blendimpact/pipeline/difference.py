@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.significance import AB_NANOJANSKY
+from ..core.images import AB_NANOJANSKY
 from ..measure.sky import estimate_sky
 from ..subtract import SUBTRACTORS
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...core.significance import AB_NANOJANSKY
+from ...core.images import AB_NANOJANSKY
 from ...ladder.rungs import FIXED, REAL, REFERENCE
 
 SKY = ["patch", "twin"]
