@@ -82,6 +82,19 @@ def test_budget_closes_to_machine_precision():
     assert swapped == pytest.approx(values["pipeline"] - values["oracle"], abs=1e-14)
 
 
+def test_no_difference_in_any_block_is_not_an_interval_of_no_width():
+    scores = Scores("demo", "fiducial")
+    for block in range(40):
+        for rung in RUNGS:
+            scores.add("X", rung, block, [3 if rung == "pipeline" else 4, 4], "common")
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom("fraction")], 200, 7)
+    term = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
+    assert term["deblending"]["value"] == 0 and term["deblending"]["n"] == 160
+    high = 1.96**2 / (160 + 1.96**2)  # Wilson's, of none in 160
+    assert term["deblending"]["ci_high"] == pytest.approx(high, rel=1e-3) == -term["deblending"]["ci_low"]
+    assert term["detection"]["ci_low"] == term["detection"]["ci_high"] == pytest.approx(-0.25)
+
+
 def test_noise_common_to_all_rungs_leaves_the_differences():
     """Blocks scatter by 3 %, differences not at all: their intervals have no width."""
     rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 200, 7)

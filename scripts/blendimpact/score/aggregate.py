@@ -134,7 +134,7 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
                      for rung in sorted(rungs, key=_order)]
             impacts = _impacts(full, samples, fom.fixed)
             kept[fom.id, population, stratum] = impacts
-            rows += _impact_rows(about, impacts, counts)
+            rows += _impact_rows(about, impacts, counts, fom.kind == "fraction")
             if fom.common:
                 rows += _selection_row(about, impacts, kept.get((fom.common, "common", stratum)), counts)
     out = Table({name: [row[name] for row in rows] for name in FOM_COLUMNS})
@@ -235,7 +235,12 @@ def _impacts(full, samples, fixed=False):
     return out
 
 
-def _impact_rows(about, impacts, counts):
+def _impact_rows(about, impacts, counts, fraction=False):
+    """Return the rows of a budget.
+
+    Of a ``fraction`` that is the same on two rungs in every block no resample differs from 0, which is not to know that
+    it is 0: the interval is then that of 0 differences in n.
+    """
     rows = []
     note = SPLIT_NOTES.get(impacts.get("split"), "")
     for term in TERMS:
@@ -244,10 +249,13 @@ def _impact_rows(about, impacts, counts):
         value, samples = impacts[term]
         low, high, ends_note = _ends(samples, about)
         n = min(counts[r] for r in TERM_RUNGS.get(term, LADDER))
+        method = "bootstrap over blocks, difference inside each resample"
+        if fraction and n and value == low == high == 0:
+            high = float(wilson(0, n).high)
+            low, method = -high, "Wilson for 0 differences in n: no block has one"
         stage_note = note if term in ("deblending", "detection", "interaction") else ""
         rows.append({**about, "kind": "impact", "term": term, "value": float(value),
-                     "ci_low": low, "ci_high": high, "n": n,
-                     "method": "bootstrap over blocks, difference inside each resample",
+                     "ci_low": low, "ci_high": high, "n": n, "method": method,
                      "note": "; ".join(t for t in (stage_note, ends_note) if t)})
     return rows
 
