@@ -306,7 +306,7 @@ def test_chunk_size_for_a_number_of_jobs():
     def off(size, wanted):
         return abs(jobs({**config, "chunk_size": size}) - wanted)
 
-    for wanted in (200, 1000, 10000):
+    for wanted in (300, 1000, 10000):
         size = dryrun.chunk_size_for(config, wanted)
         assert off(size, wanted) <= min(off(size - 1, wanted), off(size + 1, wanted), 0.05 * wanted)
 
