@@ -1,5 +1,7 @@
 """Fixtures that all tests share."""
 
+import importlib
+
 import pytest
 from harness import ROOT, copy_tree
 
@@ -16,3 +18,16 @@ def tree(tmp_path):
     copy = tmp_path / "tree"
     copy_tree(copy)
     return copy
+
+
+@pytest.fixture
+def without_sfft(monkeypatch):
+    """The package sfft cannot be imported, whether it is installed or not."""
+    real = importlib.import_module
+
+    def none(name, *rest):
+        if name.startswith("sfft"):
+            raise ModuleNotFoundError(f"No module named {name}", name="sfft")
+        return real(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", none)

@@ -7,7 +7,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
-from blendimpact.adopt.patches import CONTEXT_IDS, NOISE_META, truth_columns
+from blendimpact.adopt.noise import NOISE_META
+from blendimpact.adopt.patches import CONTEXT_IDS, truth_columns
 from blendimpact.core.catalogues import describe
 from blendimpact.core.images import BandImage, Patch
 from blendimpact.core.psf import psf_pixels

@@ -9,11 +9,12 @@ import pytest
 import sky_maker
 from astropy.io import fits
 from astropy.wcs import WCS
-from blendimpact.adopt.image import adopt, real_light
-from blendimpact.adopt.patches import CONTEXT_IDS, NOISE_META, adopt_patches, cut_wcs
+from blendimpact.adopt.image import adopt
+from blendimpact.adopt.noise import NOISE_META
+from blendimpact.adopt.patches import CONTEXT_IDS, adopt_patches, cut_wcs
 from blendimpact.core import catalogues
 from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchFile, PatchWriter
+from blendimpact.core.images import PatchFile, PatchWriter, real_light
 from blendimpact.core.real_image import load_image
 
 SETTINGS = {"bands": ["g"], "shape_band": "g", "patch": {"size": 150, "border": 30}}

@@ -1,6 +1,5 @@
 """The comparison of subtraction engines: closed forms of its sums, null tests on a sky, what is not installed."""
 
-import importlib
 import json
 
 import numpy as np
@@ -129,15 +128,7 @@ def work(chunk, folder, engine, patches=3):
     return paths
 
 
-def test_bounds_bracket_an_engine_and_what_is_absent_says_so(chunk, tmp_path, monkeypatch):
-    real = importlib.import_module
-
-    def none(name, *rest):
-        if name.startswith("sfft"):
-            raise ModuleNotFoundError(f"No module named {name}", name="sfft")
-        return real(name, *rest)
-
-    monkeypatch.setattr(importlib, "import_module", none)
+def test_bounds_bracket_an_engine_and_what_is_absent_says_so(chunk, tmp_path, without_sfft):
     paths = {name: work(chunk, tmp_path, name) for name in CHOICE["engines"]}
     assert "not installed" in absent.reason([paths["sfft"]["rows_out"]])
     frames = {name: catalogues.read(paths[name]["rows_out"]).to_pandas() for name in CHOICE["engines"][:3]}

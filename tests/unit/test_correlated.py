@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from blendimpact.adopt.noise import NoiseModel, draw_noise
-from blendimpact.adopt.patches import NOISE_META
+from blendimpact.adopt.noise import NOISE_META, NoiseModel, draw_noise
 from blendimpact.core.errors import StudyError
 from blendimpact.core.streams import stream
 from blendimpact.deblend.children import Children

@@ -1,4 +1,4 @@
-"""Positions, apertures, activity, residuals, trails and comae on a difference."""
+"""Positions, activity, residuals, trails and comae on a difference."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from blendimpact.core.images import BandImage
 from blendimpact.core.psf import psf_pixels
 from blendimpact.core.streams import stream
 from blendimpact.measure.comae import split_comae
-from blendimpact.measure.difference import BITS, activity, apertures, decode, fit_points, residuals
+from blendimpact.measure.difference import BITS, activity, decode, fit_points, residuals
 from blendimpact.measure.trails import fit_trails
 from blendimpact.simulate.profiles import add_stamp, draw_source
 from blendimpact.subtract import SUBTRACTORS
@@ -98,7 +98,7 @@ def test_masked_pixels_places_off_the_image_and_noise_alone_are_outcomes():
         pull = (value - truth) / error
         assert abs(pull.mean()) < 3.5 / np.sqrt(len(x)) and pull.std() == pytest.approx(1, abs=0.45)
     lost = ([-3, 0, 110, np.nan, 500], [50, 0, np.inf, 3, 500])
-    for made in (fit_points(difference, *lost), activity(difference, *lost, 5.0), apertures(difference, *lost, 5.0),
+    for made in (fit_points(difference, *lost), activity(difference, *lost, 5.0),
                  fit_trails(difference, *lost, [5.0] * 5, [0.0] * 5), split_comae(difference, *lost, [8.0] * 5)):
         assert len(made) == 5 and (made["flag"][[0, 2, 3, 4]] == BITS.OUTSIDE).all()
         assert all(np.isnan(made[name][[0, 2, 3, 4]]).all() for name in made.colnames if name != "flag")

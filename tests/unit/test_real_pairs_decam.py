@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.adopt.image import adopt, real_light
+from blendimpact.adopt.image import adopt
 from blendimpact.adopt.patches import adopt_patches
 from blendimpact.core.blends import false_alarm_density
-from blendimpact.core.images import PatchFile, PatchWriter
+from blendimpact.core.images import PatchFile, PatchWriter, real_light
 from blendimpact.inject.inject import inject
 from blendimpact.inject.transients import generate_transients
 from blendimpact.subtract import SUBTRACTORS

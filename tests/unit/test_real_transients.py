@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.adopt.image import adopt, real_light
+from blendimpact.adopt.image import adopt
 from blendimpact.adopt.patches import adopt_patches
+from blendimpact.core.images import real_light
 from blendimpact.core.real_image import load_image
 from blendimpact.inject.inject import inject, patch_number
 from blendimpact.inject.transients import EXTENDED, generate_transients, psf_half_light

@@ -151,15 +151,7 @@ def test_a_trail_is_found_by_its_own_filter():
 # --- sfft ------------------------------------------------------------------------------------------
 
 
-def test_sfft_says_how_to_install_it(monkeypatch):
-    real = importlib.import_module
-
-    def none(name, *rest):
-        if name.startswith("sfft"):
-            raise ModuleNotFoundError(f"No module named {name}", name="sfft")
-        return real(name, *rest)
-
-    monkeypatch.setattr(importlib, "import_module", none)
+def test_sfft_says_how_to_install_it(without_sfft):
     with pytest.raises(StudyError, match=r"not installed.*\n.*pip install sfft==1.7.3"):
         SUBTRACTORS.create("sfft").subtract(*empty(size=32))
 

@@ -7,6 +7,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from ..core.errors import StudyError
+from ..core.images import real_light
 from ..core.significance import KERNEL_3X3
 from .detector import find_defects, level_lines
 from .noise import NoiseModel, Sky, measure_depth, measure_sky
@@ -71,23 +72,6 @@ class AdoptedImage:
     def pixel_scale(self):
         """Pixel scale in arcsec."""
         return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
-
-
-def real_light(base, segmentation):
-    """Return the light of the real sources of an image, as far as it is known.
-
-    The pixels of the footprints that are above zero; nothing outside of the footprints. In a
-    footprint it still has its noise, and wings below the detection threshold are not in it, so the
-    purity of an injected source that is made with it is an upper limit by a few per cent.
-
-    Parameters
-    ----------
-    base : (ny, nx) array
-        The real image, sky-subtracted.
-    segmentation : (ny, nx) int array
-        Footprints, 0 is sky.
-    """
-    return np.where(segmentation > 0, np.maximum(base, 0), 0)
 
 
 def _variance_with_sources(variance, light, sky, gain):

@@ -15,6 +15,8 @@ from scipy import fft, ndimage
 
 MAD_TO_SIGMA = 1.482602218505602
 MAX_LAG = 10
+NOISE_META = "noise_model"
+"""Metadata of a truth table that keep the model of the image's noise, by band."""
 
 
 @dataclass(frozen=True)

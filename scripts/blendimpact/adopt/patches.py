@@ -10,13 +10,12 @@ from astropy.wcs.utils import fit_wcs_from_points, pixel_to_skycoord
 
 from ..core.catalogues import describe
 from ..core.errors import StudyError
-from ..core.images import BandImage, Patch
+from ..core.images import BandImage, Patch, real_light
 from ..core.real_image import blocks
-from .image import real_light
+from .noise import NOISE_META
 
 CONTEXT_IDS = 1_000_000
 MAX_MASKED = 0.1
-NOISE_META = "noise_model"
 
 PROFILE_COLUMNS = ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge", "hlr_disk", "n_disk", "g1_disk",
                    "g2_disk", "trail_length", "trail_angle")

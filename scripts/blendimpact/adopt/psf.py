@@ -11,7 +11,6 @@ import galsim
 import numpy as np
 from astropy.io import fits
 from scipy.optimize import least_squares
-from scipy.stats import t as student
 
 from ..core.errors import StudyError
 from ..core.psf import psf_pixels
@@ -198,6 +197,8 @@ def interval(values, level=0.95):
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     n, mean = len(values), float(values.mean())
+    from scipy.stats import t as student  # slow to import
+
     half = float(student.ppf(0.5 + level / 2, max(n - 1, 1)) * values.std(ddof=1) / np.sqrt(n))
     return {"mean": mean, "low": mean - half, "high": mean + half,
             "rms": float(np.sqrt((values**2).mean())), "n": n}

@@ -1,6 +1,8 @@
 """CPU and memory of the jobs of the comparison. Not the same in every run, so kept apart from all other numbers."""
 
+import csv
 import json
+import os
 
 from ..core import absent
 
@@ -44,3 +46,17 @@ def summary(sky, deblender, paths):
     return {**row, "sources": sources, "ms_all": round(1e3 * cpu / sources, 3), "ms_steady": round(1e3 * steady, 3),
             "start_s": round(sum(job["cpu_start"] for job in jobs) / len(jobs), 2),
             "peak_mb": round(max(job["peak_mb"] for job in jobs))}
+
+
+def write(path, columns, rows):
+    """Write rows of costs as CSV: whole or not at all."""
+    with open(f"{path}.part", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(f"{path}.part", path)
+
+
+def below(paths, place):
+    """Return, sorted, those of the products of many jobs that have a place in their path."""
+    return sorted(str(path) for path in paths if place in str(path).replace("\\", "/"))

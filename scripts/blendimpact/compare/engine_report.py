@@ -1,22 +1,20 @@
 """Table, costs, figure and page of the comparison of subtraction engines."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from ..core import absent, catalogues
-from ..matrix.cells import LEVEL
 from ..matrix.figures import nothing
 from ..score.aggregate import FOM_COLUMNS, aggregate
 from ..score.foms import bin_names
+from . import html
 from .engines import FIGURES_OF_MERIT, SB_EDGES, score
-from .figures import _errors, _legend, _pick, style
-from .page import _cell, _relative
-from .tables import _described, not_made
+from .figures import errors, legend, pick, style
+from .html import cell
+from .tables import described, not_made
 
 COLUMNS = {
     **{name: FOM_COLUMNS[name] for name in ("case", "scenario")},
@@ -72,7 +70,7 @@ def table(rows, engines, reasons, case, scenario, n_resamples, seed):
         found["definition"] = np.array([texts[str(fom)] for fom in found["fom"]], dtype=str)
         order = {name: k for k, name in enumerate(engines)}
         found = found[np.argsort([order[str(name)] for name in found["engine"]], kind="stable")]
-        parts.append(_described(found, COLUMNS))
+        parts.append(described(found, COLUMNS))
     parts += [not_made(COLUMNS, reasons[name], case=case, scenario=scenario, engine=name)
               for name in engines if name in reasons]
     return catalogues.stack(parts)
@@ -112,7 +110,7 @@ def figure(found, engines):
         return nothing("no engine ran")
     out = Figure(figsize=(11, 8), layout="constrained")
     axes, drawn = out.subplots(2, 2), {}
-    names = [name for name in bin_names("sb", SB_EDGES) if len(_pick(found, fom="chi2.median", stratum=name))]
+    names = [name for name in bin_names("sb", SB_EDGES) if len(pick(found, fom="chi2.median", stratum=name))]
     groups = {axes[0, 0]: [("chi2.median", "static sources", name) for name in names],
               axes[0, 1]: [("alarms4", "differences", "all"), ("alarms5", "differences", "all")],
               axes[1, 0]: [("bias", "hosted", "all"), ("bias", "hostless", "all")],
@@ -120,12 +118,12 @@ def figure(found, engines):
     for axis, places in groups.items():
         labels = []
         for k, (fom, population, stratum) in enumerate(places):
-            rows = _pick(found, fom=fom, population=population, stratum=stratum)
+            rows = pick(found, fom=fom, population=population, stratum=stratum)
             for number, engine in enumerate(engines):
-                row = _pick(rows, engine=engine)
+                row = pick(rows, engine=engine)
                 if len(row) and np.isfinite(row["value"][0]):
                     place = k + 0.7 * ((number + 0.5) / len(engines) - 0.5)
-                    drawn[engine] = axis.errorbar(place, float(row["value"][0]), _errors(row[0]), ls="", capsize=3,
+                    drawn[engine] = axis.errorbar(place, float(row["value"][0]), errors(row[0]), ls="", capsize=3,
                                                   ms=6, **style(number))
             n = int(max(rows["n"])) if len(rows) else 0
             labels.append(_label(fom, population, stratum, n))
@@ -143,7 +141,7 @@ def figure(found, engines):
         else:
             axis.set_yscale("symlog", linthresh=0.01)
     axes[0, 0].set_xlabel("surface brightness of the static light [AB mag / arcsec2]")
-    _legend(out, drawn)
+    legend(out, drawn)
     return out
 
 
@@ -173,7 +171,6 @@ def write_page(path, config, about, found, cost, pictures, downloads):
         From `costs`.
     pictures, downloads : sequence of path-like
     """
-    folder = Path(path).resolve().parent
     engines = config["subtraction_comparison"]["engines"]
     index = {tuple(str(row[k]) for k in ("engine", "population", "stratum", "fom")): row for row in found}
     foms = {fom.id: fom for fom in FIGURES_OF_MERIT}
@@ -184,19 +181,11 @@ def write_page(path, config, about, found, cost, pictures, downloads):
             and any(key[3] == fom and row["value"] > 0 for key, row in index.items())]
     spent = {row["engine"]: row for row in cost}
     rows = [{"name": name, "note": notes.get(name, ""), "cost": spent[name],
-             "cells": [_cell(index.get((name, population, "all", fom))) for fom, population in HEADLINES],
-             "strata": [_cell(index.get((name, "static sources", s, "chi2.median"))) for s in strata],
-             "bits": [_cell(index.get((name, "differences", "all", fom))) for fom in bits]} for name in engines]
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.get_template("engines.html").render(
-        study=config["study"], level=LEVEL, about=about, rows=rows, cost_columns=COST_COLUMNS,
-        heads=[(foms[f].title, population, foms[f].definition) for f, population in HEADLINES],
-        strata=[s.split(":")[1].replace("-", "–") for s in strata],
-        bits=[(foms[f].title, foms[f].definition) for f in bits],
-        options={name: config["subtractors"].get(name, {}) for name in engines},
-        figures=[_relative(f, folder) for f in pictures],
-        downloads=[(_relative(d, folder), Path(d).name) for d in downloads],
-        matrix=_relative(folder.parents[1] / "matrix.html", folder))
-    Path(f"{path}.part").write_text(page, encoding="utf-8")
-    os.replace(f"{path}.part", path)
+             "cells": [cell(index.get((name, population, "all", fom))) for fom, population in HEADLINES],
+             "strata": [cell(index.get((name, "static sources", s, "chi2.median"))) for s in strata],
+             "bits": [cell(index.get((name, "differences", "all", fom))) for fom in bits]} for name in engines]
+    html.write(path, "engines.html", config["study"], engines, config["subtractors"], pictures, downloads, about=about,
+               rows=rows, cost_columns=COST_COLUMNS,
+               heads=[(foms[f].title, population, foms[f].definition) for f, population in HEADLINES],
+               strata=[s.split(":")[1].replace("-", "–") for s in strata],
+               bits=[(foms[f].title, foms[f].definition) for f in bits])

@@ -6,6 +6,7 @@ from astropy.table import Table, vstack
 from ..core import catalogues
 from ..core.blends import false_alarm_density
 from ..core.changes import distance_from_changes
+from ..core.images import surface_brightness
 from ..core.psf_shift import equivalent_fwhm, unit_psf
 from ..core.statistics import residual_edges
 from ..measure.difference import residuals
@@ -124,7 +125,7 @@ def measure(difference, alone, exact, scene, settings, engine):
                     "group": np.where(np.asarray(rows["transient"]) == "hostless", "hostless", "hosted")}
         parts.append(_rows(len(x), about, kind=kind, id=rows["source_id"], x=x, y=y, flux=flux["flux"] * unit,
                            flux_err=flux["flux_err"] * unit, chi2=around["chi2"], npix=around["npix"],
-                           sb=_brightness(scene["light"], image, x, y), **more))
+                           sb=surface_brightness(scene["light"], image, x, y), **more))
     searched = patch.inside(*np.indices(difference.image.shape)[::-1]) & difference.good
     searched &= ~near_changes(scene["changed"], searched.shape, scale, scale * equivalent_fwhm(unit_psf(image)))
     found = search(difference, PEAKS)  # on simulated sky, whose noise is as the images say
@@ -132,7 +133,7 @@ def measure(difference, alone, exact, scene, settings, engine):
             for n, s in (("x", searched.shape[1]), ("y", searched.shape[0])))
     found = found[searched[j, i]]
     parts.append(_rows(len(found), about, kind="peak", id=np.arange(1, len(found) + 1), x=found["x"], y=found["y"],
-                       snr=found["snr"], sb=_brightness(scene["light"], image, found["x"], found["y"])))
+                       snr=found["snr"], sb=surface_brightness(scene["light"], image, found["x"], found["y"])))
     pixels = int(searched.sum())
     parts.append(_rows(1, about, kind="field", area=pixels * scale**2, npix=pixels, status=difference.status,
                        alarm_sigma=difference.alarm_sigma() if pixels else np.nan))
@@ -147,14 +148,6 @@ def _rows(number, about, **columns):
         kind = "U32" if name in _TEXTS else np.int64 if name in _WHOLE else float
         out[name] = np.broadcast_to(value, number).astype(kind)
     return Table(out)
-
-
-def _brightness(light, image, x, y):
-    """Return the AB surface brightness of static light at the pixels of positions."""
-    i, j = (np.clip(np.rint(np.asarray(c, float)).astype(int), 0, n - 1) for c, n in zip((x, y), light.shape[::-1]))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sb = image.zero_point - 2.5 * np.log10(light[j, i] / image.pixel_scale**2)
-    return np.where(np.isfinite(sb), sb, np.nan)
 
 
 def near_changes(changed, shape, scale, fwhm):

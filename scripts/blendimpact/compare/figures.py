@@ -18,14 +18,14 @@ def style(number):
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def _pick(table, **conditions):
+def pick(table, **conditions):
     keep = np.ones(len(table), bool)
     for name, value in conditions.items():
         keep &= np.asarray(table[name]).astype(str) == value
     return table[keep]
 
 
-def _errors(row):
+def errors(row):
     low, high = (float(row[name]) for name in ("ci_low", "ci_high"))
     value = float(row["value"])
     return np.nan_to_num([[max(value - low, 0)], [max(high - value, 0)]])
@@ -33,12 +33,12 @@ def _errors(row):
 
 def _flux(table, sky):
     """Return the id of the flux residual of a sky, and its formula: against the truth on a real image."""
-    rows = _pick(table, sky=sky, fom="ap_true.nmad")
+    rows = pick(table, sky=sky, fom="ap_true.nmad")
     real = any(str(stratum).startswith("blendedness:") for stratum in rows["stratum"])
     return ("ap_true", "(F - F_true) / F_true") if real else ("ap", "(F - F_exact) / F_true")
 
 
-def _legend(figure, drawn):
+def legend(figure, drawn):
     figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False,
                   fontsize=8)
 
@@ -63,16 +63,16 @@ def frontier(table, costs, skies, deblenders):
     drawn = {}
     for axis, sky in zip(axes, skies):
         fom, formula = _flux(table, sky)
-        rows = _pick(table, sky=sky, fom=f"{fom}.nmad", stratum="blended", population="true centres")
+        rows = pick(table, sky=sky, fom=f"{fom}.nmad", stratum="blended", population="true centres")
         for number, name in enumerate(deblenders):
-            row, cost = _pick(rows, deblender=name), [c for c in costs if (c["sky"], c["deblender"]) == (sky, name)]
+            row, cost = pick(rows, deblender=name), [c for c in costs if (c["sky"], c["deblender"]) == (sky, name)]
             if not len(row) or not cost or not np.isfinite(row["value"][0]):
                 continue
             value, x = float(row["value"][0]), [max(cost[0][k], LEAST_MS) for k in ("ms_steady", "ms_all")]
             look = style(number)
             axis.plot(x, [value, value], "-", color=look["color"], lw=0.8, alpha=0.6)
             axis.plot(x[1], value, mfc="none", ls="", mec=look["color"], marker=look["marker"], ms=6)
-            drawn[name] = axis.errorbar(x[0], value, _errors(row[0]), capsize=3, ls="", ms=7, label=name, **look)
+            drawn[name] = axis.errorbar(x[0], value, errors(row[0]), capsize=3, ls="", ms=7, label=name, **look)
         n = int(max(rows["n"])) if len(rows) else 0
         axis.set_title(f"{sky}: N = {n}, {int(max(rows['n_blocks'])) if len(rows) else 0} patches\nNMAD of {formula}",
                        fontsize=10)
@@ -84,7 +84,7 @@ def frontier(table, costs, skies, deblenders):
     axes[0].set_ylabel(f"NMAD of the aperture flux,\nblendedness ≥ {BLENDED:g}, true centres")
     if not drawn:
         return nothing("no deblender ran on these skies")
-    _legend(figure, drawn)
+    legend(figure, drawn)
     figure.suptitle("Accuracy against cost, both better to the lower left. Filled: steady; open: imports and compiling "
                     "shared among the sources of one job. 95 % intervals; truth_profiles is a bound, but "
                     "not on a real image", fontsize=9)
@@ -99,18 +99,18 @@ def against_blendedness(table, skies, deblenders):
     for column, sky in enumerate(skies):
         flux, formula = _flux(table, sky)
         for axis, fom, text in ((axes[0, column], "nmad", "NMAD"), (axes[1, column], "bias", "median")):
-            rows = _pick(table, sky=sky, fom=f"{flux}.{fom}", population="true centres")
+            rows = pick(table, sky=sky, fom=f"{flux}.{fom}", population="true centres")
             rows = rows[[str(s).startswith("blendedness:") for s in rows["stratum"]]]
             bins = sorted({str(s) for s in rows["stratum"]}, key=lambda s: float(s.split(":")[1].split("-")[0]))
             for number, name in enumerate(deblenders):
                 for k, stratum in enumerate(bins):
-                    row = _pick(rows, deblender=name, stratum=stratum)
+                    row = pick(rows, deblender=name, stratum=stratum)
                     if len(row) and np.isfinite(row["value"][0]):
                         place = k + 0.8 * ((number + 0.5) / len(deblenders) - 0.5)
-                        drawn[name] = axis.errorbar(place, float(row["value"][0]), _errors(row[0]), ls="", capsize=2,
+                        drawn[name] = axis.errorbar(place, float(row["value"][0]), errors(row[0]), ls="", capsize=2,
                                                     ms=5, **style(number))
             labels = [s.split(":")[1].replace("-", "–").replace("1.0001", "1") for s in bins]
-            counts = [int(max(_pick(rows, stratum=s)["n"])) for s in bins]
+            counts = [int(max(pick(rows, stratum=s)["n"])) for s in bins]
             axis.set_xticks(range(len(bins)), [f"{a}\nN = {n}" for a, n in zip(labels, counts)], fontsize=8)
             if column == 0:
                 axis.set_ylabel(f"{text} of the aperture flux")
@@ -125,7 +125,7 @@ def against_blendedness(table, skies, deblenders):
         axes[1, column].set_xlabel("blendedness (1 - purity)")
     if not drawn:
         return nothing("no deblender ran on these skies")
-    _legend(figure, drawn)
+    legend(figure, drawn)
     return figure
 
 

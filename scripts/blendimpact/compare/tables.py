@@ -56,7 +56,7 @@ def comparison_rows(sky, case, scenario, sources, deblenders, aperture, n_resamp
     table["definition"] = np.array([texts[str(fom)] for fom in table["fom"]], dtype=str)
     order = {name: k for k, name in enumerate(deblenders)}
     table = table[np.argsort([order[str(name)] for name in table["deblender"]], kind="stable")]
-    return _described(table, COLUMNS)
+    return described(table, COLUMNS)
 
 
 def board_rows(sky, case, scenario, scores, deblender, foms, n_resamples, seed):
@@ -83,7 +83,7 @@ def board_rows(sky, case, scenario, scores, deblender, foms, n_resamples, seed):
         table[name] = np.full(len(table), value, dtype="U32")
     texts = {fom.id: fom.definition for fom in foms}
     table["definition"] = np.array([texts[str(fom)] for fom in table["fom"]], dtype=str)
-    return _described(table, BOARD_COLUMNS)
+    return described(table, BOARD_COLUMNS)
 
 
 def not_made(columns, reason, **known):
@@ -91,8 +91,8 @@ def not_made(columns, reason, **known):
     known["note"] = f"not made: {reason}"
     row = {name: [known.get(name, 0 if name in ("n", "n_blocks") else np.nan if name in ("value", "ci_low", "ci_high")
                             else "")] for name in columns}
-    return _described(Table(row), columns)
+    return described(Table(row), columns)
 
 
-def _described(table, columns):
+def described(table, columns):
     return catalogues.describe(table[list(columns)], columns)

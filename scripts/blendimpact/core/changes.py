@@ -3,6 +3,23 @@
 import numpy as np
 
 
+def distance_from_line(dx, dy, length, angle):
+    """Return the distance of points from lines.
+
+    Parameters
+    ----------
+    dx, dy : array
+        Points minus the middle of the line.
+    length : float or array
+        In the same unit; 0 is a point.
+    angle : float or array
+        Radians, counterclockwise from the x axis.
+    """
+    cos, sin = np.cos(angle), np.sin(angle)
+    along = np.clip(dx * cos + dy * sin, -length / 2, length / 2)
+    return np.hypot(dx - along * cos, dy - along * sin)
+
+
 def distance_from_changes(changed, x, y, scale):
     """Return how far points are from what has changed.
 
@@ -29,8 +46,6 @@ def distance_from_changes(changed, x, y, scale):
                                  for name in ("trail_length", "trail_angle", "coma_radius", "tail_length"))
     angle = np.radians(angle)
     for k, (x0, y0) in enumerate(zip(*(np.asarray(changed[name], float) for name in ("x", "y")))):
-        dx, dy = scale * (x - x0), scale * (y - y0)
-        along = np.clip(dx * np.cos(angle[k]) + dy * np.sin(angle[k]), -length[k] / 2, length[k] / 2)
-        away = np.hypot(dx - along * np.cos(angle[k]), dy - along * np.sin(angle[k]))
+        away = distance_from_line(scale * (x - x0), scale * (y - y0), length[k], angle[k])
         out = np.minimum(out, away - max(coma[k], tail[k]))
     return out

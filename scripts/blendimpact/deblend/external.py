@@ -3,6 +3,7 @@
 import importlib
 import logging
 import warnings
+from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,13 +89,13 @@ class ExternalDeblender(Deblender):
         self.most, self.margin, self.core = most, margin, core
         self._package = None
 
+    @abstractmethod
     def _load(self):
         """Return the package, or raise a StudyError that says how to install it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fit(self, package, blend):
         """Return the `Fit` of a `Blend`; may raise whatever it likes."""
-        raise NotImplementedError
 
     def deblend(self, patch, sky, centres, stamp_size):
         """Return the `Children` of a patch.

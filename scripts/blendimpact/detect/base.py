@@ -1,5 +1,6 @@
 """What every detector returns, and what is asked of it."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -64,6 +65,7 @@ class Detector(Protocol):
 
     name: str
 
+    @abstractmethod
     def detect(self, patch, sky, truth=None):
         """Find the objects of a patch.
 
@@ -80,7 +82,6 @@ class Detector(Protocol):
         -------
         Detection
         """
-        raise NotImplementedError
 
     def positions(self, patch, sky):
         """Return x and y of what `detect` finds; a member may know a faster way to the same."""

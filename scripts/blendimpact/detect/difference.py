@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.changes import distance_from_line
 from ..core.errors import StudyError
 from ..subtract.kernels import width
 from ..subtract.search import search
@@ -136,7 +137,5 @@ def lines(found, shape, reach):
         window = out[y0:y0 + 2 * half + 1, x0:x0 + 2 * half + 1]
         yy, xx = np.indices(window.shape)
         dx, dy = xx + x0 - found["x"][k], yy + y0 - found["y"][k]
-        c, s = np.cos(angle[k]), np.sin(angle[k])
-        along = np.clip(dx * c + dy * s, -length[k] / 2, length[k] / 2)
-        window[np.hypot(dx - along * c, dy - along * s) <= reach] = k + 1
+        window[distance_from_line(dx, dy, length[k], angle[k]) <= reach] = k + 1
     return out

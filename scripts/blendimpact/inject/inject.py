@@ -7,14 +7,13 @@ import galsim
 import numpy as np
 from astropy.table import Table, vstack
 
-from ..adopt.image import real_light
-from ..adopt.noise import draw_noise
-from ..adopt.patches import NOISE_META, truth_columns
+from ..adopt.noise import NOISE_META, draw_noise
+from ..adopt.patches import truth_columns
 from ..core.blends import purity
 from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.flags import values
-from ..core.images import MASK_BITS
+from ..core.images import MASK_BITS, real_light
 from ..core.settings import REALISATIONS
 from ..core.streams import stream
 from ..simulate.population import half_light_radius
@@ -67,7 +66,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
     Table
         ``truth`` and a row per row of the catalogue; those that could not be injected have no flux and no
         S/N, role "scene", and the flag that says why. ``purity`` of a target on a real image counts as
-        neighbours the other injected sources and `adopt.image.real_light`. On simulated patches the purity
+        neighbours the other injected sources and `core.images.real_light`. On simulated patches the purity
         of sources that injected light falls on is updated; of those with a ``snr`` below ``truth_snr`` (default
         0), of which there may be thousands, it is NaN.
     """

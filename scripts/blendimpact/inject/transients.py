@@ -5,9 +5,10 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import gammaincinv
 
-from ..adopt.image import real_light
 from ..core.catalogues import describe
+from ..core.changes import distance_from_line
 from ..core.errors import StudyError
+from ..core.images import real_light
 from ..core.streams import stream
 from ..simulate.comets import SUN, TAIL_WIDTH, afrho
 from ..simulate.profiles import draw_source
@@ -270,12 +271,9 @@ class _Static:
             row["host_sb"] = self.zero_point - 2.5 * np.log10(light / self.scale**2)
         if not self.seen.any():
             return
-        dx, dy = self.x - x, self.y - y
-        if row["source_type"] == "Trail":
-            angle, half = np.radians(row["beta"]), 0.5 * row["trail_length"] / self.scale
-            along = np.clip(dx * np.cos(angle) + dy * np.sin(angle), -half, half)
-            dx, dy = dx - along * np.cos(angle), dy - along * np.sin(angle)
-        distance = np.where(self.seen, np.hypot(dx, dy), np.inf)
+        length = row["trail_length"] / self.scale if row["source_type"] == "Trail" else 0.0
+        distance = distance_from_line(self.x - x, self.y - y, length, np.radians(row["beta"]))
+        distance = np.where(self.seen, distance, np.inf)
         row["static_id"] = int(self.ids[np.argmin(distance)])
         row["static_distance"] = float(distance.min() * self.scale)
 

@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 
-from ..adopt.noise import NoiseModel
-from ..adopt.patches import NOISE_META
+from ..adopt.noise import NOISE_META, NoiseModel
 from ..core.errors import StudyError
 
 RADIUS_STEP = 0.5  # pixels: radii of apertures are rounded to this for their factors

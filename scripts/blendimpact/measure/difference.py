@@ -90,35 +90,13 @@ def _point_shares(difference, x, y, i, j, weights, good):
     return points.sum(axis=(1, 2)), (points * good).sum(axis=(1, 2))
 
 
-def apertures(difference, x, y, radius):
-    """Sum the light in circles, with exact pixel overlaps.
-
-    Where pixels without data lie in a circle, the sum is multiplied by the share of a point source's light in the
-    circle over that on pixels with data.
-
-    Parameters
-    ----------
-    difference : Difference
-    x, y : (N,) array
-        Centres, pixels.
-    radius : float
-        Pixels.
-
-    Returns
-    -------
-    astropy.table.Table
-        N rows: ``flux``, ``flux_err`` (science image's unit), ``flag``.
-    """
-    both = activity(difference, x, y, radius)
-    return table({"flux": both["flux_ap"].data, "flux_err": both["flux_ap_err"].data, "flag": both["flag"].data}, UNITS)
-
-
 def activity(difference, x, y, radius):
     """Compare the flux in a circle with that of the PSF.
 
     E = 1 - c F_psf / F_ap, where c is the part of a point source's light that is in the circle, so that E of a point
     source is 0. Its error is to first order in those of both fluxes, with their covariance; a ratio of noisy
-    fluxes is biased by (error / flux)^2 and has wide wings.
+    fluxes is biased by (error / flux)^2 and has wide wings. Where pixels without data lie in the circle, its sum is
+    multiplied by a point source's light in the circle over that on pixels with data.
 
     Parameters
     ----------
@@ -131,8 +109,8 @@ def activity(difference, x, y, radius):
     Returns
     -------
     astropy.table.Table
-        N rows: ``flux_psf``, ``flux_psf_err`` (as `subtract.search.forced`), ``flux_ap``, ``flux_ap_err`` (as
-        `apertures`; science image's unit), ``activity``, ``activity_err``, ``flag``.
+        N rows: ``flux_psf``, ``flux_psf_err`` (as `subtract.search.forced`), ``flux_ap``, ``flux_ap_err``
+        (exact overlaps of pixels; science image's unit), ``activity``, ``activity_err``, ``flag``.
     """
     x, y, here, flag = start(difference, x, y)
     out = np.full((6, len(x)), np.nan)

@@ -7,6 +7,7 @@ import sep
 from astropy.table import Table, vstack
 
 from ..core.changes import distance_from_changes
+from ..core.images import surface_brightness
 from ..detect import DETECTORS
 from ..detect.difference import is_trail, trail_length
 from ..ladder.rungs import FIXED, REFERENCE, RUNGS, SEARCHED
@@ -161,16 +162,10 @@ class _Measure:
             flux_fit=point["flux"] * self.unit, flux_fit_err=point["flux_err"] * self.unit,
             flux_ap=fluxes["flux_ap"] * self.unit, flux_ap_err=fluxes["flux_ap_err"] * self.unit,
             activity=fluxes["activity"], activity_err=fluxes["activity_err"], chi2=around["chi2"],
-            npix=around["npix"], static_sb=self._brightness(x, y), flag=point["flag"])
+            npix=around["npix"], static_sb=self._static_sb(x, y), flag=point["flag"])
 
-    def _brightness(self, x, y):
-        light = self.differences.static
-        i, j = (np.floor(np.asarray(c, float) + 0.5).astype(int) for c in (x, y))
-        here = (i >= 0) & (j >= 0) & (i < light.shape[1]) & (j < light.shape[0])
-        value = np.where(here, light[j.clip(0, light.shape[0] - 1), i.clip(0, light.shape[1] - 1)], np.nan)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            value = self.image.zero_point - 2.5 * np.log10(value / self.scale**2)
-        return np.where(np.isfinite(value), value, np.nan)
+    def _static_sb(self, x, y):
+        return surface_brightness(self.differences.static, self.image, x, y)
 
     def _trails(self, rung, rows, which, length, angle):
         """Fit trails to the rows ``which``; starting values in pixels and radians."""
@@ -214,7 +209,7 @@ class _Measure:
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         flux = forced(difference, x, y)
         return {"flux_psf": flux["flux"] * self.unit, "flux_psf_err": flux["flux_err"] * self.unit, "snr": flux["snr"],
-                "chi2": around["chi2"], "npix": around["npix"], "static_sb": self._brightness(x, y),
+                "chi2": around["chi2"], "npix": around["npix"], "static_sb": self._static_sb(x, y),
                 "flag": flux["flag"]}
 
     def detections(self, rung, table):

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from ..cases.base import load_case
+from ..compare.cost import below
 from ..compare.tables import BOARD_COLUMNS, COLUMNS, board_rows, comparison_rows, not_made
 from ..core import absent, catalogues
 from ..core.settings import case_settings, compared_scenario, skies
@@ -53,5 +54,4 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
 
 def _of(paths, case, scenario, deblender):
     """Return the sorted paths of one deblender on one sky."""
-    place = f"/{case}/{scenario}/compare/{deblender}."
-    return sorted(str(path) for path in paths if place in str(path).replace("\\", "/"))
+    return below(paths, f"/{case}/{scenario}/compare/{deblender}.")

@@ -1,12 +1,11 @@
 """Figures, costs and page of the comparison of deblenders."""
 
-import csv
 import os
 
 import numpy as np
 
 from ..compare import figures
-from ..compare.cost import COLUMNS, summary
+from ..compare.cost import COLUMNS, below, summary, write
 from ..compare.page import write_page
 from ..core import absent, catalogues
 from ..core.settings import case_settings, compared_scenario, skies
@@ -19,11 +18,7 @@ def run(config, comparison, column, costs, stamps, html, cost, frontier, blended
     names, where = config["comparison"]["deblenders"], skies(config)
     rows = [summary(sky, name, _of(costs, case, sky, f"cost/{name}."))
             for sky, case in where.items() for name in names]
-    with open(f"{cost}.part", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(f"{cost}.part", cost)
+    write(cost, COLUMNS, rows)
     save(figures.frontier(table, rows, list(where), names), frontier)
     save(figures.against_blendedness(table, list(where), names), blendedness)
     for (sky, case), path in zip(where.items(), panels, strict=True):
@@ -35,8 +30,7 @@ def run(config, comparison, column, costs, stamps, html, cost, frontier, blended
 
 
 def _of(paths, case, sky, start):
-    place = f"/{case}/{compared_scenario(sky)}/{start}"
-    return sorted(str(path) for path in paths if place in str(path).replace("\\", "/"))
+    return below(paths, f"/{case}/{compared_scenario(sky)}/{start}")
 
 
 def _archive(paths):

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.images import AB_NANOJANSKY
+from ..core.images import AB_NANOJANSKY, real_light
 from ..measure.sky import estimate_sky
 from ..subtract import SUBTRACTORS
 
@@ -90,8 +90,6 @@ class Differences:
     def static(self):
         light = self.image.planes["MODEL"] - self.light
         if self.scene.real:
-            from ..adopt.image import real_light  # 0.5 s to import, for real images alone
-
             light = light + real_light(self.image.planes["BASE"], self.image.planes["SEG"])
         return light
 

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from ..compare import engine_report
+from ..compare.cost import below
 from ..core import absent, catalogues
+from .comparison import MOST_RESAMPLES
 from .matrix import write_csv
-
-MOST_RESAMPLES = 400  # as for the deblenders
 
 
 def run(config, rows, comparison, comparison_csv, meta=None):
@@ -22,7 +22,7 @@ def run(config, rows, comparison, comparison_csv, meta=None):
         Outputs: `blendimpact.compare.engine_report.COLUMNS`.
     """
     chosen = config["subtraction_comparison"]
-    here = {name: of_engine(rows, name) for name in chosen["engines"]}
+    here = {name: below(rows, f"/engines/{name}.") for name in chosen["engines"]}
     reasons = {name: reason for name, paths in here.items() if (reason := absent.reason(paths))}
     made = [path for name, paths in here.items() if name not in reasons for path in paths]
     frames = [catalogues.read(path).to_pandas() for path in made]
@@ -30,8 +30,3 @@ def run(config, rows, comparison, comparison_csv, meta=None):
                                 chosen["case"], "fiducial", min(config["bootstrap"], MOST_RESAMPLES), config["seed"])
     catalogues.write(table, comparison, meta)
     write_csv(table, comparison_csv)
-
-
-def of_engine(paths, name):
-    """Return the sorted paths of one engine."""
-    return sorted(str(path) for path in paths if f"/engines/{name}." in str(path).replace("\\", "/"))

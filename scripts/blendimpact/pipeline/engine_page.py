@@ -1,13 +1,12 @@
 """Figure, costs and page of the comparison of subtraction engines."""
 
-import csv
 import os
 
 from ..compare import engine_report
+from ..compare.cost import below, write
 from ..core import catalogues
 from ..core.settings import case_settings
 from ..matrix.figures import save
-from .engine_comparison import of_engine
 
 
 def run(config, comparison, costs, html, cost, figure):
@@ -25,12 +24,8 @@ def run(config, comparison, costs, html, cost, figure):
         Outputs: page, table of costs (CSV), figure.
     """
     chosen, found = config["subtraction_comparison"], catalogues.read(comparison)
-    rows = [engine_report.costs(name, of_engine(costs, name)) for name in chosen["engines"]]
-    with open(f"{cost}.part", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, engine_report.COST_COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(f"{cost}.part", cost)
+    rows = [engine_report.costs(name, below(costs, f"/engines/{name}.")) for name in chosen["engines"]]
+    write(cost, engine_report.COST_COLUMNS, rows)
     save(engine_report.figure(found, chosen["engines"]), figure)
     settings = case_settings(config, chosen["case"])
     number = min(chosen["patches"], settings["patch"]["count"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ...core.changes import distance_from_line
 from ...core.images import AB_NANOJANSKY
 from ...ladder.rungs import FIXED, REAL, REFERENCE
 
@@ -85,9 +86,7 @@ def apart(rows, x, y):
     """
     column = {name: rows[name].to_numpy(float)[:, None] for name in ("x", "y", "half", "angle")}
     dx, dy = np.asarray(x, float) - column["x"], np.asarray(y, float) - column["y"]
-    cos, sin = np.cos(column["angle"]), np.sin(column["angle"])
-    along = np.clip(dx * cos + dy * sin, -column["half"], column["half"])
-    return np.hypot(dx - along * cos, dy - along * sin)
+    return distance_from_line(dx, dy, 2 * column["half"], column["angle"])
 
 
 def strongest(rows, candidates, radius):
