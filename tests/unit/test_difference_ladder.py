@@ -11,7 +11,7 @@ from blendimpact.core.errors import StudyError
 from blendimpact.deblend.truth import TruthScene
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import Detection, detection_table
-from blendimpact.detect.difference import is_trail, trail_length
+from blendimpact.detect.difference import is_trail, overlaps, trail_length
 from blendimpact.ladder.rungs import RUNGS
 from blendimpact.pipeline import deblend, detect, measure
 from blendimpact.pipeline.change_rows import CHANGE_COLUMNS
@@ -23,6 +23,7 @@ from change_maker import CASE, SEED, visit, write
 from difference_tables import settings_for
 from epochs import empty
 from patch_maker import gaussian_psf
+from scipy.signal import fftconvolve
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 
 EMPTY = {"galaxies": {"density": 0.0}, "stars": {"density": 0.0}, "positions": {}}
@@ -166,6 +167,17 @@ def test_neighbours_of_either_sign_stay_detections_of_their_own():
     table = DETECTORS.create("difference", {"trails": False, "comae": False}).find(near, 0.2).table
     assert [round(float(v)) for v in table["x"]] == [100, 112, 100]
     assert (np.sign(table["peak_snr"]) == [1, 1, -1]).all() and table["det_id"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("own", "other"), [(21, 11), (11, 21), (15, 15)])
+def test_what_a_source_explains_of_a_filter_is_their_cross_correlation(own, other):
+    rng = np.random.default_rng(3)
+    first, second = rng.random((own, own)), rng.random((other, other))
+    plane = fftconvolve(first, second[::-1, ::-1])
+    reach = plane.shape[0] // 2
+    dx, dy = rng.integers(-reach, reach + 1, (2, 50))
+    found = overlaps(np.pad(first, 2 * reach), second, dx, dy)
+    np.testing.assert_allclose(found, plane[dy + reach, dx + reach], atol=1e-9)
 
 
 def test_an_image_is_no_difference():

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from blendimpact.score.aggregate import Sums, aggregate
+from blendimpact.core.statistics import bootstrap_weights, histogram, resampled_sums
+from blendimpact.score.aggregate import Sums, _samples, aggregate
 from blendimpact.score.foms import N_SUMS, FigureOfMerit, Scores, strata, trimmed_mean
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,20 @@ def test_noise_common_to_all_rungs_leaves_the_differences():
     assert impact["ci_high"] - impact["ci_low"] < 1e-12
     assert value["ci_high"] - value["ci_low"] > 0.01
     assert impact["value"] == pytest.approx(0.13)
+
+
+@pytest.mark.parametrize("kind", ["median", "nmad", "trimmed_mean"])
+def test_bins_that_nobody_is_in_change_no_interval(kind):
+    """The interval of a histogram is made of the part that holds objects: also where that is at an open end."""
+    rng = np.random.default_rng(2)
+    edges = tuple(np.linspace(-4, 4, 161))
+    fom = FigureOfMerit("X", "measurement", "x", "x", "", kind, edges=edges)
+    for centre in (0.3, -3.9, 3.9):
+        part = np.zeros((12, 160, 1))
+        for block in part:
+            block[:, 0] = histogram(rng.normal(centre, 0.2, 20), edges)
+        weights = bootstrap_weights(12, 50, 1, "x")
+        np.testing.assert_allclose(_samples(fom, weights, part), fom.value(resampled_sums(weights, part)), atol=1e-12)
 
 
 def test_relative_figures_do_not_change_with_calibration():

@@ -178,6 +178,23 @@ def test_nmad_from_summed_histograms():
                                       abs=2 * resolution(EDGES, 0.05))
 
 
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.floats(-4, 4), min_size=1, max_size=40))
+def test_the_nmad_is_the_least_half_width_that_holds_half_of_the_counts(values):
+    counts = histogram(values, EDGES)
+    half = nmad_from_histogram(EDGES, counts) * norm.ppf(0.75)
+    centre = quantile_from_histogram(EDGES, counts, 0.5)
+
+    def within(width):
+        below = np.interp([centre - width, centre + width], EDGES, np.r_[0, np.cumsum(counts)])
+        return below[1] - below[0]
+
+    assert within(half + 1e-6) > 0.5 * counts.sum() * (1 - 1e-6)
+    assert half <= 1e-6 or within(half - 1e-6) < 0.5 * counts.sum() * (1 + 1e-6)
+    if half > 1e-3:  # a gap in which half of the counts are within is passed at its near end
+        assert within(half * 0.99) < 0.5 * counts.sum()
+
+
 def test_histograms_say_when_they_do_not_know():
     counts = histogram([1e3, 1e3, -1e3, 0.1], EDGES)
     assert counts.sum() == 4  # the end bins are open

@@ -319,26 +319,47 @@ def nmad_from_histogram(edges, counts):
         an end falls in an open bin that is not empty.
     """
     edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
-    middle = np.asarray(quantile_from_histogram(edges, counts, 0.5))
-    cumulative = np.concatenate([np.zeros((*counts.shape[:-1], 1)), np.cumsum(counts, axis=-1)], axis=-1)
-    total = cumulative[..., -1]
+    middle = np.atleast_1d(quantile_from_histogram(edges, counts, 0.5))
+    shape, last = middle.shape, counts.shape[-1]
+    upto = np.zeros((*counts.shape[:-1], last + 1))
+    np.cumsum(counts, axis=-1, out=upto[..., 1:])
+    middle, flat, start = middle.ravel(), upto.ravel(), np.arange(middle.size) * (last + 1)
+    total = flat[start + last]
+    goal = 0.5 * total * (1 - 1e-12)  # rounding must not lead over a gap that begins where half is reached
 
-    def mass_below(x):
-        bins = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, counts.shape[-1] - 1)
+    def below(x):
+        bins = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, last - 1)
         part = np.clip((x - edges[bins]) / (edges[bins + 1] - edges[bins]), 0, 1)
-        take = np.take_along_axis
-        return (take(cumulative, bins[..., None], -1)[..., 0]
-                + part * take(counts, bins[..., None], -1)[..., 0])
+        return flat[start + bins] + part * (flat[start + bins + 1] - flat[start + bins])
 
+    def right(edge):  # half width to an edge above the median, and the counts within
+        half = edges[edge] - middle
+        return half, flat[start + edge] - below(middle - half)
+
+    def left(edge):
+        half = middle - edges[last - edge]
+        return half, below(middle + half) - flat[start + last - edge]
+
+    # The counts within grow with the half width, linear between two widths at which an edge is passed on either side.
     low, high = np.zeros(middle.shape), np.full(middle.shape, edges[-1] - edges[0])
-    for _ in range(42):  # halving, to 1e-12 of the range: the mass within h of the median grows with h
-        half = 0.5 * (low + high)
-        short = mass_below(middle + half) - mass_below(middle - half) < 0.5 * total
-        low, high = np.where(short, half, low), np.where(short, high, half)
-    outside = ((middle + high > edges[-2]) & (counts[..., -1] > 0)
-               | (middle - high < edges[1]) & (counts[..., 0] > 0))
-    nmad = high / special.ndtri(0.75)
-    return np.where(outside | np.isnan(middle), np.nan, nmad)[()]
+    at_low, at_high = np.zeros(middle.shape), total
+    for side in (right, left):
+        short, enough = np.full(middle.shape, -1), np.full(middle.shape, last + 1)
+        for _ in range(int(last + 1).bit_length()):
+            edge = np.clip((short + enough) // 2, 0, last)
+            half, within = side(edge)
+            less = within < goal
+            closer = less & (half > low), ~less & (half < high)
+            low, at_low = (np.where(closer[0], new, old) for new, old in ((half, low), (within, at_low)))
+            high, at_high = (np.where(closer[1], new, old) for new, old in ((half, high), (within, at_high)))
+            short = np.where(less, np.maximum(edge, short), short)
+            enough = np.where(less, enough, np.minimum(edge, enough))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = low + np.clip((0.5 * total - at_low) / (at_high - at_low), 0, 1) * (high - low)
+    outside = (middle + half > edges[-2]) & (counts[..., -1].ravel() > 0)
+    outside |= (middle - half < edges[1]) & (counts[..., 0].ravel() > 0)
+    nmad = np.where(outside | np.isnan(middle), np.nan, half / special.ndtri(0.75))
+    return nmad.reshape(shape) if counts.ndim > 1 else nmad[0]
 
 
 def needed_blocks(value, half_width, line, n_blocks):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dposv
 from scipy.optimize import nnls
 
 STEP = np.array([1.0, 1.0, 0.7, 0.5, 0.5, 0.5])  # most that one iteration moves a parameter
@@ -132,7 +132,7 @@ def _fluxes(blocks, projection):
     # Two sources in one place: a trace of ridge shares the light between them.
     matrix.reshape(bands, -1)[:, :: m + 1] += np.where(seen, 1e-5, 1.0)
     right = np.where(seen, projection / scale, 0.0)
-    flux = np.linalg.solve(matrix, right[..., None])[..., 0]
+    flux = right / matrix[:, 0] if m == 1 else np.linalg.solve(matrix, right[..., None])[..., 0]
     for b in np.flatnonzero(flux.min(axis=1) < 0):
         flux[b] = _positive(matrix[b], right[b])
     return flux / scale
@@ -242,10 +242,11 @@ def _step(matrix, right, damping):
     scale = np.sqrt(diagonal)
     scaled = matrix / np.outer(scale, scale)
     scaled[np.diag_indices_from(scaled)] += damping
-    try:
-        step = cho_solve(cho_factor(scaled, check_finite=False), right / scale, check_finite=False) / scale
-    except np.linalg.LinAlgError:
+    # LAPACK itself: systems are so small that the checks of cho_factor and cho_solve cost more than they do.
+    _, step, failed = dposv(scaled, right / scale, overwrite_a=True, overwrite_b=True)
+    if failed:
         return None
+    step /= scale
     return step if np.isfinite(step).all() else None
 
 

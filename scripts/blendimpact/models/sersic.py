@@ -151,18 +151,17 @@ class Box:
         _planes(across, waves)
         up = self.rows * np.exp(1j * y * self.ky)
         up_real = up.astype(np.complex64).view(np.float32)
-        half = np.empty((bands, count + derivatives, height, 2 * size), np.float32)
+        # All bands and derivatives are rows of one product: many small ones would take longer.
+        half = spectra.reshape(bands * count * height, -1) @ across
+        half = half.reshape(bands, count, 2 * height, size)
         images = np.empty((bands, count + 2 * derivatives, size, size), np.float32)
         if not derivatives:
-            np.matmul(spectra, across, out=half)
-            return np.matmul(up_real, half.reshape(bands, count, 2 * height, size), out=images)
-        np.matmul(spectra[:, 0], across, out=half[:, 0])
-        np.matmul(spectra[:, 1:], across, out=half[:, 2:])
+            return np.matmul(up_real, half, out=images)
+        np.matmul(up_real, half[:, 0], out=images[:, 0])
+        np.matmul(up_real, half[:, 1:], out=images[:, 3:])
         _planes(across, -1j * self.kx[:, None] * waves)
-        np.matmul(spectra[:, 0], across, out=half[:, 1])
-        half = half.reshape(bands, count + 1, 2 * height, size)
-        np.matmul(up_real, half[:, :2], out=images[:, :2])
-        np.matmul(up_real, half[:, 2:], out=images[:, 3:])
+        along = spectra[:, 0].reshape(bands * height, -1) @ across
+        np.matmul(up_real, along.reshape(bands, 2 * height, size), out=images[:, 1])
         np.matmul((1j * self.ky * up).astype(np.complex64).view(np.float32), half[:, 0], out=images[:, 2])
         return images
 

@@ -15,7 +15,7 @@ from ..core.statistics import (
 )
 from ..ladder.budget import budget, split_verdict
 from ..ladder.rungs import REFERENCE, RUNGS
-from .foms import N_SUMS
+from .foms import N_SUMS, OF_HISTOGRAMS
 from .searches import linked
 
 FOM_COLUMNS = {
@@ -153,7 +153,7 @@ def _values(fom, sums, weights, population, stratum, rungs):
         part = sums.get(fom.source, rung, population, stratum, n_cells, fom.wide)
         parts[rung] = part
         full[rung] = np.float64(fom.value(part.sum(axis=0)))
-        samples[rung] = fom.value(_resampled(weights, part))
+        samples[rung] = _samples(fom, weights, part)
         copies[rung] = sums.copies(fom.source, rung, population, stratum)
         counts[rung] = round(fom.count(part.sum(axis=0)) / copies[rung])
     if fom.relative and "isolated" in rungs:
@@ -166,6 +166,16 @@ def _values(fom, sums, weights, population, stratum, rungs):
         full = {rung: quadrature(value, base) for rung, value in full.items()}
         samples = {rung: quadrature(value, base_samples) for rung, value in samples.items()}
     return full, samples, counts, parts, copies
+
+
+def _samples(fom, weights, part):
+    """Return the figure's value on each resample; of a histogram, without the work for bins beyond all objects."""
+    if fom.kind not in OF_HISTOGRAMS:
+        return fom.value(_resampled(weights, part))
+    filled = np.flatnonzero(part.any(axis=(0, 2)))
+    # With an empty bin at either end: the end bins of a histogram are open, those of this part of it must not hold any.
+    first, last = (max(filled[0] - 1, 0), min(filled[-1] + 2, part.shape[1])) if len(filled) else (0, part.shape[1])
+    return fom.value(_resampled(weights, part[:, first:last]), fom.edges[first : last + 1])
 
 
 def _resampled(weights, part):

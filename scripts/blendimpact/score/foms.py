@@ -125,6 +125,8 @@ KINDS = {
     "negatives": (lambda s, e: s[..., 0].sum(axis=-1), (0,), "histogram of negatives"),
     "auc": (searches.area_under_curve, (1,), "histograms of negatives and of positives"),
 }
+OF_HISTOGRAMS = ("median", "nmad", "trimmed_mean")
+"""Kinds whose value does not depend on empty bins at the ends."""
 
 
 @dataclass(frozen=True)
@@ -180,18 +182,20 @@ class FigureOfMerit:
         """Whether each cell has more than one sum."""
         return max(KINDS[self.kind][1]) > 0
 
-    def value(self, sums):
+    def value(self, sums, edges=None):
         """Return the figure of merit of summed statistics.
 
         Parameters
         ----------
         sums : (..., n_cells, N_SUMS) array
+        edges : (n_cells + 1,) array, optional
+            Of a part of the bins; `edges` by default.
 
         Returns
         -------
         (...) array
         """
-        return KINDS[self.kind][0](sums, np.asarray(self.edges, float))
+        return KINDS[self.kind][0](sums, np.asarray(self.edges if edges is None else edges, float))
 
     def count(self, sums):
         """Return how many objects entered, from ``sums`` of shape (n_cells, N_SUMS)."""
