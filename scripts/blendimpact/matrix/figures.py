@@ -15,7 +15,8 @@ MARKERS = "osD^v<>"
 
 def save(figure, path):
     """Save a figure without a date, so that equal figures are equal files."""
-    figure.savefig(path, dpi=150, bbox_inches="tight",
+    tight = None if figure.get_layout_engine() else "tight"  # a layout has room for everything: no second drawing
+    figure.savefig(path, dpi=150, bbox_inches=tight,
                    metadata={"Software": None} if str(path).endswith("png") else {"CreationDate": None})
 
 
