@@ -54,6 +54,16 @@ def plugins(family):
     return sorted(plugin_modules(family))
 
 
+def check_pairs(settings):
+    """Refuse a user's image and template that are no pair before any job; fetched ones are checked by theirs."""
+    for name in sorted({chosen["image"] for chosen in settings if chosen["sky"] == "adopt"}):
+        image = study_config.load_image(name)
+        if image["template"] and "input" not in image:
+            from blendimpact.adopt import template  # astropy takes a while
+
+            template.check_pair(image, template.template_spec(image), None)
+
+
 def read_config():
     """Check the merged configuration; return it with its defaults, the settings by case and scenario, and the skies."""
     sources = [
@@ -83,6 +93,7 @@ def read_config():
             key: study_config.case_settings(study, *key) for key in skies.values()
         }
         if workflow.is_main_process:
+            check_pairs(settings.values())
             for sentence in study_config.warnings(study):
                 logger.warning(f"Note: {sentence}")
     except StudyError as error:

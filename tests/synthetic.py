@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 from blendimpact.core import catalogues
 from blendimpact.simulate.population import BANDS
+from blendimpact.simulate.supernovae import build_supernovae
 
 SCALE, ZERO_POINT, FWHM, SIGMA = 0.26, 30.0, 1.1, 3.0
 CONFIG = {
@@ -91,6 +92,25 @@ def stars(count=300, seed=2):
     i = np.sort(rng.uniform(18, 27, count))
     table = Table({f"mag_{band}": i + (0.0 if band == "i" else 0.2) for band in BANDS})
     return catalogues.describe(table, {name: ("mag", name) for name in table.colnames})
+
+
+def supernovae(path):
+    """Write the series of a flat F_nu that is fainter by 0.05 mag per day from maximum; return its table."""
+    wave, phase = 1000 + 50 * np.arange(481), -20 + 5 * np.arange(22)
+    flux = 1e8 / wave[None, :] ** 2 * 10 ** (-0.4 * 0.05 * np.abs(phase[:, None]))
+    hdu = fits.PrimaryHDU(flux.astype(np.float32))
+    for k, start, step in ((1, 1000, 50), (2, -20, 5)):
+        hdu.header[f"CRVAL{k}"], hdu.header[f"CDELT{k}"], hdu.header[f"CRPIX{k}"] = start, step, 1
+    hdu.writeto(path)
+    return build_supernovae(path)
+
+
+def write_supernovae(inputs):
+    """Put the receipt and the table of supernovae where the rules would."""
+    for name in ("sncosmo", "population"):
+        (inputs / name).mkdir(parents=True, exist_ok=True)
+    (inputs / "sncosmo" / "receipt.json").write_text(json.dumps({"name": "sncosmo", "status": "ok", "files": {}}))
+    catalogues.write(supernovae(inputs / "sncosmo" / "series.fits"), inputs / "population" / "supernovae.parquet")
 
 
 def _write_population(inputs):

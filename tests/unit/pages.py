@@ -110,6 +110,12 @@ def write_field(path):
     return places, fluxes
 
 
+def write_pair(folder):
+    """Write the visit and the template that docs/add-a-real-image.md describes."""
+    sky_maker.write(folder / "my_visit.fits", sky_maker.epoch(1.1, 1.5, 1.0, 1))
+    sky_maker.write(folder / "my_template.fits", sky_maker.epoch(0.9, 0.3, 10 ** -0.4, 2), MAGZERO=29.0)
+
+
 @contextlib.contextmanager
 def directory(folder, *pages):
     """Go to a directory with the project's configuration and the files of some pages, for a while."""

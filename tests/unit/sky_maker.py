@@ -25,6 +25,7 @@ PATCH = (150, 170)
 BORDER = 20
 PSF_MODEL = {"kind": "moffat", "fwhm": FWHM, "beta": BETA}
 SATURATION = 3000.0
+PAIR = (520, 600)
 
 
 def correlation():
@@ -91,6 +92,20 @@ def make_sky(shape=(520, 600), seed=5, vary=0.0, g1=0.0, galaxies=0, level=3.0, 
         draw(image, galsim.Convolve(galaxy, psf_at(x, y, shape, vary, g1)), x, y)
     sky = level + slope * (np.arange(shape[1]) / shape[1] - 0.5)
     return image + sky + correlated_noise(shape, rng), places, fluxes
+
+
+def epoch(fwhm, rms, scale, key):
+    """One epoch of the same stars and galaxies, with white noise: ``scale`` is counts of it per count of the first."""
+    rng = np.random.default_rng(11)
+    image = np.zeros(PAIR)
+    psf = galsim.Moffat(beta=BETA, fwhm=fwhm)
+    for (x, y), flux in zip(*star_places(PAIR, rng)):
+        draw(image, psf.withFlux(flux * scale), x, y)
+    for _ in range(60):
+        x, y = rng.uniform(5, PAIR[1] - 5), rng.uniform(5, PAIR[0] - 5)
+        galaxy = galsim.Exponential(half_light_radius=rng.uniform(0.8, 1.5), flux=10 ** rng.uniform(2.5, 3.5) * scale)
+        draw(image, galsim.Convolve(galaxy, psf), x, y)
+    return image + 4 + rms * np.random.default_rng(key).standard_normal(PAIR)
 
 
 def write(path, image, parity=1, turn=0.0, dtype=">f4", **cards):

@@ -38,6 +38,7 @@ from pages import (
     table_after,
     take_catalogue,
     write_field,
+    write_pair,
 )
 
 # --- links, commands, configuration ---------------------------------------------------------------
@@ -168,6 +169,7 @@ def test_the_commands_of_a_worked_example_plan_a_run(page, tree):
     for name in dict.fromkeys(["docs/add-a-real-image.md", page]):
         lay_out(name, tree)
     write_field(tree / "my_field.fits")
+    write_pair(tree)
     if page == "docs/inject-your-own.md":
         take_catalogue(tree / "config" / "config.yaml")
     calls = {tuple(w for w in words[1:] if w != "-n") for _, words in snakemake_calls(page)}

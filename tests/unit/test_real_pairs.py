@@ -2,7 +2,6 @@
 
 import json
 
-import galsim
 import numpy as np
 import pytest
 import sky_maker
@@ -18,10 +17,11 @@ from blendimpact.inject.inject import INJECTED_IDS, inject
 from blendimpact.inject.transients import NUCLEAR, generate_transients, place_in_light
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.search import forced
-from pages import directory
+from pages import directory, write_pair
+from sky_maker import epoch
 from test_transients import supernovae  # noqa: F401 (fixture)
 
-SHAPE = (520, 600)
+SHAPE = sky_maker.PAIR
 SETTINGS = {
     "case": "transients", "scenario": "mine", "bands": ["g"], "shape_band": "g", "truth_snr": 5, "match_radius": 1.0,
     "patch": {"size": 140, "border": 30},
@@ -30,20 +30,6 @@ SETTINGS = {
 }
 TEMPLATE = {"zero_point": 29.0, "gain": 80.0, "saturation": None, "psf": {"kind": "measured", "size": 31},
             "variance": {"kind": "measured", "hdu": 0}, "mask": None, "hdu": 0}
-
-
-def epoch(fwhm, rms, scale, key, shift=0.0):
-    """One epoch of the same stars and galaxies, with white noise: ``scale`` is counts of it per count of the first."""
-    rng = np.random.default_rng(11)
-    image = np.zeros(SHAPE)
-    psf = galsim.Moffat(beta=sky_maker.BETA, fwhm=fwhm)
-    for (x, y), flux in zip(*sky_maker.star_places(SHAPE, rng)):
-        sky_maker.draw(image, psf.withFlux(flux * scale), x + shift, y)
-    for _ in range(60):
-        x, y = rng.uniform(5, SHAPE[1] - 5), rng.uniform(5, SHAPE[0] - 5)
-        galaxy = galsim.Exponential(half_light_radius=rng.uniform(0.8, 1.5), flux=10 ** rng.uniform(2.5, 3.5) * scale)
-        sky_maker.draw(image, galsim.Convolve(galaxy, psf), x + shift, y)
-    return image + 4 + rms * np.random.default_rng(key).standard_normal(SHAPE)
 
 
 @pytest.fixture(scope="module")
@@ -263,8 +249,7 @@ def test_the_files_of_both_epochs_are_inputs_of_the_rule(tmp_path):
 def test_the_pair_of_the_page_is_adopted(tmp_path):
     """docs/add-a-real-image.md: its entry loads, its files are adopted, its report is what the page names."""
     with directory(tmp_path, "docs/add-a-real-image.md"):
-        sky_maker.write(tmp_path / "my_visit.fits", epoch(1.1, 1.5, 1.0, 1))
-        sky_maker.write(tmp_path / "my_template.fits", epoch(0.9, 0.3, 10 ** -0.4, 2), MAGZERO=29.0)
+        write_pair(tmp_path)
         spec = load_image("my_pair")
         assert image_files(spec) == ["my_visit.fits", "my_template.fits"]
         adopted = adopt(spec, "unused")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from astropy.io import fits
+import synthetic
 from blendimpact.core.config import validate
 from blendimpact.core.errors import StudyError
 from blendimpact.core.schema import CONFIG_DIR, load_yaml, merge
@@ -12,7 +12,7 @@ from blendimpact.inject.transients import NUCLEAR, generate_transients, host_off
 from blendimpact.simulate.epochs import add_template, template_survey, without_transients
 from blendimpact.simulate.patches import simulate_patch
 from blendimpact.simulate.profiles import draw_source
-from blendimpact.simulate.supernovae import PEAK, build_supernovae, magnitudes_at
+from blendimpact.simulate.supernovae import PEAK, magnitudes_at
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 
 SETTINGS = {
@@ -26,15 +26,8 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def supernovae(tmp_path_factory):
-    """A flat F_nu at all phases, fainter by 0.05 mag per day after maximum: colours have closed forms."""
-    wave, phase = 1000 + 50 * np.arange(481), -20 + 5 * np.arange(22)
-    flux = 1e8 / wave[None, :] ** 2 * 10 ** (-0.4 * 0.05 * np.abs(phase[:, None]))
-    hdu = fits.PrimaryHDU(flux.astype(np.float32))
-    for k, start, step in ((1, 1000, 50), (2, -20, 5)):
-        hdu.header[f"CRVAL{k}"], hdu.header[f"CDELT{k}"], hdu.header[f"CRPIX{k}"] = start, step, 1
-    path = tmp_path_factory.mktemp("sed") / "sed.fits"
-    hdu.writeto(path)
-    return build_supernovae(path)
+    """Of a flat spectrum: colours have closed forms."""
+    return synthetic.supernovae(tmp_path_factory.mktemp("sed") / "sed.fits")
 
 
 @pytest.fixture(scope="module")
