@@ -9,6 +9,7 @@ from ..core.statistics import (
     design_effect,
     dispersion,
     interval,
+    needed_blocks,
     poisson_rate,
     resampled_sums,
     wilson,
@@ -45,6 +46,7 @@ LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
 TERM_RUNGS = {"intrinsic": ("isolated", REFERENCE), "measurement": ("oracle", "isolated"),
               "deblending": ("deblended", "oracle"), "detection": ("pipeline", "deblended"),
               "selection": ("pipeline", "deblended"), "no_deblending": ("undeblended", "oracle")}
+NEWCOMBE = "Newcombe's, of two equal fractions without the scatter of blocks"
 MIN_BLOCKS = 10  # blocks that must hold objects before resampling them says anything
 SPLIT_NOTES = {
     "no": "interaction over 30 % of |F(pipeline) - F(oracle)|: the split between detection and deblending is "
@@ -134,7 +136,8 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
                      for rung in sorted(rungs, key=_order)]
             impacts = _impacts(full, samples, fom.fixed)
             kept[fom.id, population, stratum] = impacts
-            rows += _impact_rows(about, impacts, counts, fom.kind == "fraction")
+            trials = _least_trials(fom.kind, parts)
+            rows += _impact_rows(about, impacts, counts, trials)
             if fom.common:
                 rows += _selection_row(about, impacts, kept.get((fom.common, "common", stratum)), counts)
     out = Table({name: [row[name] for row in rows] for name in FOM_COLUMNS})
@@ -216,8 +219,41 @@ def _value_row(about, fom, value, samples, count, part, rung, copies):
         method, note = "Wilson, widened by the design effect of blocks", ""
         if fom.kind == "linking":  # it rises with the fraction
             low, high = float(linked(low)), float(linked(high))
+    if fom.kind == "contrast":
+        if value == low == high == 0:
+            ends = [wilson(part[:, 0, k].sum(), part[:, 0, k + 1].sum()) for k in (0, 2)]
+            low, high = no_difference(*ends)
+            method = NEWCOMBE
+        note = "; ".join(t for t in (note, undetermined(value, low, high, count, about["n_blocks"])) if t)
     return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,
             "n": count, "method": method, "note": note}
+
+
+def no_difference(first, second):
+    """Return Newcombe's interval (1998, method 10) of the difference of two proportions that are equal.
+
+    Parameters
+    ----------
+    first, second : Proportion
+        Of the same value, with their Wilson intervals.
+
+    Returns
+    -------
+    low, high : float
+    """
+    below, above = ([(p.value - p.low, p.high - p.value)[k] for p in (first, second)] for k in (0, 1))
+    return -float(np.hypot(below[0], above[1])), float(np.hypot(above[0], below[1]))
+
+
+def undetermined(value, low, high, count, n_blocks):
+    """Return a note for a difference whose interval holds 0: how many objects would tell it from 0; else ""."""
+    if not low <= 0 <= high:
+        return ""
+    needed = needed_blocks(value, (high - low) / 2, 0.0, n_blocks)
+    if not np.isfinite(needed):
+        return "undetermined: no difference is seen, and the interval says how large one may be"
+    return (f"undetermined: the interval holds 0; about {float(f'{count * needed / n_blocks:.2g}'):,.0f} objects (this "
+            f"run: {count:,}) would tell it from 0, if the value stays")
 
 
 def _ends(samples, about):
@@ -245,11 +281,17 @@ def _impacts(full, samples, fixed=False):
     return out
 
 
-def _impact_rows(about, impacts, counts, fraction=False):
+def _least_trials(kind, parts):
+    """Return the least numbers of trials that any rung has: of a fraction (one), of a contrast (two), else none."""
+    columns = {"fraction": (1,), "contrast": (1, 3)}.get(kind, ())
+    return [min(float(part[:, 0, k].sum()) for part in parts.values()) for k in columns]
+
+
+def _impact_rows(about, impacts, counts, trials=()):
     """Return the rows of a budget.
 
-    Of a ``fraction`` that is the same on two rungs in every block no resample differs from 0, which is not to know that
-    it is 0: the interval is then that of 0 differences in n.
+    Of a fraction, or of the difference of two, that is the same on two rungs in every block no resample differs from 0,
+    which is not to know that it is 0: the interval is then that of 0 differences in each of the ``trials``.
     """
     rows = []
     note = SPLIT_NOTES.get(impacts.get("split"), "")
@@ -260,8 +302,9 @@ def _impact_rows(about, impacts, counts, fraction=False):
         low, high, ends_note = _ends(samples, about)
         n = min(counts[r] for r in TERM_RUNGS.get(term, LADDER))
         method = "bootstrap over blocks, difference inside each resample"
-        if fraction and n and value == low == high == 0:
-            high = float(wilson(0, n).high)
+        if n and trials and all(trials) and value == low == high == 0:
+            tops = [wilson(0, n if len(trials) == 1 else number).high for number in trials]
+            high = float(np.sqrt(np.sum(np.square(tops))))
             low, method = -high, "Wilson for 0 differences in n: no block has one"
         stage_note = note if term in ("deblending", "detection", "interaction") else ""
         rows.append({**about, "kind": "impact", "term": term, "value": float(value),

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from .foms import ACTIVITY_EDGES, DISTANCE_EDGES, DM_EDGES, SHARE_EDGES
+from .moving import by_galaxies
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of
 from .places import SUPERNOVAE
 
@@ -15,8 +16,9 @@ def add(scores, targets, objects, recovered, sure):
     """Add CO-D1, CO-B1 and CO-M1; the parameters are those of `moving.add` of the same names."""
     comet = (targets["class"] == "comet").to_numpy()
     for rung, got in recovered.items():
-        rows = targets[comet & sure]
-        scores.add_fractions("CO-D1.lost", rung, rows, ~got[comet & sure], "distance", rows["near"], DISTANCE_EDGES)
+        rows, lost = targets[comet & sure], ~got[comet & sure]
+        scores.add_fractions("CO-D1.lost", rung, rows, lost, "distance", rows["near"], DISTANCE_EDGES)
+        by_galaxies(scores, "CO-D1.lost", "CO-D1.dense", rung, rows, lost)
     rows = objects[objects["class"].isin((*SUPERNOVAE, "comet")) & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
     measurable = np.isfinite(rows["activity"])

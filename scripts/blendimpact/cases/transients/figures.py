@@ -2,7 +2,7 @@
 
 from ...ladder.rungs import FIXED
 from ..base import FigureSpec
-from .places import SEARCHED
+from .places import CROWD_MAG, CROWD_RADIUS, SEARCHED
 
 RESIDUAL = "mean of D² / V within 1 arcsec, minus 1"
 DISTANCE = "distance from the nearest static source [FWHM]"
@@ -51,6 +51,13 @@ FIGURES = (
                 "ylabel": "part of the trails lost", "log": True,
                 "xlabel": "static sources (isolated S/N ≥ cut) per arcmin²"},
                "Trails lost, by stage, against the density of static sources."),
+    FigureSpec("lost_galaxies", "side_by_side",
+               {"panels": [{"fom": "MO-D1", "title": "trails lost", "ylabel": "fraction"},
+                           {"fom": "MO-D2", "title": "chance to be linked", "ylabel": "probability"},
+                           {"fom": "CO-D1.lost", "title": "comets lost", "ylabel": "fraction"}],
+                "stratum": "galaxies", "rungs": ("isolated", "oracle", "deblended", "pipeline"),
+                "xlabel": f"galaxies brighter than {CROWD_MAG:g} per arcmin², within {CROWD_RADIUS:g} arcsec"},
+               "Trails lost and what that does to linking, and comets lost, against the galaxies around them."),
     FigureSpec("comets_curve", "curve",
                {"fom": "CO-D1", "rungs": ("isolated", "oracle", "undeblended", "deblended", "pipeline"),
                 "xlabel": "supernovae taken for comets", "ylabel": "comets told from points"},

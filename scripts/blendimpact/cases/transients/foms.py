@@ -3,6 +3,7 @@
 from ...core.statistics import residual_edges
 from ...score.foms import FigureOfMerit as F
 from ...score.searches import FALSE_POSITIVES, LEAST_NIGHTS, NIGHTS
+from .places import CROWD_MAG, CROWD_RADIUS
 
 SNR_EDGES = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 25.0, 50.0, 1e9)  # isolated S/N
 THRESHOLDS = (4.0, 4.5, 5.0, 5.5, 6.0)
@@ -10,6 +11,8 @@ SB_EDGES = (12.0, 18.0, 20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 27.0, 40.0)  # mag p
 MAGNITUDE_EDGES = (14.0, 19.0, 20.0, 21.0, 22.0, 23.0, 24.0, 28.0)
 DEPTH_EDGES = (14.0, *(20.0 + 0.5 * k for k in range(17)), 32.0)  # AB, of the efficiency curve
 DISTANCE_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 1e9)  # from the nearest static source, in FWHM
+GALAXY_EDGES = (0.0, 5.0, 15.0, 30.0, 1e9)  # per arcmin2: about 0, 1, 2 and more within 10 arcsec
+DENSE = GALAXY_EDGES[2]
 SHARE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0001)  # of a comet's light that is its nucleus
 PLACES = ("hosted", "nuclear", "hostless")
 # Odd numbers of bins: no residual is the middle of a bin and not an edge.
@@ -22,6 +25,8 @@ ACTIVITY_EDGES = tuple(residual_edges(limit=100.0, scale=0.2, n_bins=401))
 RECOVERED = ("with a real search a candidate above 5 sigma within match_radius, and everywhere a flux within 0.75 mag "
              "of what the noiseless source alone has in the same filter")
 SURE = "isolated S/N above 6, found by the same search on empty sky"
+AROUND = (f"true galaxies brighter than {CROWD_MAG:g} within {CROWD_RADIUS:g} arcsec of its place or line, per area; "
+          "simulated sky alone")
 FORCED, EACH = "at true places", "each rung of true places but raw pixels"
 
 FIGURES_OF_MERIT = (
@@ -80,6 +85,8 @@ FIGURES_OF_MERIT = (
       "a rung that has them", "1", "fraction"),
     F("MO-D1", "detection", "trails lost", f"fraction of trails ({SURE}) that are not recovered: {RECOVERED}", "1",
       "fraction"),
+    F("MO-D1.dense", "detection", "trails lost among many galaxies", f"MO-D1 where {DENSE:g} or more galaxies per "
+      f"arcmin2 lie around a trail minus MO-D1 where fewer do: {AROUND}", "1", "contrast"),
     F("MO-D1.efficiency", "detection", "efficiency of the search for trails", "fraction of trails, by isolated S/N, "
       "with a positive candidate of the bank above 5 sigma within match_radius of their line", "1", "fraction"),
     F("MO-D2", "detection", "chance to be linked", f"twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, at the "
@@ -116,6 +123,8 @@ FIGURES_OF_MERIT = (
       "than a supernova", "1", "auc", edges=ACTIVITY_EDGES, statistics="CO-D1.curve"),
     F("CO-D1.lost", "detection", "comets lost", f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}", "1",
       "fraction"),
+    F("CO-D1.dense", "detection", "comets lost among many galaxies", f"CO-D1.lost where {DENSE:g} or more galaxies per "
+      f"arcmin2 lie around a comet minus CO-D1.lost where fewer do: {AROUND}", "1", "contrast"),
     F("CO-B1", "deblending", "nucleus bias", "median of the fitted over the true flux of the nucleus, minus 1, of "
       f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}, split on "
       f"{EACH}; not of real comae", "1", "median", fixed=True, edges=DM_EDGES),

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
-from .foms import ARCSEC_EDGES, DISTANCE_EDGES, DM_EDGES, SNR_EDGES
+from ...score.foms import by_block
+from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
 from .places import THRESHOLD
 
@@ -33,7 +34,8 @@ def add(scores, targets, objects, recovered, sure, found, settings):
         rows, here = targets[trail & sure], got[trail & sure]
         scores.add_fractions("MO-D1", rung, rows, ~here, "distance", rows["near"], DISTANCE_EDGES)
         scores.add_fractions("MO-D1", rung, rows, ~here, "snr", rows["snr"], SNR_EDGES, whole=False)
-        scores.add_fractions("MO-D2", rung, rows, here)
+        scores.add_fractions("MO-D2", rung, rows, here, "galaxies", rows["galaxies"], GALAXY_EDGES)
+        by_galaxies(scores, "MO-D1", "MO-D1.dense", rung, rows, ~here)
     for rung, got in found.items():
         rows, here = targets[trail], got[trail]
         scores.add_fractions("MO-D1.efficiency", rung, rows, here, "snr", rows["snr"], SNR_EDGES)
@@ -58,6 +60,26 @@ def add(scores, targets, objects, recovered, sure, found, settings):
     for rung in (REFERENCE, *RUNGS):
         here = common[common["rung"] == rung]
         positions(scores, "MO-M1", rung, here, settings["pixel_scale"], "snr", here["snr"], SNR_EDGES)
+
+
+def by_galaxies(scores, fom, contrast, rung, rows, lost):
+    """Add what is lost by the density of galaxies around it, and where they are dense minus where they are not.
+
+    Parameters
+    ----------
+    scores : Scores
+    fom, contrast : str
+        Figures of merit: of the strata, and of the difference.
+    rung : str
+    rows : pandas.DataFrame
+        N targets, with ``galaxies``.
+    lost : (N,) bool array
+    """
+    density = rows["galaxies"].to_numpy(float)
+    scores.add_fractions(fom, rung, rows, lost, "galaxies", density, GALAXY_EDGES, whole=False)
+    for block, k in by_block(rows, np.isfinite(density)):
+        dense = density[k] >= DENSE
+        scores.add(contrast, rung, block, [n for part in (dense, ~dense) for n in ((lost[k] & part).sum(), part.sum())])
 
 
 def _placed(rows):

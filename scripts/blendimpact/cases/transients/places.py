@@ -10,12 +10,14 @@ from ...ladder.rungs import FIXED, REAL, REFERENCE
 SKY = ["patch", "twin"]
 KEY = [*SKY, "source_id"]
 COLUMNS = (*KEY, "block", "role", "class", "x", "y", "half", "angle", "reach", "snr", "true_flux", "near", "host_id",
-           "host_sb", "nucleus_fraction", "tail_fraction", "trail_length")
+           "host_sb", "nucleus_fraction", "tail_fraction", "trail_length", "galaxies")
 SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
 THRESHOLD = 5.0
 """Of the search, sigma."""
 NEAR = 1.0, 2.0
 """Arcsec, and FWHM of the visit: the larger of both is how near to a transient a candidate may be its own."""
+CROWD_RADIUS, CROWD_MAG = 10.0, 24.0
+"""Arcsec from a place or a line within which galaxies are counted, and the faintest of them, AB in ``shape_band``."""
 CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", "trail": "trail", "comet": "comet",
            "coma_9p": "comet"}
 SUPERNOVAE = ("hosted", "nuclear", "hostless")
@@ -37,8 +39,9 @@ def transients(truth, settings):
     pandas.DataFrame
         `COLUMNS`: ``class`` (values of `CLASSES`); ``half`` (pix) and ``angle`` (rad) of the line, 0 for a point;
         ``reach`` (pix): within it a candidate may be of this source; ``near`` (FWHM): ``static_distance``;
-        ``true_flux`` (nJy). Sources of a user's catalogue that do not say what they are are hostless, trails or comets
-        by their kind. What could not be injected is not in it.
+        ``true_flux`` (nJy); ``galaxies`` (arcmin-2) of trails and comets: `galaxy_density`. Sources of a user's
+        catalogue that do not say what they are are hostless, trails or comets by their kind. What could not be injected
+        is not in it.
     """
     band, scale = settings["shape_band"], settings["pixel_scale"]
     injected = truth["injection_id"] >= 0 if "injection_id" in truth else pd.Series(False, truth.index)
@@ -56,6 +59,9 @@ def transients(truth, settings):
             size = np.fmax(size, out[name].to_numpy(float))
     out["reach"] = (np.maximum(NEAR[0], NEAR[1] * fwhm) + np.where(out["class"] == "comet", size, 0.0)) / scale
     out["near"] = out["static_distance"].to_numpy(float) / fwhm if "static_distance" in out else np.nan
+    out["galaxies"] = np.nan
+    moving = out["class"].isin(("trail", "comet"))
+    out.loc[moving, "galaxies"] = galaxy_density(out[moving], truth[~injected], settings)
     for name, blank in (("host_id", -1), ("host_sb", np.nan), ("nucleus_fraction", np.nan), ("tail_fraction", 0.0)):
         if name not in out:
             out[name] = blank
@@ -87,6 +93,44 @@ def apart(rows, x, y):
     column = {name: rows[name].to_numpy(float)[:, None] for name in ("x", "y", "half", "angle")}
     dx, dy = np.asarray(x, float) - column["x"], np.asarray(y, float) - column["y"]
     return distance_from_line(dx, dy, 2 * column["half"], column["angle"])
+
+
+def galaxy_density(rows, static, settings):
+    """Return how many galaxies lie around each transient per arcmin2.
+
+    Counted are those brighter than `CROWD_MAG` within `CROWD_RADIUS` of the place, of a trail within that of its line;
+    the area is the part of it that is on the image, border included: of what lies farther out the truth does not hold
+    all.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        N transients: ``patch``, ``twin``, ``x``, ``y``, ``half`` (pix), ``angle`` (rad).
+    static : pandas.DataFrame
+        The truth without what was injected.
+    settings : dict
+        ``sky``, ``patch``, ``pixel_scale``, ``shape_band``.
+
+    Returns
+    -------
+    (N,) array
+        NaN on a real image, of whose sources nobody knows which are galaxies.
+    """
+    out = np.full(len(rows), np.nan)
+    if settings["sky"] == "adopt":
+        return out
+    side, scale = settings["patch"]["size"] + 2 * settings["patch"]["border"], settings["pixel_scale"]
+    seen = static[(static["kind"] == "galaxy") & (static[f"mag_{settings['shape_band']}"] < CROWD_MAG)]
+    seen = seen[np.all([(seen[k] >= -0.5) & (seen[k] < side - 0.5) for k in ("x", "y")], axis=0)]
+    there, reach = seen.groupby(SKY).indices, CROWD_RADIUS / scale
+    for k, row in enumerate(rows.itertuples()):
+        own, them = rows.iloc[k:k + 1], seen.iloc[there.get((row.patch, row.twin), [])]
+        number = (apart(own, them["x"], them["y"]) <= reach).sum()
+        wide = row.half + reach + 1
+        x, y = np.meshgrid(*(np.arange(max(0, int(c - wide)), min(side, int(c + wide) + 1)) for c in (row.x, row.y)))
+        area = (apart(own, x.ravel(), y.ravel()) <= reach).sum() * (scale / 60) ** 2
+        out[k] = number / area
+    return out
 
 
 def strongest(rows, candidates, radius):
