@@ -1,5 +1,6 @@
 """The configuration of a study: overlays, checks, and the settings of one case and scenario."""
 
+from .changes import THRESHOLD
 from .checks import cross_problems
 from .real_image import image_files, load_image
 from .schema import CONFIG_DIR, Source, fill_defaults, load_schema, load_yaml, merge, problems, raise_problems
@@ -132,6 +133,12 @@ def _idle_deblender(block, scenario, settings):
     return settings["deblender"] if settings["subtractor"] and chosen else None
 
 
+def _other_threshold(config, settings):
+    """Return the threshold of the search of a case with a subtractor, if another than the usual one is configured."""
+    chosen = config["detectors"].get(settings["detector"], {}).get("threshold", THRESHOLD)
+    return chosen if settings["subtractor"] and chosen != THRESHOLD else None
+
+
 def warnings(config):
     """Return what a user should know of a valid configuration: a list of sentences."""
     found = []
@@ -144,6 +151,9 @@ def warnings(config):
             if name := _idle_deblender(block, scenario, case_settings(config, case, scenario)):
                 found.append(f"cases.{case}, scenario {scenario}: the deblender {name} is not used, for there is a "
                              "subtractor")
+            if other := _other_threshold(config, case_settings(config, case, scenario)):
+                found.append(f"cases.{case}, scenario {scenario}: the search's threshold is {other:g} sigma, and its "
+                             f"figures of merit are for it; published values beside them are for {THRESHOLD:g}")
     for sky, choice in ((config["comparison"] or {}).get("skies", {})).items():
         if sky not in skies(config):
             found.append(f"comparison.skies.{sky}: its case {choice['case']} is not enabled, so it is left out")

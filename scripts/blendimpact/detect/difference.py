@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.changes import distance_from_line
+from ..core.changes import THRESHOLD, distance_from_line
 from ..core.errors import StudyError
 from ..subtract.kernels import width
 from ..subtract.search import search
@@ -26,7 +26,8 @@ class DifferenceDetector(Detector):
     Parameters
     ----------
     threshold : float
-        Signal-to-noise ratio of the matched filter, of either sign.
+        Signal-to-noise ratio of the matched filter, of either sign. The figures of merit of the search are those of
+        this threshold.
     trails, comae : bool
         Whether these are looked for beside points.
     rescale : bool
@@ -34,7 +35,10 @@ class DifferenceDetector(Detector):
         so on real images whatever the option says.
     """
 
-    def __init__(self, threshold=5.0, trails=True, comae=True, rescale=False):
+    def __init__(self, threshold=THRESHOLD, trails=True, comae=True, rescale=False):
+        if not threshold > 0:
+            raise StudyError(f"the threshold is {threshold}", "detectors.difference.threshold",
+                             "give a signal-to-noise ratio above 0")
         self.threshold, self.trails, self.comae, self.rescale = threshold, trails, comae, rescale
 
     def detect(self, patch, sky, truth=None):

@@ -18,8 +18,8 @@ from ..subtract.search import forced, search
 from .difference import injected, to_nanojansky
 
 CHANGE_COLUMNS = {
-    "kind": (None, "target, static, detection, candidate (extremum of the point filter beyond 4), candidate_bank "
-                   "(found by the detector, with all filters), field, object"),
+    "kind": (None, "target, static, detection, candidate (extremum of the point filter beyond 4, or the detector's "
+                   "threshold if less), candidate_bank (found by the detector, with all filters), field, object"),
     "band": (None, "band"),
     "x": ("pix", "position at which it was measured, or found, along axis 1"),
     "y": ("pix", "the same along axis 2"),
@@ -71,6 +71,11 @@ STATIC_SNR, CLEAR = 10.0, 3.0
 POINT_THRESHOLD = 4.0
 
 
+def search_threshold(settings, options=None):
+    """Return the threshold of the detector of a case in sigma; None if it says none."""
+    return getattr(DETECTORS.create(settings["detector"], options), "threshold", None)
+
+
 def measure_differences(differences, detections, alone, settings, options=None):
     """Yield (rung, table) of all that is measured on one patch.
 
@@ -110,7 +115,7 @@ def measure_differences(differences, detections, alone, settings, options=None):
             found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
             if found is None:
                 found = detector.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
-            parts += [*run.candidates(rung, found, getattr(detector, "rescale", False)), run.field(rung)]
+            parts += [*run.candidates(rung, found, detector), run.field(rung)]
         if rung == "pipeline" and differences.band in patch.templates:
             parts.append(run.objects())
         yield rung, vstack(parts, join_type="exact", metadata_conflicts="silent")
@@ -231,10 +236,11 @@ class _Measure:
         away = np.hypot(np.subtract.outer(x, np.asarray(truth["x"])), np.subtract.outer(y, np.asarray(truth["y"])))
         return (away <= reach).any(axis=1)
 
-    def candidates(self, rung, found, rescale):
+    def candidates(self, rung, found, detector):
         """Return the extrema of the point filter, and what the detector finds with all of its filters."""
-        rescale = rescale or self.differences.scene.real  # their noise is correlated
-        points = search(self.differences.of(rung), POINT_THRESHOLD, rescale=rescale)
+        rescale = getattr(detector, "rescale", False) or self.differences.scene.real  # their noise is correlated
+        least = min(POINT_THRESHOLD, getattr(detector, "threshold", POINT_THRESHOLD))
+        points = search(self.differences.of(rung), least, rescale=rescale)
         points = points[self.patch.inside(points["x"], points["y"])]
         found = found[self.patch.inside(found["x"], found["y"])]
         trails = is_trail(found)

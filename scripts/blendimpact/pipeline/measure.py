@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 
 from ..core import catalogues
+from ..core.changes import THRESHOLD_META
 from ..core.images import PatchFile
 from ..core.settings import separator
 from ..deblend import DEBLENDERS
@@ -13,7 +14,7 @@ from ..ladder.rungs import REFERENCE, RUNGS
 from ..measure.correlated import noise_of
 from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
 from ..subtract.store import read
-from .change_rows import CHANGE_COLUMNS, measure_differences
+from .change_rows import CHANGE_COLUMNS, measure_differences, search_threshold
 from .deblend import difference_name, group_name, true_centres, wanted_centres
 from .detect import stamp_size
 from .difference import Differences
@@ -66,6 +67,8 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
             for rung, objects in measure_patch(scene, skies.read(patch), here(detections), here(assignments), stored,
                                                settings, references=references):
                 tables.append(with_ids(objects, settings, patch, rung))
+    if settings.get("subtractor") and (threshold := search_threshold(settings, options)) is not None:
+        meta = {**(meta or {}), THRESHOLD_META: threshold}
     catalogues.write(catalogues.stack(tables), measurements_out, meta)
 
 

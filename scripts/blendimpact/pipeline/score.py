@@ -4,6 +4,7 @@ import json
 
 from ..cases.base import load_case
 from ..core import catalogues
+from ..core.changes import THRESHOLD_META
 from ..simulate.epochs import EPOCHS_META
 from .simulate import DEPTH_META, FWHM_META, PATCHES_META
 
@@ -13,7 +14,10 @@ def run(settings, truth, detections, assignments, measurements, scores_out, meta
     tables = {name: catalogues.read(path) for name, path in
               (("truth", truth), ("detections", detections), ("assignments", assignments),
                ("measurements", measurements))}
-    scores = load_case(settings["case"]).score(tables, {**settings, **facts_of(tables["truth"])})
+    facts = facts_of(tables["truth"])
+    if THRESHOLD_META in tables["measurements"].meta:
+        facts["threshold"] = tables["measurements"].meta[THRESHOLD_META]
+    scores = load_case(settings["case"]).score(tables, {**settings, **facts})
     catalogues.write(scores.table(), scores_out, meta)
 
 

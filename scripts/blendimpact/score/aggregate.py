@@ -131,12 +131,14 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
             full, samples, counts, parts, copies = _values(fom, sums, weights, population, stratum, rungs)
             if fom.kind.startswith(("tpr", "auc")) and not any(counts.values()):
                 continue  # a bin that holds what all positives are told from, and no positive
+            trials = _least_trials(fom.kind, parts)
+            if fom.kind == "contrast" and not all(trials):
+                continue  # nothing on one side of the difference
             about["held"] = min(int(part.any(axis=(1, 2)).sum()) for part in parts.values())
             rows += [_value_row(about, fom, full[rung], samples[rung], counts[rung], parts[rung], rung, copies[rung])
                      for rung in sorted(rungs, key=_order)]
             impacts = _impacts(full, samples, fom.fixed)
             kept[fom.id, population, stratum] = impacts
-            trials = _least_trials(fom.kind, parts)
             rows += _impact_rows(about, impacts, counts, trials)
             if fom.common:
                 rows += _selection_row(about, impacts, kept.get((fom.common, "common", stratum)), counts)

@@ -3,7 +3,7 @@
 from ...core.statistics import residual_edges
 from ...score.foms import FigureOfMerit as F
 from ...score.searches import FALSE_POSITIVES, LEAST_NIGHTS, NIGHTS
-from .places import CROWD_MAG, CROWD_RADIUS
+from .places import CROWD_MAG, CROWD_RADIUS, THRESHOLD
 
 SNR_EDGES = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 25.0, 50.0, 1e9)  # isolated S/N
 THRESHOLDS = (4.0, 4.5, 5.0, 5.5, 6.0)
@@ -22,7 +22,8 @@ MAS_EDGES = tuple(residual_edges(limit=1e4, scale=5.0, n_bins=201))
 ARCSEC_EDGES = tuple(residual_edges(limit=100.0, scale=0.05, n_bins=201))
 CHI2_EDGES = tuple(residual_edges(limit=1e5, scale=0.1, n_bins=301))
 ACTIVITY_EDGES = tuple(residual_edges(limit=100.0, scale=0.2, n_bins=401))
-RECOVERED = ("with a real search a candidate above 5 sigma within match_radius, and everywhere a flux within 0.75 mag "
+ABOVE = f"above the threshold of the search ({THRESHOLD:g} sigma unless it is configured)"
+RECOVERED = (f"with a real search a candidate {ABOVE} within match_radius, and everywhere a flux within 0.75 mag "
              "of what the noiseless source alone has in the same filter")
 SURE = "isolated S/N above 6, found by the same search on empty sky"
 AROUND = (f"true galaxies brighter than {CROWD_MAG:g} within {CROWD_RADIUS:g} arcsec of its place or line, per area; "
@@ -33,7 +34,7 @@ FIGURES_OF_MERIT = (
     F("TR-D1", "detection", "supernovae recovered", f"fraction of supernovae ({SURE}) that are recovered: {RECOVERED}",
       "1", "fraction"),
     F("TR-D1.efficiency", "detection", "efficiency of the search", "fraction of supernovae, by isolated S/N, with a "
-      "positive candidate above 5 sigma within match_radius", "1", "fraction"),
+      f"positive candidate {ABOVE} within match_radius", "1", "fraction"),
     F("TR-D1.snr50", "detection", "S/N of 50 % efficiency", "where that efficiency last rises through 50 %, linear "
       "between the middles of bins, no fit", "1", "snr50", edges=SNR_EDGES, statistics="TR-D1.curve"),
     F("TR-D1.m50", "detection", "magnitude of 50 % efficiency", "where that efficiency last falls through 50 % with "
@@ -45,15 +46,15 @@ FIGURES_OF_MERIT = (
       "fraction"),
     F("TR-D1.contrast", "detection", "hosted minus hostless", "that efficiency for isolated S/N above 5, of supernovae "
       "on hosts (nuclear ones apart) minus hostless ones", "1", "contrast"),
-    F("TR-D2", "detection", "spurious candidates", "candidates of either sign of the point filter above 5 sigma "
+    F("TR-D2", "detection", "spurious candidates", f"candidates of either sign of the point filter {ABOVE} "
       "(strata: other thresholds) that no transient and no variable star explains, per area not near one", "deg-2",
       "rate"),
     F("TR-D2.kaiser", "detection", "spurious candidates of noise alone", "Kaiser's rate, both signs, for the noise of "
       "the same difference and the same area", "deg-2", "density"),
     F("TR-D2.positive", "detection", "positive spurious candidates", "fraction of the spurious candidates that are "
       "positive: 1/2 for noise", "1", "fraction"),
-    F("TR-D2.bank", "detection", "spurious candidates of the whole bank", "as TR-D2, above 5 sigma in points, trails "
-      "and comae together", "deg-2", "rate"),
+    F("TR-D2.bank", "detection", "spurious candidates of the whole bank", "as TR-D2, in points, trails and comae "
+      "together", "deg-2", "rate"),
     F("TR-Q1", "detection", "density of static sources", "true static sources with isolated S/N of at least truth_snr "
       "per area", "arcmin-2", "density"),
     F("TR-B1", "deblending", "residual on static galaxies", "mean of D^2 / V in discs of 1 arcsec radius on galaxies "
@@ -88,7 +89,7 @@ FIGURES_OF_MERIT = (
     F("MO-D1.dense", "detection", "trails lost among many galaxies", f"MO-D1 where {DENSE:g} or more galaxies per "
       f"arcmin2 lie around a trail minus MO-D1 where fewer do: {AROUND}", "1", "contrast"),
     F("MO-D1.efficiency", "detection", "efficiency of the search for trails", "fraction of trails, by isolated S/N, "
-      "with a positive candidate of the bank above 5 sigma within match_radius of their line", "1", "fraction"),
+      f"with a positive candidate of the bank {ABOVE} within match_radius of their line", "1", "fraction"),
     F("MO-D2", "detection", "chance to be linked", f"twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, at the "
       "efficiency of trails of MO-D1 (1 minus the loss)", "1", "linking"),
     F("MO-D2.all", "detection", "chance to be linked, S/N above 5", "the same at the efficiency of MO-D1.efficiency "

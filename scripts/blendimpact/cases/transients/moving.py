@@ -7,7 +7,7 @@ from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from ...score.foms import by_block
 from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
-from .places import THRESHOLD
+from .places import LEAST_SNR
 
 BESIDE = 1.0
 """FWHM of the visit: a trail whose line passes a static source within this is near it."""
@@ -39,7 +39,7 @@ def add(scores, targets, objects, recovered, sure, found, settings):
     for rung, got in found.items():
         rows, here = targets[trail], got[trail]
         scores.add_fractions("MO-D1.efficiency", rung, rows, here, "snr", rows["snr"], SNR_EDGES)
-        usable = (rows["snr"] >= THRESHOLD).to_numpy()
+        usable = (rows["snr"] >= LEAST_SNR).to_numpy()
         scores.add_fractions("MO-D2.all", rung, rows[usable], here[usable])
     rows = objects[(objects["class"] == "trail") & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["dm"] = -MAG * (rows["trail_flux"] / rows["true_flux"] - 1)

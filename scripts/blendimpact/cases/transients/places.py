@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ...core.changes import THRESHOLD as THRESHOLD
 from ...core.changes import distance_from_line
 from ...core.images import AB_NANOJANSKY
 from ...ladder.rungs import FIXED, REAL, REFERENCE
@@ -12,8 +13,8 @@ KEY = [*SKY, "source_id"]
 COLUMNS = (*KEY, "block", "role", "class", "x", "y", "half", "angle", "reach", "snr", "true_flux", "near", "host_id",
            "host_sb", "nucleus_fraction", "tail_fraction", "trail_length", "galaxies")
 SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
-THRESHOLD = 5.0
-"""Of the search, sigma."""
+LEAST_SNR = 5.0
+"""Isolated S/N of the figures that leave out what is fainter."""
 NEAR = 1.0, 2.0
 """Arcsec, and FWHM of the visit: the larger of both is how near to a transient a candidate may be its own."""
 CROWD_RADIUS, CROWD_MAG = 10.0, 24.0

@@ -10,6 +10,7 @@ from . import comets, hosts, moving, photometry
 from .foms import DEPTH_EDGES, PLACES, SB_EDGES, SNR_EDGES, THRESHOLDS
 from .places import (
     KEY,
+    LEAST_SNR,
     NEAR,
     SEARCHED,
     SKY,
@@ -25,7 +26,6 @@ from .places import (
 )
 
 SURE_SNR, AT_SIX = 6.0, (5.5, 6.5)
-LEVELS = {"all": THRESHOLD, **{f"threshold:{t:g}": t for t in THRESHOLDS}}
 FOUND_DM = 0.75  # mag, as for artificial stars
 
 
@@ -37,8 +37,8 @@ def score(tables, settings):
     tables : dict of str to Table
         ``truth`` and ``measurements``; the latter have rows of several kinds, as `pipeline.measure` says.
     settings : dict
-        Of the case and scenario; with ``pixel_scale``, ``zero_point``, ``psf_fwhm``, ``patches``, and ``epochs``, the
-        facts of the visits by patch.
+        Of the case and scenario; with ``pixel_scale``, ``zero_point``, ``psf_fwhm``, ``patches``, ``epochs``, the
+        facts of the visits by patch, and ``threshold``, that of the search (`places.THRESHOLD` if it is not there).
     """
     truth, measured = (tables[name].to_pandas() for name in ("truth", "measurements"))
     scale = settings["pixel_scale"]
@@ -53,13 +53,14 @@ def score(tables, settings):
     targets = injected[(injected["role"] == "target") & inside(injected, settings, radius)].reset_index(drop=True)
     objects = by_rung(measured.drop(columns="block"), targets, radius)
     objects = _with_reference(objects)
-    alone = _found(targets, rows, "isolated", radius)
+    threshold = settings.get("threshold", THRESHOLD)
+    alone = _found(targets, rows, "isolated", radius, threshold)
     recovered = {rung: _recovered(targets, objects[objects["rung"] == rung]) for rung in (REFERENCE, *RUNGS)}
     sure = alone & (targets["snr"] >= SURE_SNR).to_numpy()
-    found = {rung: _found(targets, rows, rung, radius) for rung in SEARCHED}
+    found = {rung: _found(targets, rows, rung, radius, threshold) for rung in SEARCHED}
     scores = Scores(settings["case"], settings["scenario"])
     _supernovae(scores, targets, recovered, sure, found, settings["shape_band"])
-    _spurious(scores, rows, injected, truth, settings)
+    _spurious(scores, rows, injected, truth, settings, threshold)
     _density(scores, truth, settings)
     hosts.add(scores, rows, truth, targets, settings)
     photometry.add(scores, objects, settings)
@@ -75,16 +76,16 @@ def _with_reference(objects):
     return objects.merge(alone, on=KEY, how="left", validate="many_to_one")
 
 
-def _found(targets, rows, rung, radius):
+def _found(targets, rows, rung, radius, threshold):
     """Return which targets have a positive candidate above the threshold: of points, for others of the whole bank."""
-    points = _above(rows["candidate"], rung)
-    bank = pd.concat([points, _above(rows["candidate_bank"], rung)], ignore_index=True)
+    points = _above(rows["candidate"], rung, threshold)
+    bank = pd.concat([points, _above(rows["candidate_bank"], rung, threshold)], ignore_index=True)
     is_point = targets["class"].isin(SUPERNOVAE).to_numpy()
     return np.where(is_point, strongest(targets, points, radius) >= 0, strongest(targets, bank, radius) >= 0)
 
 
-def _above(candidates, rung):
-    return candidates[(candidates["rung"] == rung) & (candidates["snr"] >= THRESHOLD)].reset_index(drop=True)
+def _above(candidates, rung, threshold):
+    return candidates[(candidates["rung"] == rung) & (candidates["snr"] >= threshold)].reset_index(drop=True)
 
 
 def _recovered(targets, here):
@@ -123,20 +124,21 @@ def _supernovae(scores, targets, recovered, sure, found, band):
             for fom, bright in (("TR-D1.bright", snr >= SURE_SNR),
                                 ("TR-D1.at6", (snr >= AT_SIX[0]) & (snr < AT_SIX[1]))):
                 scores.add_fractions(fom, rung, targets[mine & bright], got[mine & bright], population=population)
-        compared = point & (snr >= THRESHOLD) & np.isin(place, ("hosted", "hostless"))
+        compared = point & (snr >= LEAST_SNR) & np.isin(place, ("hosted", "hostless"))
         for block, k in by_block(targets, compared):
             sums = [part for name in ("hosted", "hostless") for part in (
                 (got[k] & (place[k] == name)).sum(), (place[k] == name).sum())]
             scores.add("TR-D1.contrast", rung, block, sums)
 
 
-def _spurious(scores, rows, injected, truth, settings):
+def _spurious(scores, rows, injected, truth, settings, threshold):
     """TR-D2: candidates that nothing explains, and Kaiser's rate for the same difference and area."""
     changed = pd.concat([injected, _variable(truth, settings)], ignore_index=True)
     per_patch = changed.groupby(SKY).indices
+    levels = {"all": threshold, **{f"threshold:{t:g}": t for t in THRESHOLDS}}
     share = {}
     for fom, kind in (("TR-D2", "candidate"), ("TR-D2.bank", "candidate_bank")):
-        candidates = rows[kind][np.abs(rows[kind]["snr"]) > THRESHOLDS[0]].reset_index(drop=True)
+        candidates = rows[kind][np.abs(rows[kind]["snr"]) > min(levels.values())].reset_index(drop=True)
         candidates["explained"] = _explained(candidates, changed, settings["pixel_scale"])
         there = candidates.groupby([*SKY, "rung"]).indices
         for field in rows["field"].itertuples():
@@ -146,15 +148,15 @@ def _spurious(scores, rows, injected, truth, settings):
             area = field.area * share[key] / ARCSEC2_PER_DEG2
             here = candidates.iloc[there.get((*key, field.rung), [])]
             snr = here.loc[~here["explained"], "snr"].to_numpy(float)
-            for stratum, threshold in LEVELS.items() if kind == "candidate" else (("all", THRESHOLD),):
-                number = int((np.abs(snr) > threshold).sum())
+            for stratum, level in levels.items() if kind == "candidate" else (("all", threshold),):
+                number = int((np.abs(snr) > level).sum())
                 scores.add(fom, field.rung, field.block, [number, area], stratum=stratum)
                 if kind != "candidate":
                     continue
-                scores.add("TR-D2.positive", field.rung, field.block, [int((snr > threshold).sum()), number],
+                scores.add("TR-D2.positive", field.rung, field.block, [int((snr > level).sum()), number],
                            stratum=stratum)
                 if field.alarm_sigma > 0:
-                    rate = 2 * false_alarm_density(threshold, field.alarm_sigma * settings["pixel_scale"])
+                    rate = 2 * false_alarm_density(level, field.alarm_sigma * settings["pixel_scale"])
                     scores.add("TR-D2.kaiser", field.rung, field.block, [rate * ARCSEC2_PER_DEG2 * area, area, 1],
                                stratum=stratum)
 

@@ -1,0 +1,76 @@
+"""The threshold that the detector of differences is configured with is that of the figures of the search."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from blendimpact.core import catalogues, config
+from blendimpact.core.blends import ARCSEC2_PER_DEG2, false_alarm_density
+from blendimpact.core.changes import THRESHOLD, THRESHOLD_META
+from blendimpact.core.errors import StudyError
+from blendimpact.detect import DETECTORS
+from blendimpact.pipeline import deblend, detect, measure, score
+from blendimpact.pipeline.simulate import PATCHES_META
+from change_maker import SEED, visit, write
+from difference_tables import ALARM_SIGMA, SCALE, made, source
+from test_scene import galaxies, stars  # noqa: F401 (fixtures)
+from test_transient_scores import scored, values
+
+FAINT, BRIGHT = source("hostless", 60, 160, snr=5.8), source("hostless", 160, 160, snr=20.0)
+
+
+def searched(**threshold):
+    """Scores of two supernovae and of spurious candidates of 4.7, 5.2 and -7.5 on every patch."""
+    loose = [("pipeline", 280, y, snr) for y, snr in ((280, 4.7), (240, 5.2), (200, -7.5))]
+    return scored(made([FAINT, BRIGHT], candidates=loose), "TR-D1 TR-D2", **threshold)
+
+
+@pytest.mark.parametrize("threshold, found, spurious", [(None, 1, 2), (5.0, 1, 2), (4.5, 1, 3), (7.0, 0, 1)])
+def test_figures_of_the_search_are_those_of_its_threshold(threshold, found, spurious):
+    rows = searched(**({"threshold": threshold} if threshold else {}))
+    assert values(rows, "TR-D1.efficiency", "snr:5-6", population="hostless")["pipeline"] == found
+    assert values(rows, "TR-D1.efficiency", "snr:15-25", population="hostless")["pipeline"] == 1
+    assert rows["TR-D2", "pipeline", "all", "all"]["n"] == 12 * spurious
+    assert rows["TR-D2", "pipeline", "all", "threshold:5"]["n"] == 24  # whatever is configured
+    kaiser = 2 * false_alarm_density(threshold or THRESHOLD, ALARM_SIGMA * SCALE) * ARCSEC2_PER_DEG2
+    assert values(rows, "TR-D2.kaiser")["pipeline"] == pytest.approx(kaiser)
+
+
+@pytest.mark.parametrize("threshold", [3.0, 8.0])
+def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  # noqa: F811
+    settings, *rest = made_visit = visit(galaxies, stars)
+    images, truth = write(tmp_path, [made_visit])
+    catalogues.write(catalogues.read(truth), truth, {PATCHES_META: json.dumps([[0, 0, "zero"]])})
+    at = {name: tmp_path / name for name in ("detections", "assignments", "sky", "children", "measurements", "scores")}
+    engine, options = {"scale": "zero_points"}, {"threshold": threshold}
+    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], options,
+               engine_options=engine)
+    deblend.run(settings, images, truth, at["detections"], at["sky"], at["children"], options=engine)
+    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["children"],
+                at["measurements"], options=options)
+    rows = Table.read(at["measurements"], format="parquet")
+    assert rows.meta[THRESHOLD_META] == threshold
+    points = np.abs(rows["snr"][rows["kind"] == "candidate"])
+    assert points.min() > min(threshold, 4) and (points.min() < 4) == (threshold < 4)
+    score.run({**settings, "pixel_scale": 0.2}, truth, at["detections"], at["assignments"], at["measurements"],
+              at["scores"])
+    scores = Table.read(at["scores"], format="parquet")
+    number = {s: scores["s0"][(scores["fom"] == "TR-D2") & (scores["rung"] == "isolated") & (scores["stratum"] == s)]
+              for s in ("all", "threshold:4", "threshold:6")}
+    least, most = ("threshold:4", None) if threshold < 4 else (None, "threshold:6")
+    assert least is None or number["all"] > number[least]
+    assert most is None or number["all"] <= number[most]
+    assert len(rest) == 2
+
+
+def test_another_threshold_is_told_before_the_run_and_none_is_refused():
+    names = {"detectors": DETECTORS.names(), "cases": ["two_point", "galaxies", "crowded_fields", "transients"]}
+    for chosen, said in ((4.5, True), (5.0, False)):
+        study = config.validate(config.load_config(overrides={"detectors": {"difference": {"threshold": chosen}}}),
+                                **names)
+        notes = [n for n in config.warnings(study) if "threshold is 4.5 sigma" in n]
+        assert len(notes) == (len(study["cases"]["transients"]["scenarios"]) if said else 0)
+        assert all("published values beside them are for 5" in n for n in notes)
+    with pytest.raises(StudyError, match=r"(?s)threshold is 0.*detectors.difference.threshold|above 0"):
+        DETECTORS.create("difference", {"threshold": 0})
