@@ -8,6 +8,7 @@ from astropy.table import Table, vstack
 
 from ..core.changes import distance_from_changes
 from ..core.images import surface_brightness
+from ..core.psf_shift import unit_psf
 from ..detect import DETECTORS
 from ..detect.difference import is_trail, trail_length
 from ..ladder.rungs import FIXED, REFERENCE, RUNGS, SEARCHED
@@ -23,7 +24,8 @@ CHANGE_COLUMNS = {
     "band": (None, "band"),
     "x": ("pix", "position at which it was measured, or found, along axis 1"),
     "y": ("pix", "the same along axis 2"),
-    "flux_psf": ("nJy", "flux of the PSF's matched filter at that position"),
+    "flux_psf": ("nJy", "flux of the PSF's matched filter at that position; where the PSF is a profile this and all "
+                        "fitted fluxes have the light outside of its pixels"),
     "flux_psf_err": ("nJy", "its standard error"),
     "snr": (None, "flux_psf over its error; of candidates and detections the height of the best filter, with sign"),
     "x_psf": ("pix", "fitted position of a point source; NaN if the fit did not converge"),
@@ -34,7 +36,7 @@ CHANGE_COLUMNS = {
     "flux_fit_err": ("nJy", "its standard error"),
     "flux_ap": ("nJy", "flux in the circular aperture measure.aperture_diameter"),
     "flux_ap_err": ("nJy", "its standard error"),
-    "activity": (None, "1 - flux_psf / flux_ap, of a point source 0"),
+    "activity": (None, "1 - the flux in that aperture of a point source of flux_psf over flux_ap: of a point source 0"),
     "activity_err": (None, "its standard error"),
     "trail_flux": ("nJy", "flux of the fitted trail: targets that are trails, and detections by a trail's filter on a "
                           "transient"),
@@ -142,6 +144,8 @@ class _Measure:
         self.differences, self.band = differences, differences.band
         self.patch, self.image = differences.scene.patch, differences.image
         self.scale, self.unit = self.image.pixel_scale, to_nanojansky(self.image)
+        # What is fitted with the PSF of a difference, which has unit sum, is a source without what lies outside of it.
+        self.total = self.unit / (float(unit_psf(self.image).sum()) or 1.0)
         self.radius, self.match_radius = diameter / 2 / self.scale, match_radius
 
     def _rows(self, kind, number, **columns):
@@ -162,9 +166,9 @@ class _Measure:
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         psf, error = (np.asarray(fluxes[n], float) for n in ("flux_psf", "flux_psf_err"))
         return self._rows(
-            kind, len(x), det_id=det_id, x=x, y=y, flux_psf=psf * self.unit, flux_psf_err=error * self.unit,
+            kind, len(x), det_id=det_id, x=x, y=y, flux_psf=psf * self.total, flux_psf_err=error * self.total,
             snr=psf / error, x_psf=point["x"], y_psf=point["y"], x_psf_err=point["x_err"], y_psf_err=point["y_err"],
-            flux_fit=point["flux"] * self.unit, flux_fit_err=point["flux_err"] * self.unit,
+            flux_fit=point["flux"] * self.total, flux_fit_err=point["flux_err"] * self.total,
             flux_ap=fluxes["flux_ap"] * self.unit, flux_ap_err=fluxes["flux_ap_err"] * self.unit,
             activity=fluxes["activity"], activity_err=fluxes["activity_err"], chi2=around["chi2"],
             npix=around["npix"], static_sb=self._static_sb(x, y), flag=point["flag"])
@@ -178,7 +182,7 @@ class _Measure:
             return
         fit = fit_trails(self.differences.of(rung), np.asarray(rows["x"])[which], np.asarray(rows["y"])[which],
                          length[which], angle[which])
-        for name, factor in (("flux", self.unit), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
+        for name, factor in (("flux", self.total), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
             for end in ("", "_err"):
                 rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
         rows["flag"][which] |= np.asarray(fit["flag"], np.int64)
@@ -196,7 +200,7 @@ class _Measure:
                               np.asarray(truth["coma_radius"], float)[comets] / self.scale)
             for name in ("nucleus", "coma"):
                 for end in ("", "_err"):
-                    rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.unit
+                    rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.total
             rows["flag"][comets] |= np.asarray(fit["flag"], np.int64)
         if rung == REFERENCE:  # no noise was drawn: what the fits call errors are those of `isolated`
             for name in [n for n in CHANGE_COLUMNS if n.endswith("_err")] + ["snr"]:
@@ -213,7 +217,8 @@ class _Measure:
         difference = self.differences.of(rung)
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         flux = forced(difference, x, y)
-        return {"flux_psf": flux["flux"] * self.unit, "flux_psf_err": flux["flux_err"] * self.unit, "snr": flux["snr"],
+        return {"flux_psf": flux["flux"] * self.total, "flux_psf_err": flux["flux_err"] * self.total,
+                "snr": flux["snr"],
                 "chi2": around["chi2"], "npix": around["npix"], "static_sb": self._static_sb(x, y),
                 "flag": flux["flag"]}
 
@@ -246,7 +251,7 @@ class _Measure:
         trails = is_trail(found)
         return [
             self._rows("candidate", len(points), x=points["x"], y=points["y"], snr=points["snr"], angle=0.0, length=0.0,
-                       flux_psf=points["flux"] * self.unit, flux_psf_err=points["flux_err"] * self.unit,
+                       flux_psf=points["flux"] * self.total, flux_psf_err=points["flux_err"] * self.total,
                        flag=points["flag"]),
             self._rows("candidate_bank", len(found), x=found["x"], y=found["y"], snr=found["peak_snr"],
                        length=trail_length(found) * self.scale, angle=np.where(trails, found["theta"], 0.0))]
