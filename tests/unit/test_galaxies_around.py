@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from blendimpact.cases.transients.places import galaxy_density, transients
 from blendimpact.core.statistics import wilson
-from blendimpact.score.aggregate import no_difference, undetermined
+from blendimpact.score.aggregate import newcombe, undetermined
 from difference_tables import LADDER, made, settings_for
 from test_transient_scores import ALL, COMET, FAR_TRAIL, LONE, TRAIL, scored, values
 
@@ -46,8 +46,9 @@ def test_galaxies_are_counted_on_the_image_alone():
 
 
 def test_a_difference_that_is_not_seen_says_how_many_would_show_it():
-    """Newcombe (1998), table II: 0 of 10 and 0 of 20 differ by -0.161 to 0.278."""
-    assert no_difference(wilson(0, 10), wilson(0, 20)) == pytest.approx((-0.1611, 0.2775), abs=1e-4)
+    """Newcombe (1998), table II: 56/70 - 48/80 is 0.052 to 0.334, 0/10 - 0/20 is -0.161 to 0.278."""
+    assert newcombe(wilson(56, 70), wilson(48, 80)) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    assert newcombe(wilson(0, 10), wilson(0, 20)) == pytest.approx((-0.1611, 0.2775), abs=1e-4)
     assert "about 1,600 objects (this run: 100)" in undetermined(0.05, -0.15, 0.25, 100, 30)
     assert undetermined(0.05, 0.01, 0.09, 100, 30) == undetermined(np.nan, np.nan, np.nan, 100, 30) == ""
     trails = [dict(TRAIL, y=y) for y in (60, 120, 180, 240)]
@@ -55,7 +56,7 @@ def test_a_difference_that_is_not_seen_says_how_many_would_show_it():
     rows = scored(made(trails, galaxies=galaxies), "MO-D1.dense")
     row = rows["MO-D1.dense", "pipeline", "all", "all"]
     assert row["value"] == 0 and (row["ci_low"], row["ci_high"]) == pytest.approx(
-        no_difference(wilson(0, 12), wilson(0, 36)))
+        newcombe(wilson(0, 12), wilson(0, 36)))
     assert row["note"] == "undetermined: no difference is seen, and the interval says how large one may be"
     impact = rows["MO-D1.dense", "detection", "all", "all"]
     both = np.hypot(wilson(0, 12).high, wilson(0, 36).high)

@@ -46,7 +46,6 @@ LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
 TERM_RUNGS = {"intrinsic": ("isolated", REFERENCE), "measurement": ("oracle", "isolated"),
               "deblending": ("deblended", "oracle"), "detection": ("pipeline", "deblended"),
               "selection": ("pipeline", "deblended"), "no_deblending": ("undeblended", "oracle")}
-NEWCOMBE = "Newcombe's, of two equal fractions without the scatter of blocks"
 MIN_BLOCKS = 10  # blocks that must hold objects before resampling them says anything
 SPLIT_NOTES = {
     "no": "interaction over 30 % of |F(pipeline) - F(oracle)|: the split between detection and deblending is "
@@ -213,38 +212,40 @@ def _value_row(about, fom, value, samples, count, part, rung, copies):
         low, high = poisson_rate(counts.sum(), area.sum(), max(dispersion(counts, area), copies))
         method, note = "Poisson, widened by the dispersion of blocks", ""
     if fom.kind in ("fraction", "linking"):
-        k, n = part[:, 0, 0], part[:, 0, 1]
-        effect = design_effect(k, n)
-        # Twins are copies: without a measured effect so many entries are one trial.
-        proportion = wilson(k.sum(), n.sum(), design_effect=max(effect, copies) if np.isfinite(effect) else copies)
+        proportion = _pooled(part[:, 0, 0], part[:, 0, 1], copies)
         low, high = float(proportion.low), float(proportion.high)
         method, note = "Wilson, widened by the design effect of blocks", ""
         if fom.kind == "linking":  # it rises with the fraction
             low, high = float(linked(low)), float(linked(high))
     if fom.kind == "contrast":
-        if value == low == high == 0:
-            ends = [wilson(part[:, 0, k].sum(), part[:, 0, k + 1].sum()) for k in (0, 2)]
-            low, high = no_difference(*ends)
-            method = NEWCOMBE
-        note = "; ".join(t for t in (note, undetermined(value, low, high, count, about["n_blocks"])) if t)
+        low, high = newcombe(*(_pooled(part[:, 0, k], part[:, 0, k + 1], copies) for k in (0, 2)))
+        method = "Newcombe, of Wilson intervals widened by the design effect of blocks"
+        note = undetermined(value, low, high, count, about["n_blocks"])
     return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,
             "n": count, "method": method, "note": note}
 
 
-def no_difference(first, second):
-    """Return Newcombe's interval (1998, method 10) of the difference of two proportions that are equal.
+def _pooled(k, n, copies):
+    """Return the proportion of counts by block; twins are copies: without a measured effect so many are one trial."""
+    effect = design_effect(k, n)
+    return wilson(k.sum(), n.sum(), design_effect=max(effect, copies) if np.isfinite(effect) else copies)
+
+
+def newcombe(first, second):
+    """Return the interval of the difference of two proportions, first minus second (Newcombe 1998, method 10).
 
     Parameters
     ----------
     first, second : Proportion
-        Of the same value, with their Wilson intervals.
+        With their Wilson intervals.
 
     Returns
     -------
     low, high : float
     """
     below, above = ([(p.value - p.low, p.high - p.value)[k] for p in (first, second)] for k in (0, 1))
-    return -float(np.hypot(below[0], above[1])), float(np.hypot(above[0], below[1]))
+    difference = first.value - second.value
+    return (float(difference - np.hypot(below[0], above[1])), float(difference + np.hypot(above[0], below[1])))
 
 
 def undetermined(value, low, high, count, n_blocks):
