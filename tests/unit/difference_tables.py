@@ -60,7 +60,7 @@ def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2
                 rung, kind, patch), "npix": 78, "static_sb": sb} for rung in
                 ("isolated", "oracle", "undeblended", "deblended")]
         for number, one in enumerate(sources):
-            kinds = {"trail": "trail", "comet": "comet", "coma_9p": "stamp"}
+            kinds = {"trail": "trail", "beside": "trail", "comet": "comet", "coma_9p": "stamp"}
             row = _truth(ids, kinds.get(one["transient"], "star"), 1000 + number,
                          one["x"], one["y"], one["snr"], injection_id=number, role="target",
                          **{k: v for k, v in one.items() if k not in ("x", "y", "snr")})

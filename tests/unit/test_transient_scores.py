@@ -376,3 +376,19 @@ def test_kinds_of_curves_have_closed_forms():
     assert fom["snr50"].value(sums) == pytest.approx(4.5 + 0.2 / 0.5)
     sums[:, 0] = 10
     assert np.isnan(fom["snr50"].value(sums))
+
+
+def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():
+    placed = source("beside", 60, 60, trail_length=4.0, trail_angle=0.0, static_distance=0.4)
+    tables = made([FAR_TRAIL, placed], ratio=lambda rung, s: 0.8 if s is placed and rung == "deblended" else 1.0,
+                  found=lambda rung, s: s is FAR_TRAIL or rung not in ("pipeline", "merged"))
+    rows, plain = scored(tables, "MO-"), scored(made([FAR_TRAIL]), "MO-")
+    assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
+    assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
+    assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == 1
+    assert values(rows, "MO-B1.failed", "distance:0-1")["deblended"] == 0
+    near = ("MO-B1", "MO-B1.length")
+    for (fom, term, population, stratum), row in plain.items():
+        if fom not in near:
+            same = rows[fom, term, population, stratum]
+            assert (same["n"], same["value"]) == pytest.approx((row["n"], row["value"]), nan_ok=True), (fom, term)

@@ -171,3 +171,28 @@ def test_settings_are_complete_and_mistakes_are_named():
     ):
         with pytest.raises(StudyError, match=word):
             validate(study(**change))
+
+
+def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
+    """At a distance even up to it, anywhere along the line; where nothing can be seen there is none."""
+    number, across, along = 0, [], []
+    for k, (patch, truth) in enumerate(sky):
+        fwhm = patch.bands["r"].psf_model["fwhm"]
+        for realisation in range(20):
+            settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "kinds": {"beside": 1}}}
+            rows = generate_transients(settings, patch, truth, 5, "case", k, realisation, supernovae)
+            assert set(rows["source_type"]) == {"Trail"} and patch.inside(rows["x"], rows["y"]).all()
+            assert (rows["static_distance"] <= fwhm + 1e-9).all() and (rows["trail_length"] > 0).all()
+            seen = {int(s["source_id"]): s for s in truth if s["snr"] >= 5}
+            for row in rows:
+                dx, dy = (seen[row["static_id"]][c] - row[c] for c in "xy")
+                t = np.radians(row["beta"])
+                along.append((dx * np.cos(t) + dy * np.sin(t)) * 0.2 / row["trail_length"])
+                across.append(abs(row["static_distance"]) / fwhm)
+            number += len(rows)
+        blank = truth.copy()
+        blank["snr"] = 1.0
+        assert not len(generate_transients(settings, patch, blank, 5, "case", k, 0, supernovae))
+    assert number > 150
+    assert np.mean(across) == pytest.approx(0.45, abs=0.08)  # a nearer source can be there
+    assert abs(np.mean(along)) < 0.15 and np.abs(along).max() > 0.4

@@ -9,14 +9,17 @@ from ..core.catalogues import describe
 from ..core.changes import distance_from_line
 from ..core.errors import StudyError
 from ..core.images import real_light
+from ..core.psf import psf_fwhm
 from ..core.streams import stream
 from ..simulate.comets import SUN, TAIL_WIDTH, afrho
 from ..simulate.profiles import draw_source
 from .catalogue import COLUMNS, SOURCE_TYPES
 from .extras import EXTRAS, blank
 
-KINDS = ("supernova", "nuclear", "hostless", "trail", "comet", "coma_9p")
+KINDS = ("supernova", "nuclear", "hostless", "trail", "comet", "coma_9p", "beside")
 SUPERNOVAE = KINDS[:3]
+TRAILS = ("trail", "beside")
+"""Anywhere, and with a line that passes a static source that can be seen within the FWHM of the PSF."""
 NUCLEAR = 0.1
 """Arcsec from the centre within which a nuclear transient lies, uniform in area."""
 PHASES = (-10.0, 30.0)
@@ -56,7 +59,7 @@ def generate_transients(settings, patch, truth, seed, case, block, realisation, 
     Table
         As `generate`'s, with the columns of `extras.EXTRAS`. It has fewer than ``per_patch`` rows if no place is left
         ``separation`` away from the others; what is left out depends on nothing that is measured later.
-        A hosted transient without a possible host is hostless.
+        A hosted transient without a possible host is hostless; a trail beside a source is left out where there is none.
     """
     options, bands = settings["inject"], list(settings["bands"])
     reference = settings.get("shape_band", bands[0])
@@ -74,12 +77,13 @@ def generate_transients(settings, patch, truth, seed, case, block, realisation, 
         rng = stream(seed, *key, number)
         row = {**{name: blank(name) for name in EXTRAS}, "injection_id": number, "trail_length": np.nan,
                "beta": 0.0, "redshift": np.nan, "stamp": "", "transient": kind}
+        colours = _look(row, options, supernovae, coma, bands, reference, rng) if kind == "beside" else None
         place = sky.place(row, placed, separation, rng)
         if place is None or (kind == "coma_9p" and coma is None):
             continue
         placed = np.vstack([placed, place])
         row["x"], row["y"] = (float(v) for v in place)
-        colours = _look(row, options, supernovae, coma, bands, reference, rng)
+        colours = colours or _look(row, options, supernovae, coma, bands, reference, rng)
         sky.describe(row)
         _brighten(row, options, image, colours, rng, sky.sigma)
         rows.append(row)
@@ -100,7 +104,7 @@ def _look(row, options, supernovae, coma, bands, reference, rng):
         natural = magnitudes_at(supernovae, row["redshift"], row["phase"], bands)
         row["excess_mag"] = -natural[reference]  # the drawn magnitude is added when it is known
         return {band: natural[band] - natural[reference] for band in bands}
-    if kind == "trail":
+    if kind in TRAILS:
         row["source_type"], row["beta"] = "Trail", float(rng.uniform(0, 360))
         fast = rng.uniform() < options.get("fast_share", 0.2)
         row["rate"] = float(np.exp(rng.uniform(*np.log(FAST)))) if fast else float(rng.uniform(*RATES))
@@ -205,7 +209,7 @@ class _Static:
     def __init__(self, patch, truth, band, settings):
         image = patch.bands[band]
         self.patch, self.truth, self.band, self.scale = patch, truth, band, image.pixel_scale
-        self.zero_point = image.zero_point
+        self.zero_point, self.fwhm = image.zero_point, psf_fwhm(image) / image.pixel_scale
         real = "BASE" in image.planes
         self.light = real_light(image.planes["BASE"], image.planes["SEG"]) if real else image.planes["MODEL"]
         self.owner = image.planes["SEG"] if real else None
@@ -248,7 +252,8 @@ class _Static:
                     row["redshift"] = float(self.truth["redshift"][k])
                     return place
             row["transient"] = "hostless"
-        places = [p for p in self._anywhere(rng) if self._free(p, placed, separation)]
+        drawn = self._beside(row, rng) if row["transient"] == "beside" else self._anywhere(rng)
+        places = [p for p in drawn if self._free(p, placed, separation)]
         if not places:
             return None
         if row["transient"] != "hostless":
@@ -258,6 +263,17 @@ class _Static:
     def _anywhere(self, rng):
         (ny, nx), b = self.patch.shape, self.patch.border - 0.5
         return np.array([b, b]) + rng.uniform(size=(_TRIES, 2)) * np.array([nx - 1 - 2 * b, ny - 1 - 2 * b])
+
+    def _beside(self, row, rng):
+        """Return places from which a trail passes a static source that can be seen within a FWHM, anywhere along it."""
+        near = np.flatnonzero(self.seen & self.patch.inside(self.x, self.y))
+        draws = rng.uniform(size=(_TRIES, 3))
+        if not len(near):
+            return np.empty((0, 2))
+        k = near[(draws[:, 0] * len(near)).astype(int)]
+        along, across = (draws[:, 1] - 0.5) * row["trail_length"] / self.scale, (2 * draws[:, 2] - 1) * self.fwhm
+        cos, sin = np.cos(np.radians(row["beta"])), np.sin(np.radians(row["beta"]))
+        return np.c_[self.x[k] + along * cos - across * sin, self.y[k] + along * sin + across * cos]
 
     def _free(self, place, placed, separation):
         apart = not len(placed) or np.hypot(*(placed - place).T).min() >= separation

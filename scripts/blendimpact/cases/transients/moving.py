@@ -7,7 +7,7 @@ from ...ladder.rungs import FIXED, REFERENCE, RUNGS
 from ...score.foms import by_block
 from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
-from .places import LEAST_SNR
+from .places import LEAST_SNR, TRAILS
 
 BESIDE = 1.0
 """FWHM of the visit: a trail whose line passes a static source within this is near it."""
@@ -29,10 +29,12 @@ def add(scores, targets, objects, recovered, sure, found, settings):
         Which have a candidate, on the rungs that are searched.
     settings : dict
     """
-    trail = (targets["class"] == "trail").to_numpy()
+    trail, lines = (targets["class"] == "trail").to_numpy(), targets["class"].isin(TRAILS).to_numpy()
     for rung, got in recovered.items():
         rows, here = targets[trail & sure], got[trail & sure]
-        scores.add_fractions("MO-D1", rung, rows, ~here, "distance", rows["near"], DISTANCE_EDGES)
+        scores.add_fractions("MO-D1", rung, rows, ~here)
+        both, gone = targets[lines & sure], ~got[lines & sure]
+        scores.add_fractions("MO-D1", rung, both, gone, "distance", both["near"], DISTANCE_EDGES, whole=False)
         scores.add_fractions("MO-D1", rung, rows, ~here, "snr", rows["snr"], SNR_EDGES, whole=False)
         scores.add_fractions("MO-D2", rung, rows, here, "galaxies", rows["galaxies"], GALAXY_EDGES)
         by_galaxies(scores, "MO-D1", "MO-D1.dense", rung, rows, ~here)
@@ -41,7 +43,7 @@ def add(scores, targets, objects, recovered, sure, found, settings):
         scores.add_fractions("MO-D1.efficiency", rung, rows, here, "snr", rows["snr"], SNR_EDGES)
         usable = (rows["snr"] >= LEAST_SNR).to_numpy()
         scores.add_fractions("MO-D2.all", rung, rows[usable], here[usable])
-    rows = objects[(objects["class"] == "trail") & (objects["snr"] >= BRIGHT_SNR)].copy()
+    rows = objects[objects["class"].isin(TRAILS) & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["dm"] = -MAG * (rows["trail_flux"] / rows["true_flux"] - 1)
     rows["stretch"] = rows["found_trail_length"] - rows["trail_length"]
     fitted = np.isfinite(rows["dm"]) & np.isfinite(rows["stretch"])
@@ -51,12 +53,16 @@ def add(scores, targets, objects, recovered, sure, found, settings):
         beside = here[here["near"] < BESIDE]
         for fom, column, bins in (("MO-B1", "dm", DM_EDGES), ("MO-B1.length", "stretch", ARCSEC_EDGES)):
             scores.add_histograms(fom, rung, beside, column, bins, population="all")
-            scores.add_histograms({"MO-B1": "MO-B1.all"}.get(fom, f"{fom}_all"), rung, here, column, bins, "distance",
-                                  here["near"], DISTANCE_EDGES, population="all")
+            every = {"MO-B1": "MO-B1.all"}.get(fom, f"{fom}_all")
+            scores.add_histograms(every, rung, here[here["class"] == "trail"], column, bins, population="all")
+            scores.add_histograms(every, rung, here, column, bins, "distance", here["near"], DISTANCE_EDGES,
+                                  population="all", whole=False)
         here = rows["rung"] == rung
+        alone = here & (rows["class"] == "trail")
+        scores.add_fractions("MO-B1.failed", rung, rows[alone], ~fitted[alone])
         scores.add_fractions("MO-B1.failed", rung, rows[here], ~fitted[here], "distance", rows["near"][here],
-                             DISTANCE_EDGES)
-    common = _placed(rows)
+                             DISTANCE_EDGES, whole=False)
+    common = _placed(rows[rows["class"] == "trail"])
     for rung in (REFERENCE, *RUNGS):
         here = common[common["rung"] == rung]
         positions(scores, "MO-M1", rung, here, settings["pixel_scale"], "snr", here["snr"], SNR_EDGES)

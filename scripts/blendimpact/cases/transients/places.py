@@ -20,7 +20,9 @@ NEAR = 1.0, 2.0
 CROWD_RADIUS, CROWD_MAG = 10.0, 24.0
 """Arcsec from a place or a line within which galaxies are counted, and the faintest of them, AB in ``shape_band``."""
 CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", "trail": "trail", "comet": "comet",
-           "coma_9p": "comet"}
+           "coma_9p": "comet", "beside": "beside"}
+TRAILS = ("trail", "beside")
+"""Those that were put beside static sources are for the figures of that alone."""
 SUPERNOVAE = ("hosted", "nuclear", "hostless")
 SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
 """Rungs whose whole difference is searched."""
@@ -51,7 +53,7 @@ def transients(truth, settings):
     out["class"] = named.map(CLASSES).fillna(out["kind"].map({"trail": "trail", "comet": "comet"})).fillna("hostless")
     out["true_flux"] = 10 ** (0.4 * (AB_NANOJANSKY - out[f"mag_{band}"]))
     fwhm = visit_fwhm(out["block"], settings)
-    trail = (out["class"] == "trail").to_numpy()
+    trail = out["class"].isin(TRAILS).to_numpy()
     out["half"] = np.where(trail, out["trail_length"] / 2 / scale, 0.0)
     out["angle"] = np.where(trail, np.radians(out["trail_angle"]), 0.0)
     size = np.zeros(len(out))
