@@ -56,7 +56,9 @@ def plugins(family):
 
 def check_pairs(settings):
     """Refuse a user's image and template that are no pair before any job; fetched ones are checked by theirs."""
-    for name in sorted({chosen["image"] for chosen in settings if chosen["sky"] == "adopt"}):
+    for name in sorted(
+        {chosen["image"] for chosen in settings if chosen["sky"] == "adopt"}
+    ):
         image = study_config.load_image(name)
         if image["template"] and "input" not in image:
             from blendimpact.adopt import template  # astropy takes a while
