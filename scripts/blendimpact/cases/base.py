@@ -17,8 +17,8 @@ class FigureSpec:
     name : str
         File name without the case and the ending.
     kind : str
-        "ladder", "stratum", "density", "scenarios", "stages", "diagram", "side_by_side", "spurious", "places" or
-        "curve": which function draws it (`blendimpact.pipeline.figures.draw`).
+        "ladder", "stratum", "density", "scenarios", "stages", "repeats", "diagram", "side_by_side", "spurious",
+        "places" or "curve": which function draws it (`blendimpact.pipeline.figures.draw`).
     options : dict
         Its arguments besides table, case and scenario. Kinds that go against density name the figure of merit
         that holds it as ``density``.

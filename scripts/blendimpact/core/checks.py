@@ -7,7 +7,7 @@ from pathlib import Path
 from .errors import StudyError
 from .real_image import blocks, load_image
 from .schema import Problem, merge, nearest
-from .settings import COMPARED, FIDUCIAL, case_settings, compared_scenario, skies, survey_of
+from .settings import COMPARED, FIDUCIAL, case_settings, compared_scenario, skies, survey_of, visits_of
 
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
 TRANSIENTS = "transients"
@@ -131,6 +131,7 @@ def _case_problems(settings, families):
     if not image:
         yield from _star_problems(settings)
     yield from _epoch_problems(settings, image)
+    yield from _visit_problems(settings, image)
     yield from _subtractor_problems(settings, image)
     patch = settings["patch"]
     for key in ("size", "border", "count"):
@@ -187,6 +188,20 @@ def _epoch_problems(settings, image):
         if deep.pixel_scale != survey.pixel_scale:
             yield Problem(("epochs", "template", "survey"), f"{template['survey']} has pixels of {deep.pixel_scale} "
                           f"arcsec, the visits of {survey.pixel_scale}", "use surveys of the same pixel scale")
+
+
+def _visit_problems(settings, image):
+    if visits_of(settings) == 1:
+        return
+    key, inject = ("patch", "visits"), settings["inject"] or {}
+    if image:
+        yield Problem(key, "is for simulated sky", "of a real image: raise inject.realisations instead")
+    if settings["epochs"] is not None:
+        yield Problem(key, "cannot be had with epochs, whose patches are visits of their own",
+                      "remove it, or set epochs: null")
+    if inject.get("population") != "stars":
+        yield Problem(key, "is for artificial stars: other targets would count once per visit",
+                      "remove it, or set inject.population: stars")
 
 
 def _subtractor_problems(settings, image):

@@ -8,7 +8,7 @@ from .schema import fill_defaults, load_schema, merge, nearest
 from .surveys import ZERO_POINT, load_survey
 
 FIDUCIAL = "fiducial"
-REALISATIONS = 1000  # patch number of a real image = block * REALISATIONS + realisation
+REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a real image, or visit of a simulated block
 
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
 # costs a rerun and never a stale result.
@@ -152,25 +152,35 @@ def separator(settings):
     return settings.get("subtractor") or settings["deblender"]
 
 
+def visits_of(settings):
+    """Return how often each block of simulated sky is seen."""
+    return settings.get("patch", {}).get("visits", 1)
+
+
 def patches(settings):
     """Return the numbers of the patches of one case and scenario.
 
-    Simulated: 0, 1, ... count - 1. Real image: for each of the ``count`` blocks, realisation r
-    has the number ``block * 1000 + r``, so more blocks or more realisations renumber nothing.
+    Simulated: 0, 1, ... count - 1. Real image, or simulated sky that is visited repeatedly: for each of the
+    ``count`` blocks, realisation or visit r has the number ``block * 1000 + r``, so more of either renumber nothing.
     """
-    count = settings["patch"]["count"]
-    if settings["sky"] != "adopt":
+    count, visits = settings["patch"]["count"], visits_of(settings)
+    if settings["sky"] != "adopt" and visits == 1:
         return list(range(count))
-    realisations = (settings["inject"] or {}).get("realisations", 1)
-    return [b * REALISATIONS + r for b in range(count) for r in range(realisations)]
+    each = (settings["inject"] or {}).get("realisations", 1) if settings["sky"] == "adopt" else visits
+    return [b * REALISATIONS + r for b in range(count) for r in range(each)]
 
 
 def block_of(settings, patch):
-    """Return (block, realisation) of a patch: the block of sky is the unit of resampling."""
-    return (patch, 0) if settings["sky"] != "adopt" else divmod(patch, REALISATIONS)
+    """Return (block, realisation or visit) of a patch: the block of sky is the unit of resampling."""
+    several = settings.get("sky") == "adopt" or visits_of(settings) > 1
+    return divmod(patch, REALISATIONS) if several else (patch, 0)
 
 
 def chunks(config, settings):
-    """Return the patches of each job: consecutive lists of ``chunk_size`` patches."""
-    numbers, size = patches(settings), config["chunk_size"]
+    """Return the patches of each job: consecutive lists of at most ``chunk_size`` patches.
+
+    All visits of a block are in one list, even where they are more than ``chunk_size``: they are scored together.
+    """
+    numbers, visits = patches(settings), visits_of(settings)
+    size = max(config["chunk_size"] // visits, 1) * visits
     return [numbers[i:i + size] for i in range(0, len(numbers), size)]

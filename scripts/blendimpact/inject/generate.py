@@ -7,6 +7,7 @@ from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.streams import stream
 from ..simulate.isochrone import RED_CLUMP, Stars
+from ..simulate.patches import pointing
 from ..simulate.population import SIZE_LUMINOSITY
 from .catalogue import COLUMNS
 
@@ -84,7 +85,8 @@ def generate(settings, patch, seed, case, block, realisation, galaxies=None, sta
     case : str
         Names the stream, with what follows.
     block, realisation : int
-        Of a real image; of a simulated patch, its number and 0.
+        Of a real image; of a simulated patch, its block and 0: visits of a block have the same targets at the same
+        places of the sky (`simulate.patches.pointing`).
     galaxies : Table, optional
         Population with ``mag_<band>``, ``bulge_fraction_<band>``, ``redshift``, and for bulge and disk
         ``hlr_``, ``n_`` and ``q_``. Each target is one of the galaxies nearest to it in magnitude, with its
@@ -112,6 +114,7 @@ def generate(settings, patch, seed, case, block, realisation, galaxies=None, sta
     key = (case, "injection", int(block), int(realisation))
     place = lattice(number, inside, options.get("separation", 12.0) / image.pixel_scale,
                     stream(seed, *key, "positions")) + patch.border - 0.5
+    place = place + pointing(settings, seed, case, patch.index)
     draws = stream(seed, *key, "profiles").uniform(size=(number, 4))
     mag = draw_magnitudes(draws[:, 0], low, high, options.get("counts_slope", 0.0))
     ra, dec = image.wcs.wcs_pix2world(place[:, 0], place[:, 1], 0)

@@ -14,7 +14,7 @@ from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.flags import values
 from ..core.images import MASK_BITS, real_light
-from ..core.settings import REALISATIONS
+from ..core.settings import REALISATIONS, block_of
 from ..core.streams import stream
 from ..simulate.population import half_light_radius
 from ..simulate.profiles import Stamp, add_stamp, draw_source, overlap, photon_noise
@@ -333,7 +333,7 @@ def _neighbours(rows, truth, bands, settings):
 
 def _joined(truth, rows, patch, real, case, settings, image):
     """Return the truth with the injected sources' rows below it."""
-    block = patch.index // REALISATIONS if real else patch.index
+    block = patch.index // REALISATIONS if real else block_of(settings, patch.index)[0]
     columns = truth_columns(patch.bands, image.unit) | EXTRAS
     if not rows:
         return describe(truth, {k: v for k, v in columns.items()

@@ -6,12 +6,12 @@ from ..cases.base import load_case
 from ..core import catalogues
 from ..core.references import load_requirements
 from ..core.settings import FIDUCIAL
-from ..matrix import figures, figures_density, figures_difference
+from ..matrix import figures, figures_density, figures_difference, figures_repeats
 
 PANELS = "panels"
 FIGURES = "figures"
 BY_DENSITY = {"density": figures.against_density, "scenarios": figures_density.by_scenario,
-              "stages": figures_density.crowding_stages}
+              "stages": figures_density.crowding_stages, "repeats": figures_repeats.repeat_visits}
 
 BY_KIND = {"stratum": figures.by_stratum, "diagram": figures_density.colour_magnitude,
            "side_by_side": figures_difference.side_by_side, "spurious": figures_difference.spurious,

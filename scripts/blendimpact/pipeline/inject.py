@@ -27,7 +27,8 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
         Settings of one case and scenario; ``inject`` says what is injected.
     patches : list of int
         Of this chunk. On a real image a patch is a block and a realisation
-        (`blendimpact.core.settings.block_of`); blocks that were not adopted are passed over.
+        (`blendimpact.core.settings.block_of`); blocks that were not adopted are passed over. Visits of a simulated
+        block get the same targets.
     images_in, truth_in : path-like
         Patches of the simulation, or of the adopted image, and their truth.
     sources : path-like
@@ -35,7 +36,7 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
     coma : path-like, optional
         Stamp of a real coma, for transients of that kind.
     """
-    options = settings["inject"]
+    options, adopted = settings["inject"], settings["sky"] == "adopt"
     known = catalogues.read(truth_in)
     kind = injected_from(settings)
     galaxies = catalogues.read(sources) if kind == "galaxies" else None
@@ -48,11 +49,13 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
         twins = {}
         for index, twin in list(file.keys()):
             twins.setdefault(index, []).append(twin)
-        work = [(p, twin) for p in patches for twin in twins.get(block_of(settings, p)[0], [])]
+        # The file of a real image has its blocks, that of a simulated chunk its patches.
+        held = {p: block_of(settings, p)[0] if adopted else p for p in patches}
+        work = [(p, twin) for p in patches for twin in twins.get(held[p], [])]
         for index, twin in progress(work, "inject"):
-            block, realisation = block_of(settings, index)
-            patch = replace(file.read(block, twin), index=index)
-            truth = known[(known["patch"] == block) & (known["twin"] == twin)]
+            block, realisation = block_of(settings, index) if adopted else (block_of(settings, index)[0], 0)
+            patch = replace(file.read(held[index], twin), index=index)
+            truth = known[(known["patch"] == held[index]) & (known["twin"] == twin)]
             if options.get("catalogue"):
                 if given is None:
                     scale = next(iter(patch.bands.values())).pixel_scale

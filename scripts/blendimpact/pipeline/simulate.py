@@ -5,6 +5,7 @@ import json
 from ..core import catalogues
 from ..core.images import PatchWriter
 from ..core.psf import psf_fwhm
+from ..core.settings import block_of
 from ..core.surveys import load_survey
 from ..simulate.epochs import add_template, template_survey, to_meta, visit_survey
 from ..simulate.patches import measure_depth, simulate_patch
@@ -55,7 +56,7 @@ def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth
                     patch, truth, facts[index] = add_template(patch, truth, template, epochs, seed, settings["case"])
                 writer.write(patch)
                 tables.append(truth)
-                made.append((index, index, patch.twin))
+                made.append((index, block_of(settings, index)[0], patch.twin))
             depth[index] = {band: round(value, 5) for band, (value, _) in measure_depth(patch).items()}
     catalogues.write(catalogues.stack(tables), truth_out,
                      {**(meta or {}), **image_facts(patch), DEPTH_META: json.dumps(depth),

@@ -16,7 +16,7 @@ from ..core.statistics import (
 )
 from ..ladder.budget import budget, split_verdict
 from ..ladder.rungs import REFERENCE, RUNGS
-from .foms import N_SUMS, OF_HISTOGRAMS
+from .foms import N_SUMS, OF_HISTOGRAMS, quadrature
 from .searches import linked
 
 FOM_COLUMNS = {
@@ -192,12 +192,6 @@ def _resampled(weights, part):
 
 def _finite(values):
     return np.where(np.isfinite(values), values, np.nan)[()]
-
-
-def quadrature(scatter, base):
-    """Return what a scatter has beyond another, in quadrature: sign(d) |d|^(1/2), d the difference of the squares."""
-    square = np.square(scatter) - np.square(base)
-    return np.sign(square) * np.sqrt(np.abs(square))
 
 
 def _value_row(about, fom, value, samples, count, part, rung, copies):

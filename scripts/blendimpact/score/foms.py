@@ -74,6 +74,17 @@ def _rms_ratio(s, edges):
     return np.sqrt(_ratio(_ratio(s[..., 0, 0], s[..., 0, 1]), _ratio(s[..., 0, 2], s[..., 0, 3])))
 
 
+def quadrature(scatter, base):
+    """Return what a scatter has beyond another, in quadrature: sign(d) |d|^(1/2), d the difference of the squares."""
+    square = np.square(scatter) - np.square(base)
+    return np.sign(square) * np.sqrt(np.abs(square))
+
+
+def _hidden(s, edges):
+    deviations, errors = (nmad_from_histogram(edges, s[..., k]) for k in (0, 1))
+    return quadrature(errors, deviations)
+
+
 def _std(s, edges):
     n, x, xx = (s[..., 0, k] for k in range(3))
     return np.sqrt(np.clip(_ratio(xx, n) - _ratio(x, n) ** 2, 0, None))
@@ -110,6 +121,8 @@ KINDS = {
     "std": (_std, (0,), "n, x, xx"),
     "median": (lambda s, e: quantile_from_histogram(e, s[..., 0], 0.5), (0,), "histogram"),
     "nmad": (lambda s, e: nmad_from_histogram(e, s[..., 0]), (0,), "histogram"),
+    "nmad_second": (lambda s, e: nmad_from_histogram(e, s[..., 1]), (1,), "two histograms, of which the second"),
+    "hidden": (_hidden, (1,), "histogram of deviations from a mean, histogram of errors"),
     "trimmed_mean": (lambda s, e: trimmed_mean(e, s[..., 0]), (0,), "histogram"),
     "m50": (_crossing(0.5), (1,), "found, true per magnitude bin"),
     "m90": (_crossing(0.9), (1,), "found, true per magnitude bin"),

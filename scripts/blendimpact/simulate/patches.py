@@ -9,6 +9,7 @@ from ..core.catalogues import describe
 from ..core.errors import StudyError
 from ..core.images import BandImage, Patch
 from ..core.psf import psf_pixels
+from ..core.settings import block_of, visits_of
 from ..core.streams import stream
 from . import population
 from .profiles import (
@@ -32,7 +33,7 @@ _TRUTH = {
     "case": (None, "case"),
     "scenario": (None, "scenario of the case"),
     "patch": (None, "number of the patch"),
-    "block": (None, "block of sky: the unit of resampling; the patch, for simulations"),
+    "block": (None, "block of sky: the unit of resampling; of simulations the patch, or what its visits share"),
     "twin": (
         None,
         "plus, minus: the scene sheared by +g, -g; zero: not sheared; ...flip: noise of opposite sign",
@@ -78,6 +79,17 @@ _PER_BAND = {
 }
 
 
+def pointing(settings, seed, case, index):
+    """Return by how many pixels (x, y) the sky of a patch is shifted on its image.
+
+    Visits of a block differ by up to half a pixel, uniform and of their own, so that they do not share how a source
+    lies on its pixels. A patch that is its block has no shift.
+    """
+    if visits_of(settings) == 1:
+        return 0.0, 0.0
+    return tuple(map(float, stream(seed, case, int(index), "pointing").uniform(-0.5, 0.5, 2)))
+
+
 def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, stars):
     """Simulate one patch and its twins.
 
@@ -85,11 +97,14 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     ``patch.margin`` arcsec; what reaches the image is in the truth. The sky is taken as known and
     subtracted, and with it the mean light of fainter galaxies (`population.unresolved_brightness`).
 
+    Visits of a block (``patch.visits``, `core.settings.block_of`) share the scene: its streams are named by the block.
+    The noise and the `pointing` of each are its own: theirs are named by the patch.
+
     Parameters
     ----------
     settings : dict
         Of the case and scenario: ``bands``, ``shape_band`` (reference for ``hlr``), ``shear``,
-        ``patch`` (size, border, margin), ``population``: ``galaxies`` (density, mag_min, mag_max,
+        ``patch`` (size, border, margin, visits), ``population``: ``galaxies`` (density, mag_min, mag_max,
         size_factor, knots), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
         ``stars`` of ``kind`` "isochrone": surface_density (per deg2, brighter than ``limit``), limit, mag_min,
         mag_max, distance_modulus, reddening; magnitudes in ``shape_band``.
@@ -129,15 +144,16 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
                 f"cases.{case}.bands",
             )
     half = 0.5 * size * scale + float(geometry.get("margin", MARGIN))
+    block, shift = block_of(settings, index)[0], pointing(settings, seed, case, index)
     reference = settings.get("shape_band", bands[0])
-    scene = draw_scene(settings["population"], half, seed, case, index, galaxies, stars, bands, reference)
+    scene = draw_scene(settings["population"], half, seed, case, block, galaxies, stars, bands, reference)
 
     twins = [("plus", shear), ("minus", -shear)] if shear else [("zero", 0.0)]
-    images = _blank_images(survey, bands, size, scale, index)
+    images = _blank_images(survey, bands, size, scale, block, shift)
     placed = {}
     for twin, g in twins:
         x, y = _sheared(scene["dx"], scene["dy"], g)
-        placed[twin] = (size - 1) / 2 + x / scale, (size - 1) / 2 + y / scale
+        placed[twin] = (size - 1) / 2 + x / scale + shift[0], (size - 1) / 2 + y / scale + shift[1]
     sides = np.array([max(stamp_size(row, images[band]) for band in bands) for row in _rows(scene)])
     reaches = np.zeros(len(scene), dtype=bool)
     for x, y in placed.values():  # in any twin, so that all have the same sources
@@ -148,6 +164,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     for twin, g in twins:
         x, y = (values[reaches] for values in placed[twin])
         patch, truth = _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, index, scale)
+        truth["block"][:] = block
         out.append((patch, truth))
     _share_snr([truth for _, truth in out], bands)
     if settings.get("noise_pairs"):
@@ -196,9 +213,9 @@ def _sheared(x, y, g):
     return a * x + b * y, c * x + d * y
 
 
-def _blank_images(survey, bands, size, scale, index):
+def _blank_images(survey, bands, size, scale, block, shift):
     """Return an empty image per band with the survey's PSF, zero point and gain."""
-    wcs, images = wcs_for_patch(index, (size, size), scale), {}
+    wcs, images = wcs_for_patch(block, (size, size), scale, shift), {}
     for band in bands:
         properties = survey.bands[band]
         images[band] = BandImage(
@@ -251,7 +268,7 @@ def _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, in
     patch = Patch(index, twin, g, done, border)
     truth["snr"] = np.sqrt(snr)
     truth["ra"], truth["dec"] = pixel_to_sky(done[next(iter(done))].wcs, x, y)
-    # Inside before shear, so that both twins have the same targets.
+    # Inside before shear and shift, so that both twins, and all visits, have the same targets.
     centre = (shape[1] - 1) / 2, (shape[0] - 1) / 2
     inside = patch.inside(centre[0] + scene["dx"] / scale, centre[1] + scene["dy"] / scale)
     truth["role"] = np.where(inside & (np.asarray(truth["kind"]) == "galaxy"), "target", "scene")

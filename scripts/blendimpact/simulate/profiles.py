@@ -147,7 +147,7 @@ def photon_noise(stamp, gain, rng):
     return noise
 
 
-def wcs_for_patch(index, shape, scale):
+def wcs_for_patch(index, shape, scale, shift=(0.0, 0.0)):
     """Return the WCS of a simulated patch: tangent plane, north up, east left, its own place on the sky.
 
     Places follow a golden-angle spiral between declinations -60 and 0 deg.
@@ -160,6 +160,8 @@ def wcs_for_patch(index, shape, scale):
         (ny, nx) of the image.
     scale : float
         Arcsec per pixel.
+    shift : (float, float)
+        Pixels along both axes by which the sky is shifted on the image.
     """
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
@@ -169,7 +171,7 @@ def wcs_for_patch(index, shape, scale):
         round((index * 0.6180339887498949 % 1.0) * 360.0, 6),
         round(float(np.degrees(np.arcsin(-np.sin(np.pi / 3) * fraction))), 6),
     )
-    wcs.wcs.crpix = (shape[1] + 1) / 2, (shape[0] + 1) / 2
+    wcs.wcs.crpix = (shape[1] + 1) / 2 + shift[0], (shape[0] + 1) / 2 + shift[1]
     wcs.wcs.cdelt = -scale / 3600, scale / 3600
     wcs.wcs.radesys = "ICRS"
     wcs.wcs.set()

@@ -27,6 +27,15 @@ FIGURES = (
                {"fom": "CF-M1.nmad", "stratum": "magnitude", "rungs": RUNGS,
                 "xlabel": "true magnitude (AB, shape band)", "ylabel": "scatter of m - m_true [mag]", "log": True},
                "Scatter of the PSF magnitude on each rung; isolated is the noise."),
+    FigureSpec("repeats_magnitude", "repeats",
+               {"stratum": "magnitude", "rungs": ("isolated", "deblended", "pipeline"), "density": "CF-Q1",
+                "xlabel": "true magnitude (AB, shape band)", "panels": (
+                    {"fom": "CF-M1.repeat", "true": "CF-M1.repeat_true", "ylabel": "flux [mmag]",
+                     "line": 5.0, "label": "LPM-17: 5 mmag and 10 mas of bright isolated stars [V]"},
+                    {"fom": "CF-M1.repeat_xy", "true": "CF-M1.repeat_xy_true", "ylabel": "position, each axis [mas]",
+                     "line": 10.0, "label": ""})},
+               "Repeatability over visits, which needs no truth, and scatter about the truth of the same stars: what "
+               "crowding does alike in all visits does not show in the first. Densest scenario with repeat visits."),
     FigureSpec("bias_magnitude", "stratum",
                {"fom": "CF-M1", "stratum": "magnitude", "rungs": RUNGS,
                 "xlabel": "true magnitude (AB, shape band)", "ylabel": "median m - m_true [mag]"},

@@ -6,6 +6,9 @@ from ...core.statistics import residual_edges
 from ...score.foms import CROWDED
 from ...score.foms import FigureOfMerit as F
 
+BRIGHT_SNR = 10.0  # isolated S/N of the stars of which more is asked than whether they are found
+MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
+AXES = ("x", "y")
 MAGNITUDE_EDGES = tuple(np.arange(8.0, 28.01, 0.5))  # of completeness curves and of the counts of stars
 MAGNITUDE_STRATA = (8.0, 16.0, 18.0, 20.0, 21.0, 22.0, 23.0, 24.0, 28.0)
 SEPARATION_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 1e9)  # in full widths of the PSF
@@ -16,6 +19,8 @@ CMD_EDGES = tuple(np.arange(8.0, 28.01, 0.5))
 DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.01, n_bins=301))
 PULL_EDGES = tuple(residual_edges(limit=1e3, scale=2.0, n_bins=201))
 MAS_EDGES = tuple(residual_edges(limit=1e3, scale=5.0, n_bins=201))
+REPEAT_MMAG_EDGES = tuple(residual_edges(limit=1e5, scale=2.0, n_bins=301))
+REPEAT_MAS_EDGES = tuple(residual_edges(limit=1e3, scale=1.0, n_bins=301))
 METALLICITY = 0.563
 """d[Fe/H] / d(u-i)0 of red-clump stars, dex per mag: the relation [Fe/H] = 0.563 (u-i)0 - 2.074 of the Blanco DECam
 Bulge Survey (Johnson et al. 2020), from memory and not verified [M]. It gives -1.00 for the red clump of the isochrone
@@ -44,6 +49,9 @@ FIGURES_OF_MERIT = (
     F("CF-D1.cmd", "detection", "colour-magnitude diagram", "stars per cell of colour (first band minus shape band) "
       "and "
       "magnitude: true ones, and detections as measured; simulated sky, fiducial scenario", "1", "count"),
+    F("CF-D1.repeat", "detection", "stars measured in every visit", "fraction of artificial stars with isolated S/N > "
+      "10 that have a PSF flux and position in all visits of their block; where the sky has repeat visits", "1",
+      "fraction"),
     F("CF-D2", "detection", "split parents", "fraction of artificial stars whose parent has more stars than the "
       "deblender "
       "fits at once", "1", "fraction"),
@@ -91,6 +99,34 @@ FIGURES_OF_MERIT = (
     F("CF-M1.pull_xy_width", "measurement", "pull of the position, width", "normalised median absolute deviation of "
       "the "
       "same", "1", "nmad", edges=PULL_EDGES, statistics="CF-M1.pull_xy"),
+    F("CF-M1.repeat", "measurement", "photometric repeatability", "normalised median absolute deviation of 1086 "
+      "(F - mean F) / mean F over the visits of a star, times the root of K / (K - 1) for K visits; artificial stars "
+      "with isolated S/N > 10 that every rung measures in all visits; where the sky has repeat visits", "mmag", "nmad",
+      edges=REPEAT_MMAG_EDGES),
+    F("CF-M1.repeat_true", "measurement", "scatter about the truth of the same stars", "normalised median absolute "
+      "deviation of 1086 (F - F_true) / F_true in the same visits of the same stars", "mmag", "nmad_second",
+      edges=REPEAT_MMAG_EDGES, statistics="CF-M1.repeat"),
+    F("CF-M1.repeat_hidden", "measurement", "photometric scatter that repeat visits do not show", "root of the "
+      "difference of the squares of both, with its sign: errors that all visits of a star share", "mmag", "hidden",
+      edges=REPEAT_MMAG_EDGES, statistics="CF-M1.repeat"),
+    F("CF-M1.repeat_rms", "measurement", "photometric repeatability, rms", "root of the mean over the stars of the "
+      "variance over the visits of a star (unbiased) of 1086 F / mean F", "mmag", "std"),
+    F("CF-M1.repeat_error", "measurement", "photometric repeatability that the errors promise", "root mean square of "
+      "1086 error / mean F of the same stars and visits", "mmag", "std"),
+    F("CF-M1.repeat_pull", "measurement", "photometric repeatability over the error", "normalised median absolute "
+      "deviation of (F - mean F) / error over the visits of a star, times the root of K / (K - 1)", "1", "nmad",
+      edges=PULL_EDGES),
+    F("CF-M1.repeat_xy", "measurement", "astrometric repeatability", "normalised median absolute deviation of the "
+      "fitted positions from their mean over the visits of a star, times the root of K / (K - 1); per axis, both axes "
+      "together; the same stars", "mas", "nmad", edges=REPEAT_MAS_EDGES),
+    F("CF-M1.repeat_xy_true", "measurement", "astrometric scatter about the truth of the same stars", "normalised "
+      "median absolute deviation of fitted minus true positions in the same visits of the same stars", "mas",
+      "nmad_second", edges=REPEAT_MAS_EDGES, statistics="CF-M1.repeat_xy"),
+    F("CF-M1.repeat_xy_hidden", "measurement", "astrometric scatter that repeat visits do not show", "root of the "
+      "difference of the squares of both, with its sign", "mas", "hidden", edges=REPEAT_MAS_EDGES,
+      statistics="CF-M1.repeat_xy"),
+    F("CF-M1.repeat_xy_pull", "measurement", "astrometric repeatability over the error", "the same as "
+      "CF-M1.repeat_pull of positions", "1", "nmad", edges=PULL_EDGES),
     F("CF-M2", "measurement", "colour bias", "median of the measured minus the true colour, first band minus last "
       "band of "
       "the configuration", "mag", "median", edges=DM_EDGES),

@@ -6,8 +6,11 @@ from ...ladder.rungs import REFERENCE, RUNGS
 from ...score.foms import by_block
 from ...score.objects import common_sources, select
 from .foms import (
+    AXES,
+    BRIGHT_SNR,
     DM_EDGES,
     FEH_EDGES,
+    MAG,
     MAGNITUDE_STRATA,
     MAS_EDGES,
     METALLICITY,
@@ -16,41 +19,57 @@ from .foms import (
     SEPARATION_EDGES,
 )
 
-BRIGHT_SNR = 10.0
 NEAR = 2.0  # FWHM: a star within this is a neighbour
-MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
 KEY = ["patch", "twin", "source_id"]
-AXES = ("x", "y")
 RED_CLUMP = "stage:red clump"
 METALLICITY_BANDS = "u", "i"
 
 
-def add(scores, objects, targets, settings, simulated):
-    """Add CF-B1, CF-B2, CF-M1 and CF-M2.
+def with_truth(objects, targets, settings):
+    """Return the measurements of artificial stars on all rungs with their truth beside them.
 
     Parameters
     ----------
-    scores : Scores
     objects : pandas.DataFrame
         From `blendimpact.score.objects.by_source`, with ``mag``.
     targets : pandas.DataFrame
         Truth of the artificial stars, with ``apart`` and ``brighter`` (FWHM), ``ratio`` and ``sigma_c`` (mag).
     settings : dict
-    simulated : bool
-        On a real image the noise of the isolated rung is another draw: figures against it are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``block``, ``snr``, ``magnitude`` (true, shape band), ``true_x``, ``true_y``, ``true_flux_<band>``,
+        ``true_mag_<band>``.
     """
-    band = settings["shape_band"]
     columns = [*KEY, "block", "snr", "apart", "brighter", "ratio", "sigma_c", "x", "y", "evolution"]
     targets = targets.assign(evolution=targets.get("evolution", ""))
     columns += [f"{name}_{b}" for b in settings["bands"] for name in ("mag", "flux")]
     true = targets[columns].rename(columns={c: f"true_{c}" for c in columns
                                             if c in AXES or c.startswith(("mag_", "flux_"))})
     rows = objects.merge(true, on=KEY, validate="many_to_one")
+    return rows.assign(magnitude=rows[f"true_mag_{settings['shape_band']}"])
+
+
+def add(scores, rows, twins, settings, simulated):
+    """Add CF-B1, CF-B2, CF-M1 and CF-M2.
+
+    Parameters
+    ----------
+    scores : Scores
+    rows : pandas.DataFrame
+        From `with_truth`.
+    twins : list of str
+    settings : dict
+    simulated : bool
+        On a real image the noise of the isolated rung is another draw: figures against it are left out.
+    """
+    band = settings["shape_band"]
+    rows = rows.copy()
     rows["error"] = MAG * (rows[f"flux_psf_{band}"] / rows[f"true_flux_{band}"] - 1)
     rows["dm"] = rows["mag"] - rows[f"true_mag_{band}"]
     usable = np.isfinite(rows["mag"])
-    common = select(rows[usable], common_sources(rows, usable & (rows["snr"] >= BRIGHT_SNR),
-                                                 sorted(targets["twin"].unique()))).copy()
+    common = select(rows[usable], common_sources(rows, usable & (rows["snr"] >= BRIGHT_SNR), twins)).copy()
     common = _with_alone(common, band)
     own = rows[usable & (rows[f"flux_psf_{band}"] >= BRIGHT_SNR * rows[f"flux_psf_err_{band}"])]
     for rung in (REFERENCE, *RUNGS):
@@ -122,7 +141,7 @@ def _positions(scores, rung, rows, pixel_scale):
     """CF-M1.astrometry: both axes of each star enter."""
     for axis in AXES:
         rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"]))
-        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES, copies=len(AXES))
+        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES, copies=len(AXES) * scores.copies)
 
 
 def _pulls(scores, rung, rows, band):
@@ -133,4 +152,5 @@ def _pulls(scores, rung, rows, band):
                               for axis in AXES})
     scores.add_histograms("CF-M1.pull", rung, rows, "pull", PULL_EDGES)
     for axis in AXES:
-        scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES, copies=len(AXES))
+        scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES,
+                              copies=len(AXES) * scores.copies)

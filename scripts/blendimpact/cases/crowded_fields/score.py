@@ -5,15 +5,15 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from ...core.crowding import crowding_error
+from ...core.settings import visits_of
 from ...deblend.children import BITS as DEBLEND_BITS
 from ...ladder.rungs import REAL, REFERENCE, RUNGS
 from ...score.foms import Scores
 from ...score.neighbours import nearest_neighbour
 from ...score.objects import by_source, wide
-from . import field, photometry
-from .foms import MAGNITUDE_EDGES, MAGNITUDE_STRATA
+from . import field, photometry, repeats
+from .foms import BRIGHT_SNR, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 
-BRIGHT_SNR = 10.0
 FOUND_RADIUS, FOUND_DM = 0.5, 0.75  # arcsec, mag: the usual test of artificial stars
 COMPARABLE = 0.3  # of a star's flux: a neighbour that is as bright counts
 NEIGHBOURS = 64  # nearest stars that are looked at
@@ -37,12 +37,14 @@ def score(tables, settings):
     with np.errstate(invalid="ignore", divide="ignore"):
         objects["mag"] = settings["zero_point"] - 2.5 * np.log10(objects[f"flux_psf_{band}"])
     targets = truth[truth["role"] == "target"]
-    scores = Scores(settings["case"], settings["scenario"])
+    scores = Scores(settings["case"], settings["scenario"], copies=visits_of(settings))  # visits are of the same stars
     links = targets.merge(tables["assignments"].to_pandas()[[*KEY, "det_id", "distance", "found_alone"]], on=KEY,
                           how="left")
     _completeness(scores, links, objects, band)
     _splits(scores, objects, targets)
-    photometry.add(scores, objects, targets, settings, simulated)
+    rows = photometry.with_truth(objects, targets, settings)
+    photometry.add(scores, rows, sorted(targets["twin"].unique()), settings, simulated)
+    repeats.add(scores, rows, settings)
     if simulated:
         detections = tables["detections"].to_pandas()
         pipeline = objects[objects["rung"] == "pipeline"].merge(
