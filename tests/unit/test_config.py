@@ -229,6 +229,22 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
             "cases.two_point.inject.realisations",
             ["patch.count"],
         ),
+        (
+            "cases: {two_point: {patch: {visits: 2}}}",
+            "cases.two_point.patch.visits",
+            ["for artificial stars", "inject.population: stars"],
+        ),
+        (
+            "cases: {crowded_fields: {scenarios: {real: {patch: {visits: 3}}}}}",
+            "cases.crowded_fields.scenarios.real.patch.visits",
+            ["for simulated sky", "inject.realisations"],
+        ),
+        (
+            "cases: {crowded_fields: {patch: {visits: 2}, epochs: {}}}",
+            "cases.crowded_fields.patch.visits",
+            ["epochs", "epochs: null"],
+        ),
+        ("cases: {crowded_fields: {patch: {visits: 0}}}", "cases.crowded_fields.patch.visits", ["at least 1"]),
         ("cases: {two_point: {detector: seb}}", "cases.two_point.detector", ["did you mean 'sep'"]),
         ("cases: {galaxies: {deblender: scarlet9}}", "cases.galaxies.deblender", ["known: none, sep, truth"]),
         ("detectors: {seb: {}}", "detectors.seb", ["no detector", "did you mean 'sep'"]),

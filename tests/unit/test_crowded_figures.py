@@ -68,7 +68,22 @@ def test_the_scatter_is_that_of_the_brightest_stars_of_the_sparsest_field():
                  row("CF-M1.nmad", "pipeline", 0.002 * (k + 1), 1e-4, scenario, stratum="magnitude:16-18")]
     found = bright_scatter(Table(rows=rows), "crowded_fields")
     assert found["value"] == 0.002 and "magnitude 16-18, 1e+04 per deg2" in found["conditions"]["stars"]
+    assert "one visit" in found["conditions"]["visits"]
     assert bright_scatter(Table(rows=rows[:3]), "crowded_fields") is None
+
+
+def test_the_scatter_is_the_repeatability_where_the_sparsest_field_has_repeat_visits():
+    """In mag; of the brightest bin with enough stars, whatever other fields have."""
+    rows = [row("CF-Q1", "truth", d, 10, s, population="truth") for s, d in DENSITY.items()]
+    for scenario in DENSITY:
+        rows.append(row("CF-M1.nmad", "pipeline", 0.002, 1e-4, scenario, stratum="magnitude:16-18"))
+    dense = row("CF-M1.repeat", "pipeline", 9.0, 1.0, "dense", stratum="magnitude:16-18")
+    assert bright_scatter(Table(rows=[*rows, dense]), "crowded_fields")["value"] == 0.002
+    few = row("CF-M1.repeat", "pipeline", 1.0, 0.1, "sparse", stratum="magnitude:8-16", n=20)
+    sparse = row("CF-M1.repeat", "pipeline", 3.0, 0.5, "sparse", stratum="magnitude:16-18", n=60)
+    found = bright_scatter(Table(rows=[*rows, dense, few, sparse]), "crowded_fields")
+    assert [found[k] for k in ("value", "ci_low", "ci_high", "n")] == pytest.approx([0.003, 0.0025, 0.0035, 60])
+    assert found["conditions"]["visits"].startswith("repeat visits")
 
 
 @pytest.mark.parametrize("spec", [s for s in FIGURES if s.kind in ("stages", "scenarios")], ids=lambda s: s.name)
@@ -108,7 +123,33 @@ def test_every_figure_of_the_row_draws_or_says_that_there_is_nothing(tmp_path):
     for spec in CASE.figures:
         figure = draw(spec, foms, "crowded_fields", requirements)
         save(figure, tmp_path / f"{spec.name}.png")
-        assert bool(figure.axes) == (spec.name != "stages_density"), spec.name
+        assert bool(figure.axes) == (spec.name not in ("stages_density", "repeats_magnitude")), spec.name
+
+
+def repeats(scenario, scale):
+    """Return repeatability and scatter about the truth in two bins, the latter ``scale`` times as large."""
+    return [row(fom, rung, factor * (k + 1), 0.1, scenario, stratum=f"magnitude:{16 + 2 * k}-{18 + 2 * k}",
+                population="common")
+            for name, factor in (("CF-M1.repeat", 2.0), ("CF-M1.repeat_xy", 1.0))
+            for fom, factor in ((name, factor), (f"{name}_true", factor * scale))
+            for rung in ("isolated", "deblended", "pipeline") for k in range(2)]
+
+
+def test_repeatability_is_drawn_beside_the_scatter_of_the_densest_field_that_has_it(tmp_path):
+    spec = next(s for s in FIGURES if s.kind == "repeats")
+    rows = Table(rows=[*table(), *repeats("sparse", 1.0), *repeats("dense", 3.0)])
+    figure = draw(spec, rows, "crowded_fields", load_requirements())
+    flux, place = figure.axes
+    assert "dense (1e+06 stars" in figure.get_suptitle() and flux.get_yscale() == "log"
+    drawn = {c.get_label(): c.lines[0].get_ydata().tolist() for c in flux.containers}
+    assert drawn["pipeline, repeatability"] == [2.0, 4.0] and drawn["pipeline, about the truth"] == [6.0, 12.0]
+    lines = [line.get_ydata()[0] for axis in (flux, place) for line in axis.get_lines() if line.get_ls() == ":"]
+    assert lines == [5, 10]
+    assert len(place.containers) == 6
+    assert [t.get_text() for t in place.get_xticklabels()] == ["16–18", "18–20"]
+    save(figure, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 10000
+    assert not draw(spec, table(), "crowded_fields", load_requirements()).axes  # says that there is nothing
 
 
 def test_the_diagram_shows_every_star_once():

@@ -142,7 +142,7 @@ def test_one_visit_is_the_patch_that_it_always_was(inputs, sky, tmp_path):
 # --- scores on tables made by hand ------------------------------------------------------------------
 
 
-def visited(visits, stars=5, blocks=60, **options):
+def visited(visits, stars=20, blocks=30, **options):
     """Return the tables of `made` with ``visits`` patches per block; its functions of the patch get the visit's."""
     tables = made(stars=stars, blocks=blocks * visits, **options)
     for table in tables.values():
@@ -174,7 +174,7 @@ def test_deviations_from_the_mean_have_the_variance_of_one_visit(visits):
 @pytest.mark.parametrize("visits", [2, 4])
 def test_the_repeatability_of_isolated_stars_is_their_noise(visits):
     """Noise of 1 % and 0.02 pixels, errors that say so: 10.86 mmag, 4 mas, pulls of 1, nothing hidden."""
-    rows = found(visited(visits, blocks=120, scatter=1.0), visits)
+    rows = found(visited(visits, scatter=1.0), visits)
     n = 600
     width = 4 * 1.17 / np.sqrt(n * (visits - 1))  # of the NMAD of as many independent deviations
     for fom, expected in (("repeat", 10.857), ("repeat_true", 10.857), ("repeat_rms", 10.857), ("repeat_error", 10.857),
@@ -197,8 +197,8 @@ def test_the_repeatability_of_isolated_stars_is_their_noise(visits):
 def test_an_error_that_all_visits_share_is_in_the_scatter_and_not_in_the_repeatability():
     """Crowding of 5 % rms per star, deblended and after: scatter hypot(1, 5) %, repeatability 1 % as without it."""
     visits, real = 3, ("deblended", "pipeline")
-    by = np.random.default_rng(5).normal(0, 0.05, (120, 5))
-    rows = found(visited(visits, blocks=120, scatter=1.0,
+    by = np.random.default_rng(5).normal(0, 0.05, (30, 20))
+    rows = found(visited(visits, scatter=1.0,
                          flux=lambda rung, p, k: 1 + by[p // visits, k] * (rung in real)), visits)
 
     def value(fom, rung):
@@ -214,8 +214,8 @@ def test_an_error_that_all_visits_share_is_in_the_scatter_and_not_in_the_repeata
 
 def test_an_error_of_each_visit_is_in_both():
     visits = 3
-    by = np.random.default_rng(6).normal(0, 0.05, (360, 5))
-    rows = found(visited(visits, blocks=120, flux=lambda rung, p, k: 1 + by[p, k] * (rung == "deblended")), visits)
+    by = np.random.default_rng(6).normal(0, 0.05, (90, 20))
+    rows = found(visited(visits, flux=lambda rung, p, k: 1 + by[p, k] * (rung == "deblended")), visits)
     for fom in ("repeat", "repeat_true"):
         assert rows[f"CF-M1.{fom}", "deblended", "common", "all"]["value"] == pytest.approx(54.29, rel=0.12), fom
     row = rows["CF-M1.repeat_hidden", "deblended", "common", "all"]
@@ -223,7 +223,7 @@ def test_an_error_of_each_visit_is_in_both():
 
 
 def test_a_star_that_one_visit_lacks_is_counted_and_in_no_repeatability():
-    tables = visited(2, stars=4, scatter=1.0)
+    tables = visited(2, stars=4, blocks=20, scatter=1.0)
     links, rows = tables["assignments"], tables["measurements"]
     links["det_id"][(links["source_id"] == 3) & (links["patch"] % 1000 == 1)] = 0
     failed = (rows["det_id"] == 2) & (rows["rung"] == "undeblended") & (rows["patch"] % 1000 == 0)
@@ -231,11 +231,11 @@ def test_a_star_that_one_visit_lacks_is_counted_and_in_no_repeatability():
     got = found(tables, 2)
     for rung, share in (("isolated", 1), ("undeblended", 0.75), ("deblended", 1), ("merged", 0.75), ("pipeline", 0.75)):
         row = got["CF-D1.repeat", rung, "all", "all"]
-        assert row["value"] == share and row["n"] == 240, rung
+        assert row["value"] == share and row["n"] == 80, rung
     assert got["CF-D1.repeat", "detection", "all", "all"]["value"] == -0.25
     for rung, stars in (("isolated", 3), ("undeblended", 2), ("pipeline", 3)):
         for fom in ("repeat", "repeat_true", "repeat_rms", "repeat_xy"):
-            assert got[f"CF-M1.{fom}", rung, "common", "all"]["n"] == 60 * stars, (fom, rung)
+            assert got[f"CF-M1.{fom}", rung, "common", "all"]["n"] == 20 * stars, (fom, rung)
 
 
 def test_one_visit_has_no_repeatability():
@@ -244,7 +244,7 @@ def test_one_visit_has_no_repeatability():
 
 
 def test_repeatability_does_not_depend_on_the_chunks():
-    tables = visited(2, blocks=12, scatter=1.0)
+    tables = visited(2, stars=5, blocks=12, scatter=1.0)
     patch = {**SETTINGS["patch"], "visits": 2}
     whole = scored(tables, patch=patch).table()
     parts = [scored({n: t[(np.asarray(t["patch"]) // 1000 < 5) == k] for n, t in tables.items()}, patch=patch).table()
@@ -276,11 +276,11 @@ def photon_noise(mags, band, scale):
 
 @pytest.fixture(scope="module")
 def measured(inputs, tmp_path_factory):
-    """Truth and figures of merit of an empty sky with bright stars: 24 blocks, three visits."""
+    """Truth and figures of merit of an empty sky with bright stars: 12 blocks, two visits."""
     folder = tmp_path_factory.mktemp("pixels")
-    chosen = {**TWICE, "case": "crowded_fields", "bands": ["i"], "patch": {**TWICE["patch"], "visits": 3},
+    chosen = {**TWICE, "case": "crowded_fields", "bands": ["i"], "inject": {**TWICE["inject"], "per_patch": 9},
               "population": {"galaxies": {"density": 0}, "stars": {**FIELD, "surface_density": 0.0}}}
-    images, truth = drawn(inputs, folder / "sky", [1000 * b + v for b in range(24) for v in range(3)], chosen)
+    images, truth = drawn(inputs, folder / "sky", [1000 * b + v for b in range(12) for v in range(2)], chosen)
     detections, assignments, measurements, scores = (
         folder / f"{name}.parquet" for name in ("detections", "assignments", "measurements", "scores"))
     sky, children = folder / "sky.h5", folder / "children.h5"
@@ -295,14 +295,14 @@ def measured(inputs, tmp_path_factory):
 def test_measured_stars_of_an_empty_sky_repeat_as_their_photons_do(measured):
     truth, rows = measured
     for rung in ("isolated", "pipeline"):
-        assert rows["CF-M1.repeat_rms", rung, "all"]["n"] == 96
+        assert rows["CF-M1.repeat_rms", rung, "all"]["n"] == 108
         for fom in ("repeat_pull", "repeat_xy_pull"):
             row = rows[f"CF-M1.{fom}", rung, "all"]
             assert row["ci_low"] <= 1 <= row["ci_high"], (fom, rung, row["value"])
             assert row["ci_high"] - row["ci_low"] < 0.5
     survey = load_survey("lsst_visit")
     mags = np.asarray(truth["mag_i"][(truth["role"] == "target") & (truth["patch"] % 1000 == 0)], float)
-    assert len(mags) == 96
+    assert len(mags) == 108
     expected = np.sqrt(np.mean(photon_noise(mags, survey.bands["i"], survey.pixel_scale) ** 2))
     row = rows["CF-M1.repeat_rms", "isolated", "all"]
     assert row["ci_low"] <= expected <= row["ci_high"] and row["value"] == pytest.approx(expected, rel=0.25)

@@ -92,11 +92,12 @@ class Sums:
         """Return how many entries are one source."""
         return int(self._copies[self._parts[fom, rung, population, stratum]].max())
 
-    def get(self, fom, rung, population, stratum, n_cells, wide=False):
-        """Return the sums as a (n_groups, n_cells, N_SUMS) array; histograms, if not ``wide``, the first only."""
+    def get(self, fom, rung, population, stratum, n_cells, least=1):
+        """Return the sums as a (n_groups, n_cells, N_SUMS) array; of histograms the used ones, the first ``least``."""
         place, cell, sums = self._data
         rows = self._parts[fom, rung, population, stratum]
-        width = N_SUMS if wide or n_cells == 1 or np.any(sums[rows, 1:]) else 1
+        used = np.flatnonzero(sums[rows].any(axis=0))
+        width = N_SUMS if n_cells == 1 else max(least, used.max(initial=0) + 1)
         out = np.zeros((self.n_groups, n_cells, width))
         np.add.at(out, (place[rows], cell[rows]), sums[rows, :width])
         return out
@@ -154,7 +155,7 @@ def _values(fom, sums, weights, population, stratum, rungs):
     n_cells = max(len(fom.edges) - 1, 1)
     full, samples, counts, parts, copies = {}, {}, {}, {}, {}
     for rung in rungs:
-        part = sums.get(fom.source, rung, population, stratum, n_cells, fom.wide)
+        part = sums.get(fom.source, rung, population, stratum, n_cells, fom.width)
         parts[rung] = part
         full[rung] = np.float64(fom.value(part.sum(axis=0)))
         samples[rung] = _samples(fom, weights, part)

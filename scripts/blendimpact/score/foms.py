@@ -191,9 +191,9 @@ class FigureOfMerit:
         return self.statistics or self.id
 
     @property
-    def wide(self):
-        """Whether each cell has more than one sum."""
-        return max(KINDS[self.kind][1]) > 0
+    def width(self):
+        """Least number of sums that each cell has."""
+        return max(KINDS[self.kind][1]) + 1
 
     def value(self, sums, edges=None):
         """Return the figure of merit of summed statistics.

@@ -19,8 +19,8 @@ CMD_EDGES = tuple(np.arange(8.0, 28.01, 0.5))
 DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.01, n_bins=301))
 PULL_EDGES = tuple(residual_edges(limit=1e3, scale=2.0, n_bins=201))
 MAS_EDGES = tuple(residual_edges(limit=1e3, scale=5.0, n_bins=201))
-REPEAT_MMAG_EDGES = tuple(residual_edges(limit=1e5, scale=2.0, n_bins=301))
-REPEAT_MAS_EDGES = tuple(residual_edges(limit=1e3, scale=1.0, n_bins=301))
+REPEAT_MMAG_EDGES = tuple(residual_edges(limit=1e4, scale=2.0, n_bins=151))
+REPEAT_MAS_EDGES = tuple(residual_edges(limit=300.0, scale=1.0, n_bins=121))
 METALLICITY = 0.563
 """d[Fe/H] / d(u-i)0 of red-clump stars, dex per mag: the relation [Fe/H] = 0.563 (u-i)0 - 2.074 of the Blanco DECam
 Bulge Survey (Johnson et al. 2020), from memory and not verified [M]. It gives -1.00 for the red clump of the isochrone

@@ -99,7 +99,7 @@ def _fluxes(scores, rung, rows, band, visits):
             scores.add(fom, rung, block, [len(here), 0, star["square"].to_numpy()[here].sum()], "common", stratum,
                        copies=1)
     scores.add_histograms("CF-M1.repeat_pull", rung, rows.assign(pull=deviation / error), "pull", PULL_EDGES,
-                          "magnitude", rows["magnitude"], MAGNITUDE_STRATA, copies=visits)
+                          copies=visits)
 
 
 def _positions(scores, rung, rows, pixel_scale, visits):
@@ -115,8 +115,7 @@ def _positions(scores, rung, rows, pixel_scale, visits):
         _pair(scores, "CF-M1.repeat_xy", rung, rows, 1000 * pixel_scale * deviation, 1000 * pixel_scale * offset,
               REPEAT_MAS_EDGES, len(AXES) * visits)
         scores.add_histograms("CF-M1.repeat_xy_pull", rung, rows.assign(pull=deviation / rows[f"{axis}_psf_err"]),
-                              "pull", PULL_EDGES, "magnitude", rows["magnitude"], MAGNITUDE_STRATA,
-                              copies=len(AXES) * visits)
+                              "pull", PULL_EDGES, copies=len(AXES) * visits)
 
 
 def _pair(scores, fom, rung, rows, deviation, error, edges, copies):
