@@ -58,7 +58,7 @@ def repeat_visits(table, case, density, panels, stratum, rungs, xlabel):
         axis.set_xlabel(xlabel)
         axis.set_ylabel(panel["ylabel"])
         plain(axis)
-    axes[0].legend(frameon=False, fontsize=7)
+    axes[0].legend(frameon=False, fontsize=7, loc="upper left")
     blocks = int(rows_of(rows, fom=panels[0]["fom"])["n_blocks"].max())
     figure.suptitle(f"{case}, {scenario} ({density[scenario]:.2g} stars per deg²): the same stars in repeat visits, "
                     f"{blocks} blocks of sky, 95 % intervals", fontsize=10)
