@@ -47,7 +47,7 @@ def test_settings_are_the_case_with_the_scenario_over_it(laptop):
 
 def test_settings_of_a_real_image_take_its_tiling(laptop):
     settings = study.case_settings(laptop, "galaxies")
-    assert settings["patch"] == {"size": 300, "border": 36, "count": 80}
+    assert settings["patch"] == {"size": 300, "border": 36, "count": 64}
     assert settings["pixel_scale"] == 0.263 and settings["zero_point"] == 30.0
 
 
@@ -183,7 +183,7 @@ cases:
     population:
       galaxies: {density: 0}
       stars: {kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}
-    inject: {population: stars, per_patch: 20, mag: [16, 25], separation: 4}
+    inject: {population: stars, per_patch: 6, mag: [16, 25], separation: 4}
     measure: {psf: true}
     scenarios:
       double_density: null  # too small for 20 targets

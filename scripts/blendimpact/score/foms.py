@@ -138,7 +138,7 @@ KINDS = {
     "negatives": (lambda s, e: s[..., 0].sum(axis=-1), (0,), "histogram of negatives"),
     "auc": (searches.area_under_curve, (1,), "histograms of negatives and of positives"),
 }
-OF_HISTOGRAMS = ("median", "nmad", "trimmed_mean")
+OF_HISTOGRAMS = ("median", "nmad", "nmad_second", "hidden", "trimmed_mean")
 """Kinds whose value does not depend on empty bins at the ends."""
 
 
