@@ -9,6 +9,7 @@ from glob import glob
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
 from blendimpact.cases.base import case_names
+from blendimpact.adopt.pairs import check_pairs
 from blendimpact.core import config as study_config
 from blendimpact.core.errors import StudyError
 from blendimpact.core.provenance import stage_digest
@@ -52,18 +53,6 @@ def plugin_modules(family):
 def plugins(family):
     """Return the names of the members of a plug-in family."""
     return sorted(plugin_modules(family))
-
-
-def check_pairs(settings):
-    """Refuse a user's image and template that are no pair before any job; fetched ones are checked by theirs."""
-    for name in sorted(
-        {chosen["image"] for chosen in settings if chosen["sky"] == "adopt"}
-    ):
-        image = study_config.load_image(name)
-        if image["template"] and "input" not in image:
-            from blendimpact.adopt import template  # astropy takes a while
-
-            template.check_pair(image, template.template_spec(image), None)
 
 
 def read_config():

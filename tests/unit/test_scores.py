@@ -96,6 +96,18 @@ def test_no_difference_in_any_block_is_not_an_interval_of_no_width():
     assert term["detection"]["ci_low"] == term["detection"]["ci_high"] == pytest.approx(-0.25)
 
 
+def test_one_difference_is_not_an_interval_that_ends_at_zero():
+    """One object of 40 is lost: the bootstrap says 0 to 0.1 or so, but some may be gained that this run has not seen."""
+    scores = Scores("demo", "fiducial")
+    for block in range(40):
+        for rung in RUNGS:
+            scores.add("X", rung, block, [int(block == 0 and rung == "pipeline"), 1], "common")
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom("fraction")], 200, 7)
+    lost = next(r for r in rows if r["kind"] == "impact" and r["term"] == "detection")
+    assert lost["value"] == pytest.approx(1 / 40) and lost["ci_high"] > 1 / 40
+    assert lost["ci_low"] == pytest.approx(-(1.96**2) / (40 + 1.96**2), rel=1e-3) and "an end of 0" in lost["method"]
+
+
 def test_noise_common_to_all_rungs_leaves_the_differences():
     """Blocks scatter by 3 %, differences not at all: their intervals have no width."""
     rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 200, 7)

@@ -382,7 +382,8 @@ def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():
     placed = source("beside", 60, 60, trail_length=4.0, trail_angle=0.0, static_distance=0.4)
     tables = made([FAR_TRAIL, placed], ratio=lambda rung, s: 0.8 if s is placed and rung == "deblended" else 1.0,
                   found=lambda rung, s: s is FAR_TRAIL or rung not in ("pipeline", "merged"))
-    rows, plain = scored(tables, "MO-"), scored(made([FAR_TRAIL]), "MO-")
+    rows, plain = ({key: row for kind in ("MO-", "TR-M1") for key, row in scored(t, kind).items()}
+                   for t in (tables, made([FAR_TRAIL])))
     assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
     assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
     assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == 1

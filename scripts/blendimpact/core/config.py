@@ -133,9 +133,14 @@ def _idle_deblender(block, scenario, settings):
     return settings["deblender"] if settings["subtractor"] and chosen else None
 
 
+def search_threshold(config, settings):
+    """Return the threshold, sigma, of the search of differences that is configured."""
+    return config["detectors"].get(settings["detector"], {}).get("threshold", THRESHOLD)
+
+
 def _other_threshold(config, settings):
     """Return the threshold of the search of a case with a subtractor, if another than the usual one is configured."""
-    chosen = config["detectors"].get(settings["detector"], {}).get("threshold", THRESHOLD)
+    chosen = search_threshold(config, settings)
     return chosen if settings["subtractor"] and chosen != THRESHOLD else None
 
 

@@ -13,7 +13,8 @@ COMET = {
     "tail_width": ("arcsec", "comet: FWHM of the tail across"),
 }
 TRANSIENT = {
-    "transient": (None, "supernova, nuclear, hostless, trail, comet, coma_9p (a real one); empty: static"),
+    "transient": (None, "supernova, nuclear, hostless, trail, comet, coma_9p (a real one), beside (a trail put beside "
+                        "a static source); empty: static"),
     "host_id": (None, "source_id of the host, -1: none"),
     "host_distance": ("arcsec", "distance from the host's centre"),
     "host_sb": ("mag / arcsec2", "surface brightness of all static light at the position, with the PSF, in shape_band; "

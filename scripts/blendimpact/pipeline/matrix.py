@@ -10,6 +10,7 @@ from scipy.stats import norm
 from ..cases.base import load_case
 from ..core import absent, catalogues
 from ..core.blends import count_false_alarms, false_alarm_density
+from ..core.config import search_threshold
 from ..core.provenance import read_meta
 from ..core.references import load_board, load_requirements
 from ..core.settings import FIDUCIAL, case_settings, separator, skies
@@ -157,6 +158,7 @@ def conditions(config):
                      "band": settings["shape_band"], "depth": f"{reference.depth_5sigma:.1f}",
                      "seeing": f"{reference.fwhm:.2f} arcsec in {settings['shape_band']}",
                      "detector": settings["detector"], "deblender": separator(settings),
+                     "threshold": f"{search_threshold(config, settings):g} sigma",
                      "density": f"counts times {settings['population']['galaxies']['density']:g}"}
     return out
 

@@ -215,7 +215,9 @@ def _value_row(about, fom, value, samples, count, part, rung, copies):
     if fom.kind == "contrast":
         low, high = newcombe(*(_pooled(part[:, 0, k], part[:, 0, k + 1], copies) for k in (0, 2)))
         method = "Newcombe, of Wilson intervals widened by the design effect of blocks"
-        note = undetermined(value, low, high, count, about["n_blocks"])
+        few = note if about["held"] < MIN_BLOCKS else ""
+        note = "; ".join(t for t in (few.replace("no interval", "no bootstrap"),
+                                     undetermined(value, low, high, count, about["n_blocks"])) if t)
     return {**about, "kind": "value", "term": rung, "value": value, "ci_low": low, "ci_high": high,
             "n": count, "method": method, "note": note}
 
@@ -247,7 +249,7 @@ def undetermined(value, low, high, count, n_blocks):
     """Return a note for a difference whose interval holds 0: how many objects would tell it from 0; else ""."""
     if not low <= 0 <= high:
         return ""
-    needed = needed_blocks(value, (high - low) / 2, 0.0, n_blocks)
+    needed = needed_blocks(value, value - low if value > 0 else high - value, 0.0, n_blocks)
     if not np.isfinite(needed):
         return "undetermined: no difference is seen, and the interval says how large one may be"
     return (f"undetermined: the interval holds 0; about {float(f'{count * needed / n_blocks:.2g}'):,.0f} objects (this "
@@ -288,8 +290,9 @@ def _least_trials(kind, parts):
 def _impact_rows(about, impacts, counts, trials=()):
     """Return the rows of a budget.
 
-    Of a fraction, or of the difference of two, that is the same on two rungs in every block no resample differs from 0,
-    which is not to know that it is 0: the interval is then that of 0 differences in each of the ``trials``.
+    Of a fraction, or of the difference of two, that no block has more of (or less) on one rung than on the other no
+    resample goes beyond 0, which is not to know that nothing does: that end is then Wilson's of 0 differences in each
+    of the ``trials``.
     """
     rows = []
     note = SPLIT_NOTES.get(impacts.get("split"), "")
@@ -300,10 +303,13 @@ def _impact_rows(about, impacts, counts, trials=()):
         low, high, ends_note = _ends(samples, about)
         n = min(counts[r] for r in TERM_RUNGS.get(term, LADDER))
         method = "bootstrap over blocks, difference inside each resample"
-        if n and trials and all(trials) and value == low == high == 0:
+        if n and trials and all(trials) and 0 in (low, high):
             tops = [wilson(0, n if len(trials) == 1 else number).high for number in trials]
-            high = float(np.sqrt(np.sum(np.square(tops))))
-            low, method = -high, "Wilson for 0 differences in n: no block has one"
+            top = float(np.sqrt(np.sum(np.square(tops))))
+            method = (f"{method}; " if low != high else "") + "an end of 0: Wilson's for 0 differences in n"
+            low, high = low or -top, high or top
+        if len(trials) == 2:
+            ends_note = "; ".join(t for t in (ends_note, undetermined(value, low, high, n, about["n_blocks"])) if t)
         stage_note = note if term in ("deblending", "detection", "interaction") else ""
         rows.append({**about, "kind": "impact", "term": term, "value": float(value),
                      "ci_low": low, "ci_high": high, "n": n, "method": method,

@@ -69,5 +69,5 @@ def _diagram(scores, pipeline, true, settings):
                   for b in np.unique(block)}
         for number, here in counts.items():
             for i, j in zip(*np.nonzero(here)):
-                scores.add("CF-D1.cmd", rung, number, [here[i, j]], "own",
-                           f"{CELLS}{COLOUR_EDGES[i]:g} {CMD_EDGES[j]:g}")
+                scores.add("CF-D1.cmd", rung, number, [here[i, j] / scores.copies], "own",
+                           f"{CELLS}{COLOUR_EDGES[i]:g} {CMD_EDGES[j]:g}", copies=1)

@@ -25,7 +25,7 @@ def add(scores, objects, settings):
     """
     band = settings["shape_band"]
     for rung in (REFERENCE, *RUNGS):
-        here = objects[objects["rung"] == rung]
+        here = objects[(objects["rung"] == rung) & (objects["class"] != "beside")]
         scores.add_fractions("TR-M1.failed", rung, here, ~np.isfinite(here["flux_psf"]), population="own")
     points = objects[objects["class"].isin(SUPERNOVAE) & (objects["snr"] >= BRIGHT_SNR)].copy()
     true = points["true_flux"]
