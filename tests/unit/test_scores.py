@@ -97,7 +97,7 @@ def test_no_difference_in_any_block_is_not_an_interval_of_no_width():
 
 
 def test_one_difference_is_not_an_interval_that_ends_at_zero():
-    """One object of 40 is lost: the bootstrap says 0 to 0.1 or so, but some may be gained that this run has not seen."""
+    """One object of 40 is lost: the bootstrap ends at 0, but some may be gained that this run has not seen."""
     scores = Scores("demo", "fiducial")
     for block in range(40):
         for rung in RUNGS:
