@@ -9,9 +9,9 @@ from blendimpact.core import catalogues, config
 from blendimpact.core.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from blendimpact.core.changes import THRESHOLD, THRESHOLD_META
 from blendimpact.core.errors import StudyError
+from blendimpact.core.truth_meta import PATCHES_META
 from blendimpact.detect import DETECTORS
 from blendimpact.pipeline import deblend, detect, measure, score
-from blendimpact.pipeline.simulate import PATCHES_META
 from change_maker import SEED, visit, write
 from difference_tables import ALARM_SIGMA, SCALE, made, source
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)

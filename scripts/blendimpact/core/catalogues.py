@@ -3,7 +3,7 @@
 import os
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Column, Table, vstack
 
 from .errors import StudyError
 
@@ -71,6 +71,45 @@ def describe(table, columns):
             if unit is not None:
                 table[name].unit = unit
     return table
+
+
+def table_of(arrays, columns):
+    """Return a table of arrays with units and descriptions, without copies.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+    columns : dict of str to (unit or None, description)
+        As for `describe`; columns that are not in it have neither.
+    """
+    known = ((name, values, *columns.get(name, (None, None))) for name, values in arrays.items())
+    return Table([Column(values, name=name, unit=unit, description=text) for name, values, unit, text in known],
+                 copy=False)
+
+
+def with_ids(table, ids, columns):
+    """Return the ``columns`` of a table as {name: array}, those of ``ids`` filled with one value each.
+
+    For `join`, to which thousands of such parts are given: making a table of each would take longer than most of
+    what is in them.
+
+    Parameters
+    ----------
+    table : Table or dict of str to array
+    ids : dict of str to value
+    columns : sequence of str
+        In the order of the result.
+    """
+    n = len(table[next(name for name in columns if name not in ids)])
+    return {name: np.full(n, ids[name], np.asarray(ids[name]).dtype) if name in ids else np.asarray(table[name])
+            for name in columns}
+
+
+def join(parts, columns):
+    """Return one described table of parts, each {name: array} with the same ``columns`` or a table that has them."""
+    parts = list(parts)
+    full = [part for part in parts if len(part[next(iter(columns))])] or parts[:1]
+    return table_of({name: np.concatenate([np.asarray(part[name]) for part in full]) for name in columns}, columns)
 
 
 def stack(tables):

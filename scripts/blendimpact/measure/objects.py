@@ -1,9 +1,8 @@
 """From child images to a table: fluxes in every band, the shape in one."""
 
 import numpy as np
-from astropy.table import Table
 
-from ..core.catalogues import describe
+from ..core.catalogues import table_of
 from ..core.errors import StudyError
 from ..core.stamps import cut
 from . import photometry, shapes
@@ -120,6 +119,12 @@ def measure_children(children, x, y, patch, options=None, shape_band=None, noise
     StudyError
         If an option is unknown, the shape band is not in the patch or the aperture does not fit.
     """
+    return table_of(measure_arrays(children, x, y, patch, options, shape_band, noiseless),
+                    {"det_id": (None, "number of the detection"), **MEASUREMENT_COLUMNS})
+
+
+def measure_arrays(children, x, y, patch, options=None, shape_band=None, noiseless=False):
+    """Return what `measure_children` does as {column: array}, without the time that a table takes to make."""
     options = measure_options(options)
     bands = list(patch.bands)
     shape_band = bands[0] if shape_band is None else shape_band
@@ -164,12 +169,12 @@ def measure_children(children, x, y, patch, options=None, shape_band=None, noise
     columns["x"][:], columns["y"][:] = x[:, None], y[:, None]
     columns["sigma_psf"][:] = [psf[band] for band in bands]
     columns["child_status"][:] = np.asarray(children.status)[:, None]
-    table = Table({"det_id": np.repeat(np.asarray(children.det_id, dtype=np.int64), len(bands))})
+    arrays = {"det_id": np.repeat(np.asarray(children.det_id, dtype=np.int64), len(bands))}
     for name, values in columns.items():
         integer = name in ("flux_flag", "shape_flag", "child_status")
-        table[name] = (np.tile(np.array(bands, dtype=str), n) if name == "band"
-                       else values.ravel().astype(np.int32 if integer else np.float64))
-    return describe(table, {"det_id": (None, "number of the detection"), **MEASUREMENT_COLUMNS})
+        arrays[name] = (np.tile(np.array(bands, dtype=str), n) if name == "band"
+                        else values.ravel().astype(np.int32 if integer else np.float64))
+    return arrays
 
 
 def _kron(stamps, xs, ys, found, psf_sigma, options, scale):

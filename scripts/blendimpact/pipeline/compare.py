@@ -16,16 +16,18 @@ from ..core.images import PatchFile
 from ..deblend import DEBLENDERS
 from ..deblend.truth import TruthScene, injects_photons
 from ..ladder.rungs import REFERENCE
+from ..measure.objects import MEASUREMENT_COLUMNS
 from .clear_blend import choose
 from .deblend import true_centres, wanted_centres
 from .detect import stamp_size
-from .measure import measure_patch, measured_centres, rung_children, with_ids
+from .measure import ID_COLUMNS, measure_patch, measured_centres, rung_children, with_ids
 from .progress import progress
 from .score import facts_of
 from .sky import SkyFile
 
 OWN = tuple(real for real, _ in RUNGS.values())
 """Rungs that depend on the deblender."""
+COLUMNS = {**ID_COLUMNS, **MEASUREMENT_COLUMNS}
 SHARED = (REFERENCE, "isolated", "oracle", "undeblended", "merged")
 """Rungs that do not: measured once for all deblenders."""
 
@@ -37,7 +39,7 @@ def reference(settings, seed, images, truth, detections, assignments, sky, measu
         for rung, objects in measure_patch(scene, background, here["detections"], here["assignments"], None, settings,
                                            SHARED):
             tables.append(with_ids(objects, settings, patch, rung))
-    catalogues.write(catalogues.stack(tables), measurements_out, meta)
+    catalogues.write(catalogues.join(tables, COLUMNS), measurements_out, meta)
 
 
 def run(settings, seed, deblender, images, truth, detections, assignments, sky, measured, sources_out, scores_out,
@@ -96,7 +98,7 @@ def _run(settings, seed, images, truth, detections, assignments, sky, measured, 
     sources_out, scores_out, stamps_out, cost_out = outputs
     ids = {name: settings[name] for name in ("case", "scenario", "deblender")}
     tables = {"truth": catalogues.read(truth), "detections": catalogues.read(detections),
-              "assignments": catalogues.read(assignments), "measurements": catalogues.stack(tables)}
+              "assignments": catalogues.read(assignments), "measurements": catalogues.join(tables, COLUMNS)}
     facts = facts_of(tables["truth"])
     sources = source_table(tables["truth"], tables["assignments"], tables["measurements"], pixels,
                            {**settings, **facts}, **ids)

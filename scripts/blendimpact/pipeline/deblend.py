@@ -67,10 +67,9 @@ def run(settings, images, truth, detections, sky, children_out, options=None, me
 
 def true_centres(truth, index, twin, cut):
     """Return the centres of the truth detector in one patch; ``det_id`` is the source_id."""
-    rows = truth[(truth["patch"] == index) & (truth["twin"] == twin)]
-    rows = rows[detectable(rows, cut)]
-    return Table({"det_id": np.asarray(rows["source_id"], np.int64), "x": np.asarray(rows["x"], float),
-                  "y": np.asarray(rows["y"], float), "role": np.asarray(rows["role"])})
+    use = np.asarray((truth["patch"] == index) & (truth["twin"] == twin)) & detectable(truth, cut)
+    return Table({"det_id": np.asarray(truth["source_id"], np.int64)[use], "x": np.asarray(truth["x"], float)[use],
+                  "y": np.asarray(truth["y"], float)[use], "role": np.asarray(truth["role"])[use]}, copy=False)
 
 
 def wanted_centres(table, patch, centres):

@@ -76,16 +76,10 @@ def run(settings, seed, images, truth, detections_out, assignments_out, sky_out,
                 skies.add(patch, ALONE, alone)
             else:
                 detections, assignments = detect_patch(detector, patch, sky, rows, settings, seed)
-            found.append(_with_ids(detections, ids, DETECTION_COLUMNS))
-            assigned.append(_with_ids(assignments, ids, ASSIGNMENT_COLUMNS))
-    catalogues.write(catalogues.stack(found), detections_out, meta)
-    catalogues.write(catalogues.stack(assigned), assignments_out, meta)
-
-
-def _with_ids(table, ids, columns):
-    for name, value in ids.items():
-        table[name] = np.full(len(table), value) if len(table) else np.array([], np.asarray(value).dtype)
-    return catalogues.describe(table[list(columns)], columns)
+            found.append(catalogues.with_ids(detections, ids, DETECTION_COLUMNS))
+            assigned.append(catalogues.with_ids(assignments, ids, ASSIGNMENT_COLUMNS))
+    catalogues.write(catalogues.join(found, DETECTION_COLUMNS), detections_out, meta)
+    catalogues.write(catalogues.join(assigned, ASSIGNMENT_COLUMNS), assignments_out, meta)
 
 
 def detect_patch(detector, patch, sky, truth, settings, seed):

@@ -8,14 +8,15 @@ import numpy as np
 from ..core import catalogues
 from ..core.images import PatchFile, PatchWriter
 from ..core.settings import block_of, injected_from
+from ..core.truth_meta import DEPTH_META, EPOCHS_META, PATCHES_META
 from ..inject.catalogue import on_patch, read_catalogue
 from ..inject.generate import generate
 from ..inject.inject import inject
 from ..inject.transients import generate_transients
-from ..simulate.epochs import EPOCHS_META, without_transients
+from ..simulate.epochs import without_transients
 from ..simulate.real_comet import read_coma
 from .progress import progress
-from .simulate import DEPTH_META, PATCHES_META, image_facts
+from .simulate import image_facts
 
 
 def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth_out, cards=None, meta=None, coma=None):

@@ -12,7 +12,7 @@ from ..deblend.children import Children
 from ..deblend.truth import TruthScene, injects_photons
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..measure.correlated import noise_of
-from ..measure.objects import MEASUREMENT_COLUMNS, measure_children
+from ..measure.objects import MEASUREMENT_COLUMNS, measure_arrays
 from ..subtract.store import read
 from .change_rows import CHANGE_COLUMNS, measure_differences, search_threshold
 from .deblend import difference_name, group_name, true_centres, wanted_centres
@@ -69,20 +69,19 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
                 tables.append(with_ids(objects, settings, patch, rung))
     if settings.get("subtractor") and (threshold := search_threshold(settings, options)) is not None:
         meta = {**(meta or {}), THRESHOLD_META: threshold}
-    catalogues.write(catalogues.stack(tables), measurements_out, meta)
+    columns = {**ID_COLUMNS, **(CHANGE_COLUMNS if settings.get("subtractor") else MEASUREMENT_COLUMNS)}
+    catalogues.write(catalogues.join(tables, columns), measurements_out, meta)
 
 
 def with_ids(objects, settings, patch, rung, columns=MEASUREMENT_COLUMNS):
-    """Return measurements of one patch and rung with the columns `ID_COLUMNS` before their own ``columns``."""
+    """Return measurements of one patch and rung, {name: array}: `ID_COLUMNS`, then their own ``columns``."""
     kind = RUNGS.get(rung)
     names = {"truth": "truth", "none": "none", "real": None}
     ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": patch.index,
            "twin": patch.twin, "rung": rung,
            "detector": "truth" if kind is None else names[kind.detector] or settings["detector"],
            "deblender": "none" if kind is None else names[kind.deblender] or separator(settings)}
-    for name, value in ids.items():
-        objects[name] = np.full(len(objects), value, dtype=np.asarray(value).dtype)
-    return catalogues.describe(objects[[*ID_COLUMNS, *columns]], {**ID_COLUMNS, **columns})
+    return catalogues.with_ids(objects, ids, (*ID_COLUMNS, *columns))
 
 
 def rung_children(scene, sky, detections, assignments, stored, settings):
@@ -136,10 +135,10 @@ def measured_centres(scene, detections, settings):
 
 
 def measure_patch(scene, sky, detections, assignments, stored, settings, rungs=None, references=None):
-    """Yield (rung, table of objects) for all rungs of one patch and twin, or for the ``rungs`` that are named.
+    """Yield (rung, {column: array}) for all rungs of one patch and twin, or for the ``rungs`` that are named.
 
-    The other parameters are those of `rung_children`; the table has the columns `MEASUREMENT_COLUMNS` and
-    det_id. ``references`` keeps the table of the noiseless sources, which is the same in twins of opposite noise.
+    The other parameters are those of `rung_children`; the columns are `MEASUREMENT_COLUMNS` and
+    det_id. ``references`` keeps those of the noiseless sources, which is the same in twins of opposite noise.
     """
     references = {} if references is None else references
     options = {**settings["measure"],
@@ -152,12 +151,12 @@ def measure_patch(scene, sky, detections, assignments, stored, settings, rungs=N
         if rungs is not None and rung not in rungs:
             continue
         if rung in references:
-            yield rung, references[rung].copy()
+            yield rung, references[rung]
             continue
         children = make()
         x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
-        objects = measure_children(children, x, y, scene.patch, options, settings["shape_band"],
-                                   noiseless=rung == REFERENCE)
+        objects = measure_arrays(children, x, y, scene.patch, options, settings["shape_band"],
+                                 noiseless=rung == REFERENCE)
         if rung == REFERENCE:
-            references[rung] = objects.copy()
+            references[rung] = objects
         yield rung, objects

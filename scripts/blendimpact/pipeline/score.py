@@ -5,8 +5,7 @@ import json
 from ..cases.base import load_case
 from ..core import catalogues
 from ..core.changes import THRESHOLD_META
-from ..simulate.epochs import EPOCHS_META
-from .simulate import DEPTH_META, FWHM_META, PATCHES_META
+from ..core.truth_meta import DEPTH_META, EPOCHS_META, FWHM_META, PATCHES_META
 
 
 def run(settings, truth, detections, assignments, measurements, scores_out, meta=None):

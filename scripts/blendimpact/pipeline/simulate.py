@@ -7,13 +7,10 @@ from ..core.images import PatchWriter
 from ..core.psf import psf_fwhm
 from ..core.settings import block_of
 from ..core.surveys import load_survey
+from ..core.truth_meta import DEPTH_META, FWHM_META, PATCHES_META
 from ..simulate.epochs import add_template, template_survey, to_meta, visit_survey
 from ..simulate.patches import measure_depth, simulate_patch
 from .progress import progress
-
-DEPTH_META = "depth"
-PATCHES_META = "patches"
-FWHM_META = "psf_fwhm"
 
 
 def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth_out, cards=None, meta=None,

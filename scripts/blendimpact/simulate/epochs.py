@@ -17,9 +17,9 @@ from ..core.errors import StudyError
 from ..core.images import BandImage
 from ..core.psf import psf_pixels
 from ..core.streams import stream
+from ..core.truth_meta import EPOCHS_META
 from .profiles import add_stamp, draw_source
 
-EPOCHS_META = "epochs"
 FWHM_MAX = 2.0
 """Arcsec: visits in worse seeing are not in the table; 0.4 % of the simulated ones, which no search would use."""
 _GRID = 161

@@ -1,0 +1,10 @@
+"""Keys of the metadata of truth tables: facts of the images that scoring needs, as JSON."""
+
+PATCHES_META = "patches"
+"""Patches that were made, with their twins: those without a source have no row."""
+DEPTH_META = "depth"
+"""5-sigma depth of each band."""
+FWHM_META = "psf_fwhm"
+"""Of each band's PSF, arcsec."""
+EPOCHS_META = "epochs"
+"""Facts of the visits of a case with epochs."""
