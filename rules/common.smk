@@ -111,7 +111,6 @@ wildcard_constraints:
     scenario="|".join(dict.fromkeys(scenario for _, scenario in SETTINGS)),
     chunk=r"\d+",
     name="|".join(PACKAGES),
-    deblender="|".join((STUDY["comparison"] or {}).get("deblenders", ["none"])),
     engine="|".join(ENGINES or ["none"]),
 
 
@@ -198,15 +197,18 @@ def options_for(family, member):
     return lambda wildcards: STUDY[family].get(chosen(wildcards, member), {})
 
 
+def declared(family, name, constant, default):
+    """Return what the module of a plug-in says of its jobs, or the default."""
+    text = plugin_modules(family).get(name, "")
+    value = re.search(rf'^{constant} = "?(\w+)"?', text, flags=re.M)
+    return value[1] if value else default
+
+
 def declared_by(family, member, constant, default):
-    """Return a function that gives what the module of a plug-in says of its jobs, or the default."""
-
-    def declared(wildcards):
-        text = plugin_modules(family).get(chosen(wildcards, member), "")
-        value = re.search(rf'^{constant} = "?(\w+)"?', text, flags=re.M)
-        return value[1] if value else default
-
-    return declared
+    """Return a function that gives what the module of the plug-in of a job says, or the default."""
+    return lambda wildcards: declared(
+        family, chosen(wildcards, member), constant, default
+    )
 
 
 def environment_for(family, member):

@@ -1,3 +1,32 @@
+def by_environment(deblenders):
+    """Return {conda environment: deblenders that need it}."""
+    out = {}
+    for name in deblenders:
+        out.setdefault(declared("deblend", name, "ENVIRONMENT", "imaging"), []).append(
+            name
+        )
+    return out
+
+
+def most_memory(deblenders):
+    """Return the most memory that one of the deblenders takes."""
+    return max(int(declared("deblend", name, "MEMORY_MB", 1000)) for name in deblenders)
+
+
+COMPARED_SOURCES = product("compare", "{deblender}.{chunk}.parquet")
+COMPARED_SCORES = product("compare", "{deblender}.{chunk}.scores.parquet")
+COMPARED_STAMPS = product("compare", "{deblender}.{chunk}.npz")
+COMPARED_COST = product("cost", "{deblender}.{chunk}.json")
+COMPARED = by_environment(STUDY["comparison"]["deblenders"])
+
+
+def of_each(pattern, deblenders):
+    """Return a product of each of the deblenders, none of which may be empty."""
+    return ensure(
+        expand(pattern, deblender=deblenders, allow_missing=True), non_empty=True
+    )
+
+
 rule reference:
     """Measure what all deblenders of the comparison are held against: truth, and exact deblending."""
     input:
@@ -28,48 +57,50 @@ rule reference:
         "../scripts/reference.py"
 
 
-rule compare:
-    """Run one deblender on one sky of the comparison, and hold its children against the exact ones."""
-    input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
-        detections=product("detect", "{chunk}.detections.parquet"),
-        assignments=product("detect", "{chunk}.assignments.parquet"),
-        sky=product("detect", "{chunk}.sky.h5"),
-        measured=rules.reference.output.measurements,
-    output:
-        sources=ensure(
-            product("compare", "{deblender}.{chunk}.parquet"), non_empty=True
-        ),
-        scores=ensure(
-            product("compare", "{deblender}.{chunk}.scores.parquet"), non_empty=True
-        ),
-        stamps=ensure(product("compare", "{deblender}.{chunk}.npz"), non_empty=True),
-        cost=ensure(product("cost", "{deblender}.{chunk}.json"), non_empty=True),
-    log:
-        log_of("compare", "{deblender}.{chunk}"),
-    benchmark:
-        benchmark_of("compare", "{deblender}.{chunk}")
-    conda:
-        environment_for("deblend", "deblender")
-    threads: 1
-    resources:
-        mem_mb=memory_for("deblend", "deblender", 1000),
-        runtime=per_attempt(60),
-    params:
-        settings=settings_for("compare"),
-        options=options_for("deblenders", "deblender"),
-        seed=SEED,
-        library=stage_digest("compare"),
-    script:
-        "../scripts/compare.py"
+# A job runs the deblenders of one environment one after the other: half of what one of them takes is start-up.
+for environment, deblenders in COMPARED.items():
+
+    rule:
+        """Run deblenders on one sky of the comparison, and hold their children against the exact ones."""
+        name:
+            f"compare_{environment}"
+        input:
+            images=scene_of("fits"),
+            truth=scene_of("truth.parquet"),
+            detections=product("detect", "{chunk}.detections.parquet"),
+            assignments=product("detect", "{chunk}.assignments.parquet"),
+            sky=product("detect", "{chunk}.sky.h5"),
+            measured=rules.reference.output.measurements,
+        output:
+            sources=of_each(COMPARED_SOURCES, deblenders),
+            scores=of_each(COMPARED_SCORES, deblenders),
+            stamps=of_each(COMPARED_STAMPS, deblenders),
+            cost=of_each(COMPARED_COST, deblenders),
+        log:
+            log_of("compare", f"{environment}.{{chunk}}"),
+        benchmark:
+            benchmark_of("compare", f"{environment}.{{chunk}}")
+        conda:
+            f"../envs/{environment}.yaml"
+        threads: 1
+        resources:
+            mem_mb=per_attempt(most_memory(deblenders)),
+            runtime=per_attempt(60 * len(deblenders)),
+        params:
+            settings=settings_for("compare"),
+            deblenders=deblenders,
+            options={name: STUDY["deblenders"].get(name, {}) for name in deblenders},
+            seed=SEED,
+            library=stage_digest("compare"),
+        script:
+            "../scripts/compare.py"
 
 
 rule comparison:
     """Aggregate the comparison: deblenders side by side, with intervals."""
     input:
-        sources=compared(rules.compare.output.sources),
-        scores=compared(rules.compare.output.scores),
+        sources=compared(COMPARED_SOURCES),
+        scores=compared(COMPARED_SCORES),
     output:
         comparison=f"{RESULTS}/comparison/comparison.parquet",
         comparison_csv=report(
@@ -108,10 +139,8 @@ rule comparison_page:
     input:
         comparison=rules.comparison.output.comparison,
         column=rules.comparison.output.column,
-        costs=compared(rules.compare.output.cost),
-        stamps=[
-            path for path in compared(rules.compare.output.stamps) if ".000." in path
-        ],
+        costs=compared(COMPARED_COST),
+        stamps=[path for path in compared(COMPARED_STAMPS) if ".000." in path],
     output:
         html=report(
             f"{RESULTS}/comparison/page/comparison.html",

@@ -1,6 +1,8 @@
 """The comparison of deblenders: closed forms of every residual, failures that count, the same in any chunks."""
 
 import json
+import os
+import time
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from blendimpact.compare.sources import neighbours
 from blendimpact.compare.tables import BOARD_COLUMNS, COLUMNS, comparison_rows
 from blendimpact.core import absent, catalogues
 from blendimpact.core import config as study
-from blendimpact.core.errors import MissingPackage
+from blendimpact.core.errors import MissingPackage, StudyError
 from blendimpact.core.schema import fill_defaults, find, load_schema, merge
 from blendimpact.core.settings import case_settings, compared_scenario
 from blendimpact.deblend import DEBLENDERS
@@ -139,6 +141,24 @@ def value(table, fom, deblender, population="true centres", stratum="all"):
             == (fom, deblender, population, stratum)]
     assert len(rows) == 1, (fom, deblender, population, stratum)
     return rows[0]
+
+
+def pretend(deblender, place, cpu_before):
+    """Say which process this is, and that the CPU time before it is that of another one; fail if asked to."""
+    if deblender == "wrong":
+        raise StudyError("no such thing", "deblenders.wrong")
+    assert cpu_before > time.process_time()
+    (place / deblender).write_text(str(os.getpid()))
+
+
+def test_each_deblender_has_a_process_of_its_own_that_tells_what_went_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "run", pretend)
+    for name in ("one", "two"):
+        compare.run_apart(deblender=name, place=tmp_path)
+    numbers = [(tmp_path / name).read_text() for name in ("one", "two")]
+    assert len({*numbers, str(os.getpid())}) == 3
+    with pytest.raises(StudyError, match="no such thing"):
+        compare.run_apart(deblender="wrong", place=tmp_path)
 
 
 def test_the_exact_child_has_no_error(made):

@@ -12,7 +12,8 @@ from harness import build_dag, copy_tree, run_snakemake, stated
 
 PRESETS = ("smoke", "laptop", "survey")
 PER_CHUNK = ("detect", "deblend", "measure", "score")
-COMPARISON = ("reference", "compare", "comparison", "comparison_page")
+COMPARED = ("compare_imaging", "compare_scarlet")  # deblenders of one environment share a job
+COMPARISON = ("reference", *COMPARED, "comparison", "comparison_page")
 ENGINES = ("compare_engines", "engine_comparison", "engine_page")
 STAGES = (*ENGINES, *COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure",
           "score", "matrix", "figures")
@@ -47,7 +48,8 @@ def smoke(root, tmp_path_factory):
 def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name):
     dag = build_dag(tmp_path, preset(root, name))
     counts, (chunks, skies, deblenders) = dag.counts(), expected_chunks(root, preset(root, name))
-    assert set(STAGES) <= set(counts)
+    assert set(STAGES) - {"compare_scarlet"} <= set(counts)
+    assert ("compare_scarlet" in counts) == any(deblender.startswith("scarlet") for deblender in deblenders)
     for rule in PER_CHUNK:
         assert counts[rule] == sum(chunks.values()) + (sum(skies.values()) if rule == "detect" else 0)
     both = [*chunks.items(), *skies.items()]
@@ -56,7 +58,10 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     assert counts["simulate"] == sum(n for key, n in both if key not in real)
     assert counts["inject"] == sum(n for (case, _), n in both if case != "two_point")
     assert counts["reference"] == sum(skies.values())
-    assert counts["compare"] == sum(skies.values()) * len(deblenders)
+    compared = [rule for rule in COMPARED if rule in counts]
+    assert [counts[rule] for rule in compared] == [sum(skies.values())] * len(compared)
+    made = {path for rule in compared for job in dag.of(rule) for path in job.output if "/cost/" in path}
+    assert len(made) == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
     assert (counts["fetch"], counts["adopt"], counts.get("coma", 0)) == (7 + tile, 2 + tile, tile)
     assert tile == (name == "survey")
@@ -107,7 +112,7 @@ def test_a_sky_whose_case_is_disabled_is_left_out(root, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("cases: {galaxies: {enabled: false}}")
     dag = build_dag(tmp_path, preset(root, "smoke"), config)
-    assert {job.wildcards_dict["scenario"] for job in dag.of("compare")} == {"compare_smooth"}
+    assert {job.wildcards_dict["scenario"] for job in dag.of("compare_imaging")} == {"compare_smooth"}
 
 
 def test_the_comparison_scores_nothing_of_the_matrix_and_shares_the_adopted_image(root, tmp_path):
@@ -234,7 +239,7 @@ TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engin
 
 
 @pytest.mark.parametrize("key, value, rules", [
-    ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "compare", *TABLES}),
+    ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "compare_imaging", *TABLES}),
     ("subtractors", {"zogy": {"OPTION": 1}}, {"detect", "deblend", "compare_engines", *TABLES}),
     ("bootstrap", 300, TABLES),
     ("keep_images", True, set()),
