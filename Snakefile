@@ -2,7 +2,8 @@
 
 snakemake                                                 the laptop study
 snakemake --configfile config/presets/smoke.yaml          a first look
-snakemake matrix | figures | two_point | galaxies         the board alone, the figures, the scores of one case
+snakemake matrix | two_point | galaxies                   the board alone, the scores of one case
+snakemake results/laptop/figures/two_point                the figures of one case
 snakemake --workflow-profile slurm                        on a cluster (profiles/README.md)
 """
 
@@ -47,8 +48,7 @@ rule all:
     default_target: True
     input:
         rules.matrix.output,
-        rules.figures.output,
-        expand(rules.panel.output, case=CASES),
+        expand([*rules.figures.output, *rules.panel.output], case=CASES),
         [*rules.comparison.output, *rules.comparison_page.output] if SKIES else [],
         [*rules.engine_comparison.output, *rules.engine_page.output] if ENGINES else [],
 

@@ -1,7 +1,7 @@
-"""What the matrix stage costs against the number of blocks of sky.
+"""What the foms and matrix stages cost against the number of blocks of sky.
 
 Score tables of a few patches are repeated under new block numbers until there are as many blocks as asked for, and
-the stage is run on them in a fresh process: reading the tables, aggregating (sums, bootstrap, intervals), and
+both stages are run on them in a fresh process: reading the tables, aggregating (sums, bootstrap, intervals), and
 everything that does not depend on the number of blocks (board, page, external checks). The score tables are those of a
 finished run, or of a chunk that is run for it. A patch is a block, so the survey preset has 20,000 in one scenario.
 """
@@ -64,11 +64,11 @@ def repeat(paths, blocks, chunk_size, folder):
     return out
 
 
-def run_matrix(job):
-    """Run the stage on the score tables of a job (JSON file) and print its CPU seconds by part."""
+def run_stages(job):
+    """Run the stages on the score tables of a job (JSON file) and print their CPU seconds by part."""
     import time
 
-    from blendimpact.pipeline import matrix
+    from blendimpact.pipeline import foms, matrix
 
     given = json.loads(Path(job).read_text())
     folder, spent = Path(given["folder"]), dict.fromkeys(PARTS, 0.0)
@@ -82,24 +82,26 @@ def run_matrix(job):
                 spent[part] += time.process_time() - start
         return wrapped
 
-    matrix.read_scores = timed("reading", matrix.read_scores)
-    matrix.aggregate = timed("aggregating", matrix.aggregate)
+    foms.read_scores = timed("reading", foms.read_scores)
+    foms.aggregate = timed("aggregating", foms.aggregate)
     outputs = {"foms": "foms.parquet", "foms_csv": "foms.csv", "html": "matrix.html", "figure": "matrix.png",
                "pdf": "matrix.pdf", "json": "matrix.json", "csv": "matrix.csv", "parquet": "matrix.parquet",
                "checks": "checks.parquet", "checks_csv": "checks.csv"}
+    config, case, table = given["config"], given["case"], folder / given["case"] / "foms.parquet"
     start = time.process_time()
-    matrix.run(given["config"], given["scores"], **{name: str(folder / file) for name, file in outputs.items()})
+    foms.run(case, given["scores"], config["bootstrap"], config["seed"], table)
+    matrix.run(config, [table], **{name: str(folder / file) for name, file in outputs.items()})
     spent["the rest"] = time.process_time() - start - sum(spent.values())
     print("SPENT " + json.dumps(spent))
 
 
 def measure(case, blocks, paths, config, chunk_size, folder):
-    """Return (seconds by part, Usage) of the stage with so many blocks of one scenario."""
+    """Return (seconds by part, Usage) of the stages with so many blocks of one scenario."""
     scores = repeat(paths, blocks, chunk_size, folder / case / "fiducial" / "score")
     others = {name: {**block, "enabled": name == case} for name, block in config["cases"].items()}
     job = folder / "job.json"
     job.write_text(json.dumps({"config": {**config, "study": "benchmark", "cases": others}, "folder": str(folder),
-                               "scores": [str(path) for path in scores]}))
+                               "case": case, "scores": [str(path) for path in scores]}))
     used = run_process([sys.executable, __file__, "--job", job], cwd=folder, env=library_path())
     line = next(line for line in used.text.splitlines() if line.startswith("SPENT "))
     return json.loads(line.removeprefix("SPENT ")), used
@@ -119,7 +121,7 @@ def main():
     parser.add_argument("--job", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.job:
-        run_matrix(args.job)
+        run_stages(args.job)
         return
     preset = args.preset or ("smoke" if args.quick else None)
     config = read_config(preset)
@@ -136,7 +138,7 @@ def main():
     rows = [[n, *(spread(s[part] for s, _ in spent[n]) for part in PARTS),
              spread((1000 * s["aggregating"] / n for s, _ in spent[n]), 1),
              f"{max(used.peak for _, used in spent[n]):.0f}"] for n in sizes]
-    print_table(f"CPU seconds of the matrix stage: {args.case}, one scenario, {config['bootstrap']} resamples",
+    print_table(f"CPU seconds of foms and matrix: {args.case}, one scenario, {config['bootstrap']} resamples",
                 ["blocks", *PARTS, "aggregating, ms per block", "peak MB"], rows,
                 [f"tables of {config['chunk_size']} blocks, repeated from {source}; no target is set"])
 

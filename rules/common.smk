@@ -365,16 +365,11 @@ def scores_of(case):
     return chunk_products(product("score", "{chunk}.parquet"), case)
 
 
-def scores_of_all(wildcards):
-    """Return the scores of all cases."""
-    return [path for case in CASES for path in scores_of(case)]
-
-
-def sources_of_all(wildcards):
-    """Return what the study starts from: receipts of what was fetched, definitions of surveys and images."""
+def sources_of(*cases):
+    """Return what some cases start from: receipts of what was fetched, definitions of surveys and images."""
     found = set()
     for (case, scenario), settings in SETTINGS.items():
-        if (case, scenario) in SKIES.values():
+        if case not in cases or (case, scenario) in SKIES.values():
             continue
         key = Wildcards(fromdict={"case": case, "scenario": scenario})
         if settings["sky"] == "adopt":

@@ -1,12 +1,37 @@
-rule matrix:
-    """Aggregate all scores: the board, its figures of merit, and their comparison with published values."""
+rule foms:
+    """Aggregate the scores of one case to its figures of merit."""
     input:
-        scores=scores_of_all,
+        scores=lambda wildcards: scores_of(wildcards.case),
+        sources=lambda wildcards: sources_of(wildcards.case),
+    output:
+        foms=ensure(f"{RESULTS}/{{case}}/foms.parquet", non_empty=True),
+    log:
+        f"{RESULTS}/logs/foms/{{case}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/foms/{{case}}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
+    params:
+        settings={"bootstrap": STUDY["bootstrap"]},
+        seed=SEED,
+        library=stage_digest("foms"),
+    script:
+        "../scripts/foms.py"
+
+
+rule matrix:
+    """Stack the figures of merit of all cases: the board, and their comparison with published values."""
+    input:
+        foms=expand(rules.foms.output.foms, case=CASES),
         references=[
             source(f"config/{name}.yaml")
             for name in ("board", "requirements", "external")
         ],
-        sources=sources_of_all,
+        sources=lambda wildcards: sources_of(*CASES),
     output:
         foms=f"{RESULTS}/foms.parquet",
         foms_csv=report(
@@ -46,8 +71,8 @@ rule matrix:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=per_attempt(2000),
-        runtime=per_attempt(30),
+        mem_mb=per_attempt(1500),
+        runtime=per_attempt(15),
     params:
         config=results_depend_on(STUDY),
         seed=SEED,
@@ -59,19 +84,19 @@ rule matrix:
 rule figures:
     """Draw every figure that a case names."""
     input:
-        foms=rules.matrix.output.foms,
+        foms=rules.foms.output.foms,
     output:
         figures=report(
-            directory(f"{RESULTS}/figures"),
-            patterns=["{case}_{figure}.png"],
+            directory(f"{RESULTS}/figures/{{case}}"),
+            patterns=["{figure}.png"],
             caption="../report/figures.rst",
             category="Figures",
             labels={"case": "{case}", "figure": "{figure}"},
         ),
     log:
-        f"{RESULTS}/logs/figures.log",
+        f"{RESULTS}/logs/figures/{{case}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figures.tsv"
+        f"{RESULTS}/benchmarks/figures/{{case}}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -79,7 +104,6 @@ rule figures:
         mem_mb=per_attempt(1500),
         runtime=per_attempt(15),
     params:
-        cases=CASES,
         library=stage_digest("figures"),
     script:
         "../scripts/figures.py"

@@ -1,4 +1,4 @@
-"""Draw the figures that the cases name."""
+"""Draw the figures that a case names."""
 # ruff: noqa: F821
 
 from job import job
@@ -7,7 +7,7 @@ with job(snakemake, pass_on=False):
     from blendimpact.pipeline import figures
 
     figures.run(
-        cases=snakemake.params.cases,
+        case=snakemake.wildcards.case,
         foms=snakemake.input.foms,
         figures_out=snakemake.output.figures,
     )

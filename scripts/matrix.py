@@ -1,4 +1,4 @@
-"""Aggregate all scores into the board."""
+"""Make the board of the figures of merit of all cases."""
 # ruff: noqa: F821
 
 from job import job, provenance
@@ -10,7 +10,7 @@ with job(snakemake, pass_on=False):
     _, meta = provenance(snakemake, sources)
     matrix.run(
         config=snakemake.params.config,
-        scores=snakemake.input.scores,
+        tables=snakemake.input.foms,
         meta=meta,
         **dict(snakemake.output.items()),
     )

@@ -130,7 +130,7 @@ def test_aggregation(study, tmp_path):
     catalogues.write(scores.table(), folder / "000.parquet")
     text = run("aggregation", "--quick", "--run", tmp_path / "run", "--inputs", inputs, "--preset", preset,
                "--blocks", 7)
-    table = rows(text, "CPU seconds of the matrix stage: two_point, one scenario, 100 resamples")
+    table = rows(text, "CPU seconds of foms and matrix: two_point, one scenario, 100 resamples")
     reading, aggregating, rest, per_block, peak = map(number, table["7"])
     assert min(reading, aggregating) >= 0 and rest > 0.1 and peak > 50
     assert per_block == pytest.approx(1000 * aggregating / 7, abs=1)

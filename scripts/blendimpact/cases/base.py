@@ -15,7 +15,7 @@ class FigureSpec:
     Attributes
     ----------
     name : str
-        File name without the case and the ending.
+        File name without the ending, in the folder of the case.
     kind : str
         "ladder", "stratum", "density", "scenarios", "stages", "repeats", "diagram", "side_by_side", "spurious",
         "places" or "curve": which function draws it (`blendimpact.pipeline.figures.draw`).

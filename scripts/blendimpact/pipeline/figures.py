@@ -1,4 +1,4 @@
-"""Draw the figures that the cases name."""
+"""Draw the figures that a case names."""
 
 import os
 
@@ -24,20 +24,18 @@ def figure_list(cases):
     for case in sorted(cases):
         out.append((f"{PANELS}/{case}.png", f"{case}: one blend through the rungs",
                     "The brightest clear blend of the first patches on every rung of the ladder."))
-        out += [(f"{FIGURES}/{case}_{spec.name}.png", f"{case}: {spec.name}", spec.caption)
+        out += [(f"{FIGURES}/{case}/{spec.name}.png", f"{case}: {spec.name}", spec.caption)
                 for spec in load_case(case).figures]
     return out
 
 
-def run(cases, foms, figures_out):
-    """Draw all figures of the ``cases`` from the table ``foms`` into the folder ``figures_out``."""
+def run(case, foms, figures_out):
+    """Draw all figures of a ``case`` from its table ``foms`` into the folder ``figures_out``."""
     table = catalogues.read(foms, columns=("case", "fom", "term", "value"))
     requirements = load_requirements()
     os.makedirs(figures_out, exist_ok=True)
-    for case in cases:
-        for spec in load_case(case).figures:
-            figure = draw(spec, table, case, requirements)
-            figures.save(figure, os.path.join(figures_out, f"{case}_{spec.name}.png"))
+    for spec in load_case(case).figures:
+        figures.save(draw(spec, table, case, requirements), os.path.join(figures_out, f"{spec.name}.png"))
 
 
 def draw(spec, table, case, requirements):

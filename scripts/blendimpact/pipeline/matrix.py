@@ -1,14 +1,11 @@
-"""From the scores of all chunks to the board."""
+"""From the figures of merit of all cases to the board."""
 
 import os
 
-import numpy as np
 from astropy.stats import poisson_conf_interval
-from astropy.table import Table
 from scipy.stats import norm
 
-from ..cases.base import load_case
-from ..core import absent, catalogues
+from ..core import catalogues
 from ..core.blends import count_false_alarms, false_alarm_density
 from ..core.config import search_threshold
 from ..core.provenance import read_meta
@@ -22,8 +19,9 @@ from ..matrix.cells import matrix_cells, write_cells
 from ..matrix.crowding import bright_scatter, roll_off
 from ..matrix.external import external_checks, load_external, measured_values
 from ..matrix.page import write_page
-from ..score.aggregate import FOM_COLUMNS, aggregate
+from ..score.aggregate import FOM_COLUMNS
 from .figures import figure_list
+from .foms import ABSENT, no_foms
 
 COMPARISON_PAGE = "comparison/page/comparison.html"  # in the study's folder; another rule makes it
 COMPARISON = (
@@ -36,15 +34,15 @@ NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
 
 
-def run(config, scores, foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv, meta=None):
-    """Aggregate all scores and write the board.
+def run(config, tables, foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv, meta=None):
+    """Stack the figures of merit of all cases and write the board.
 
     Parameters
     ----------
     config : dict
         The checked configuration.
-    scores : list of path-like
-        Score tables of all cases, scenarios and chunks.
+    tables : list of path-like
+        Figures of merit of each case, from `blendimpact.pipeline.foms.run`.
     foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv : path-like
         Outputs. ``figure`` and ``pdf`` share their stem.
     meta : dict, optional
@@ -53,11 +51,7 @@ def run(config, scores, foms, foms_csv, html, figure, pdf, json, csv, parquet, c
     stem = os.path.splitext(json)[0]
     if {os.path.splitext(path)[0] for path in (figure, pdf, csv, parquet)} != {stem}:
         raise ValueError("the files of the board share their stem")
-    tables, missing = read_scores(scores)
-    measured = [aggregate(table, case, scenario, load_case(case).figures_of_merit, config["bootstrap"],
-                          config["seed"]) for (case, scenario), table in tables.items()]
-    all_foms = (catalogues.stack(measured) if measured
-                else catalogues.describe(Table({c: np.array([], str) for c in FOM_COLUMNS}), FOM_COLUMNS))
+    all_foms, scored, missing = read_foms(tables)
     catalogues.write(all_foms, foms, meta)
     write_csv(all_foms, foms_csv)
     board = board_of(config, missing)
@@ -76,7 +70,7 @@ def run(config, scores, foms, foms_csv, html, figure, pdf, json, csv, parquet, c
     write_page(html, cells, board, all_foms, table, {"name": config["study"], "title": title,
                                                      "subtitle": subtitle}, image=figure,
                figures=[{"path": os.path.join(folder, path), "title": name, "caption": caption}
-                        for path, name, caption in (*compared, *figure_list({c for c, _ in tables}))],
+                        for path, name, caption in (*compared, *figure_list(scored))],
                links=[(os.path.join(folder, COMPARISON_PAGE), "Deblenders side by side")] if compared else [],
                provenance=read_meta(all_foms.meta | (meta or {})),
                downloads=[(pdf, "the board, for a slide (PDF)"), (json, "its cells (JSON)"),
@@ -84,20 +78,17 @@ def run(config, scores, foms, foms_csv, html, figure, pdf, json, csv, parquet, c
                           (checks_csv, "comparison with published values (CSV)")])
 
 
-def read_scores(paths):
-    """Return {(case, scenario): stacked score table} and {case: reason} of what is absent.
+def read_foms(paths):
+    """Return the stacked tables of all cases, the cases of which there are scores, and {case: reason} of the absent.
 
-    Cases are told apart by the path, ``.../<case>/<scenario>/score/<chunk>.parquet``.
+    Cases are told apart by the path, ``.../<case>/foms.parquet``.
     """
-    parts, missing = {}, {}
-    for path in sorted(map(str, paths)):
-        case, scenario = path.replace(os.sep, "/").split("/")[-4:-2]
-        reason = absent.reason([path])
-        if reason:
-            missing.setdefault(case, reason)
-        else:
-            parts.setdefault((case, scenario), []).append(catalogues.read(path))
-    return {key: catalogues.stack(tables) for key, tables in parts.items()}, missing
+    tables = {path.replace(os.sep, "/").split("/")[-2]: catalogues.read(path, FOM_COLUMNS)
+              for path in sorted(map(str, paths))}
+    missing = {case: table.meta[ABSENT] for case, table in tables.items() if ABSENT in table.meta}
+    stacked = catalogues.stack(tables.values()) if tables else no_foms()
+    stacked.meta.clear()  # what was said of one case is not true of all
+    return stacked, {case for case, table in tables.items() if len(table) or case not in missing}, missing
 
 
 def board_of(config, missing):
