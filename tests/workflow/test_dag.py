@@ -16,7 +16,8 @@ COMPARED = ("compare_imaging", "compare_scarlet")  # deblenders of one environme
 COMPARISON = ("reference", *COMPARED, "comparison", "comparison_page")
 ENGINES = ("compare_engines", "engine_comparison", "engine_page")
 STAGES = (*ENGINES, *COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure",
-          "score", "matrix", "figures")
+          "score", "foms", "matrix", "figures", "panel")
+PER_CASE = ("foms", "figures", "panel")
 
 
 def preset(root, name):
@@ -65,7 +66,10 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
     assert (counts["fetch"], counts["adopt"], counts.get("coma", 0)) == (7 + tile, 2 + tile, tile)
     assert tile == (name == "survey")
-    once = ("population", "isochrone", "visits", "supernovae", "matrix", "figures")
+    cases = sorted({case for case, _ in chunks})
+    for rule in PER_CASE:
+        assert sorted(job.wildcards_dict["case"] for job in dag.of(rule)) == cases and len(cases) == 4
+    once = ("population", "isochrone", "visits", "supernovae", "matrix")
     assert [counts[rule] for rule in once] == [1] * len(once)
     assert sum(counts.values()) < 12_000
 
@@ -86,6 +90,45 @@ def test_a_case_that_is_disabled_has_no_job(root, tmp_path):
                       "transients: {enabled: false}}")
     counts = build_dag(tmp_path, config).counts()
     assert "adopt" not in counts and "inject" not in counts and counts["fetch"] == 2
+    assert [counts[rule] for rule in PER_CASE] == [1] * len(PER_CASE)
+
+
+def upstream(dag, job):
+    """Return all jobs that a job waits for."""
+    makers, found, todo = {str(path): maker for maker in dag.jobs for path in maker.output}, set(), [job]
+    while todo:
+        new = {makers[str(path)] for path in todo.pop().input if str(path) in makers} - found
+        found |= new
+        todo += new
+    return found
+
+
+def test_a_case_is_aggregated_and_drawn_when_its_own_scores_are_there(smoke):
+    """Neither waits for another case or for the matrix, which waits for all cases and aggregates nothing itself."""
+    per_chunk = {(job.wildcards_dict["case"], str(job.output.scores)) for job in smoke.of("score")}
+    for rule in ("foms", "figures"):
+        for job in smoke.of(rule):
+            case, before = job.wildcards_dict["case"], upstream(smoke, job)
+            assert {(other.wildcards_dict["case"], str(other.output.scores)) for other in before
+                    if other.rule.name == "score"} == {key for key in per_chunk if key[0] == case}
+            assert {other.wildcards_dict.get("case", case) for other in before} == {case}
+            assert "matrix" not in {other.rule.name for other in before}
+    (matrix,) = smoke.of("matrix")
+    tables = {f"results/smoke/{case}/foms.parquet" for case, _ in per_chunk}
+    assert set(matrix.input.foms) == tables and len(tables) == 4
+    assert not [path for path in matrix.input if "/score/" in path]
+    (everything,) = smoke.of("all")
+    assert {f"results/smoke/figures/{case}" for case, _ in per_chunk} <= set(everything.input)
+
+
+def test_a_case_is_made_of_its_own_sources(smoke):
+    """Its provenance names the survey or the image of the case; that of the matrix those of all cases."""
+    sources = {job.wildcards_dict["case"]: set(job.input.sources) for job in smoke.of("foms")}
+    assert all(sources.values())
+    assert not [path for path in sources["two_point"] if "des_dr2" in path]
+    assert [path for path in sources["galaxies"] if "des_dr2" in path]
+    (matrix,) = smoke.of("matrix")
+    assert set(matrix.input.sources) == set().union(*sources.values())
 
 
 def test_without_comparison_there_is_no_job_of_it(root, tmp_path):
@@ -139,8 +182,9 @@ def test_injection_into_simulated_patches_follows_simulation(tmp_path):
 
 
 @pytest.mark.parametrize("target, without", [("matrix", {"panel", "figures", "all"}),
-                                             ("two_point", {"adopt", "inject", "matrix"}),
-                                             ("galaxies", {"simulate", "matrix"})])
+                                             ("two_point", {"adopt", "inject", "foms", "matrix"}),
+                                             ("galaxies", {"simulate", "foms", "matrix"}),
+                                             ("results/smoke/figures/two_point", {"adopt", "inject", "matrix"})])
 def test_targets(root, tmp_path, target, without):
     counts = build_dag(tmp_path, preset(root, "smoke"), targets=[target]).counts()
     assert counts["score"] > 0
@@ -171,7 +215,7 @@ def test_images_and_children_are_temporary_unless_they_are_kept(root, tmp_path):
 
 
 def test_every_product_of_data_is_checked_to_be_non_empty(smoke):
-    for rule in ("population", "simulate", "adopt", "inject", *PER_CHUNK):
+    for rule in ("population", "simulate", "adopt", "inject", *PER_CHUNK, "foms"):
         for job in smoke.of(rule):
             assert all(path.flags["ensure"]["non_empty"] for path in job.output), rule
 
@@ -241,7 +285,7 @@ TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engin
 @pytest.mark.parametrize("key, value, rules", [
     ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "compare_imaging", *TABLES}),
     ("subtractors", {"zogy": {"OPTION": 1}}, {"detect", "deblend", "compare_engines", *TABLES}),
-    ("bootstrap", 300, TABLES),
+    ("bootstrap", 300, {"foms", *TABLES}),
     ("keep_images", True, set()),
 ])
 def test_a_setting_changes_the_parameters_of_the_rules_that_read_it(root, tmp_path, smoke, key, value, rules):
@@ -265,8 +309,9 @@ def test_more_patches_leave_the_chunks_that_were_there_as_they_are(root, tmp_pat
     ("deblend/segmentation.py", {"deblend"}, {"fetch", "population", "simulate", "adopt", "inject"}),
     ("adopt/psf.py", {"adopt"}, {"fetch", "population", "simulate", "score", "matrix"}),
     ("core/streams.py", {"simulate", "inject"}, {"fetch"}),
-    ("matrix/board_figure.py", {"matrix"}, {"fetch", "population", "simulate", "adopt", "inject",
+    ("matrix/board_figure.py", {"matrix"}, {"fetch", "population", "simulate", "adopt", "inject", "foms",
                                             *PER_CHUNK}),
+    ("score/aggregate.py", {"foms"}, {"fetch", "population", "simulate", "adopt", "inject", *PER_CHUNK}),
 ])
 def test_an_edit_of_the_library_reruns_what_imports_it_and_only_that(tree, root, tmp_path, module, rules,
                                                                      untouched):

@@ -16,8 +16,9 @@ from harness import ROOT, copy_tree, run_snakemake
 pytestmark = pytest.mark.slow
 
 TABLES = ("foms.parquet", "foms.csv", "matrix.parquet", "matrix.csv", "matrix.json", "external_checks.csv",
-          "external_checks.parquet", *(f"comparison/{name}.{ending}" for name in ("comparison", "deblending_column")
-                                       for ending in ("parquet", "csv")))
+          "external_checks.parquet", "two_point/foms.parquet", "galaxies/foms.parquet",
+          *(f"comparison/{name}.{ending}" for name in ("comparison", "deblending_column")
+            for ending in ("parquet", "csv")))
 
 
 def digests(directory, study="tiny"):
@@ -61,7 +62,7 @@ def test_images_are_gone_and_tables_are_there(study):
     results = directory / "results" / "tiny"
     assert [path for path in results.rglob("*") if path.suffix in (".fits", ".h5")] == []
     assert len(list((directory / "results" / "tiny" / "two_point").glob("*/score/*.parquet"))) == 2
-    assert len(list((directory / "results" / "tiny" / "figures").glob("*.png"))) > 5
+    assert len(list((directory / "results" / "tiny" / "figures").glob("*/*.png"))) > 5
 
 
 def test_the_comparison_is_there_and_says_what_could_not_be_made(study):
@@ -119,7 +120,7 @@ def test_the_report_holds_the_matrix_and_the_figures(study):
     with zipfile.ZipFile(directory / "report.zip") as archive:
         names = " ".join(archive.namelist())
         text = archive.read(next(n for n in archive.namelist() if n.endswith("report.html"))).decode()
-    for what in ("matrix.png", "foms.csv", "external_checks.csv", "two_point"):
+    for what in ("matrix.png", "foms.csv", "external_checks.csv", "two_point", "ladder_WL-M1.png"):
         assert what in names + text, what
 
 
