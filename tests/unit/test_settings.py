@@ -47,7 +47,7 @@ def test_settings_are_the_case_with_the_scenario_over_it(laptop):
 
 def test_settings_of_a_real_image_take_its_tiling(laptop):
     settings = study.case_settings(laptop, "galaxies")
-    assert settings["patch"] == {"size": 300, "border": 36, "count": 64}
+    assert settings["patch"] == {"size": 300, "border": 36, "count": 50}
     assert settings["pixel_scale"] == 0.263 and settings["zero_point"] == 30.0
 
 

@@ -292,7 +292,7 @@ def _injection_problems(settings, image):
     room = (settings["patch"].get("size", 0) * settings["pixel_scale"] / max(inject["separation"], 1e-9)) ** 2
     # placed at random one after the other, which jams at 0.7 of a lattice
     room *= 0.5 if inject.get("population") == "transients" else 1
-    if inject["per_patch"] > max(room, 1):
+    if not inject.get("catalogue") and inject["per_patch"] > max(room, 1):
         yield Problem(("inject", "per_patch"),
                       f"{inject['per_patch']} targets {inject['separation']} arcsec apart do not fit",
                       "ask for fewer, for a smaller separation, or for larger patches")
