@@ -200,7 +200,7 @@ def options_for(family, member):
 def declared(family, name, constant, default):
     """Return what the module of a plug-in says of its jobs, or the default."""
     text = plugin_modules(family).get(name, "")
-    value = re.search(rf'^{constant} = "?(\w+)"?', text, flags=re.M)
+    value = re.search(rf"^{constant} = [\"']?([\w.-]+)", text, flags=re.M)
     return value[1] if value else default
 
 

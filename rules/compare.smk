@@ -5,7 +5,7 @@ def by_environment(deblenders):
         out.setdefault(declared("deblend", name, "ENVIRONMENT", "imaging"), []).append(
             name
         )
-    return out
+    return {environment: sorted(names) for environment, names in out.items()}
 
 
 def most_memory(deblenders):
@@ -85,7 +85,7 @@ for environment, deblenders in COMPARED.items():
         threads: 1
         resources:
             mem_mb=per_attempt(most_memory(deblenders)),
-            runtime=per_attempt(60 * len(deblenders)),
+            runtime=per_attempt(30 * len(deblenders)),
         params:
             settings=settings_for("compare"),
             deblenders=deblenders,

@@ -85,6 +85,7 @@ rule figures:
     """Draw every figure that a case names."""
     input:
         foms=rules.foms.output.foms,
+        requirements=source("config/requirements.yaml"),
     output:
         figures=report(
             directory(f"{RESULTS}/figures/{{case}}"),

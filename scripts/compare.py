@@ -6,9 +6,10 @@ from job import job, provenance
 with job(snakemake):
     from blendimpact.pipeline import compare
 
-    _, meta = provenance(snakemake)
     outputs = zip(*(snakemake.output[name] for name in ("sources", "scores", "stamps", "cost")), strict=True)
     for deblender, (sources, scores, stamps, cost) in zip(snakemake.params.deblenders, outputs, strict=True):
+        options = snakemake.params.options[deblender]
+        _, meta = provenance(snakemake, options=options)  # of this one, whatever runs beside it
         compare.run_apart(
             settings=snakemake.params.settings,
             seed=snakemake.params.seed,
@@ -23,6 +24,6 @@ with job(snakemake):
             scores_out=scores,
             stamps_out=stamps,
             cost_out=cost,
-            options=snakemake.params.options[deblender],
+            options=options,
             meta=meta,
         )

@@ -45,7 +45,7 @@ def job(snakemake, pass_on=True):
             raise
 
 
-def provenance(snakemake, inputs=None):
+def provenance(snakemake, inputs=None, **given):
     """Return where the products of a job come from, as (FITS cards, metadata of a table).
 
     Parameters
@@ -54,10 +54,12 @@ def provenance(snakemake, inputs=None):
         Its parameters ``settings``, ``options``, ``engine_options`` and ``config`` are what its products depend on.
     inputs : sequence of path-like, optional
         What the products were made from, default the inputs of the job.
+    **given
+        In place of parameters of these names.
     """
     from blendimpact.core import provenance as core
 
-    params = dict(snakemake.params.items())
+    params = {**dict(snakemake.params.items()), **given}
     config = {key: params[key] for key in ("settings", "options", "engine_options", "config") if key in params}
     inputs = snakemake.input if inputs is None else inputs
     made = core.provenance(core.digest_of(config), params.get("seed"), inputs)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import time
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -147,8 +149,13 @@ def pretend(deblender, place, cpu_before):
     """Say which process this is, and that the CPU time before it is that of another one; fail if asked to."""
     if deblender == "wrong":
         raise StudyError("no such thing", "deblenders.wrong")
+    if deblender == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     assert cpu_before > time.process_time()
     (place / deblender).write_text(str(os.getpid()))
+    while deblender == "slow":
+        (place / "beat").write_text(str(time.time()))
+        time.sleep(0.1)
 
 
 def test_each_deblender_has_a_process_of_its_own_that_tells_what_went_wrong(tmp_path, monkeypatch):
@@ -157,8 +164,23 @@ def test_each_deblender_has_a_process_of_its_own_that_tells_what_went_wrong(tmp_
         compare.run_apart(deblender=name, place=tmp_path)
     numbers = [(tmp_path / name).read_text() for name in ("one", "two")]
     assert len({*numbers, str(os.getpid())}) == 3
-    with pytest.raises(StudyError, match="no such thing"):
-        compare.run_apart(deblender="wrong", place=tmp_path)
+    for name, text in (("wrong", "no such thing"), ("killed", "the deblender killed was killed")):
+        with pytest.raises(StudyError, match=text):
+            compare.run_apart(deblender=name, place=tmp_path)
+
+
+def test_a_deblender_does_not_outlive_its_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "run", pretend)
+    job = get_context("fork").Process(target=compare.run_apart, kwargs={"deblender": "slow", "place": tmp_path})
+    job.start()
+    beat, begun = tmp_path / "beat", time.time()
+    while not beat.exists() and time.time() < begun + 60:
+        time.sleep(0.1)
+    job.kill()
+    killed = time.time()
+    while time.time() < beat.stat().st_mtime + 2:  # it looks for its parent once a second
+        assert time.time() < killed + 30
+        time.sleep(0.1)
 
 
 def test_the_exact_child_has_no_error(made):

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 from blendimpact.core.errors import StudyError
+from blendimpact.core.significance import _convolve
 from blendimpact.core.streams import stream
-from blendimpact.measure.sky import estimate_sky, known_sky, object_mask, sky_options
+from blendimpact.measure.sky import CLIP, _clipped_mean, estimate_sky, known_sky, object_mask, sky_options
+from hypothesis import given
+from hypothesis import strategies as st
 from patch_maker import make_patch, peak_snr_flux, scene
+from scipy.signal import fftconvolve
+from scipy.stats import sigmaclip
 
 SHAPE = (300, 372)
 
@@ -103,3 +108,18 @@ def test_byte_order_changes_nothing():
     image = (3 + noise("bytes")).astype("f4")
     np.testing.assert_array_equal(estimate_sky(make_patch(image))["i"],
                                   estimate_sky(make_patch(image.astype(">f4")))["i"])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # nothing is left of three equal numbers whose mean is rounded
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200))
+def test_the_clipped_mean_is_that_of_scipy(values):
+    values = np.array(values)
+    np.testing.assert_equal(_clipped_mean(values), sigmaclip(values, CLIP, CLIP)[0].mean())
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (61, 33), (128, 128)])
+@pytest.mark.parametrize("width", [3, 9, 21])
+def test_the_smoothing_of_the_detection_image_is_the_convolution_of_scipy(shape, width):
+    rng = np.random.default_rng(width)
+    array, kernel = rng.normal(size=shape), rng.random((width, width))
+    np.testing.assert_array_equal(_convolve(array, kernel), fftconvolve(array, kernel, mode="same"))

@@ -10,11 +10,11 @@ COLUMNS = {
     "sky": "sky of the comparison",
     "deblender": "deblender",
     "sources": "centres deblended, true and detected, all chunks",
-    "ms_all": "CPU ms per source: a job up to its first deblending (interpreter, imports), and all deblending, "
+    "ms_all": "CPU ms per source: a process up to its first deblending (interpreter, imports), and all deblending, "
               "compiling too",
-    "ms_steady": "CPU ms per source in the second half of each job's calls: what more patches would cost",
-    "start_s": "CPU s of a job before its first deblending, mean of the jobs",
-    "peak_mb": "largest peak memory of a job (MB), with measuring",
+    "ms_steady": "CPU ms per source in the second half of each process' calls: what more patches would cost",
+    "start_s": "CPU s of a process before its first deblending, mean of the chunks",
+    "peak_mb": "largest peak memory of a process (MB), with measuring; without libraries that it shares",
     "note": "why there is no number",
 }
 

@@ -99,7 +99,14 @@ def with_ids(table, ids, columns):
     ids : dict of str to value
     columns : sequence of str
         In the order of the result.
+
+    Raises
+    ------
+    StudyError
+        If the table has masked values: they would be lost.
     """
+    if isinstance(table, Table) and table.has_masked_values:
+        raise StudyError("a table with masked values", remedy="fill them, numbers with NaN")
     n = len(table[next(name for name in columns if name not in ids)])
     return {name: np.full(n, ids[name], np.asarray(ids[name]).dtype) if name in ids else np.asarray(table[name])
             for name in columns}

@@ -3,8 +3,10 @@
 import json
 import os
 import resource
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 import numpy as np
@@ -13,7 +15,7 @@ from ..cases.base import load_case
 from ..compare.pixels import correlation, residual_chi2
 from ..compare.sources import FOUND, RUNGS, TRUE, source_table
 from ..core import absent, catalogues
-from ..core.errors import MissingPackage
+from ..core.errors import MissingPackage, StudyError
 from ..core.images import PatchFile
 from ..deblend import DEBLENDERS
 from ..deblend.truth import TruthScene, injects_photons
@@ -48,9 +50,31 @@ def run_apart(**arguments):
     """Do what `run` does in a process of its own, so that memory and CPU time are one deblender's.
 
     It starts as a copy of this one, with all that is imported: what that took counts as each deblender's.
+
+    Raises
+    ------
+    StudyError
+        If that process is killed.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
-        pool.submit(run, **arguments, cpu_before=time.process_time()).result()
+    deblender = arguments["deblender"]
+    print(f"deblender {deblender}", flush=True)
+    try:
+        with ProcessPoolExecutor(1, get_context("fork"), end_with, (os.getpid(),)) as pool:
+            pool.submit(run, **arguments, cpu_before=time.process_time()).result()
+    except BrokenProcessPool:
+        raise StudyError(f"the process of the deblender {deblender} was killed, perhaps for want of memory",
+                         "comparison.deblenders", "raise MEMORY_MB in its module, or make chunk_size smaller") from None
+
+
+def end_with(parent):
+    """End this process soon after its ``parent`` (process number) has ended: nobody waits for what it makes."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run(settings, seed, deblender, images, truth, detections, assignments, sky, measured, sources_out, scores_out,

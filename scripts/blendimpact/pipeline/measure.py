@@ -159,4 +159,6 @@ def measure_patch(scene, sky, detections, assignments, stored, settings, rungs=N
                                  noiseless=rung == REFERENCE)
         if rung == REFERENCE:
             references[rung] = objects
+            for values in objects.values():
+                values.flags.writeable = False  # twins share them
         yield rung, objects
