@@ -15,6 +15,7 @@ min_version("9.27")
 configfile: os.path.relpath(os.path.join(workflow.basedir, "config/config.yaml"))
 
 
+include: "rules/plugins.smk"
 include: "rules/common.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"

@@ -1,10 +1,7 @@
 """What all rules share: the checked configuration, paths, and the few functions of wildcards."""
 
 import os
-import re
 import sys
-from functools import cache
-from glob import glob
 
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
@@ -34,25 +31,6 @@ os.environ.update(
 def source(path):
     """Return a file of the project as it is seen from the working directory."""
     return os.path.relpath(os.path.join(workflow.basedir, path))
-
-
-@cache
-def plugin_modules(family):
-    """Return the text of the modules of a plug-in family by member, without importing them."""
-    texts = {}
-    for path in glob(
-        os.path.join(workflow.basedir, "scripts/blendimpact", family, "*.py")
-    ):
-        with open(path) as file:
-            text = file.read()
-        for name in re.findall(r"^@\w+\.register\([\"'](\w+)[\"']\)", text, flags=re.M):
-            texts[name] = text
-    return texts
-
-
-def plugins(family):
-    """Return the names of the members of a plug-in family."""
-    return sorted(plugin_modules(family))
 
 
 def read_config():
@@ -195,31 +173,6 @@ def chosen(wildcards, member):
 def options_for(family, member):
     """Return a function that gives the options of the plug-in of a job."""
     return lambda wildcards: STUDY[family].get(chosen(wildcards, member), {})
-
-
-def declared(family, name, constant, default):
-    """Return what the module of a plug-in says of its jobs, or the default."""
-    text = plugin_modules(family).get(name, "")
-    value = re.search(rf"^{constant} = [\"']?([\w.-]+)", text, flags=re.M)
-    return value[1] if value else default
-
-
-def declared_by(family, member, constant, default):
-    """Return a function that gives what the module of the plug-in of a job says, or the default."""
-    return lambda wildcards: declared(
-        family, chosen(wildcards, member), constant, default
-    )
-
-
-def environment_for(family, member):
-    """Return a function that gives the conda environment of a plug-in's jobs."""
-    name = declared_by(family, member, "ENVIRONMENT", "imaging")
-    return lambda wildcards: f"../envs/{name(wildcards)}.yaml"
-
-
-def memory_for(family, member, default):
-    """Return a function that gives the memory of a plug-in's jobs, more at each attempt."""
-    return more_at_each_attempt(declared_by(family, member, "MEMORY_MB", default))
 
 
 def more_at_each_attempt(amount):

@@ -1,30 +1,8 @@
-def by_environment(deblenders):
-    """Return {conda environment: deblenders that need it}."""
-    out = {}
-    for name in deblenders:
-        out.setdefault(declared("deblend", name, "ENVIRONMENT", "imaging"), []).append(
-            name
-        )
-    return {environment: sorted(names) for environment, names in out.items()}
-
-
-def most_memory(deblenders):
-    """Return the most memory that one of the deblenders takes."""
-    return max(int(declared("deblend", name, "MEMORY_MB", 1000)) for name in deblenders)
-
-
 COMPARED_SOURCES = product("compare", "{deblender}.{chunk}.parquet")
 COMPARED_SCORES = product("compare", "{deblender}.{chunk}.scores.parquet")
 COMPARED_STAMPS = product("compare", "{deblender}.{chunk}.npz")
 COMPARED_COST = product("cost", "{deblender}.{chunk}.json")
 COMPARED = by_environment(STUDY["comparison"]["deblenders"])
-
-
-def of_each(pattern, deblenders):
-    """Return a product of each of the deblenders, none of which may be empty."""
-    return ensure(
-        expand(pattern, deblender=deblenders, allow_missing=True), non_empty=True
-    )
 
 
 rule reference:

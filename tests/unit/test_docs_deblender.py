@@ -105,7 +105,7 @@ def test_the_example_enters_the_comparison_by_its_line(nearest):
 
 
 def test_the_workflow_finds_a_member_by_the_line_that_registers_it():
-    # rules/common.smk reads the names without importing the modules.
+    # rules/plugins.smk reads the names without importing the modules.
     assert re.findall(r"^@\w+\.register\(\"(\w+)\"\)", blocks("python")[0], flags=re.M) == ["nearest"]
 
 
