@@ -1,7 +1,7 @@
 """Run deblenders on one sky of the comparison."""
 # ruff: noqa: F821
 
-from job import job, provenance
+from job import job, named, provenance
 
 with job(snakemake):
     from blendimpact.pipeline import compare
@@ -14,12 +14,7 @@ with job(snakemake):
             settings=snakemake.params.settings,
             seed=snakemake.params.seed,
             deblender=deblender,
-            images=snakemake.input.images,
-            truth=snakemake.input.truth,
-            detections=snakemake.input.detections,
-            assignments=snakemake.input.assignments,
-            sky=snakemake.input.sky,
-            measured=snakemake.input.measured,
+            **named(snakemake.input),
             sources_out=sources,
             scores_out=scores,
             stamps_out=stamps,

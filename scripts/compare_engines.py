@@ -1,7 +1,7 @@
 """Run one subtraction engine on the patches of a chunk and measure what it leaves."""
 # ruff: noqa: F821
 
-from job import job, provenance
+from job import job, named, provenance
 
 with job(snakemake):
     from blendimpact.pipeline import compare_engines
@@ -12,9 +12,7 @@ with job(snakemake):
         seed=snakemake.params.seed,
         engine=snakemake.wildcards.engine,
         patches=snakemake.params.patches,
-        images=snakemake.input.images,
-        truth=snakemake.input.truth,
-        sky=snakemake.input.sky,
+        **named(snakemake.input),
         rows_out=snakemake.output.rows,
         cost_out=snakemake.output.cost,
         options=snakemake.params.options,

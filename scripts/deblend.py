@@ -1,7 +1,7 @@
 """Deblend the patches of one chunk."""
 # ruff: noqa: F821
 
-from job import job, provenance
+from job import job, named, provenance
 
 with job(snakemake):
     from blendimpact.pipeline import deblend
@@ -9,10 +9,7 @@ with job(snakemake):
     _, meta = provenance(snakemake)
     deblend.run(
         settings=snakemake.params.settings,
-        images=snakemake.input.images,
-        truth=snakemake.input.truth,
-        detections=snakemake.input.detections,
-        sky=snakemake.input.sky,
+        **named(snakemake.input),
         children_out=snakemake.output.children,
         options=snakemake.params.options,
         meta=meta,

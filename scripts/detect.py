@@ -1,7 +1,7 @@
 """Detect on the patches of one chunk and assign truth to detections."""
 # ruff: noqa: F821
 
-from job import job, provenance
+from job import job, named, provenance
 
 with job(snakemake):
     from blendimpact.pipeline import detect
@@ -10,8 +10,7 @@ with job(snakemake):
     detect.run(
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
-        images=snakemake.input.images,
-        truth=snakemake.input.truth,
+        **named(snakemake.input),
         detections_out=snakemake.output.detections,
         assignments_out=snakemake.output.assignments,
         sky_out=snakemake.output.sky,

@@ -45,6 +45,11 @@ def job(snakemake, pass_on=True):
             raise
 
 
+def named(files):
+    """Return {name: path} of the named inputs of a job: arguments of the stage, which calls them the same."""
+    return dict(files.items())
+
+
 def provenance(snakemake, inputs=None, **given):
     """Return where the products of a job come from, as (FITS cards, metadata of a table).
 

@@ -1,7 +1,7 @@
 """Measure what all deblenders of the comparison are held against."""
 # ruff: noqa: F821
 
-from job import job, provenance
+from job import job, named, provenance
 
 with job(snakemake):
     from blendimpact.pipeline import compare
@@ -10,11 +10,7 @@ with job(snakemake):
     compare.reference(
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
-        images=snakemake.input.images,
-        truth=snakemake.input.truth,
-        detections=snakemake.input.detections,
-        assignments=snakemake.input.assignments,
-        sky=snakemake.input.sky,
+        **named(snakemake.input),
         measurements_out=snakemake.output.measurements,
         meta=meta,
     )

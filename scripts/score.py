@@ -1,7 +1,7 @@
 """Reduce the tables of one chunk to sufficient statistics."""
 # ruff: noqa: F821
 
-from job import job, provenance
+from job import job, named, provenance
 
 with job(snakemake):
     from blendimpact.pipeline import score
@@ -9,10 +9,7 @@ with job(snakemake):
     _, meta = provenance(snakemake)
     score.run(
         settings=snakemake.params.settings,
-        truth=snakemake.input.truth,
-        detections=snakemake.input.detections,
-        assignments=snakemake.input.assignments,
-        measurements=snakemake.input.measurements,
+        **named(snakemake.input),
         scores_out=snakemake.output.scores,
         meta=meta,
     )
