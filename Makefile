@@ -39,7 +39,7 @@ $(SLURM_STAMP): requirements-slurm.lock
 
 # An input that could not be fetched the last time is tried again.
 study: env
-	@PYTHONPATH=scripts $(BIN)/python -c 'from blendimpact.fetch.packages import forget_missing as f; f("results/inputs")'
+	@PYTHONPATH=scripts $(BIN)/python -c 'from blendimpact.data.packages import forget_missing as f; f("results/inputs")'
 	$(BIN)/snakemake $(FLAGS)
 
 smoke: env

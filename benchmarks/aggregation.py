@@ -47,7 +47,7 @@ def find_scores(case, run, inputs, preset, folder):
 def repeat(paths, blocks, chunk_size, folder):
     """Write score tables with so many blocks, ``chunk_size`` to a table, and return their paths."""
     import numpy as np
-    from blendimpact.core import catalogues
+    from blendimpact.data import catalogues
 
     table = catalogues.stack([catalogues.read(path) for path in paths])
     parts = [table[np.asarray(table["block"]) == block] for block in np.unique(table["block"])]
@@ -68,7 +68,7 @@ def run_stages(job):
     """Run the stages on the score tables of a job (JSON file) and print their CPU seconds by part."""
     import time
 
-    from blendimpact.pipeline import foms, matrix
+    from blendimpact.stages import foms, matrix
 
     given = json.loads(Path(job).read_text())
     folder, spent = Path(given["folder"]), dict.fromkeys(PARTS, 0.0)

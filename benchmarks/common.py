@@ -186,8 +186,8 @@ class Study:
 def read_config(*presets):
     """Return the checked configuration of the study, with presets or files laid over it; None is none."""
     sys.path[:0] = [p for p in [str(ROOT / "scripts")] if p not in sys.path]
-    from blendimpact.core import config
-    from blendimpact.core.errors import StudyError
+    from blendimpact.config import study as config
+    from blendimpact.errors import StudyError
 
     overlays = [config_file(preset) for preset in presets if preset]
     try:
@@ -198,7 +198,7 @@ def read_config(*presets):
 
 def count_patches(config, case):
     """Return the number of patches of each scenario of a case."""
-    from blendimpact.core.config import case_settings, patches
+    from blendimpact.config.study import case_settings, patches
 
     return {scenario: len(patches(case_settings(config, case, scenario)))
             for scenario in config["cases"][case]["scenarios"]}

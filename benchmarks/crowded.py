@@ -33,10 +33,10 @@ SLOPE = 0.3 / 0.4
 def make_field(density, size, bands, seed=1):
     """Return a patch with noise of 1 per pixel and the stars' x, y, flux and S/N, brightest first."""
     from astropy.wcs import WCS
-    from blendimpact.core.images import BandImage, Patch
-    from blendimpact.core.psf import psf_object, psf_pixels
-    from blendimpact.core.psf_shift import ShiftedPsf
-    from blendimpact.core.streams import stream
+    from blendimpact.data.images import BandImage, Patch
+    from blendimpact.data.psf import psf_object, psf_pixels
+    from blendimpact.data.psf_shift import ShiftedPsf
+    from blendimpact.stats.streams import stream
 
     model = {"kind": "kolmogorov", "fwhm": FWHM}
     psf = psf_object(model).drawImage(nx=161, ny=161, scale=SCALE, dtype=float).array
@@ -71,7 +71,7 @@ def work(name, density, size, bands):
     result = {"stars": len(x)}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if name == "psf_fit":
-        from blendimpact.models.stars import StarFit
+        from blendimpact.fitting.stars import StarFit
 
         StarFit(patch, {}, x[:3], y[:3])  # imports and caches
         clock = time.process_time()
@@ -91,7 +91,7 @@ def work(name, density, size, bands):
         result["cpu"] = time.process_time() - clock
         found = None
     elif name == "measure":
-        from blendimpact.core.stamps import origins
+        from blendimpact.data.stamps import origins
         from blendimpact.deblend import DEBLENDERS
         from blendimpact.measure.psf import PsfWindow
 
@@ -119,7 +119,7 @@ def photutils_fit(patch, x, y, flux, grouped):
     import warnings
 
     from astropy.table import Table
-    from blendimpact.core.psf_shift import unit_psf
+    from blendimpact.data.psf_shift import unit_psf
     from photutils.psf import ImagePSF, PSFPhotometry, SourceGrouper
 
     image = next(iter(patch.bands.values()))

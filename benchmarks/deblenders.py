@@ -32,10 +32,10 @@ import galsim
 import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
-from blendimpact.core.images import BandImage, Patch
-from blendimpact.core.psf import psf_pixels
-from blendimpact.core.stamps import cut, origins
-from blendimpact.core.streams import stream
+from blendimpact.data.images import BandImage, Patch
+from blendimpact.data.psf import psf_pixels
+from blendimpact.data.stamps import cut, origins
+from blendimpact.stats.streams import stream
 
 SCALE, ZERO_POINT, STAMP, DRAW = 0.2, 27.0, 61, 81
 FWHM = {"g": 0.86, "r": 0.81, "i": 0.79}
@@ -120,8 +120,8 @@ def make_patch(made):
 
 def plugin(name):
     """Return a function of (patch, table, made) that gives children and models (or None)."""
+    from blendimpact.data.children import Children
     from blendimpact.deblend import DEBLENDERS
-    from blendimpact.deblend.children import Children
 
     deblender = DEBLENDERS.create(name)
     if not hasattr(deblender, "fit"):

@@ -17,7 +17,7 @@ QUICK = (100,)
 
 def chunk_size_for(config, jobs):
     """Return the chunk size with which a configuration has about so many jobs, and never fewer than 1 patch."""
-    from blendimpact.core.config import jobs as count
+    from blendimpact.config.study import jobs as count
 
     low, high = 1, 1
     while count({**config, "chunk_size": high}) > jobs:

@@ -24,14 +24,14 @@ import sep
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import BandImage, Patch
-from blendimpact.core.matching import match
-from blendimpact.core.streams import stream
+from blendimpact.data.children import Children
+from blendimpact.data.images import BandImage, Patch
+from blendimpact.data.matching import match
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.deblend.children import Children
 from blendimpact.detect import DETECTORS
+from blendimpact.errors import StudyError
 from blendimpact.measure.photometry import circular
+from blendimpact.stats.streams import stream
 
 DATA = Path(os.environ.get("BLENDIMPACT_REALDATA", ROOT.parent / "shared" / "realdata")) / "hsc_hst_scarlet"
 BLENDS = ("hsc_cosmos_35", "hsc_cosmos")

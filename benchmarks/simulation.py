@@ -22,7 +22,7 @@ ROWS = (("drawing", "drawing alone"), ("plain GalSim", "plain GalSim, drawImage"
 
 def scenes(settings, survey, galaxies, stars, seed, patches):
     """Return what is drawn: a list of (row, image, shear), one per source, band and drawn twin."""
-    from blendimpact.simulate.patches import simulate_patch
+    from blendimpact.sky.patches import simulate_patch
 
     work = []
     for index in patches:
@@ -79,14 +79,14 @@ def main():
     args = parser.parse_args()
     config = read_config(args.preset or ("smoke" if args.quick else None))
 
-    from blendimpact.core import catalogues
-    from blendimpact.core.config import case_settings, stage_settings
-    from blendimpact.core.psf import psf_object
-    from blendimpact.core.schema import find
-    from blendimpact.core.surveys import load_survey
-    from blendimpact.pipeline import simulate
-    from blendimpact.simulate.patches import simulate_patch
-    from blendimpact.simulate.profiles import draw_source
+    from blendimpact.config.schema import find
+    from blendimpact.config.study import case_settings, stage_settings
+    from blendimpact.config.surveys import load_survey
+    from blendimpact.data import catalogues
+    from blendimpact.data.psf import psf_object
+    from blendimpact.sky.patches import simulate_patch
+    from blendimpact.sky.profiles import draw_source
+    from blendimpact.stages import simulate
 
     print_conditions()
     settings = stage_settings(case_settings(config, "two_point"), "simulate")

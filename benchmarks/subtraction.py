@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 from astropy.wcs import WCS
-from blendimpact.core.images import BandImage
-from blendimpact.core.streams import stream
+from blendimpact.data.images import BandImage
+from blendimpact.stats.streams import stream
 
 SCALE, SEEING, NOISE = 0.2, (1.0, 0.7), (1.0, 0.5)
 DENSITY = 25.0  # sources per arcmin^2

@@ -6,13 +6,13 @@ import sys
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
 from blendimpact.cases.base import case_names
-from blendimpact.adopt.pairs import check_pairs
-from blendimpact.core import config as study_config
-from blendimpact.core.errors import StudyError
-from blendimpact.core.provenance import stage_digest
-from blendimpact.core.schema import find
-from blendimpact.core.settings import FIDUCIAL
-from blendimpact.fetch.packages import load_inputs
+from blendimpact.sky.adopt.pairs import check_pairs
+from blendimpact.config import study as study_config
+from blendimpact.errors import StudyError
+from blendimpact.data.provenance import stage_digest
+from blendimpact.config.schema import find
+from blendimpact.config.settings import FIDUCIAL
+from blendimpact.data.packages import load_inputs
 from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 

@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import adopt
+    from blendimpact.stages import adopt
 
     cards, meta = provenance(snakemake)
     adopt.run(

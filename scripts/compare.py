@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import compare
+    from blendimpact.stages import compare
 
     outputs = zip(*(snakemake.output[name] for name in ("sources", "scores", "stamps", "cost")), strict=True)
     for deblender, (sources, scores, stamps, cost) in zip(snakemake.params.deblenders, outputs, strict=True):

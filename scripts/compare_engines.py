@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import compare_engines
+    from blendimpact.stages import compare_engines
 
     _, meta = provenance(snakemake)
     compare_engines.run(

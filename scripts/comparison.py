@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import comparison
+    from blendimpact.stages import comparison
 
     _, meta = provenance(snakemake, [])
     comparison.run(

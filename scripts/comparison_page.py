@@ -4,7 +4,7 @@
 from job import job
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import comparison_page
+    from blendimpact.stages import comparison_page
 
     comparison_page.run(
         config=snakemake.params.config,

@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import deblend
+    from blendimpact.stages import deblend
 
     _, meta = provenance(snakemake)
     deblend.run(

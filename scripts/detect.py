@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import detect
+    from blendimpact.stages import detect
 
     _, meta = provenance(snakemake)
     detect.run(

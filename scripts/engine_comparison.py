@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import engine_comparison
+    from blendimpact.stages import engine_comparison
 
     _, meta = provenance(snakemake, [])
     engine_comparison.run(

@@ -4,7 +4,7 @@
 from job import job
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import engine_page
+    from blendimpact.stages import engine_page
 
     engine_page.run(
         config=snakemake.params.config,

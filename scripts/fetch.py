@@ -4,7 +4,7 @@
 from job import job
 
 with job(snakemake):
-    from blendimpact.pipeline import fetch
+    from blendimpact.stages import fetch
 
     fetch.run(
         name=snakemake.wildcards.name,

@@ -4,7 +4,7 @@
 from job import job
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import figures
+    from blendimpact.stages import figures
 
     figures.run(
         case=snakemake.wildcards.case,

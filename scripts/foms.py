@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import foms
+    from blendimpact.stages import foms
 
     # Not the scores: how the work is cut changes no result, and it would change these.
     _, meta = provenance(snakemake, snakemake.input.sources)

@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import inject
+    from blendimpact.stages import inject
 
     cards, meta = provenance(snakemake)
     inject.run(

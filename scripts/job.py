@@ -5,8 +5,8 @@ import logging
 import sys
 import traceback
 
-from blendimpact.core import absent
-from blendimpact.core.errors import StudyError
+from blendimpact.data import missing_inputs
+from blendimpact.errors import StudyError
 
 
 @contextlib.contextmanager
@@ -31,9 +31,9 @@ def job(snakemake, pass_on=True):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(name)s: %(message)s", force=True)
         logging.captureWarnings(True)
         try:
-            if pass_on and (reason := absent.reason(snakemake.input)):
+            if pass_on and (reason := missing_inputs.reason(snakemake.input)):
                 print(f"not made: {reason}")
-                absent.mark(snakemake.output, reason)
+                missing_inputs.mark(snakemake.output, reason)
                 raise SystemExit(0)
             yield
         except StudyError as error:
@@ -62,7 +62,7 @@ def provenance(snakemake, inputs=None, **given):
     **given
         In place of parameters of these names.
     """
-    from blendimpact.core import provenance as core
+    from blendimpact.data import provenance as core
 
     params = {**dict(snakemake.params.items()), **given}
     config = {key: params[key] for key in ("settings", "options", "engine_options", "config") if key in params}

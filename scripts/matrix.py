@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake, pass_on=False):
-    from blendimpact.pipeline import matrix
+    from blendimpact.stages import matrix
 
     sources = [*snakemake.input.references, *snakemake.input.sources]
     _, meta = provenance(snakemake, sources)

@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import measure
+    from blendimpact.stages import measure
 
     _, meta = provenance(snakemake)
     measure.run(

@@ -4,7 +4,7 @@
 from job import job
 
 with job(snakemake):
-    from blendimpact.pipeline import panel
+    from blendimpact.stages import panel
 
     panel.run(
         settings=snakemake.params.settings,

@@ -6,7 +6,7 @@ from pathlib import Path
 from job import job, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import population
+    from blendimpact.stages import population
 
     _, meta = provenance(snakemake)
     population.run(

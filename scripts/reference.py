@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import compare
+    from blendimpact.stages import compare
 
     _, meta = provenance(snakemake)
     compare.reference(

@@ -4,7 +4,7 @@
 from job import job, named, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import score
+    from blendimpact.stages import score
 
     _, meta = provenance(snakemake)
     score.run(

@@ -4,7 +4,7 @@
 from job import job, provenance
 
 with job(snakemake):
-    from blendimpact.pipeline import simulate
+    from blendimpact.stages import simulate
 
     cards, meta = provenance(snakemake)
     simulate.run(

@@ -1,5 +1,10 @@
 """Fixtures that all tests share."""
 
+import os
+
+# Before NumPy is imported: each test process is one core, and BLAS with more threads than cores costs many times over.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+
 import importlib
 
 import pytest

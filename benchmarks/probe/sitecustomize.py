@@ -22,12 +22,12 @@ import threading
 import time
 
 PRODUCTS = {
-    "blendimpact.core.catalogues": ("read", "write"),
-    "blendimpact.core.images": ("PatchFile.__init__", "PatchFile.read", "PatchFile.close", "PatchWriter.__enter__",
+    "blendimpact.data.catalogues": ("read", "write"),
+    "blendimpact.data.images": ("PatchFile.__init__", "PatchFile.read", "PatchFile.close", "PatchWriter.__enter__",
                                 "PatchWriter.write", "PatchWriter.__exit__"),
-    "blendimpact.core.provenance": ("provenance",),
-    "blendimpact.deblend.children": ("Children.read", "Children.write"),
-    "blendimpact.pipeline.sky": ("SkyWriter.write", "SkyFile.read"),
+    "blendimpact.data.provenance": ("provenance",),
+    "blendimpact.data.children": ("Children.read", "Children.write"),
+    "blendimpact.data.sky_maps": ("SkyWriter.write", "SkyFile.read"),
     "h5py": ("File.__init__", "File.close"),
 }
 

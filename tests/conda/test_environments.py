@@ -131,8 +131,8 @@ def third_party(path):
 
 def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
     """Wherever it is imported: the modules are those whose edits rerun the rule."""
-    from blendimpact.core.imports import source_of
-    from blendimpact.core.provenance import stage_modules
+    from blendimpact.data.imports import source_of
+    from blendimpact.data.provenance import stage_modules
 
     conda_name = {"yaml": "pyyaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
     for rule, stage, environment in rules(root):

@@ -1,16 +1,16 @@
 """Small visits with templates and transients, for tests of the ladder of difference imaging."""
 
 import numpy as np
-from blendimpact.core import catalogues
-from blendimpact.core.catalogues import describe
-from blendimpact.core.images import PatchWriter
-from blendimpact.core.surveys import load_survey
-from blendimpact.inject.catalogue import on_patch, read_catalogue
-from blendimpact.inject.inject import inject
-from blendimpact.inject.transients import generate_transients
-from blendimpact.pipeline.simulate import image_facts
-from blendimpact.simulate.epochs import add_template, template_survey, without_transients
-from blendimpact.simulate.patches import simulate_patch
+from blendimpact.config.surveys import load_survey
+from blendimpact.data import catalogues
+from blendimpact.data.catalogues import describe
+from blendimpact.data.images import PatchWriter
+from blendimpact.populations.catalogue import on_patch, read_catalogue
+from blendimpact.populations.transients import generate_transients
+from blendimpact.sky.epochs import add_template, template_survey, without_transients
+from blendimpact.sky.injection import inject
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.stages.simulate import image_facts
 
 SEED, CASE = 5, "transients"
 SETTINGS = {

@@ -1,8 +1,8 @@
 """Two epochs of one synthetic sky, for tests of difference imaging: Gaussian sources under Gaussian PSFs."""
 
 import numpy as np
-from blendimpact.core.images import BandImage
-from blendimpact.core.streams import stream
+from blendimpact.data.images import BandImage
+from blendimpact.stats.streams import stream
 from patch_maker import SCALE, gaussian_psf, scene, tan_wcs
 
 SIZE = 384

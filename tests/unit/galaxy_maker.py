@@ -3,9 +3,9 @@
 import galsim
 import numpy as np
 from astropy.table import Table
-from blendimpact.core.images import BandImage, Patch
-from blendimpact.core.psf import psf_pixels
-from blendimpact.core.streams import stream
+from blendimpact.data.images import BandImage, Patch
+from blendimpact.data.psf import psf_pixels
+from blendimpact.stats.streams import stream
 from patch_maker import SCALE, tan_wcs
 
 FWHM = {"g": 0.86, "r": 0.81, "i": 0.79}

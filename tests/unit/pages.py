@@ -13,7 +13,8 @@ import pytest
 import sky_maker
 from astropy.io import fits
 from blendimpact.cases.base import case_names
-from blendimpact.core import config, schema, settings
+from blendimpact.config import schema, settings
+from blendimpact.config import study as config
 from harness import ROOT
 from snakemake.cli import get_argument_parser
 

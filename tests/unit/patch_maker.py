@@ -3,7 +3,7 @@
 import galsim
 import numpy as np
 from astropy.wcs import WCS
-from blendimpact.core.images import BandImage, Patch
+from blendimpact.data.images import BandImage, Patch
 
 SCALE = 0.2
 FWHM = 0.8

@@ -7,12 +7,12 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
-from blendimpact.adopt.noise import NOISE_META
-from blendimpact.adopt.patches import CONTEXT_IDS, truth_columns
-from blendimpact.core.catalogues import describe
-from blendimpact.core.images import BandImage, Patch
-from blendimpact.core.psf import psf_pixels
-from blendimpact.inject.catalogue import standardise
+from blendimpact.data.catalogues import describe
+from blendimpact.data.images import BandImage, Patch
+from blendimpact.data.psf import psf_pixels
+from blendimpact.populations.catalogue import standardise
+from blendimpact.sky.adopt.noise import NOISE_META
+from blendimpact.sky.adopt.patches import CONTEXT_IDS, truth_columns
 from scipy.ndimage import convolve1d
 
 SCALE = 0.263

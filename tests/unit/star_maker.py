@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import galsim
 import numpy as np
-from blendimpact.core.psf import psf_object, psf_pixels
-from blendimpact.core.streams import stream
+from blendimpact.data.psf import psf_object, psf_pixels
+from blendimpact.stats.streams import stream
 from patch_maker import SCALE, make_patch
 
 KOLMOGOROV = {"kind": "kolmogorov", "fwhm": 0.75}

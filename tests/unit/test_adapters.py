@@ -11,13 +11,13 @@ import types
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.streams import stream
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.deblend.base import BITS
 from blendimpact.deblend.external import _territories
+from blendimpact.errors import StudyError
+from blendimpact.fitting.parents import Parent
 from blendimpact.measure.photometry import circular
-from blendimpact.models.parents import Parent
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, gaussian, make_patch, peak_snr_flux, scene
 
 SHAPE = (110, 170)

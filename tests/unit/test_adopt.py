@@ -9,13 +9,13 @@ import pytest
 import sky_maker
 from astropy.io import fits
 from astropy.wcs import WCS
-from blendimpact.adopt.image import adopt
-from blendimpact.adopt.noise import NOISE_META
-from blendimpact.adopt.patches import CONTEXT_IDS, adopt_patches, cut_wcs
-from blendimpact.core import catalogues
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchFile, PatchWriter, real_light
-from blendimpact.core.real_image import load_image
+from blendimpact.config.real_image import load_image
+from blendimpact.data import catalogues
+from blendimpact.data.images import PatchFile, PatchWriter, real_light
+from blendimpact.errors import StudyError
+from blendimpact.sky.adopt.image import adopt
+from blendimpact.sky.adopt.noise import NOISE_META
+from blendimpact.sky.adopt.patches import CONTEXT_IDS, adopt_patches, cut_wcs
 
 SETTINGS = {"bands": ["g"], "shape_band": "g", "patch": {"size": 150, "border": 30}}
 

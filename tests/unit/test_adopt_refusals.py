@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
-from blendimpact.adopt.planes import read_hdu, read_mask, read_science, read_variance
-from blendimpact.core.errors import StudyError
+from blendimpact.errors import StudyError
+from blendimpact.sky.adopt.planes import read_hdu, read_mask, read_science, read_variance
 
 
 def small(path, **cards):

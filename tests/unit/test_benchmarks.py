@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import synthetic
 import yaml
-from blendimpact.core import catalogues
-from blendimpact.score.foms import Scores
+from blendimpact.data import catalogues
+from blendimpact.stats.figures_of_merit import Scores
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -292,13 +292,13 @@ def test_start_up_imports_what_the_script_imports():
     import overhead
 
     code = overhead.imports_of(ROOT / "scripts" / "measure.py")
-    assert "from job import" in code and "from blendimpact.pipeline import measure" in code
+    assert "from job import" in code and "from blendimpact.stages import measure" in code
     compile(code, "measure", "exec")
 
 
 def test_chunk_size_for_a_number_of_jobs():
     import dryrun
-    from blendimpact.core.config import jobs
+    from blendimpact.config.study import jobs
     from common import read_config
 
     config = read_config("survey")
@@ -320,7 +320,7 @@ def test_one_chunk_is_one_scenario_of_one_case(study):
     assert config["cases"]["two_point"]["patch"] == {"count": 7}
     path = preset.parent / "overlay.json"
     path.write_text(json.dumps(config))
-    from blendimpact.core.config import load_config, validate
+    from blendimpact.config.study import load_config, validate
 
     merged = validate(load_config([preset, path]), sources=[preset, path])
     assert list(merged["cases"]["two_point"]["scenarios"]) == ["fiducial"]

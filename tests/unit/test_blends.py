@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.blends import (
+from blendimpact.sky.blends import (
     ARCSEC2_PER_DEG2,
     count_false_alarms,
     false_alarm_density,
@@ -15,7 +15,7 @@ from blendimpact.core.blends import (
     poisson_pair_fraction,
     purity,
 )
-from blendimpact.core.streams import stream
+from blendimpact.stats.streams import stream
 from scipy import integrate, ndimage
 from scipy.spatial import cKDTree
 

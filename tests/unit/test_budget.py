@@ -2,14 +2,7 @@
 
 import numpy as np
 import pytest
-from blendimpact.ladder.budget import (
-    DESCRIPTIONS,
-    RUNGS,
-    TERMS,
-    budget,
-    split_meaningful,
-    split_verdict,
-)
+from blendimpact.ladder.budget import DESCRIPTIONS, RUNGS, TERMS, budget, split_meaningful, split_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.adopt import stars
 from blendimpact.cases.galaxies.foms import FIGURES_OF_MERIT as INJECTED_FOMS
 from blendimpact.cases.two_point.foms import FIGURES_OF_MERIT
 from blendimpact.detect.sep_detector import SepDetector
+from blendimpact.ladder.aggregate import aggregate
+from blendimpact.ladder.neighbours import nearest_neighbour
 from blendimpact.ladder.rungs import REAL, RUNGS
-from blendimpact.score.aggregate import aggregate
-from blendimpact.score.foms import FigureOfMerit, Scores
-from blendimpact.score.neighbours import nearest_neighbour
+from blendimpact.sky.adopt import stars
+from blendimpact.stats.figures_of_merit import FigureOfMerit, Scores
 
 # The packages export the function `score`, which hides the module of that name.
 galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table, vstack
-from blendimpact.core import catalogues
-from blendimpact.core.errors import StudyError
+from blendimpact.data import catalogues
+from blendimpact.errors import StudyError
 from hypothesis import given
 from hypothesis import strategies as st
 

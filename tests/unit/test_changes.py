@@ -2,8 +2,8 @@
 
 import numpy as np
 from astropy.table import Table
-from blendimpact.core.changes import distance_from_changes
-from blendimpact.pipeline.change_rows import CLEAR, static_sources
+from blendimpact.data.transient_geometry import distance_from_changes
+from blendimpact.ladder.difference_rows import CLEAR, static_sources
 from patch_maker import make_patch
 
 

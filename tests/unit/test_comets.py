@@ -6,12 +6,12 @@ import galsim
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.psf import psf_pixels
-from blendimpact.inject.catalogue import standardise
-from blendimpact.inject.inject import inject
-from blendimpact.simulate.comets import SUN, afrho
-from blendimpact.simulate.profiles import draw_source
+from blendimpact.data.psf import psf_pixels
+from blendimpact.errors import StudyError
+from blendimpact.populations.catalogue import standardise
+from blendimpact.populations.comets import SUN, afrho
+from blendimpact.sky.injection import inject
+from blendimpact.sky.profiles import draw_source
 from patch_maker import make_patch
 from test_inject_simulated import QUIET, simulated
 

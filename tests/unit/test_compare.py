@@ -12,21 +12,21 @@ import pytest
 import synthetic
 from astropy.table import Table
 from blendimpact.cases.base import load_case
-from blendimpact.compare import cost, figures
-from blendimpact.compare.foms import BLENDED, FIGURES_OF_MERIT, score
-from blendimpact.compare.pixels import correlation, residual_chi2
-from blendimpact.compare.sources import neighbours
-from blendimpact.compare.tables import BOARD_COLUMNS, COLUMNS, comparison_rows
-from blendimpact.core import absent, catalogues
-from blendimpact.core import config as study
-from blendimpact.core.errors import MissingPackage, StudyError
-from blendimpact.core.schema import fill_defaults, find, load_schema, merge
-from blendimpact.core.settings import case_settings, compared_scenario
+from blendimpact.config import study
+from blendimpact.config.schema import fill_defaults, find, load_schema, merge
+from blendimpact.config.settings import case_settings, compared_scenario
+from blendimpact.data import catalogues, missing_inputs
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.deblend.base import BITS
-from blendimpact.deblend.truth import TruthScene
-from blendimpact.models.canvas import Canvas
-from blendimpact.pipeline import compare, comparison, comparison_page, detect, simulate
+from blendimpact.errors import MissingPackage, StudyError
+from blendimpact.fitting.canvas import Canvas
+from blendimpact.report.comparison import cost, figures
+from blendimpact.report.comparison.foms import BLENDED, FIGURES_OF_MERIT, score
+from blendimpact.report.comparison.pixels import correlation, residual_chi2
+from blendimpact.report.comparison.sources import neighbours
+from blendimpact.report.comparison.tables import BOARD_COLUMNS, COLUMNS, comparison_rows
+from blendimpact.sky.true_scene import TruthScene
+from blendimpact.stages import compare, comparison, comparison_page, detect, simulate
 from patch_maker import make_patch
 
 SEED = 5
@@ -403,7 +403,7 @@ def test_costs(tmp_path):
         (tmp_path / f"{number}").write_text(json.dumps(job))
     row = cost.summary("s", "d", [tmp_path / "0", tmp_path / "1"])
     assert (row["sources"], row["ms_all"], row["ms_steady"], row["peak_mb"]) == (400, 40.0, 20.0, 300)
-    absent.mark([tmp_path / "0"], "no")
+    missing_inputs.mark([tmp_path / "0"], "no")
     assert cost.summary("s", "d", [tmp_path / "0"])["note"] == "not made: no"
 
 

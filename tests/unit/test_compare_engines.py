@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
-from blendimpact.compare import engine_report, engines
-from blendimpact.core import absent, catalogues
-from blendimpact.core.blends import false_alarm_density
-from blendimpact.core.config import load_config, validate, warnings
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchWriter
-from blendimpact.core.schema import merge
-from blendimpact.core.surveys import load_survey
-from blendimpact.inject.inject import inject
-from blendimpact.inject.transients import generate_transients
-from blendimpact.pipeline import compare_engines, engine_comparison, engine_page
-from blendimpact.pipeline.sky import SkyWriter
-from blendimpact.simulate.epochs import add_template, template_survey, without_transients
-from blendimpact.simulate.patches import simulate_patch
+from blendimpact.config.schema import merge
+from blendimpact.config.study import load_config, validate, warnings
+from blendimpact.config.surveys import load_survey
+from blendimpact.data import catalogues, missing_inputs
+from blendimpact.data.images import PatchWriter
+from blendimpact.data.sky_maps import SkyWriter
+from blendimpact.errors import StudyError
+from blendimpact.populations.transients import generate_transients
+from blendimpact.report.comparison import engine_report, engines
+from blendimpact.sky.blends import false_alarm_density
+from blendimpact.sky.epochs import add_template, template_survey, without_transients
+from blendimpact.sky.injection import inject
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.stages import compare_engines, engine_comparison, engine_page
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 from test_transients import SETTINGS, supernovae  # noqa: F401 (a fixture)
 
@@ -130,7 +130,7 @@ def work(chunk, folder, engine, patches=3):
 
 def test_bounds_bracket_an_engine_and_what_is_absent_says_so(chunk, tmp_path, without_sfft):
     paths = {name: work(chunk, tmp_path, name) for name in CHOICE["engines"]}
-    assert "not installed" in absent.reason([paths["sfft"]["rows_out"]])
+    assert "not installed" in missing_inputs.reason([paths["sfft"]["rows_out"]])
     frames = {name: catalogues.read(paths[name]["rows_out"]).to_pandas() for name in CHOICE["engines"][:3]}
     for kind in ("target", "static"):
         ids = [frame[frame["kind"] == kind][["patch", "id"]].to_numpy() for frame in frames.values()]

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import yaml
-from blendimpact.core import config as study
-from blendimpact.core.errors import StudyError
-from blendimpact.core.schema import CONFIG_DIR, fill_defaults, load_schema, load_yaml, merge
+from blendimpact.config import study
+from blendimpact.config.schema import CONFIG_DIR, fill_defaults, load_schema, load_yaml, merge
+from blendimpact.errors import StudyError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -385,7 +385,7 @@ def test_injection_catalogue_columns(overlay, tmp_path):
 def test_reading_the_configuration_imports_no_image_library():
     """The workflow reads it at every start."""
     code = (
-        "import sys; from blendimpact.core import config; config.validate(config.load_config()); "
+        "import sys; from blendimpact.config import study as config; config.validate(config.load_config()); "
         "print(*sorted({'astropy.io.fits', 'scipy', 'h5py', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run(

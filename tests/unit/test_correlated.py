@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from blendimpact.adopt.noise import NOISE_META, NoiseModel, draw_noise
-from blendimpact.core.errors import StudyError
-from blendimpact.core.streams import stream
-from blendimpact.deblend.children import Children
+from blendimpact.data.children import Children
+from blendimpact.errors import StudyError
 from blendimpact.measure.correlated import Correlation, noise_of
 from blendimpact.measure.objects import measure_children
+from blendimpact.sky.adopt.noise import NOISE_META, NoiseModel, draw_noise
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, gaussian, make_patch
 
 SIZE = 41

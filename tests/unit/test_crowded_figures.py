@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from blendimpact.cases.crowded_fields import CASE
+from blendimpact.cases.crowded_fields.external import bright_scatter, roll_off
 from blendimpact.cases.crowded_fields.figures import FIGURES
-from blendimpact.core.references import load_requirements
+from blendimpact.config.requirements import load_requirements
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.matrix import figures_density, panel
-from blendimpact.matrix.crowding import bright_scatter, roll_off
-from blendimpact.matrix.figures import save
-from blendimpact.pipeline.figures import densities, draw
-from blendimpact.pipeline.panel import star_field
+from blendimpact.report import figures_density, panel
+from blendimpact.report.figures import save
+from blendimpact.stages.figures import densities, draw
+from blendimpact.stages.panel import star_field
 from patch_maker import make_patch, scene
 from test_crowded_scores import made, values
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from astropy.table import Table
 from blendimpact.cases.crowded_fields.foms import FIGURES_OF_MERIT
-from blendimpact.core.crowding import GAUSSIAN_OVER_DISC, beam_area, crowding_error, crowding_limit
-from blendimpact.deblend.children import BITS
+from blendimpact.data.children import BITS
+from blendimpact.ladder.aggregate import aggregate, quadrature
 from blendimpact.ladder.rungs import REAL, RUNGS
-from blendimpact.score.aggregate import aggregate, quadrature
+from blendimpact.stats.crowding import GAUSSIAN_OVER_DISC, beam_area, crowding_error, crowding_limit
 
 crowded = import_module("blendimpact.cases.crowded_fields.score")
 LADDER = ("truth", *RUNGS)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.core.matching import assign
-from blendimpact.core.streams import stream
+from blendimpact.data.matching import assign
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import BITS, detect_on_stamp
 from blendimpact.detect.daofind import DaoFindDetector
+from blendimpact.errors import StudyError
+from blendimpact.stats.streams import stream
 from patch_maker import make_patch
 from star_maker import random_field, snr_flux, star_field
 

@@ -6,13 +6,13 @@ import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.blends import gaussian_leakage
-from blendimpact.core.errors import StudyError
-from blendimpact.core.stamps import cut, origins
-from blendimpact.core.streams import stream
+from blendimpact.data.children import BITS, DEBLEND_BITS, Children, decode
+from blendimpact.data.stamps import cut, origins
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.deblend.children import BITS, DEBLEND_BITS, Children, decode
+from blendimpact.errors import StudyError
 from blendimpact.measure.photometry import circular
+from blendimpact.sky.blends import gaussian_leakage
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, gaussian, make_patch, peak_snr_flux, scene
 from scipy.integrate import dblquad
 

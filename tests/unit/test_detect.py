@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import sep
 from astropy.table import Table
-from blendimpact.core import significance
-from blendimpact.core.errors import StudyError
-from blendimpact.core.significance import KERNEL_3X3, coadd, detection_image, kernel_pixels, smooth
-from blendimpact.core.streams import stream
+from blendimpact.data import significance
+from blendimpact.data.significance import KERNEL_3X3, coadd, detection_image, kernel_pixels, smooth
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import BITS, DETECTION_BITS, decode, detect_on_stamp, detect_on_stamps
 from blendimpact.detect.truth import truth_detections
+from blendimpact.errors import StudyError
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, gaussian, make_patch, peak_snr_flux, scene
 from scipy.ndimage import convolve
 

@@ -8,10 +8,10 @@ import galsim
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.adopt.detector import find_defects, level_lines
-from blendimpact.adopt.image import adopt
-from blendimpact.core.errors import StudyError
-from blendimpact.core.real_image import load_image
+from blendimpact.config.real_image import load_image
+from blendimpact.errors import StudyError
+from blendimpact.sky.adopt.detector import find_defects, level_lines
+from blendimpact.sky.adopt.image import adopt
 from sky_maker import tan_header
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,16 +7,16 @@ import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.deblend.truth import TruthScene
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import Detection, detection_table
 from blendimpact.detect.difference import is_trail, overlaps, trail_length
+from blendimpact.errors import StudyError
+from blendimpact.ladder.difference_rows import CHANGE_COLUMNS
+from blendimpact.ladder.differences import Differences, injected
 from blendimpact.ladder.rungs import RUNGS
-from blendimpact.pipeline import deblend, detect, measure
-from blendimpact.pipeline.change_rows import CHANGE_COLUMNS
-from blendimpact.pipeline.detect import assign_changes, changing
-from blendimpact.pipeline.difference import Differences, injected
+from blendimpact.sky.true_scene import TruthScene
+from blendimpact.stages import deblend, detect, measure
+from blendimpact.stages.detect import assign_changes, changing
 from blendimpact.subtract import SUBTRACTORS, store
 from blendimpact.subtract.shapes import coma_shape, trail
 from change_maker import CASE, SEED, visit, write

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 import yaml
 from blendimpact.cases.base import case_names, load_case
-from blendimpact.compare.foms import BLENDED, OUTLIER
-from blendimpact.compare.foms import FIGURES_OF_MERIT as COMPARED
-from blendimpact.compare.pixels import LIGHT
-from blendimpact.core import catalogues, config
-from blendimpact.core.errors import StudyError
-from blendimpact.core.references import load_board, load_requirements
-from blendimpact.core.schema import load_checked
-from blendimpact.core.statistics import resolution
-from blendimpact.inject.catalogue import SOURCE_TYPES
-from blendimpact.inject.flags import INJECTION_BITS
+from blendimpact.config import study as config
+from blendimpact.config.requirements import load_board, load_requirements
+from blendimpact.config.schema import load_checked
+from blendimpact.data import catalogues
+from blendimpact.errors import StudyError
+from blendimpact.ladder.aggregate import FOM_COLUMNS, TERMS, aggregate
 from blendimpact.ladder.rungs import RUNGS
-from blendimpact.matrix.cells import CELL_COLUMNS, TAGS, VERDICTS, matrix_cells, write_cells
-from blendimpact.score.aggregate import FOM_COLUMNS, TERMS, aggregate
-from blendimpact.score.foms import Scores
+from blendimpact.populations.catalogue import SOURCE_TYPES
+from blendimpact.report.cells import CELL_COLUMNS, TAGS, VERDICTS, matrix_cells, write_cells
+from blendimpact.report.comparison.foms import BLENDED, OUTLIER
+from blendimpact.report.comparison.foms import FIGURES_OF_MERIT as COMPARED
+from blendimpact.report.comparison.pixels import LIGHT
+from blendimpact.sky.injection_flags import INJECTION_BITS
+from blendimpact.stats.figures_of_merit import Scores
+from blendimpact.stats.intervals import resolution
 from harness import ROOT, build_dag, run_snakemake
 from pages import (
     PAGES,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import Table
-from blendimpact.core import config
-from blendimpact.core.errors import StudyError
-from blendimpact.core.schema import load_schema
-from blendimpact.core.streams import stream
+from blendimpact.config import study as config
+from blendimpact.config.schema import load_schema
+from blendimpact.data.children import DEBLEND_BITS
 from blendimpact.deblend import DEBLENDERS, scarlet_lite, scarlet_v1
 from blendimpact.deblend.base import BITS
-from blendimpact.deblend.children import DEBLEND_BITS
+from blendimpact.errors import StudyError
+from blendimpact.stats.streams import stream
 from patch_maker import make_patch, peak_snr_flux, scene
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-deblender.md"

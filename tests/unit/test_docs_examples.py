@@ -15,14 +15,16 @@ import synthetic
 import yaml
 from astropy.wcs import WCS
 from blendimpact import detect
-from blendimpact.core import catalogues, config, settings
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchFile, PatchWriter
-from blendimpact.core.surveys import load_survey
+from blendimpact.config import settings
+from blendimpact.config import study as config
+from blendimpact.config.surveys import load_survey
+from blendimpact.data import catalogues
+from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import COLUMNS, detect_on_stamp
-from blendimpact.pipeline import adopt as pipeline_adopt
-from blendimpact.pipeline import inject as pipeline_inject
+from blendimpact.errors import StudyError
+from blendimpact.stages import adopt as pipeline_adopt
+from blendimpact.stages import inject as pipeline_inject
 from harness import run_snakemake
 from pages import (
     blocks,

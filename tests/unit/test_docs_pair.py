@@ -7,7 +7,7 @@ import pytest
 import sky_maker
 import synthetic
 from astropy.io import fits
-from blendimpact.core import catalogues
+from blendimpact.data import catalogues
 from harness import run_snakemake
 from pages import lay_out, write_pair
 

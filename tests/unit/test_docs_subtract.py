@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from blendimpact.compare.engines import FIGURES_OF_MERIT
-from blendimpact.core.errors import StudyError
+from blendimpact.errors import StudyError
 from blendimpact.ladder.rungs import REFERENCE, RUNGS
+from blendimpact.report.comparison.engines import FIGURES_OF_MERIT
 from blendimpact.subtract import SUBTRACTORS, sfft
 from blendimpact.subtract.base import SUBTRACTION_BITS
 from blendimpact.subtract.search import matched_filter
@@ -76,7 +76,7 @@ def test_members_bits_and_the_way_to_install_sfft_are_those_of_the_code():
 
 
 def test_the_study_that_the_page_shows_is_valid():
-    from blendimpact.core import config
+    from blendimpact.config import study as config
 
     case, comparison = (yaml.safe_load(text) for text in blocks("yaml"))
     for text in (case, comparison):

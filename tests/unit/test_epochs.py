@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchFile, PatchWriter
-from blendimpact.core.surveys import load_survey
-from blendimpact.simulate.epochs import add_template, build_visits, template_survey, visit_survey
-from blendimpact.simulate.patches import simulate_patch
-from blendimpact.simulate.profiles import add_stamp, draw_source
+from blendimpact.config.surveys import load_survey
+from blendimpact.data.images import PatchFile, PatchWriter
+from blendimpact.errors import StudyError
+from blendimpact.sky.epochs import add_template, build_visits, template_survey, visit_survey
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.sky.profiles import add_stamp, draw_source
 from scipy.ndimage import shift as shifted
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.matrix.external import (
-    CHECK_COLUMNS,
-    external_checks,
-    load_external,
-    measured_values,
-)
+from blendimpact.errors import StudyError
+from blendimpact.report.external import CHECK_COLUMNS, external_checks, load_external, measured_values
 
 
 def check(**more):

@@ -10,9 +10,9 @@ import tarfile
 import zipfile
 
 import pytest
-from blendimpact.core import absent
-from blendimpact.core.errors import StudyError
-from blendimpact.fetch import fetch, forget_missing, load_inputs, members, packages, read_receipt
+from blendimpact.data import missing_inputs, packages
+from blendimpact.data.packages import fetch, forget_missing, load_inputs, members, read_receipt
+from blendimpact.errors import StudyError
 
 FILES = {"toydata/data/galaxies.csv": b"ra,dec\n1,2\n", "toydata/data/image.fits": bytes(range(256)) * 9000}
 
@@ -238,7 +238,7 @@ def test_an_optional_input_that_is_missing_leaves_a_receipt_and_no_files(index, 
     assert "toydata==2.0" in receipt["reason"] and "galaxies: all cells" in receipt["reason"]
     assert "://" not in receipt["reason"] and str(tmp_path) not in receipt["reason"]
     # what depends on it can ask why, and the next run can be made to try again
-    assert absent.reason([out / "receipt.json"]) == receipt["reason"]
+    assert missing_inputs.reason([out / "receipt.json"]) == receipt["reason"]
     assert forget_missing(tmp_path / "inputs") == ["toy"]
     assert list(out.iterdir()) == [] and forget_missing(tmp_path / "inputs") == []
 
@@ -246,7 +246,7 @@ def test_an_optional_input_that_is_missing_leaves_a_receipt_and_no_files(index, 
 def test_receipts_that_are_fine_are_kept(index, quick, tmp_path):
     fetch(entry_of(wheel(index)), tmp_path / "inputs/toy", io.StringIO())
     assert forget_missing(tmp_path / "inputs") == []
-    assert absent.reason([tmp_path / "inputs/toy/receipt.json", tmp_path / "inputs/toy/image.fits"]) is None
+    assert missing_inputs.reason([tmp_path / "inputs/toy/receipt.json", tmp_path / "inputs/toy/image.fits"]) is None
 
 
 @pytest.mark.parametrize("make", [wheel, sdist])
@@ -383,14 +383,14 @@ def test_a_wrong_inputs_file_says_what_is_wrong(tmp_path):
 def test_absent_products(tmp_path):
     there, gone = tmp_path / "there.parquet", tmp_path / "deep/gone.fits"
     there.write_bytes(b"PAR1" + b"\0" * 100)
-    assert absent.reason([there]) is None
-    absent.mark([gone], "image missing")
-    assert absent.reason([there, gone]) == "image missing"
+    assert missing_inputs.reason([there]) is None
+    missing_inputs.mark([gone], "image missing")
+    assert missing_inputs.reason([there, gone]) == "image missing"
     assert [p.name for p in gone.parent.iterdir()] == ["gone.fits"]
     other = tmp_path / "report.json"
     other.write_text('{"psf": 1}')
-    assert absent.reason([other, tmp_path / "none", tmp_path]) is None
+    assert missing_inputs.reason([other, tmp_path / "none", tmp_path]) is None
     other.write_text("{broken")
-    assert absent.reason([other]) is None
+    assert missing_inputs.reason([other]) is None
     other.write_text('{"absent": "x"}' + " " * 70000)  # no marker is that long
-    assert absent.reason([other]) is None
+    assert missing_inputs.reason([other]) is None

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from blendimpact.cases.base import load_case
-from blendimpact.core import absent, catalogues
-from blendimpact.pipeline import figures, foms, matrix
-from blendimpact.pipeline.foms import ABSENT
-from blendimpact.score.aggregate import FOM_COLUMNS, aggregate
-from blendimpact.score.foms import Scores
+from blendimpact.data import catalogues, missing_inputs
+from blendimpact.ladder.aggregate import FOM_COLUMNS, aggregate
+from blendimpact.stages import figures, foms, matrix
+from blendimpact.stages.foms import ABSENT
+from blendimpact.stats.figures_of_merit import Scores
 
 RUNGS = ("truth", "isolated", "oracle", "undeblended", "deblended", "merged", "pipeline")
 SKIES = {("two_point", "fiducial"): "WL-D1", ("two_point", "clustered"): "WL-D1", ("galaxies", "fiducial"): "GA-D1"}
@@ -75,7 +75,7 @@ def test_how_the_work_is_cut_changes_no_byte_of_a_case(scores, tmp_path):
 
 def test_a_case_without_its_input_says_why_and_the_others_stay(scores, tmp_path):
     before, _, _ = matrix.read_foms(by_case(tmp_path, scores))
-    absent.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")
+    missing_inputs.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")
     tables = by_case(tmp_path, scores)
     empty = catalogues.read(tables[1], FOM_COLUMNS)
     assert len(empty) == 0 and empty.meta[ABSENT] == "no image today"
@@ -87,14 +87,14 @@ def test_a_case_without_its_input_says_why_and_the_others_stay(scores, tmp_path)
 
 
 def test_one_scenario_without_its_input_leaves_the_other_and_is_said(scores, tmp_path):
-    absent.mark([path for path in scores if path.parts[-3] == "clustered"], "no clustering today")
+    missing_inputs.mark([path for path in scores if path.parts[-3] == "clustered"], "no clustering today")
     after, scored, missing = matrix.read_foms(by_case(tmp_path, scores))
     assert (scored, missing) == ({"two_point", "galaxies"}, {"two_point": "no clustering today"})
     assert set(after["scenario"][after["case"] == "two_point"]) == {"fiducial"}
 
 
 def test_without_any_score_there_is_a_table_without_rows(scores, tmp_path):
-    absent.mark(scores, "nothing today")
+    missing_inputs.mark(scores, "nothing today")
     after, scored, missing = matrix.read_foms(by_case(tmp_path, scores))
     assert len(after) == 0 and after.colnames == list(FOM_COLUMNS)
     assert not scored and set(missing) == {"two_point", "galaxies"}
@@ -103,7 +103,7 @@ def test_without_any_score_there_is_a_table_without_rows(scores, tmp_path):
 
 def test_figures_of_a_case_are_where_the_page_links_to_them(scores, tmp_path):
     """Also of a case that has no rows: they say so."""
-    absent.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")
+    missing_inputs.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")
     tables = by_case(tmp_path, scores)
     figures.run("galaxies", tables[1], tmp_path / "figures" / "galaxies")
     linked = {path for path, _, _ in figures.figure_list({"galaxies"})} - {"panels/galaxies.png"}

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
-from blendimpact.adopt.noise import draw_noise
-from blendimpact.core import catalogues
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchFile, PatchWriter
-from blendimpact.core.streams import stream
-from blendimpact.inject.flags import FLAG, INJECTION_BITS, decode
-from blendimpact.inject.inject import INJECTED_IDS, inject, patch_number
-from blendimpact.simulate.profiles import add_stamp, draw_source
+from blendimpact.data import catalogues
+from blendimpact.data.images import PatchFile, PatchWriter
+from blendimpact.errors import StudyError
+from blendimpact.sky.adopt.noise import draw_noise
+from blendimpact.sky.injection import INJECTED_IDS, inject, patch_number
+from blendimpact.sky.injection_flags import FLAG, INJECTION_BITS, decode
+from blendimpact.sky.profiles import add_stamp, draw_source
+from blendimpact.stats.streams import stream
 
 SETTINGS = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0}
 QUIET = {**SETTINGS, "inject": {"photon_noise": False}}
@@ -290,7 +290,7 @@ def test_flags_not_exceptions(tmp_path):
 
 
 def test_unexpected_trouble_with_one_source_is_a_flag(monkeypatch):
-    from blendimpact.inject import inject as module
+    from blendimpact.sky import injection as module
 
     def draw(row, *args):
         if row["injection_id"] == 1:

@@ -7,12 +7,12 @@ import pytest
 import sky_maker
 from astropy.table import Table
 from astropy.wcs import WCS
-from blendimpact.adopt.patches import truth_columns
-from blendimpact.core.catalogues import describe
-from blendimpact.core.images import BandImage, Patch
-from blendimpact.core.psf import psf_pixels
-from blendimpact.inject.inject import inject
-from blendimpact.simulate.profiles import add_stamp, draw_source
+from blendimpact.data.catalogues import describe
+from blendimpact.data.images import BandImage, Patch
+from blendimpact.data.psf import psf_pixels
+from blendimpact.sky.adopt.patches import truth_columns
+from blendimpact.sky.injection import inject
+from blendimpact.sky.profiles import add_stamp, draw_source
 
 SHAPE, PSF, BORDER = sky_maker.PATCH, sky_maker.PSF_MODEL, sky_maker.BORDER
 SETTINGS = {"scenario": "fiducial", "bands": ["g", "r"], "shape_band": "g", "match_radius": 1.0}

@@ -7,10 +7,9 @@ import sky_maker
 from astropy import units
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import BandImage, Patch
-from blendimpact.core.streams import stream
-from blendimpact.inject.catalogue import (
+from blendimpact.data.images import BandImage, Patch
+from blendimpact.errors import StudyError
+from blendimpact.populations.catalogue import (
     SOURCE_TYPES,
     jacobian,
     on_patch,
@@ -18,7 +17,8 @@ from blendimpact.inject.catalogue import (
     sky_shape_to_pixels,
     standardise,
 )
-from blendimpact.inject.generate import draw_magnitudes, generate, lattice
+from blendimpact.populations.targets import draw_magnitudes, generate, lattice
+from blendimpact.stats.streams import stream
 
 SCALE = sky_maker.SCALE
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.surveys import load_survey
-from blendimpact.inject.generate import generate
-from blendimpact.inject.inject import inject
-from blendimpact.pipeline.detect import detect_patch
-from blendimpact.simulate.isochrone import EXTINCTION, RED_CLUMP, Stars, build_isochrone, kroupa
-from blendimpact.simulate.patches import simulate_patch
-from blendimpact.simulate.scene import STARS_MAX, draw_scene
+from blendimpact.config.surveys import load_survey
+from blendimpact.errors import StudyError
+from blendimpact.populations.isochrone import EXTINCTION, RED_CLUMP, Stars, build_isochrone, kroupa
+from blendimpact.populations.targets import generate
+from blendimpact.sky.injection import inject
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.sky.scene import STARS_MAX, draw_scene
+from blendimpact.stages.detect import detect_patch
 from scipy.integrate import quad
 from scipy.stats import kstest
 

@@ -5,13 +5,13 @@ import itertools
 import galsim
 import numpy as np
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.core.psf import psf_pixels
-from blendimpact.core.streams import stream
+from blendimpact.data.children import BITS, decode
+from blendimpact.data.psf import psf_pixels
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.deblend.children import BITS, decode
-from blendimpact.models import newton, sersic
-from blendimpact.models.scene import Options, SceneFit
+from blendimpact.errors import StudyError
+from blendimpact.fitting import newton, sersic
+from blendimpact.fitting.scene import Options, SceneFit
+from blendimpact.stats.streams import stream
 from galaxy_maker import FWHM, PSF, SCALE, STAMP, aperture_errors, blend, centres, galaxy, pairs
 
 

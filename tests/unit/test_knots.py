@@ -6,10 +6,10 @@ import galsim
 import numpy as np
 import pytest
 import synthetic
-from blendimpact.deblend.truth import TruthScene
-from blendimpact.simulate import spectra
-from blendimpact.simulate.patches import simulate_patch
-from blendimpact.simulate.profiles import add_stamp, draw_source, stamp_size
+from blendimpact.sky import spectra
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.sky.profiles import add_stamp, draw_source, stamp_size
+from blendimpact.sky.true_scene import TruthScene
 from test_profiles import galaxy, image
 from test_truth_scene import SEED, SETTINGS, SIZE
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from blendimpact.cases.two_point.foms import FIGURES_OF_MERIT
-from blendimpact.core import catalogues
-from blendimpact.core.images import PatchWriter
+from blendimpact.data import catalogues
+from blendimpact.data.images import PatchWriter
+from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.rungs import FIXED, RUNGS
-from blendimpact.pipeline import deblend, detect, measure, score
-from blendimpact.pipeline.simulate import image_facts
-from blendimpact.score.aggregate import aggregate
-from blendimpact.simulate import patches
+from blendimpact.sky import patches
+from blendimpact.stages import deblend, detect, measure, score
+from blendimpact.stages.simulate import image_facts
 
 SEED = 11
 LADDER = ("truth", *RUNGS)

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from blendimpact.core.matching import assign, match
+from blendimpact.data.matching import assign, match
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

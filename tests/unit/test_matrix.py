@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.catalogues import read
-from blendimpact.core.errors import StudyError
+from blendimpact.data.catalogues import read
+from blendimpact.errors import StudyError
 from blendimpact.ladder.budget import budget
-from blendimpact.matrix.board_figure import SYMBOLS, board_figure, wrap, write_board
-from blendimpact.matrix.cells import (
+from blendimpact.report.board_figure import SYMBOLS, board_figure, wrap, write_board
+from blendimpact.report.cells import (
     CELL_COLUMNS,
     VERDICTS,
     blocks_to_settle,
@@ -25,7 +25,7 @@ from blendimpact.matrix.cells import (
     verdict,
     write_cells,
 )
-from blendimpact.matrix.page import budgets, write_page
+from blendimpact.report.page import budgets, write_page
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,12 +4,12 @@ import galsim
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.streams import stream
+from blendimpact.data.children import Children
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.deblend.children import Children
+from blendimpact.errors import StudyError
 from blendimpact.measure import photometry, shapes
 from blendimpact.measure.objects import MEASUREMENT_COLUMNS, measure_children, measure_options
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, SCALE, gaussian, make_patch, peak_snr_flux
 from scipy.integrate import quad
 

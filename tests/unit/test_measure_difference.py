@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.images import BandImage
-from blendimpact.core.psf import psf_pixels
-from blendimpact.core.streams import stream
+from blendimpact.data.images import BandImage
+from blendimpact.data.psf import psf_pixels
 from blendimpact.measure.comae import split_comae
 from blendimpact.measure.difference import BITS, activity, decode, fit_points, residuals
 from blendimpact.measure.trails import fit_trails
-from blendimpact.simulate.profiles import add_stamp, draw_source
+from blendimpact.sky.profiles import add_stamp, draw_source
+from blendimpact.stats.streams import stream
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.search import bank, coma_shape, forced, matched_filter, search, trail
 from epochs import empty, sigma_of
@@ -133,7 +133,7 @@ def test_noise_has_residuals_of_one_and_a_left_over_more():
 
 @pytest.mark.parametrize(("length", "angle"), ((0.6, 15.0), (3.0, 30.0), (8.0, 120.0)))
 def test_a_drawn_trail_is_fitted_to_its_own_length_angle_and_middle(length, angle):
-    """The conventions are those of `simulate.profiles`; the PSF's pixels leave 0.5 % of the light outside."""
+    """The conventions are those of `sky.profiles`; the PSF's pixels leave 0.5 % of the light outside."""
     row = {"kind": "trail", "x": 100.3, "y": 98.8, "flux_r": 1000.0, "trail_length": length, "trail_angle": angle}
     difference, _ = drawn([row])
     found = fit_trails(difference, [100.0], [99.5], [1.2 * length / SCALE], [np.radians(angle) + 0.1])[0]

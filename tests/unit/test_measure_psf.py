@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.psf import psf_object, psf_pixels
-from blendimpact.core.psf_shift import ShiftedPsf, dirichlet, equivalent_fwhm, unit_psf
-from blendimpact.core.streams import stream
+from blendimpact.data.psf import psf_object, psf_pixels
+from blendimpact.data.psf_shift import ShiftedPsf, dirichlet, equivalent_fwhm, unit_psf
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.measure import photometry
 from blendimpact.measure.objects import MEASUREMENT_COLUMNS, measure_children
 from blendimpact.measure.psf import PsfWindow
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, SCALE, gaussian, gaussian_psf, make_patch, peak_snr_flux, scene
 
 SHAPE = (150, 220)

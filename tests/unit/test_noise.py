@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sky_maker
-from blendimpact.adopt.noise import (
+from blendimpact.sky.adopt.noise import (
     NoiseModel,
     aperture_weights,
     blank_apertures,
@@ -12,7 +12,7 @@ from blendimpact.adopt.noise import (
     measure_depth,
     measure_sky,
 )
-from blendimpact.core.streams import stream
+from blendimpact.stats.streams import stream
 
 
 def covariance(field, reach=3):

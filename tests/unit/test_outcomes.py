@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.matching import assign, match
+from blendimpact.data.matching import assign, match
 from blendimpact.ladder.outcomes import (
     OUTCOMES,
     classify,

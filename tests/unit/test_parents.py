@@ -1,7 +1,7 @@
 """Parents: every centre in exactly one, none too large."""
 
 import numpy as np
-from blendimpact.models.parents import group
+from blendimpact.fitting.parents import group
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,13 +6,13 @@ import galsim
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core import catalogues
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import BandImage, Patch, PatchFile, PatchWriter
-from blendimpact.core.streams import stream
-from blendimpact.simulate import patches
-from blendimpact.simulate.patches import measure_depth, simulate_patch
-from blendimpact.simulate.profiles import Stamp, add_stamp, draw_source, photon_noise, wcs_for_patch
+from blendimpact.data import catalogues
+from blendimpact.data.images import BandImage, Patch, PatchFile, PatchWriter
+from blendimpact.errors import StudyError
+from blendimpact.sky import patches
+from blendimpact.sky.patches import measure_depth, simulate_patch
+from blendimpact.sky.profiles import Stamp, add_stamp, draw_source, photon_noise, wcs_for_patch
+from blendimpact.stats.streams import stream
 
 SEED = 20181116
 MOFFAT = {"kind": "moffat", "fwhm": 0.8, "beta": 3.5}

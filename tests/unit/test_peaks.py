@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blendimpact.core.blends import false_alarm_density
-from blendimpact.core.errors import StudyError
-from blendimpact.core.matching import match
-from blendimpact.core.significance import coadd, kernel_pixels
-from blendimpact.core.streams import stream
+from blendimpact.data.matching import match
+from blendimpact.data.significance import coadd, kernel_pixels
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import BITS, detect_on_stamp
 from blendimpact.detect.peaks import PeakDetector, difference, maxima, vertex
+from blendimpact.errors import StudyError
+from blendimpact.sky.blends import false_alarm_density
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, gaussian, gaussian_psf, make_patch, peak_snr_flux, scene
 
 SHAPE = (160, 220)  # not square

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.significance import coadd, kernel_pixels, smooth
-from blendimpact.core.stamps import cut
-from blendimpact.core.streams import stream
+from blendimpact.data.children import Children
+from blendimpact.data.significance import coadd, kernel_pixels, smooth
+from blendimpact.data.stamps import cut
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.deblend.base import BITS
-from blendimpact.deblend.children import Children
 from blendimpact.deblend.photutils_segmentation import PhotutilsDeblender
 from blendimpact.measure.photometry import circular
+from blendimpact.stats.streams import stream
 from patch_maker import make_patch, peak_snr_flux, scene
 from photutils.segmentation import deblend_sources, detect_sources
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.cosmology import FlatLambdaCDM
-from blendimpact.core import catalogues
-from blendimpact.core.errors import StudyError
-from blendimpact.simulate import population as pop
-from blendimpact.simulate.population import build_galaxies, build_stars, half_light_radius, synthetic_flux
+from blendimpact.data import catalogues
+from blendimpact.errors import StudyError
+from blendimpact.populations import population as pop
+from blendimpact.populations.population import build_galaxies, build_stars, half_light_radius, synthetic_flux
 from scipy.integrate import quad
 
 ROOT = Path(__file__).resolve().parents[2]

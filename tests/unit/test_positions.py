@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.simulate.positions import DENSITY_MAX, correlation, draw_positions
+from blendimpact.errors import StudyError
+from blendimpact.sky.positions import DENSITY_MAX, correlation, draw_positions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree

@@ -10,11 +10,11 @@ import galsim
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.core.errors import StudyError
-from blendimpact.core.psf import psf_pixels
-from blendimpact.core.streams import stream
-from blendimpact.simulate import profiles, spectra
-from blendimpact.simulate.profiles import Stamp, add_stamp, cut, draw_source, photon_noise, stamp_size
+from blendimpact.data.psf import psf_pixels
+from blendimpact.errors import StudyError
+from blendimpact.sky import profiles, spectra
+from blendimpact.sky.profiles import Stamp, add_stamp, cut, draw_source, photon_noise, stamp_size
+from blendimpact.stats.streams import stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -281,7 +281,7 @@ def test_redraw_is_identical():
     code = (
         "import sys, json, hashlib; sys.path[:0] = json.loads(sys.argv[1])\n"
         "from types import SimpleNamespace\n"
-        "from blendimpact.simulate.profiles import draw_source\n"
+        "from blendimpact.sky.profiles import draw_source\n"
         "image = SimpleNamespace(band='i', pixel_scale=0.2 + 1e-13, psf=None, zero_point=31.4,\n"
         "                        psf_model={'kind': 'kolmogorov', 'fwhm': 0.79})\n"
         "print(hashlib.sha256(draw_source(json.loads(sys.argv[2]), image, 0.02).array.tobytes()).hexdigest())"

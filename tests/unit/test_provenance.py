@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from blendimpact.core import catalogues
-from blendimpact.core import provenance as pv
-from blendimpact.core.imports import ROOT, closure, imported, members, source_of
+from blendimpact.data import catalogues
+from blendimpact.data import provenance as pv
+from blendimpact.data.imports import ROOT, closure, imported, members, source_of
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_record_names_no_place_host_user_or_date(inputs, monkeypatch):
         [
             sys.executable,
             "-c",
-            "import json, sys; from blendimpact.core import provenance as p; "
+            "import json, sys; from blendimpact.data import provenance as p; "
             "print(json.dumps(p.provenance('c', 1, sys.argv[1:])))",
             *map(str, inputs),
         ],
@@ -168,10 +168,10 @@ def library(tmp_path):
         "cases/__init__.py": "",
         "cases/two/__init__.py": "",
         "cases/two/foms.py": "",
-        "pipeline/__init__.py": "",
-        "pipeline/detect.py": "from ..detect import DETECTORS\n",
-        "pipeline/measure.py": "from ..measure import shapes\nfrom ..detect.tools import *\n",
-        "pipeline/score.py": "import importlib\ndef load(name):\n"
+        "stages/__init__.py": "",
+        "stages/detect.py": "from ..detect import DETECTORS\n",
+        "stages/measure.py": "from ..measure import shapes\nfrom ..detect.tools import *\n",
+        "stages/score.py": "import importlib\ndef load(name):\n"
         "    return importlib.import_module(f'blendimpact.cases.{name}.foms')\n",
     }
     for name, text in files.items():
@@ -198,8 +198,8 @@ def test_a_stage_covers_exactly_what_it_imports(library):
         "measure.sky",
         "detect",
         "detect.tools",
-        "pipeline",
-        "pipeline.measure",
+        "stages",
+        "stages.measure",
     }
     assert covered(library, "measure") == measure
     # the family is imported by name, so all its members are found at run time
@@ -210,10 +210,10 @@ def test_a_stage_covers_exactly_what_it_imports(library):
         "detect",
         "detect.sep",
         "detect.tools",
-        "pipeline",
-        "pipeline.detect",
+        "stages",
+        "stages.detect",
     }
-    assert covered(library, "score") == {"cases", "cases.two", "cases.two.foms", "pipeline", "pipeline.score"}
+    assert covered(library, "score") == {"cases", "cases.two", "cases.two.foms", "stages", "stages.score"}
     # without a driver of that name: the sub-package with everything in it
     assert covered(library, "cases") == {"cases", "cases.two", "cases.two.foms"}
     assert covered(library, "measure", "cases.two") == measure | {"cases", "cases.two", "cases.two.foms"}
@@ -290,12 +290,12 @@ def test_the_digest_is_of_the_source_not_of_its_place_or_time(library, tmp_path)
 
 def test_static_imports_of_the_real_library_are_what_python_loads():
     """Python's own record of a fresh import is a subset of what is read from the source."""
-    for name in ("blendimpact.core.config", "blendimpact.core.provenance", "blendimpact.fetch.packages"):
+    for name in ("blendimpact.config.study", "blendimpact.data.provenance", "blendimpact.data.packages"):
         code = f"import sys, {name}; print(*(m for m in sys.modules if m.split('.')[0] == 'blendimpact'))"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
         )
         assert set(done.stdout.split()) <= set(closure([name]))
-        assert "blendimpact.core.errors" in imported("blendimpact.fetch.packages")
-    assert source_of("blendimpact.core").name == "__init__.py"
-    assert "blendimpact.core.streams" in members("blendimpact.core")
+        assert "blendimpact.errors" in imported("blendimpact.data.packages")
+    assert source_of("blendimpact.data").name == "__init__.py"
+    assert "blendimpact.stats.streams" in members("blendimpact.stats")

@@ -6,13 +6,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
-from blendimpact.core.streams import stream
+from blendimpact.data.children import BITS, decode
+from blendimpact.data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.deblend.children import BITS, decode
-from blendimpact.models.blocks import Blocks, Normal
-from blendimpact.models.stars import RADIUS, StarFit, StarOptions, halved
+from blendimpact.errors import StudyError
+from blendimpact.fitting.block_preconditioner import Blocks, Normal
+from blendimpact.fitting.stars import RADIUS, StarFit, StarOptions, halved
+from blendimpact.stats.streams import stream
 from star_maker import KOLMOGOROV, random_field, snr_flux, star_field
 
 SHAPE = (120, 160)

@@ -5,17 +5,10 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
-from blendimpact.adopt.noise import measure_sky
-from blendimpact.adopt.psf import (
-    curve_of_growth,
-    fit_moffat,
-    given_psf,
-    interval,
-    measure_psf,
-    wings,
-)
-from blendimpact.adopt.stars import find_objects, moments, select_stars, stellar_locus
-from blendimpact.core.errors import StudyError
+from blendimpact.errors import StudyError
+from blendimpact.sky.adopt.noise import measure_sky
+from blendimpact.sky.adopt.psf import curve_of_growth, fit_moffat, given_psf, interval, measure_psf, wings
+from blendimpact.sky.adopt.stars import find_objects, moments, select_stars, stellar_locus
 
 
 def prepared(image):

@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from blendimpact.core.errors import StudyError
-from blendimpact.core.surveys import load_survey
-from blendimpact.inject.inject import inject
-from blendimpact.inject.transients import generate_transients
-from blendimpact.pipeline.population import run_coma
-from blendimpact.simulate.comets import SUN, afrho
-from blendimpact.simulate.patches import simulate_patch
-from blendimpact.simulate.profiles import draw_source
-from blendimpact.simulate.real_comet import (
+from blendimpact.config.surveys import load_survey
+from blendimpact.errors import StudyError
+from blendimpact.populations.comets import SUN, afrho
+from blendimpact.populations.real_comet import (
     BIN,
     CENTRE,
     DELTA,
@@ -29,6 +24,11 @@ from blendimpact.simulate.real_comet import (
     profile_slope,
     read_coma,
 )
+from blendimpact.populations.transients import generate_transients
+from blendimpact.sky.injection import inject
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.sky.profiles import draw_source
+from blendimpact.stages.population import run_coma
 from harness import ROOT
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 from test_transients import SETTINGS

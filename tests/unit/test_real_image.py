@@ -5,11 +5,11 @@ import pytest
 import yaml
 from astropy.io import fits
 from astropy.wcs import WCS
-from blendimpact.core import config as study
-from blendimpact.core.errors import StudyError
-from blendimpact.core.real_image import blocks
-from blendimpact.core.schema import CONFIG_DIR
-from blendimpact.fetch import load_inputs, members
+from blendimpact.config import study
+from blendimpact.config.real_image import blocks
+from blendimpact.config.schema import CONFIG_DIR
+from blendimpact.data.packages import load_inputs, members
+from blendimpact.errors import StudyError
 
 BASE = CONFIG_DIR / "config.yaml"
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
-from blendimpact.adopt.image import adopt
-from blendimpact.adopt.patches import CONTEXT_IDS, adopt_patches
-from blendimpact.adopt.template import WCS_TOLERANCE, wcs_offset
-from blendimpact.core import checks
-from blendimpact.core.errors import StudyError
-from blendimpact.core.images import PatchFile, PatchWriter
-from blendimpact.core.real_image import image_files, load_image
-from blendimpact.inject.inject import INJECTED_IDS, inject
-from blendimpact.inject.transients import NUCLEAR, generate_transients, place_in_light
+from blendimpact.config import checks
+from blendimpact.config.real_image import image_files, load_image
+from blendimpact.data.images import PatchFile, PatchWriter
+from blendimpact.errors import StudyError
+from blendimpact.populations.transients import NUCLEAR, generate_transients, place_in_light
+from blendimpact.sky.adopt.image import adopt
+from blendimpact.sky.adopt.patches import CONTEXT_IDS, adopt_patches
+from blendimpact.sky.adopt.template import WCS_TOLERANCE, wcs_offset
+from blendimpact.sky.injection import INJECTED_IDS, inject
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.search import forced
 from pages import directory, write_pair

@@ -8,12 +8,12 @@ import warnings
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.adopt.image import adopt
-from blendimpact.adopt.patches import adopt_patches
-from blendimpact.core.blends import false_alarm_density
-from blendimpact.core.images import PatchFile, PatchWriter, real_light
-from blendimpact.inject.inject import inject
-from blendimpact.inject.transients import generate_transients
+from blendimpact.data.images import PatchFile, PatchWriter, real_light
+from blendimpact.populations.transients import generate_transients
+from blendimpact.sky.adopt.image import adopt
+from blendimpact.sky.adopt.patches import adopt_patches
+from blendimpact.sky.blends import false_alarm_density
+from blendimpact.sky.injection import inject
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.search import forced, search
 from test_subtract_real import FOLDER, GAIN, SCALE, X, Y, coadd

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.adopt.image import adopt
-from blendimpact.adopt.patches import adopt_patches
-from blendimpact.core.images import real_light
-from blendimpact.core.real_image import load_image
-from blendimpact.inject.inject import inject, patch_number
-from blendimpact.inject.transients import EXTENDED, generate_transients, psf_half_light
+from blendimpact.config.real_image import load_image
+from blendimpact.data.images import real_light
+from blendimpact.populations.transients import EXTENDED, generate_transients, psf_half_light
+from blendimpact.sky.adopt.image import adopt
+from blendimpact.sky.adopt.patches import adopt_patches
+from blendimpact.sky.injection import inject, patch_number
 from test_adopt import real_inputs
 
 pytestmark = pytest.mark.real

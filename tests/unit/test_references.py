@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.core.references import load_board, load_requirements, load_resources
-from blendimpact.core.schema import CONFIG_DIR
+from blendimpact.config.requirements import load_board, load_requirements, load_resources
+from blendimpact.config.schema import CONFIG_DIR
+from blendimpact.errors import StudyError
 
 STAGES = ("detection", "deblending", "measurement")
 

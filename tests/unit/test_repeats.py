@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from blendimpact.cases.crowded_fields.repeats import residuals
-from blendimpact.core import catalogues
-from blendimpact.core import config as study
-from blendimpact.core.images import PatchFile
-from blendimpact.core.psf import psf_object
-from blendimpact.core.surveys import load_survey
-from blendimpact.pipeline import deblend, detect, inject, measure, score, simulate
-from blendimpact.score.aggregate import aggregate
-from blendimpact.simulate.isochrone import build_isochrone
+from blendimpact.config import study
+from blendimpact.config.surveys import load_survey
+from blendimpact.data import catalogues
+from blendimpact.data.images import PatchFile
+from blendimpact.data.psf import psf_object
+from blendimpact.ladder.aggregate import aggregate
+from blendimpact.populations.isochrone import build_isochrone
+from blendimpact.stages import deblend, detect, inject, measure, score, simulate
 from test_crowded_scores import FIGURES_OF_MERIT, SETTINGS, made, scored, values
 from test_isochrone import FIELD, GALAXIES
 from test_isochrone import SETTINGS as SKY

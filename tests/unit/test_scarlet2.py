@@ -8,11 +8,11 @@ import zlib
 import galsim
 import numpy as np
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.core.streams import stream
+from blendimpact.data.children import decode
 from blendimpact.deblend import DEBLENDERS
-from blendimpact.deblend.children import decode
-from blendimpact.models import jaxenv
+from blendimpact.errors import StudyError
+from blendimpact.fitting import jaxenv
+from blendimpact.stats.streams import stream
 from galaxy_maker import SCALE, STAMP, aperture_errors, blend, centres, galaxy, pairs
 
 BLOCK_JAX = "import sys; sys.modules['jax'] = None; sys.modules['scarlet2'] = None\n"
@@ -26,7 +26,7 @@ def run(code, root, **environment):
 def test_family_is_whole_without_jax_and_says_how_to_get_it(root):
     code = BLOCK_JAX + (
         "from blendimpact.deblend import DEBLENDERS\n"
-        "from blendimpact.core.errors import StudyError\n"
+        "from blendimpact.errors import StudyError\n"
         "assert {'scarlet2_sersic', 'scarlet2_free', 'joint_fit'} <= set(DEBLENDERS.names())\n"
         "DEBLENDERS.create('joint_fit')\n"
         "for name in ('scarlet2_sersic', 'scarlet2_free'):\n"
@@ -125,7 +125,7 @@ def test_sersic_morphology_rendered_by_scarlet2_is_galsims(scarlet2, make, hlr, 
 
 
 def test_free_form_is_positive_monotone_and_of_unit_flux(scarlet2):
-    from blendimpact.models.morphologies import PolarMorphology
+    from blendimpact.fitting.morphologies import PolarMorphology
 
     rng = stream(1, "polar")
     for _ in range(5):
@@ -141,7 +141,7 @@ def test_free_form_is_positive_monotone_and_of_unit_flux(scarlet2):
 
 @pytest.mark.parametrize("eta", [(0.0, 0.0), (0.4, -0.7), (-1.2, 0.3)])
 def test_free_form_starts_from_a_sersic_profile(scarlet2, eta):
-    from blendimpact.models.morphologies import PolarMorphology, seen_shear, start_slopes
+    from blendimpact.fitting.morphologies import PolarMorphology, seen_shear, start_slopes
 
     shear = seen_shear(2.5, eta)
     start = np.asarray(PolarMorphology(start_slopes(2.5, 1.0, 16, 8, 24, eta, shear), (49, 49), shear)())
@@ -152,7 +152,7 @@ def test_free_form_starts_from_a_sersic_profile(scarlet2, eta):
 
 def test_the_prior_of_a_free_form_is_what_it_says(scarlet2):
     """Unit normals give changes whose mean over angles and whose twists have the stated spreads."""
-    from blendimpact.models.template import Settings, template
+    from blendimpact.fitting.template import Settings, template
 
     basis = template(Settings("free", 3, 1.5, 1.3, radii=16, angles=8, slope_spread=0.5, twist_spread=0.3),
                      33).prior_basis().astype(float)
@@ -228,7 +228,7 @@ def test_same_bytes_again_and_whatever_else_is_in_the_patch(make):
 
 
 def test_one_program_per_bucket_and_nothing_grows(scarlet2, make, cache):
-    from blendimpact.models.template import free_program, template
+    from blendimpact.fitting.template import free_program, template
 
     deblender = make("scarlet2_free")
     shapes = []

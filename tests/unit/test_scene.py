@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.simulate import population
-from blendimpact.simulate.scene import STAR_IDS, draw_scene
+from blendimpact.errors import StudyError
+from blendimpact.populations import population
+from blendimpact.sky.scene import STAR_IDS, draw_scene
 
 HALF = 30.0  # arcsec
 AREA = (2 * HALF / 60) ** 2  # arcmin2

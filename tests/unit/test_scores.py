@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.statistics import bootstrap_weights, histogram, resampled_sums
-from blendimpact.score.aggregate import Sums, _samples, aggregate
-from blendimpact.score.foms import N_SUMS, FigureOfMerit, Scores, strata, trimmed_mean
+from blendimpact.ladder.aggregate import Sums, _samples, aggregate
+from blendimpact.stats.figures_of_merit import N_SUMS, FigureOfMerit, Scores, strata, trimmed_mean
+from blendimpact.stats.intervals import bootstrap_weights, histogram, resampled_sums
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core import catalogues, config
-from blendimpact.core.blends import ARCSEC2_PER_DEG2, false_alarm_density
-from blendimpact.core.changes import THRESHOLD, THRESHOLD_META
-from blendimpact.core.errors import StudyError
-from blendimpact.core.truth_meta import PATCHES_META
+from blendimpact.config import study as config
+from blendimpact.data import catalogues
+from blendimpact.data.transient_geometry import THRESHOLD, THRESHOLD_META
+from blendimpact.data.truth_meta import PATCHES_META
 from blendimpact.detect import DETECTORS
-from blendimpact.pipeline import deblend, detect, measure, score
+from blendimpact.errors import StudyError
+from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
+from blendimpact.stages import deblend, detect, measure, score
 from change_maker import SEED, visit, write
 from difference_tables import ALARM_SIGMA, SCALE, made, source
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)

@@ -5,10 +5,10 @@ import json
 import re
 
 import pytest
-from blendimpact.core import config as study
-from blendimpact.core.errors import StudyError
-from blendimpact.core.schema import CONFIG_DIR, load_schema
-from blendimpact.core.settings import REALISATIONS
+from blendimpact.config import study
+from blendimpact.config.schema import CONFIG_DIR, load_schema
+from blendimpact.config.settings import REALISATIONS
+from blendimpact.errors import StudyError
 
 BASE = CONFIG_DIR / "config.yaml"
 
@@ -135,7 +135,7 @@ def test_no_stage_reads_a_setting_that_is_kept_from_it(laptop, stage):
     kept = study.stage_settings(study.case_settings(laptop, "galaxies"), stage)
     gone = {"enabled", "scenarios"} | (set(study.case_settings(laptop, "galaxies")) - set(kept))
     package = CONFIG_DIR.parent / "scripts/blendimpact"
-    paths = [*(package / stage).glob("*.py"), package / "pipeline" / f"{stage}.py"]
+    paths = [*(package / stage).glob("*.py"), package / "stages" / f"{stage}.py"]
     read = set()
     for path in paths:
         if path.is_file():
@@ -151,11 +151,11 @@ def test_the_schema_knows_the_options_of_the_stages():
         assert set(measure[group]["properties"]) == set(objects.MEASURE_OPTIONS[group][0])
     sky = pytest.importorskip("blendimpact.measure.sky")
     assert set(measure["sky"]["properties"]) == set(sky.SKY_OPTIONS)
-    positions = pytest.importorskip("blendimpact.simulate.positions")
+    positions = pytest.importorskip("blendimpact.sky.positions")
     population = load_schema("config")["$defs"]["settings"]["population"]["properties"]
     known = population["positions"]["properties"]
     assert set(known) == {"kind", *positions.CLUSTERED}
-    simulate = pytest.importorskip("blendimpact.simulate.patches")
+    simulate = pytest.importorskip("blendimpact.sky.patches")
     galaxies = population["galaxies"]["properties"]
     assert galaxies["density"]["maximum"] == positions.DENSITY_MAX
     assert galaxies["mag_max"]["maximum"] == simulate.population.FAINTEST

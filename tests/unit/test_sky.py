@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.core.significance import _convolve
-from blendimpact.core.streams import stream
+from blendimpact.data.significance import _convolve
+from blendimpact.errors import StudyError
 from blendimpact.measure.sky import CLIP, _clipped_mean, estimate_sky, known_sky, object_mask, sky_options
+from blendimpact.stats.streams import stream
 from hypothesis import given
 from hypothesis import strategies as st
 from patch_maker import make_patch, peak_snr_flux, scene

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blendimpact.core.statistics import (
+from blendimpact.stats.intervals import (
     CONFIDENCE,
     bootstrap_weights,
     design_effect,

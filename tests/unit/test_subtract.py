@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blendimpact.core import imports
-from blendimpact.core.errors import StudyError
+from blendimpact.data import imports
+from blendimpact.errors import StudyError
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.base import BITS, SUBTRACTION_BITS, decode
 from blendimpact.subtract.search import forced, matched_filter, search

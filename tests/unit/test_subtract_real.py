@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.adopt.psf import fit_moffat
-from blendimpact.core.images import BandImage
-from blendimpact.core.psf import psf_pixels
+from blendimpact.data.images import BandImage
+from blendimpact.data.psf import psf_pixels
+from blendimpact.sky.adopt.psf import fit_moffat
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.search import forced, search
 from patch_maker import tan_wcs

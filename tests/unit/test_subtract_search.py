@@ -5,8 +5,8 @@ import importlib.util
 
 import numpy as np
 import pytest
-from blendimpact.core.errors import StudyError
-from blendimpact.core.streams import stream
+from blendimpact.errors import StudyError
+from blendimpact.stats.streams import stream
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.kernels import convolve, kernel_of, reach, shifted, transform, trim, width
 from blendimpact.subtract.search import BITS, COLUMNS, decode, forced, matched_filter, search, trail

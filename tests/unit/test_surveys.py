@@ -6,10 +6,10 @@ import galsim
 import numpy as np
 import pytest
 import yaml
-from blendimpact.core.errors import StudyError
-from blendimpact.core.psf import psf_object, psf_pixels
-from blendimpact.core.schema import CONFIG_DIR
-from blendimpact.core.surveys import SurveyBand, load_survey
+from blendimpact.config.schema import CONFIG_DIR
+from blendimpact.config.surveys import SurveyBand, load_survey
+from blendimpact.data.psf import psf_object, psf_pixels
+from blendimpact.errors import StudyError
 
 NAMES = sorted(p.stem for p in (CONFIG_DIR / "surveys").glob("*.yaml"))
 FROM_CODEX = {"lsst_y10_ideal": "LSST", "des": "DES", "hsc": "HSC"}

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.core.errors import StudyError
-from blendimpact.core.stamps import cut
-from blendimpact.core.streams import stream
+from blendimpact.data.children import Children
+from blendimpact.data.stamps import cut
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.deblend.base import BITS
-from blendimpact.deblend.children import Children
 from blendimpact.deblend.footprints import find_parents
 from blendimpact.deblend.linear import amplitudes
 from blendimpact.deblend.symmetric import SymmetricDeblender, decrease
+from blendimpact.errors import StudyError
 from blendimpact.measure.photometry import circular
+from blendimpact.stats.streams import stream
 from patch_maker import PSF_SIGMA, gaussian, make_patch, peak_snr_flux, scene
 from scipy.optimize import nnls
 from scipy.sparse import csc_array

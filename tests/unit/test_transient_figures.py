@@ -5,13 +5,12 @@ from importlib import import_module
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.cases.transients import CASE
-from blendimpact.core.references import load_requirements
-from blendimpact.matrix import figures_difference
-from blendimpact.matrix.external import external_checks, load_external, measured_values
-from blendimpact.matrix.figures import save
-from blendimpact.pipeline.figures import draw
-from blendimpact.score.aggregate import aggregate
+from blendimpact.cases.transients import CASE, figures_difference
+from blendimpact.config.requirements import load_requirements
+from blendimpact.ladder.aggregate import aggregate
+from blendimpact.report.external import external_checks, load_external, measured_values
+from blendimpact.report.figures import save
+from blendimpact.stages.figures import draw
 from difference_tables import made, settings_for, source
 
 scoring = import_module("blendimpact.cases.transients.score")

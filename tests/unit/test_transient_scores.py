@@ -10,11 +10,11 @@ from astropy.table import vstack
 from blendimpact.cases.transients.foms import FIGURES_OF_MERIT
 from blendimpact.cases.transients.hosts import light_radius
 from blendimpact.cases.transients.places import apart, open_share
-from blendimpact.core.blends import ARCSEC2_PER_DEG2, false_alarm_density
+from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.rungs import REAL
-from blendimpact.score.aggregate import aggregate
-from blendimpact.score.foms import FigureOfMerit
-from blendimpact.score.searches import NIGHTS, linked
+from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
+from blendimpact.stats.detection_statistics import NIGHTS, linked
+from blendimpact.stats.figures_of_merit import FigureOfMerit
 from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SIZE, made, settings_for, source
 
 scoring = import_module("blendimpact.cases.transients.score")

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import synthetic
-from blendimpact.core.config import validate
-from blendimpact.core.errors import StudyError
-from blendimpact.core.schema import CONFIG_DIR, load_yaml, merge
-from blendimpact.core.surveys import load_survey
-from blendimpact.inject.inject import inject
-from blendimpact.inject.transients import NUCLEAR, generate_transients, host_offset
-from blendimpact.simulate.epochs import add_template, template_survey, without_transients
-from blendimpact.simulate.patches import simulate_patch
-from blendimpact.simulate.profiles import draw_source
-from blendimpact.simulate.supernovae import PEAK, magnitudes_at
+from blendimpact.config.schema import CONFIG_DIR, load_yaml, merge
+from blendimpact.config.study import validate
+from blendimpact.config.surveys import load_survey
+from blendimpact.errors import StudyError
+from blendimpact.populations.supernovae import PEAK, magnitudes_at
+from blendimpact.populations.transients import NUCLEAR, generate_transients, host_offset
+from blendimpact.sky.epochs import add_template, template_survey, without_transients
+from blendimpact.sky.injection import inject
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.sky.profiles import draw_source
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 
 SETTINGS = {

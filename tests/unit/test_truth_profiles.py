@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from astropy.table import Table, vstack
-from blendimpact.core.errors import StudyError
-from blendimpact.core.stamps import cut
-from blendimpact.core.streams import stream
+from blendimpact.data.stamps import cut
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.deblend.base import BITS
 from blendimpact.deblend.truth_profiles import TruthProfilesDeblender
-from blendimpact.simulate.profiles import add_stamp, draw_source
-from blendimpact.simulate.profiles import cut as cut_stamp
+from blendimpact.errors import StudyError
+from blendimpact.sky.profiles import add_stamp, draw_source
+from blendimpact.sky.profiles import cut as cut_stamp
+from blendimpact.stats.streams import stream
 from patch_maker import make_patch
 
 SHAPE = (90, 110)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import sky_maker
 import synthetic
-from blendimpact.core import catalogues
-from blendimpact.core.images import PatchFile, PatchWriter
-from blendimpact.core.stamps import cut
-from blendimpact.deblend.truth import TruthScene, injects_photons
-from blendimpact.inject.inject import inject
+from blendimpact.data import catalogues
+from blendimpact.data.images import PatchFile, PatchWriter
+from blendimpact.data.stamps import cut
 from blendimpact.measure.sky import known_sky
-from blendimpact.pipeline import inject as inject_stage
-from blendimpact.simulate.patches import simulate_patch
-from blendimpact.simulate.profiles import add_stamp
+from blendimpact.sky.injection import inject
+from blendimpact.sky.patches import simulate_patch
+from blendimpact.sky.profiles import add_stamp
+from blendimpact.sky.true_scene import TruthScene, injects_photons
+from blendimpact.stages import inject as inject_stage
 
 SEED, SIZE = 3, 41
 SETTINGS = {

@@ -26,7 +26,7 @@ def preset(root, name):
 
 def expected_chunks(root, *paths):
     """Return the number of chunks by (case, scenario), of the study and of its comparison, and the deblenders."""
-    from blendimpact.core import config as c
+    from blendimpact.config import study as c
 
     study = c.validate(c.load_config(paths))
 
@@ -309,11 +309,11 @@ def test_more_patches_leave_the_chunks_that_were_there_as_they_are(root, tmp_pat
 
 @pytest.mark.parametrize("module, rules, untouched", [
     ("deblend/segmentation.py", {"deblend"}, {"fetch", "population", "simulate", "adopt", "inject"}),
-    ("adopt/psf.py", {"adopt"}, {"fetch", "population", "simulate", "score", "matrix"}),
-    ("core/streams.py", {"simulate", "inject"}, {"fetch"}),
-    ("matrix/board_figure.py", {"matrix"}, {"fetch", "population", "simulate", "adopt", "inject", "foms",
+    ("sky/adopt/psf.py", {"adopt"}, {"fetch", "population", "simulate", "score", "matrix"}),
+    ("stats/streams.py", {"simulate", "inject"}, {"fetch"}),
+    ("report/board_figure.py", {"matrix"}, {"fetch", "population", "simulate", "adopt", "inject", "foms",
                                             *PER_CHUNK}),
-    ("score/aggregate.py", {"foms"}, {"fetch", "population", "simulate", "adopt", "inject", *PER_CHUNK}),
+    ("ladder/aggregate.py", {"foms"}, {"fetch", "population", "simulate", "adopt", "inject", *PER_CHUNK}),
 ])
 def test_an_edit_of_the_library_reruns_what_imports_it_and_only_that(tree, root, tmp_path, module, rules,
                                                                      untouched):

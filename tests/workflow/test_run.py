@@ -101,7 +101,7 @@ def test_an_edit_of_the_library_reruns_what_imports_it(study):
     """The real thing, after a real run: Snakemake's own reasons, from the parameters that it recorded."""
     directory, config, _ = study
     tree = directory.parent / "tree"
-    path = tree / "scripts" / "blendimpact" / "matrix" / "board_figure.py"
+    path = tree / "scripts" / "blendimpact" / "report" / "board_figure.py"
     before = path.read_text()
     path.write_text(before + "\n# edited\n")
     done = run_snakemake(directory, "-n", "--cores", 1, "--configfile", config, root=tree)

@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..core.errors import StudyError
+from ..errors import StudyError
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class FigureSpec:
         File name without the ending, in the folder of the case.
     kind : str
         "ladder", "stratum", "density", "scenarios", "stages", "repeats", "diagram", "side_by_side", "spurious",
-        "places" or "curve": which function draws it (`blendimpact.pipeline.figures.draw`).
+        "places" or "curve": which function draws it (`blendimpact.stages.figures.draw`).
     options : dict
         Its arguments besides table, case and scenario. Kinds that go against density name the figure of merit
         that holds it as ``density``.

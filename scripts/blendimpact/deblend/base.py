@@ -4,9 +4,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.significance import BAD
-from ..core.stamps import cut
-from .children import BITS, Children
+from ..data.children import BITS, Children
+from ..data.significance import BAD
+from ..data.stamps import cut
 
 __all__ = ["BITS", "Children", "Deblender", "disc", "masked_stamps"]
 

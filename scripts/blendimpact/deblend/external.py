@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import label
 
-from ..models.canvas import Canvas, child_kind, on_image
-from ..models.parents import group, significance
+from ..fitting.canvas import Canvas, child_kind, on_image
+from ..fitting.parents import group, significance
 from .base import BITS, Children, Deblender
 
 
@@ -71,7 +71,7 @@ class ExternalDeblender(Deblender):
     Parameters
     ----------
     child : "residual", "apportion" or "model"
-        See `blendimpact.models.canvas.Canvas.children`.
+        See `blendimpact.fitting.canvas.Canvas.children`.
     threshold : float
         Of the parents' footprints, in standard deviations.
     link : float

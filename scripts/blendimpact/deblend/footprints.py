@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, find_objects
 from scipy.ndimage import label as label_connected
 
-from ..core.significance import coadd, extract, kernel_pixels, smooth
+from ..data.significance import coadd, extract, kernel_pixels, smooth
 from .base import BITS
 
 _EIGHT = np.ones((3, 3))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..models.canvas import child_kind, on_image
-from ..models.scene import FLAGS, Options, SceneFit
+from ..fitting.canvas import child_kind, on_image
+from ..fitting.scene import FLAGS, Options, SceneFit
 from . import DEBLENDERS
 from .base import BITS, Children
 
@@ -24,11 +24,11 @@ class JointFit:
     Parameters
     ----------
     child : "residual", "apportion" or "model"
-        See `blendimpact.models.canvas.Canvas.children`.
+        See `blendimpact.fitting.canvas.Canvas.children`.
     core : float
         Radius in arcsec about the centre in which a pixel without data is flagged.
     threshold, link, most, sweeps, iterations, tolerance
-        Parents and effort, see `blendimpact.models.scene.Options`.
+        Parents and effort, see `blendimpact.fitting.scene.Options`.
     size, size_spread, shape_spread, index, index_spread, index_max, position_spread
         Priors, see there.
     floor : float

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.stamps import cut
+from ..data.stamps import cut
 from . import DEBLENDERS
 from .base import BITS, Children, disc, masked_stamps
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from ..core.significance import coadd, kernel_pixels, smooth
+from ..data.significance import coadd, kernel_pixels, smooth
 from . import DEBLENDERS
 from .base import BITS
 from .segmentation import SegmentationDeblender

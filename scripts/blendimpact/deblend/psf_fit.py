@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..core.errors import StudyError
-from ..models.canvas import child_kind, on_image
-from ..models.stars import FLAGS, StarFit, StarOptions
+from ..errors import StudyError
+from ..fitting.canvas import child_kind, on_image
+from ..fitting.stars import FLAGS, StarFit, StarOptions
 from . import DEBLENDERS
 from .base import BITS, Children
 
@@ -27,7 +27,7 @@ class PsfFitDeblender:
     Parameters
     ----------
     child : "residual", "apportion" or "model"
-        See `blendimpact.models.canvas.Canvas.children`.
+        See `blendimpact.fitting.canvas.Canvas.children`.
     core : float
         Radius in arcsec about the centre in which a pixel without data is flagged.
     fixed : bool

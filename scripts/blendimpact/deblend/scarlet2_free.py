@@ -1,7 +1,7 @@
 """scarlet2 scenes of free-form morphologies: positive and monotone, one spectrum per source."""
 
-from ..models.scarlet_plugin import Scarlet2
-from ..models.scarlet_scene import ScarletOptions as Options
+from ..fitting.scarlet_plugin import Scarlet2
+from ..fitting.scarlet_scene import ScarletOptions as Options
 from . import DEBLENDERS
 
 ENVIRONMENT = "scarlet"  # envs/scarlet.yaml, for --sdm conda
@@ -24,13 +24,13 @@ class Scarlet2Free(Scarlet2):
     child, core
         As in ``joint_fit``.
     cache : path, optional
-        Directory of compiled programs, see `blendimpact.models.jaxenv.scarlet2`.
+        Directory of compiled programs, see `blendimpact.fitting.jaxenv.scarlet2`.
     steps : int
         Damped Gauss-Newton steps per source and round, at most.
     rounds : int
         Of free-form fits, after ``sweeps`` of the start.
     sweeps, threshold, link, most
-        Start and parents, see `blendimpact.models.scene.Options`.
+        Start and parents, see `blendimpact.fitting.scene.Options`.
     radii, angles : int
         Knots of the morphology.
     slope_spread, twist_spread : float

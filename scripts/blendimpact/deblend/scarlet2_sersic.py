@@ -1,7 +1,7 @@
 """scarlet2 scenes of Sersic profiles: the parametric configuration."""
 
-from ..models.scarlet_plugin import Scarlet2
-from ..models.scarlet_scene import ScarletOptions as Options
+from ..fitting.scarlet_plugin import Scarlet2
+from ..fitting.scarlet_scene import ScarletOptions as Options
 from . import DEBLENDERS
 
 ENVIRONMENT = "scarlet"  # envs/scarlet.yaml, for --sdm conda
@@ -22,9 +22,9 @@ class Scarlet2Sersic(Scarlet2):
     child, core
         As in ``joint_fit``.
     cache : path, optional
-        Directory of compiled programs, see `blendimpact.models.jaxenv.scarlet2`.
+        Directory of compiled programs, see `blendimpact.fitting.jaxenv.scarlet2`.
     iterations, sweeps, tolerance, threshold, link, most
-        Effort and parents, see `blendimpact.models.scene.Options`.
+        Effort and parents, see `blendimpact.fitting.scene.Options`.
     size, size_spread, shape_spread, index, index_spread, index_max, position_spread
         Priors, see there.
     floor

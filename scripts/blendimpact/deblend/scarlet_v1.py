@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from ..core.errors import MissingPackage, StudyError
+from ..errors import MissingPackage, StudyError
 from . import DEBLENDERS
 from .external import ExternalDeblender, Fit, load
 

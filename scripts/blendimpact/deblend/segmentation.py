@@ -3,9 +3,9 @@
 import numpy as np
 from skimage.segmentation import watershed
 
-from ..core.errors import StudyError
-from ..core.significance import KERNELS, coadd, extract, kernel_pixels, smooth
-from ..core.stamps import cut
+from ..data.significance import KERNELS, coadd, extract, kernel_pixels, smooth
+from ..data.stamps import cut
+from ..errors import StudyError
 from . import DEBLENDERS
 from .base import BITS, Children, disc, masked_stamps
 

@@ -7,9 +7,9 @@ from scipy.ndimage import find_objects
 from scipy.sparse import csc_array, hstack
 from scipy.spatial import cKDTree
 
-from ..core.errors import StudyError
-from ..core.significance import BAD, KERNELS, coadd, kernel_pixels, smooth
-from ..core.stamps import cut, reaches_outside
+from ..data.significance import BAD, KERNELS, coadd, kernel_pixels, smooth
+from ..data.stamps import cut, reaches_outside
+from ..errors import StudyError
 from . import DEBLENDERS
 from .base import BITS, Children, Deblender, disc
 from .footprints import find_parents

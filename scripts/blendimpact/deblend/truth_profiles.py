@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.sparse import csc_array
 
-from ..core.errors import StudyError
-from ..core.matching import assign
-from ..models.canvas import Canvas, child_kind, on_image
-from ..simulate.profiles import draw_source
+from ..data.matching import assign
+from ..errors import StudyError
+from ..fitting.canvas import Canvas, child_kind, on_image
+from ..sky.profiles import draw_source
 from . import DEBLENDERS
 from .base import BITS, Children, Deblender
 from .linear import amplitudes
@@ -38,7 +38,7 @@ class TruthProfilesDeblender(Deblender):
     radius : float
         Arcsec.
     child : "residual", "apportion" or "model"
-        See `blendimpact.models.canvas.Canvas.children`.
+        See `blendimpact.fitting.canvas.Canvas.children`.
     core : float
         Radius in arcsec about the centre in which a pixel without data is flagged.
     """

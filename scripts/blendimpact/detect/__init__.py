@@ -1,5 +1,5 @@
 """Detectors: from the pixels of a patch to the centres of objects."""
 
-from ..core.registry import Family
+from ..config.plugins import Family
 
 DETECTORS = Family("detector", "blendimpact.detect", "detectors")

@@ -8,12 +8,12 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import cKDTree
 
-from ..core.catalogues import describe
-from ..core.flags import decode as _decode
-from ..core.flags import values
-from ..core.images import Patch
-from ..core.significance import detection_image
-from ..core.stamps import cut
+from ..data.catalogues import describe
+from ..data.flags import decode as _decode
+from ..data.flags import values
+from ..data.images import Patch
+from ..data.significance import detection_image
+from ..data.stamps import cut
 
 __all__ = ["BITS", "COLUMNS", "DETECTION_BITS", "Detection", "Detector", "decode", "detect_on_stamp",
            "detect_on_stamps", "detection_image", "detection_table"]

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 from skimage.segmentation import watershed
 
-from ..core.errors import StudyError
-from ..core.images import AB_NANOJANSKY
-from ..core.psf_shift import equivalent_fwhm
-from ..core.significance import coadd, kernel_pixels, smooth
-from ..models.stars import StarFit, StarOptions
+from ..data.images import AB_NANOJANSKY
+from ..data.psf_shift import equivalent_fwhm
+from ..data.significance import coadd, kernel_pixels, smooth
+from ..errors import StudyError
+from ..fitting.stars import StarFit, StarOptions
 from . import DETECTORS
 from .base import Detection, Detector, detection_table
 from .footprints import flags, markers, moments
@@ -20,13 +20,13 @@ from .footprints import flags, markers, moments
 class DaoFindDetector(Detector):
     """Stars by photutils' DAOFIND (Stetson 1987), searched for again where the stars found have been subtracted.
 
-    The finder looks at the inverse-variance sum of the bands (`core.significance.coadd`). It convolves with a
+    The finder looks at the inverse-variance sum of the bands (`data.significance.coadd`). It convolves with a
     Gaussian of the PSF's width, cut at ``radius`` and lowered to zero sum, and takes maxima above ``threshold``
     standard deviations of the result. The noise is the local one, photons of the sources included. A wide kernel
     loses less: of a point source (Kolmogorov, 3.75 pixels FWHM) this S/N is 0.30, 0.56, 0.77 and 0.87 times the
     matched filter's for a radius of 1.5 (DAOFIND's own), 2, 3 and 4 standard deviations.
 
-    After each pass all stars found so far are fitted at once to all bands with the PSF (`models.stars.StarFit`) and
+    After each pass all stars found so far are fitted at once to all bands with the PSF (`fitting.stars.StarFit`) and
     subtracted, and the next pass searches what is left. What a pass after the first finds within
     ``min_separation`` of a known star is the PSF's error and not a star. In the end all are fitted once more: positions
     are the fitted ones, and a star whose fitted flux, all bands together, is below ``least`` standard deviations

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..core.changes import THRESHOLD, distance_from_line
-from ..core.errors import StudyError
+from ..data.transient_geometry import THRESHOLD, distance_from_line
+from ..errors import StudyError
 from ..subtract.kernels import width
 from ..subtract.search import search
 from ..subtract.shapes import bank, trail

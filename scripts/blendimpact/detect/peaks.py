@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
-from ..core.errors import StudyError
-from ..core.significance import coadd, kernel_pixels, smooth
+from ..data.significance import coadd, kernel_pixels, smooth
+from ..errors import StudyError
 from . import DETECTORS
 from .base import BITS, Detection, Detector, detection_table
 from .footprints import flags, markers, moments
@@ -18,7 +18,7 @@ from .footprints import flags, markers, moments
 class PeakDetector(Detector):
     """Objects are maxima: of the matched filter, and of a difference of Gaussians that splits blends.
 
-    Two images are made of the inverse-variance sum of the bands (`core.significance.coadd`), both
+    Two images are made of the inverse-variance sum of the bands (`data.significance.coadd`), both
     in units of their own standard deviation, which follows in closed form from the variance of
     each pixel, the photon noise of the sources included:
 
@@ -37,7 +37,7 @@ class PeakDetector(Detector):
     no rule on one image tells them from sources.
 
     On pure noise only M counts, so false detections have the rate of maxima of a Gaussian random
-    field above ``threshold``: with a Gaussian PSF it is `core.blends.false_alarm_density`.
+    field above ``threshold``: with a Gaussian PSF it is `sky.blends.false_alarm_density`.
 
     Footprints are the connected pixels with M >= ``threshold``, split among their maxima by
     watershed. The position of a detection that is alone in its footprint is its windowed centroid (as
@@ -142,7 +142,7 @@ def difference(flux, variance, sigma_in, sigma_out):
     Parameters
     ----------
     flux, variance : (ny, nx) array
-        As `core.significance.coadd` returns them; infinite variance: no data.
+        As `data.significance.coadd` returns them; infinite variance: no data.
     sigma_in, sigma_out : float
         Pixels.
 

@@ -4,8 +4,8 @@ import numpy as np
 import sep
 from scipy.ndimage import binary_dilation
 
-from ..core.errors import StudyError
-from ..core.significance import KERNELS, coadd, extract, kernel_pixels, smooth
+from ..data.significance import KERNELS, coadd, extract, kernel_pixels, smooth
+from ..errors import StudyError
 from . import DETECTORS
 from .base import BITS, Detection, Detector, detection_table
 
@@ -15,7 +15,7 @@ class SepDetector(Detector):
     """Connected pixels above a threshold, split at saddles (SExtractor's algorithm, in SEP).
 
     The image is the inverse-variance sum of the bands for a given spectrum
-    (`core.significance.coadd`), smoothed with a kernel; the threshold is in units of the standard
+    (`data.significance.coadd`), smoothed with a kernel; the threshold is in units of the standard
     deviation of the *smoothed* image, so it means the same for any kernel, and with the PSF as
     kernel it is the matched-filter signal-to-noise ratio of a point source. SExtractor counts in
     units of the unsmoothed image: its 1.5 with the 3x3 kernel is 4.0 here. The default finds half of the

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.errors import StudyError
+from ..errors import StudyError
 from . import DETECTORS
 from .base import Detection, Detector, detection_table
 

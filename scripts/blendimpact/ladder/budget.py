@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.statistics import CONFIDENCE
+from ..stats.intervals import CONFIDENCE
 from .rungs import REFERENCE, RUNGS
 
 TERMS = {

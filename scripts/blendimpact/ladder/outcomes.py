@@ -7,7 +7,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ..core.statistics import wilson
+from ..stats.intervals import wilson
 
 OUTCOMES = {
     "isolated": "one source, one detection, nothing overlaps it",
@@ -89,11 +89,11 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
         True sources above the truth-side cut.
     detections_xy : (M, 2) array
     assigned : (N,) int array
-        Row of the assigned detection, -1 for none: column ``det`` of `core.matching.assign`.
+        Row of the assigned detection, -1 for none: column ``det`` of `data.matching.assign`.
     reach : float or (N,) array
         Radius of each source's footprint, in the unit of the positions; at least the matching radius.
     overlap : (N,) bool array
-        Which sources overlap another (`core.blends.overlapping`).
+        Which sources overlap another (`sky.blends.overlapping`).
     failed : (M,) bool array, optional
         Detections whose deblending or fit failed.
 
@@ -205,7 +205,7 @@ def detection_scores(n_matched, n_truth, n_detected):
     Parameters
     ----------
     n_matched : int or array
-        Pairs of a one-to-one matching (`core.matching.match`).
+        Pairs of a one-to-one matching (`data.matching.match`).
     n_truth, n_detected : int or array
 
     Returns

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.coma import coma_transform
+from ..data.coma import coma_transform
 from ..subtract.linear import covariance, nearest, stamps
 from .difference import BITS, UNITS, start, table
 from .profile_fit import LEAST, Canvas, solve

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from ..adopt.noise import NOISE_META, NoiseModel
-from ..core.errors import StudyError
+from ..errors import StudyError
+from ..sky.adopt.noise import NOISE_META, NoiseModel
 
 RADIUS_STEP = 0.5  # pixels: radii of apertures are rounded to this for their factors
 
@@ -14,8 +14,8 @@ class Correlation:
     """By how much the errors of one band are larger than those for white noise.
 
     The variance of sum w n is sum_ij w_i w_j C(i - j) over sum_i w_i^2 times that of white noise of the same rms
-    (`adopt.noise.NoiseModel.variance_factor`). The photon noise of sources is white: only the sky's share of a variance
-    is multiplied.
+    (`sky.adopt.noise.NoiseModel.variance_factor`). The photon noise of sources is white: only the sky's share of a
+    variance is multiplied.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ A place where nothing can be measured has NaN and says why in its ``flag``.
 import numpy as np
 from astropy.table import Table
 
-from ..core.catalogues import describe
-from ..core.flags import decode as _decode
+from ..data.catalogues import describe
+from ..data.flags import decode as _decode
 from ..subtract.kernels import shifted
 from ..subtract.linear import covariance, inside, nearest, stamps
 from ..subtract.search import LEAST, filters_at, padded_filter

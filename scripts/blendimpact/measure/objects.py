@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..core.catalogues import table_of
-from ..core.errors import StudyError
-from ..core.stamps import cut
+from ..data.catalogues import table_of
+from ..data.stamps import cut
+from ..errors import StudyError
 from . import photometry, shapes
 from .correlated import Correlation
 from .psf import PsfWindow
@@ -57,7 +57,7 @@ MEASUREMENT_COLUMNS = {
     "e2_weighted": (None, "the same along the diagonal y = x"),
     "snr_weighted": (None, "signal-to-noise ratio of the flux under that weight"),
     "shape_flag": (None, "bits of blendimpact.measure.shapes.SHAPE_BITS"),
-    "child_status": (None, "bits of blendimpact.deblend.children.DEBLEND_BITS"),
+    "child_status": (None, "bits of blendimpact.data.children.DEBLEND_BITS"),
 }
 _SHAPE_COLUMNS = ("e1", "e2", "sigma", "resolution", "snr_shape", "rho4", "flux_hsm", "x_hsm", "y_hsm")
 

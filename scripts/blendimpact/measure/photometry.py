@@ -3,9 +3,9 @@
 import numpy as np
 import sep
 
-from ..core.errors import StudyError
-from ..core.flags import decode as _decode
-from ..core.flags import values
+from ..data.flags import decode as _decode
+from ..data.flags import values
+from ..errors import StudyError
 
 FLUX_BITS = {
     0: ("NOT_FINITE", "a pixel is not a finite number; it counts as 0"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from ..core.flags import values
-from ..core.psf_shift import equivalent_fwhm
+from ..data.flags import values
+from ..data.psf_shift import equivalent_fwhm
 from ..subtract.kernels import odd_fast, transform
 from ..subtract.linear import covariance, nearest, stamps
 from ..subtract.search import FLOOR, LEAST, SEARCH_BITS, padded_filter

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
-from ..core.significance import BAD
-from ..core.stamps import cut
+from ..data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
+from ..data.significance import BAD
+from ..data.stamps import cut
 
 RADIUS = 1.5  # of the disc that is fitted, in PSF FWHM: it has over 99 % of a point source's information
 MAX_SHIFT = 1.0  # in PSF FWHM: further from the given centre it is another source

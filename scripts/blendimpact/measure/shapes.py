@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
-from ..core.flags import decode as _decode
-from ..core.flags import values
+from ..data.flags import decode as _decode
+from ..data.flags import values
 
 SHAPE_BITS = {
     0: ("NOT_MEASURED", "shapes are measured in another band"),

@@ -4,8 +4,8 @@ import numpy as np
 from scipy.interpolate import NearestNDInterpolator, RectBivariateSpline
 from scipy.ndimage import distance_transform_edt, median_filter
 
-from ..core.errors import StudyError
-from ..core.significance import BAD, coadd, extract, kernel_pixels, smooth
+from ..data.significance import BAD, coadd, extract, kernel_pixels, smooth
+from ..errors import StudyError
 
 SKY_OPTIONS = {
     "known": (False, "the sky is known to be 0: nothing is estimated"),

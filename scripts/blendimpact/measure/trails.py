@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.psf_shift import equivalent_fwhm
+from ..data.psf_shift import equivalent_fwhm
 from . import profile_fit
 from .difference import BITS, UNITS, start, table
 

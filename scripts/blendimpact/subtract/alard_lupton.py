@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from scipy.ndimage import convolve1d
 
-from ..core.errors import StudyError
+from ..errors import StudyError
 from . import SUBTRACTORS
 from .base import BITS, failed, prepare
 from .kernels import DELTA, Filter, width

@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from ..core.blends import false_alarm_density
-from ..core.errors import StudyError
-from ..core.flags import decode as _decode
-from ..core.flags import values
-from ..core.images import MASK_BITS
-from ..core.images import BandImage as BandImage
+from ..data.flags import decode as _decode
+from ..data.flags import values
+from ..data.images import MASK_BITS
+from ..data.images import BandImage as BandImage
+from ..errors import StudyError
+from ..sky.blends import false_alarm_density
 from .kernels import DELTA, Filter, odd_fast, reach, transform, trim, width
 
 __all__ = ["BAD", "BITS", "SUBTRACTION_BITS", "Difference", "Noise", "Pair", "Subtractor", "decode", "failed",
@@ -67,7 +67,7 @@ class Difference:
     variance : (ny, nx) float32 array
         Variance of each pixel of ``image``, its square unit. Neighbouring pixels are correlated: see ``noise``.
     mask : (ny, nx) uint8 array
-        Bits of `core.images.MASK_BITS` of both images; BAD is grown by the reach of the kernels, edges
+        Bits of `data.images.MASK_BITS` of both images; BAD is grown by the reach of the kernels, edges
         of the image included.
     psf : (k, k) float64 array
         PSF of a transient on ``image``, k odd, unit sum.
@@ -118,7 +118,7 @@ class Difference:
         return sum(n.level * np.abs(transform(n.kernel, (size, size)))**2 for n in self.noise)
 
     def alarm_sigma(self, psf=None):
-        """Return the sigma in pixels that `core.blends.false_alarm_density` needs for this noise.
+        """Return the sigma in pixels that `sky.blends.false_alarm_density` needs for this noise.
 
         Matched-filtered noise has the power |psf|^2 / P. Kaiser's rate is that of its peaks for a Gaussian,
         where the mean squared wave number along an axis is 1 / (2 sigma^2); so for any other, with the

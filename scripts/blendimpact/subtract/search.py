@@ -6,9 +6,9 @@ import numpy as np
 from astropy.table import Table
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from ..core.catalogues import describe
-from ..core.flags import decode as _decode
-from ..core.flags import values
+from ..data.catalogues import describe
+from ..data.flags import decode as _decode
+from ..data.flags import values
 from .kernels import Filter, kernel_of, odd_fast, shifted, transform, trim
 from .linear import covariance, inside, nearest, stamps
 from .shapes import bank, coma_shape, trail

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from ..core.errors import MissingPackage
+from ..errors import MissingPackage
 from . import SUBTRACTORS
 from .base import BITS, failed, prepare
 from .kernels import DELTA, Filter, width

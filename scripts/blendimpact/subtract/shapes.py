@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft
 
-from ..core.coma import coma_transform
+from ..data.coma import coma_transform
 from .kernels import kernel_of, odd_fast, transform
 
 TRAILS = {2.0: 4, 5.0: 6, 10.0: 12}

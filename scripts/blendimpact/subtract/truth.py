@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.errors import StudyError
+from ..errors import StudyError
 from . import SUBTRACTORS
 from .base import BITS, Noise, failed, finish, prepare
 from .kernels import DELTA

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ...core.blends import ARCMIN2_PER_DEG2
-from ...core.crowding import beam_area
-from ...core.settings import FIDUCIAL
+from ...config.settings import FIDUCIAL
 from ...ladder.rungs import REFERENCE
-from ...score.foms import CELLS, parts
+from ...sky.blends import ARCMIN2_PER_DEG2
+from ...stats.crowding import beam_area
+from ...stats.figures_of_merit import CELLS, parts
 from .foms import CMD_EDGES, COLOUR_EDGES, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ...core.statistics import residual_edges
-from ...score.foms import CROWDED
-from ...score.foms import FigureOfMerit as F
+from ...stats.figures_of_merit import CROWDED
+from ...stats.figures_of_merit import FigureOfMerit as F
+from ...stats.intervals import residual_edges
 
 BRIGHT_SNR = 10.0  # isolated S/N of the stars of which more is asked than whether they are found
 MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ...ladder.objects import common_sources, select
 from ...ladder.rungs import REFERENCE, RUNGS
-from ...score.foms import by_block
-from ...score.objects import common_sources, select
+from ...stats.figures_of_merit import by_block
 from .foms import (
     AXES,
     BRIGHT_SNR,
@@ -31,7 +31,7 @@ def with_truth(objects, targets, settings):
     Parameters
     ----------
     objects : pandas.DataFrame
-        From `blendimpact.score.objects.by_source`, with ``mag``.
+        From `blendimpact.ladder.objects.by_source`, with ``mag``.
     targets : pandas.DataFrame
         Truth of the artificial stars, with ``apart`` and ``brighter`` (FWHM), ``ratio`` and ``sigma_c`` (mag).
     settings : dict

@@ -6,10 +6,10 @@ repeatability. Both are of the same stars, measured in all visits on all rungs.
 
 import numpy as np
 
-from ...core.settings import visits_of
+from ...config.settings import visits_of
+from ...ladder.objects import COMMON_RUNGS
 from ...ladder.rungs import RUNGS
-from ...score.foms import parts
-from ...score.objects import COMMON_RUNGS
+from ...stats.figures_of_merit import parts
 from .foms import AXES, BRIGHT_SNR, MAG, MAGNITUDE_STRATA, PULL_EDGES, REPEAT_MAS_EDGES, REPEAT_MMAG_EDGES
 
 STAR = ["block", "source_id"]

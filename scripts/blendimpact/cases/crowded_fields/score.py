@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from ...core.crowding import crowding_error
-from ...core.settings import visits_of
-from ...deblend.children import BITS as DEBLEND_BITS
+from ...config.settings import visits_of
+from ...data.children import BITS as DEBLEND_BITS
+from ...ladder.neighbours import nearest_neighbour
+from ...ladder.objects import by_source, wide
 from ...ladder.rungs import REAL, REFERENCE, RUNGS
-from ...score.foms import Scores
-from ...score.neighbours import nearest_neighbour
-from ...score.objects import by_source, wide
+from ...stats.crowding import crowding_error
+from ...stats.figures_of_merit import Scores
 from . import field, photometry, repeats
 from .foms import BRIGHT_SNR, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...core.statistics import residual_edges
-from ...score.foms import FigureOfMerit as F
+from ...stats.figures_of_merit import FigureOfMerit as F
+from ...stats.intervals import residual_edges
 
 MAGNITUDE_EDGES = tuple(np.arange(18.0, 28.01, 0.5))
 # An odd number of bins, so that no residual is the middle of a bin and not an edge.

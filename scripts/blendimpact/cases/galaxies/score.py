@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ...ladder.neighbours import nearest_neighbour
+from ...ladder.objects import by_source, common_sources, select, wide
 from ...ladder.rungs import REAL, REFERENCE, RUNGS
-from ...score.foms import Scores
-from ...score.neighbours import nearest_neighbour
-from ...score.objects import by_source, common_sources, select, wide
+from ...stats.figures_of_merit import Scores
 from .foms import DM_EDGES, MAGNITUDE_EDGES, SEPARATION_EDGES
 
 BRIGHT_SNR = 10.0

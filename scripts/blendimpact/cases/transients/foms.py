@@ -1,8 +1,8 @@
 """Figures of merit of difference imaging: transients (TR-*), asteroids (MO-*), comets (CO-*)."""
 
-from ...core.statistics import residual_edges
-from ...score.foms import FigureOfMerit as F
-from ...score.searches import FALSE_POSITIVES, LEAST_NIGHTS, NIGHTS
+from ...stats.detection_statistics import FALSE_POSITIVES, LEAST_NIGHTS, NIGHTS
+from ...stats.figures_of_merit import FigureOfMerit as F
+from ...stats.intervals import residual_edges
 from .places import CROWD_MAG, CROWD_RADIUS, THRESHOLD
 
 SNR_EDGES = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 25.0, 50.0, 1e9)  # isolated S/N

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...ladder.rungs import FIXED
-from ...score.foms import parts
+from ...stats.figures_of_merit import parts
 from .foms import CHI2_EDGES, SB_EDGES
 from .places import SKY
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
-from ...score.foms import by_block
+from ...stats.figures_of_merit import by_block
 from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
 from .places import LEAST_SNR, TRAILS

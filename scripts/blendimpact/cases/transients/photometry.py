@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ...ladder.objects import COMMON_RUNGS, common_sources, select
 from ...ladder.rungs import FIXED, REFERENCE, RUNGS
-from ...score.foms import by_block
-from ...score.objects import COMMON_RUNGS, common_sources, select
+from ...stats.figures_of_merit import by_block
 from .foms import DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, PLACES, PULL_EDGES, SB_EDGES
 from .places import SUPERNOVAE
 

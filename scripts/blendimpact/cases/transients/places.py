@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ...core.changes import THRESHOLD as THRESHOLD
-from ...core.changes import distance_from_line
-from ...core.images import AB_NANOJANSKY
+from ...data.images import AB_NANOJANSKY
+from ...data.transient_geometry import THRESHOLD as THRESHOLD
+from ...data.transient_geometry import distance_from_line
 from ...ladder.rungs import FIXED, REAL, REFERENCE
 
 SKY = ["patch", "twin"]

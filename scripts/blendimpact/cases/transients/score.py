@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ...core.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from ...ladder.rungs import REFERENCE, RUNGS
-from ...score.foms import Scores, by_block
+from ...sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
+from ...stats.figures_of_merit import Scores, by_block
 from . import comets, hosts, moving, photometry
 from .foms import DEPTH_EDGES, PLACES, SB_EDGES, SNR_EDGES, THRESHOLDS
 from .places import (
@@ -35,7 +35,7 @@ def score(tables, settings):
     Parameters
     ----------
     tables : dict of str to Table
-        ``truth`` and ``measurements``; the latter have rows of several kinds, as `pipeline.measure` says.
+        ``truth`` and ``measurements``; the latter have rows of several kinds, as `stages.measure` says.
     settings : dict
         Of the case and scenario; with ``pixel_scale``, ``zero_point``, ``psf_fwhm``, ``patches``, ``epochs``, the
         facts of the visits by patch, and ``threshold``, that of the search (`places.THRESHOLD` if it is not there).

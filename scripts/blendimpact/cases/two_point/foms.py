@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...core.statistics import residual_edges
-from ...score.foms import FigureOfMerit as F
+from ...stats.figures_of_merit import FigureOfMerit as F
+from ...stats.intervals import residual_edges
 
 # An odd number of bins, so that no residual is the middle of a bin and not an edge.
 RESIDUAL_EDGES = tuple(residual_edges(limit=5.0, scale=0.02, n_bins=401))

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from ...core.blends import galaxy_counts, poisson_pair_fraction
-from ...deblend.children import BITS as DEBLEND_BITS
+from ...data.children import BITS as DEBLEND_BITS
+from ...ladder.objects import by_source, common_sources, select, wide
 from ...ladder.outcomes import efficiency_counts, groups
 from ...ladder.rungs import REAL, REFERENCE, RUNGS
-from ...score.foms import Scores, strata
-from ...score.objects import by_source, common_sources, select, wide
+from ...sky.blends import galaxy_counts, poisson_pair_fraction
+from ...stats.figures_of_merit import Scores, strata
 from .foms import BLENDEDNESS_EDGES, CLASSES, FIGURES_OF_MERIT, RESIDUAL_EDGES, RESPONSE_EDGES
 
 SIGMA_E = 0.26  # shape noise per component, reduced-shear convention (Chang et al. 2013)

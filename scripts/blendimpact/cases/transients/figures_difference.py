@@ -1,0 +1,218 @@
+"""Figures of difference imaging: panels side by side, spurious candidates, places, detection curves."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ...report.figures import MARKERS, errors, plain, rows_of, strata_of
+from ...stats.detection_statistics import FALSE_POSITIVES
+
+COLOURS = {"truth": "#999999", "isolated": "#009E73", "oracle": "#0072B2", "undeblended": "#333333",
+           "deblended": "#E69F00", "merged": "#CC79A7", "pipeline": "#D55E00"}
+LINEAR = 0.02  # of a symmetric logarithmic axis: linear within
+
+
+def side_by_side(table, case, scenario, panels, stratum, rungs, xlabel, scale="linear"):
+    """Draw figures of merit against the bins of a stratum, a panel each and a curve per rung.
+
+    Parameters
+    ----------
+    table : Table
+    case, scenario : str
+    panels : sequence of dict
+        ``fom``, ``title``, ``ylabel``; ``population`` where there are several.
+    stratum : str
+    rungs : sequence of str
+    xlabel : str
+    scale : str
+        Of the vertical axes: "linear", "log" or "symlog".
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        None when no panel has such strata.
+    """
+    table = rows_of(table, case=case, scenario=scenario, kind="value")
+    drawn = []
+    for panel in panels:
+        here = {"population": panel["population"]} if "population" in panel else {}
+        rows, bins = strata_of(rows_of(table, fom=panel["fom"], **here), stratum)
+        if len(rows):
+            drawn.append((panel, rows, bins))
+    if not drawn:
+        return None
+    figure = Figure(figsize=(1.6 + 4.6 * len(drawn), 4.2), layout="constrained")
+    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for axis, (panel, rows, bins) in zip(axes, drawn):
+        for k, rung in enumerate(rungs):
+            here = rows_of(rows, term=rung)
+            if not len(here):
+                continue
+            where = np.array([bins.index(str(s)) for s in here["stratum"]])
+            order = np.argsort(where)
+            x = where[order] + 0.08 * (k - (len(rungs) - 1) / 2)
+            _points(axis, x, here[order], k, rung, "-")
+        axis.set_xticks(range(len(bins)), [_bin(b) for b in bins], rotation=35, ha="right", fontsize=8)
+        axis.set_yscale(scale, **({"linthresh": LINEAR} if scale == "symlog" else {}))
+        axis.set_title(f"{panel['title']} ({panel['fom']})", fontsize=10)
+        axis.set_ylabel(panel["ylabel"])
+        axis.set_xlabel(xlabel)
+        plain(axis, "y")
+        if scale != "log":
+            axis.axhline(0, color="#222222", lw=0.8)
+    axes[0].legend(frameon=False, fontsize=8)
+    _headed(figure, case, scenario, drawn[0][1])
+    return figure
+
+
+def _points(axis, x, rows, number, rung, line):
+    """Draw values with their intervals; open where there is none."""
+    value, error = errors(rows)
+    colour, marker = COLOURS.get(rung), MARKERS[number % len(MARKERS)]
+    axis.errorbar(x, value, error, fmt=f"{marker}{line}", capsize=2, ms=5, lw=1, color=colour, label=rung)
+    bare = ~np.isfinite(np.asarray(rows["ci_low"], float))
+    axis.plot(x[bare], value[bare], marker, mfc="white", mec=colour, ms=5, zorder=5)
+
+
+def _bin(name):
+    return name.split(":")[1].replace("1e+09", "∞").replace("1.0001", "1").replace("-", "–")
+
+
+def _headed(figure, case, scenario, rows):
+    bare = not np.isfinite(np.asarray(rows["ci_low"], float)).all()
+    figure.suptitle(f"{case}, {scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals"
+                    + (" (open: too few patches for one)" if bare else ""), fontsize=11)
+
+
+def spurious(table, case, scenario, fom, floor, rungs):
+    """Draw the density of spurious candidates against the threshold, with the curve of noise alone for each rung.
+
+    Parameters
+    ----------
+    fom, floor : str
+        Densities with strata ``threshold:<sigma>``: of candidates, and of peaks of noise.
+    rungs : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+    """
+    rows = rows_of(table, case=case, scenario=scenario, kind="value", fom=fom)
+    rows, _ = strata_of(rows, "threshold")
+    if not len(rows):
+        return None
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axis = figure.subplots()
+    least = np.inf
+    for k, rung in enumerate(rungs):
+        here = rows_of(rows, term=rung)
+        if not len(here):
+            continue
+        x = np.array([float(str(s).split(":")[1]) for s in here["stratum"]]) + 0.03 * (k - (len(rungs) - 1) / 2)
+        value, error = errors(here)
+        none = value <= 0  # only an upper limit
+        style = {"color": COLOURS.get(rung), "ms": 5, "capsize": 2}
+        axis.errorbar(x[~none], value[~none], error[:, ~none], fmt=MARKERS[k], label=rung, **style)
+        top = value[none] + error[1, none]
+        axis.plot(x[none], top, "v", mfc="none", color=style["color"], ms=6)
+        noise, _ = strata_of(rows_of(table, case=case, scenario=scenario, kind="value", fom=floor, term=rung),
+                             "threshold")
+        if len(noise):
+            x = np.array([float(str(s).split(":")[1]) for s in noise["stratum"]])
+            order = np.argsort(x)
+            floor_value = np.asarray(noise["value"], float)
+            axis.plot(x[order], floor_value[order], "-", lw=1, color=style["color"], alpha=0.6)
+            least = min(least, floor_value.min())
+    axis.plot([], [], "-", color="0.5", lw=1, label="Kaiser, noise of the same difference")
+    axis.plot([], [], "v", mfc="none", color="0.5", label="none seen: upper end of the interval")
+    axis.set_yscale("log")
+    if np.isfinite(least):
+        axis.set_ylim(bottom=least / 3)
+    axis.set_xlabel("threshold [sigma], both signs")
+    axis.set_ylabel("spurious candidates per deg²")
+    axis.legend(frameon=False, fontsize=8)
+    plain(axis)
+    _headed(figure, case, scenario, rows)
+    return figure
+
+
+def by_place(table, case, scenario, panels, places, rungs):
+    """Draw figures of merit of supernovae by where they lie, a panel each and a marker per rung.
+
+    Parameters
+    ----------
+    panels : sequence of dict
+        ``fom``, ``title``; optional ``line``: where it should be.
+    places : sequence of str
+        Strata ``place:<name>``.
+    rungs : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+    """
+    table = rows_of(table, case=case, scenario=scenario, kind="value")
+    names = [f"place:{p}" for p in places]
+    table = table[np.isin(np.asarray(table["stratum"]).astype(str), names)]
+    if not any(str(f) == p["fom"] for p in panels for f in table["fom"]):
+        return None
+    figure = Figure(figsize=(1.4 + 4.2 * len(panels), 4), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, panel in zip(axes, panels):
+        rows = rows_of(table, fom=panel["fom"])
+        for k, rung in enumerate(rungs):
+            here = rows_of(rows, term=rung)
+            if not len(here):
+                continue
+            where = np.array([names.index(str(s)) for s in here["stratum"]])
+            _points(axis, where + 0.09 * (k - (len(rungs) - 1) / 2), here, k, rung, "")
+        if "line" in panel:
+            axis.axhline(panel["line"], color="#222222", lw=0.8)
+        axis.set_xticks(range(len(names)), places)
+        axis.set_xlim(-0.6, len(names) - 0.4)
+        axis.set_title(f"{panel['title']} ({panel['fom']})", fontsize=10)
+        plain(axis, "y")
+    axes[0].legend(frameon=False, fontsize=8)
+    _headed(figure, case, scenario, table)
+    return figure
+
+
+def detection_curve(table, case, scenario, fom, rungs, xlabel, ylabel):
+    """Draw the share of positives found against that of negatives taken for them.
+
+    Parameters
+    ----------
+    fom : str
+        That of the first of `FALSE_POSITIVES`; ``<fom>.fpr<per cent>`` are the others.
+    rungs : sequence of str
+    xlabel, ylabel : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+    """
+    rows = rows_of(table, case=case, scenario=scenario, kind="value", stratum="all")
+    names = [fom, *(f"{fom}.fpr{round(100 * share)}" for share in FALSE_POSITIVES[1:])]
+    rows = rows[np.isin(np.asarray(rows["fom"]).astype(str), names)]
+    if not len(rows):
+        return None
+    figure = Figure(figsize=(5.6, 4.4), layout="constrained")
+    axis = figure.subplots()
+    for k, rung in enumerate(rungs):
+        here = rows_of(rows, term=rung)
+        if not len(here):
+            continue
+        x = np.array([FALSE_POSITIVES[names.index(str(f))] for f in here["fom"]])
+        order = np.argsort(x)
+        value, error = errors(here)
+        axis.errorbar(x[order] * 1.03 ** (k - (len(rungs) - 1) / 2), value[order], error[:, order], capsize=2, ms=5,
+                      fmt=f"{MARKERS[k % len(MARKERS)]}-", lw=1, color=COLOURS.get(rung), label=rung)
+    chance = np.geomspace(FALSE_POSITIVES[0], FALSE_POSITIVES[-1], 50)
+    axis.plot(chance, chance, ":", color="0.5", label="by chance")
+    axis.set_xscale("log")
+    axis.set_ylim(0, 1.02)
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    axis.legend(frameon=False, fontsize=8)
+    plain(axis)
+    _headed(figure, case, scenario, rows)
+    return figure

@@ -1,0 +1,186 @@
+"""The settings of one case and scenario, and the patches and chunks that follow from them."""
+
+from functools import lru_cache
+
+from ..errors import StudyError
+from .real_image import blocks, load_image
+from .schema import fill_defaults, load_schema, merge, nearest
+from .surveys import ZERO_POINT, load_survey
+
+FIDUCIAL = "fiducial"
+REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a real image, or visit of a simulated block
+
+# What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
+# costs a rerun and never a stale result.
+_LATER = {
+    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "measure"),
+    "adopt": ("inject", "match_radius", "detector", "deblender", "subtractor", "measure", "shear", "noise_pairs",
+              "population", "epochs"),
+    "inject": ("detector", "deblender", "subtractor", "measure"),
+    "detect": ("deblender",),
+    "deblend": (),
+    "measure": (),
+    "score": (),
+    "reference": ("deblender",),
+    "compare": ("deblender",),
+    "compare_engines": ("detector", "deblender", "subtractor"),
+}
+COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
+
+
+def case_settings(config, case, scenario=FIDUCIAL):
+    """Return the settings of one case and scenario of a checked configuration.
+
+    A sky of the comparison is the scenario `compared_scenario` of its case: its keys are laid over those of the
+    fiducial scenario, and it takes no more blocks of a real image than there are.
+
+    The case's keys with the scenario's laid over them; ``measure`` is the study's with the case's
+    laid over it; ``patch`` is complete (real images: from the image's ``tiling``). Added are
+    ``case``, ``scenario``, ``pixel_scale`` (arcsec), ``zero_point`` (AB; None where only the
+    image's header knows it).
+
+    Raises
+    ------
+    StudyError
+        If there is no such case or scenario.
+    """
+    scenarios = {**config["cases"].get(case, {}).get("scenarios", {}), **_compared(config, case)}
+    for name, known, where in ((case, config["cases"], "cases"), (scenario, scenarios, f"cases.{case}.scenarios")):
+        if name not in known:
+            raise StudyError(f"there is no {name!r}", where, nearest(name, known))
+    block = config["cases"][case]
+    block = {k: v for k, v in block.items() if k not in ("enabled", "scenarios")}
+    schema = load_schema("config")
+    override = scenarios[scenario]
+    if override.get("sky", block.get("sky")) != block.get("sky"):
+        block = {**block, "patch": {}}  # sizes in pixels and counts are those of the other sky
+    settings = merge(block, override)
+    settings = fill_defaults(settings, {**schema["$defs"]["case"], "$defs": schema["$defs"]})
+    settings.pop("enabled")
+    settings.pop("scenarios")
+    settings["measure"] = merge(config["measure"], settings.get("measure", {}))
+    settings |= {"case": case, "scenario": scenario}
+    most = settings["patch"].get("most")
+    settings["patch"] = {k: v for k, v in settings["patch"].items() if k != "most"}
+    if settings["sky"] == "adopt" and "image" in settings:
+        image = load_image(settings["image"])
+        tiling = image["tiling"]
+        settings["patch"] = {"size": tiling["block"], "border": tiling["border"], **settings["patch"]}
+        available = len(blocks(image, settings["patch"]))
+        settings["patch"].setdefault("count", min(available, most or available))
+        if scenario.startswith(COMPARED):  # so that another image of the case needs no other comparison
+            settings["patch"]["count"] = min(settings["patch"]["count"], available)
+        settings["pixel_scale"], settings["zero_point"] = image["pixel_scale"], image.get("zero_point")
+    elif settings["sky"] == "simulate" and "survey" in settings:
+        settings["pixel_scale"] = survey_of(settings["survey"]).pixel_scale
+        settings["zero_point"] = ZERO_POINT
+    return settings
+
+
+def skies(config):
+    """Return {name: case} of the skies on which deblenders are compared: those whose case is enabled."""
+    chosen = (config.get("comparison") or {}).get("skies", {})
+    return {name: sky["case"] for name, sky in chosen.items()
+            if sky is not None and config["cases"].get(sky["case"], {}).get("enabled")}
+
+
+def compared_engines(config):
+    """Return the subtraction engines that are compared: none where the case is not enabled."""
+    chosen = config.get("subtraction_comparison")
+    enabled = chosen and config["cases"].get(chosen["case"], {}).get("enabled")
+    return list(chosen["engines"]) if enabled else []
+
+
+def compared_scenario(sky):
+    """Return the name of the scenario that a sky of the comparison is."""
+    return f"{COMPARED}{sky}"
+
+
+def _compared(config, case):
+    """Return {scenario: override} of the skies of the comparison that are of a case."""
+    out = {}
+    for name, sky in ((config.get("comparison") or {}).get("skies", {})).items():
+        if sky is not None and sky["case"] == case:
+            fiducial = config["cases"][case]["scenarios"].get(FIDUCIAL) or {}
+            out[compared_scenario(name)] = merge(fiducial, {k: v for k, v in sky.items() if k != "case"})
+    return out
+
+
+@lru_cache
+def survey_of(name):
+    """Return a `Survey`, read once."""
+    return load_survey(name)
+
+
+def stage_settings(settings, stage):
+    """Return the part of the settings that a stage can depend on, for the parameters of its rule.
+
+    A change of the number of patches, or of something that only later stages read, then does not
+    rerun it.
+    """
+    out = {k: v for k, v in settings.items() if k not in _LATER.get(stage, ())}
+    if stage == "detect" or stage == "deblend":
+        out["measure"] = {k: v for k, v in settings["measure"].items() if k == "sky"}
+    out["patch"] = {k: v for k, v in settings["patch"].items() if k != "count"}
+    return out
+
+
+def stars_from(settings):
+    """Return which table a simulation draws its stars from: "stars" (TRILEGAL) or "isochrone"."""
+    kind = settings.get("population", {}).get("stars", {}).get("kind", "trilegal")
+    return "isochrone" if kind == "isochrone" else "stars"
+
+
+def injected_from(settings):
+    """Return what targets are drawn from: "catalogue", "galaxies", "isochrone", "supernovae", or None (no table).
+
+    Stars in one band need no colours, and so no isochrone, unless it is asked for.
+    """
+    inject = settings.get("inject") or {}
+    if inject.get("catalogue"):
+        return "catalogue"
+    if inject.get("population") == "stars":
+        return "isochrone" if stars_from(settings) == "isochrone" and settings["sky"] == "simulate" else None
+    if inject.get("population") == "transients":
+        kinds = inject.get("kinds") or {}
+        return "supernovae" if any(kinds.get(k) for k in ("supernova", "nuclear", "hostless")) else None
+    return {"cosmodc2": "galaxies"}.get(inject.get("population"))
+
+
+def separator(settings):
+    """Return the name of what parts the light of a case: its subtractor, if it has one, else its deblender."""
+    return settings.get("subtractor") or settings["deblender"]
+
+
+def visits_of(settings):
+    """Return how often each block of simulated sky is seen."""
+    return settings.get("patch", {}).get("visits", 1)
+
+
+def patches(settings):
+    """Return the numbers of the patches of one case and scenario.
+
+    Simulated: 0, 1, ... count - 1. Real image, or simulated sky that is visited repeatedly: for each of the
+    ``count`` blocks, realisation or visit r has the number ``block * 1000 + r``, so more of either renumber nothing.
+    """
+    count, visits = settings["patch"]["count"], visits_of(settings)
+    if settings["sky"] != "adopt" and visits == 1:
+        return list(range(count))
+    each = (settings["inject"] or {}).get("realisations", 1) if settings["sky"] == "adopt" else visits
+    return [b * REALISATIONS + r for b in range(count) for r in range(each)]
+
+
+def block_of(settings, patch):
+    """Return (block, realisation or visit) of a patch: the block of sky is the unit of resampling."""
+    several = settings.get("sky") == "adopt" or visits_of(settings) > 1
+    return divmod(patch, REALISATIONS) if several else (patch, 0)
+
+
+def chunks(config, settings):
+    """Return the patches of each job: consecutive lists of at most ``chunk_size`` patches.
+
+    All visits of a block are in one list, even where they are more than ``chunk_size``: they are scored together.
+    """
+    numbers, visits = patches(settings), visits_of(settings)
+    size = max(config["chunk_size"] // visits, 1) * visits
+    return [numbers[i:i + size] for i in range(0, len(numbers), size)]

@@ -1,0 +1,214 @@
+"""Survey definitions: PSF, sky noise, gain and depth per band, from physical inputs.
+
+Fluxes are in nJy (AB zero point 31.4). For a band with zero point Z (AB magnitude of a source
+of 1 electron/s), sky brightness mu, exposure t and pixel scale p::
+
+    gain  = t 10^(-0.4 (31.4 - Z))          electrons per nJy
+    S     = t 10^(-0.4 (mu - Z)) p^2        sky electrons per pixel
+    sigma = sqrt(S) / gain                  nJy per pixel
+    depth = 31.4 - 2.5 log10(5 sigma sqrt(Neff)),  Neff = 1 / sum P^2
+
+with P the PSF on the pixel grid: the sky-limited matched filter of a point source. Read-out
+noise and dark current are left out: they are small against the sky of a coadd.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import StudyError
+from .schema import Problem, find, load_checked, nearest, raise_problems
+
+ZERO_POINT = 31.4
+_GRID = 161  # pixels: the sum of P^2 has converged to 1e-4 for every survey here
+
+
+@dataclass(frozen=True)
+class SurveyBand:
+    """One band of a survey.
+
+    Attributes
+    ----------
+    name : str
+    psf_model : dict
+        As `data.psf.psf_object` takes it: ``kind``, ``fwhm`` (arcsec), ``beta``.
+    pixel_scale : float
+        Arcsec.
+    exposure : float
+        Total exposure in s; an effective one where the depth was matched or scaled.
+    sky_brightness : float
+        AB mag/arcsec2.
+    zero_point_electrons : float
+        AB magnitude of a source of 1 electron/s.
+    depth_5sigma : float
+        Stated 5-sigma point-source depth (AB).
+    depth_reference : str
+        Where the stated depth comes from.
+    published_depth : float or None
+        Depth that the survey publishes, in the definition that its reference gives.
+    """
+
+    name: str
+    psf_model: dict = field(hash=False)
+    pixel_scale: float
+    exposure: float
+    sky_brightness: float
+    zero_point_electrons: float
+    depth_5sigma: float
+    depth_reference: str
+    published_depth: float | None = None
+
+    @property
+    def zero_point(self):
+        """AB magnitude of 1 nJy."""
+        return ZERO_POINT
+
+    @property
+    def fwhm(self):
+        """FWHM of the PSF in arcsec, before the pixel's response."""
+        return self.psf_model["fwhm"]
+
+    @property
+    def gain(self):
+        """Electrons per nJy over the whole exposure."""
+        return self.exposure * 10 ** (-0.4 * (ZERO_POINT - self.zero_point_electrons))
+
+    @property
+    def sky_electrons(self):
+        """Sky electrons per pixel over the whole exposure."""
+        rate = 10 ** (-0.4 * (self.sky_brightness - self.zero_point_electrons))
+        return self.exposure * rate * self.pixel_scale**2
+
+    @property
+    def sky_sigma(self):
+        """Standard deviation of the sky in nJy per pixel."""
+        return float(np.sqrt(self.sky_electrons) / self.gain)
+
+    def neff(self):
+        """Return the noise-effective area of the PSF in pixels, 1 / sum P^2."""
+        from ..data.psf import psf_pixels
+
+        return float(1 / np.sum(psf_pixels(self.psf_model, self.pixel_scale, _GRID) ** 2))
+
+    def depth(self, neff=None, snr=5.0):
+        """Return the AB magnitude of a point source of matched-filter S/N ``snr`` on the sky.
+
+        Parameters
+        ----------
+        neff : float, optional
+            Noise-effective area in pixels; default that of the PSF. For a Gaussian PSF without
+            pixel response it is 4 pi (fwhm / 2.355 / pixel_scale)^2.
+        snr : float, optional
+            Signal-to-noise ratio.
+        """
+        area = self.neff() if neff is None else neff
+        return float(ZERO_POINT - 2.5 * np.log10(snr * self.sky_sigma * np.sqrt(area)))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A survey: ``bands`` is a dict of name to `SurveyBand`, in the order of the file.
+
+    ``reference`` is a dict of key to {"text", "link"}; ``year`` is "Y1", "Y10" or None.
+    """
+
+    name: str
+    title: str
+    pixel_scale: float
+    bands: dict = field(hash=False)
+    reference: dict = field(hash=False)
+    year: str | None = None
+
+    def band(self, name):
+        """Return a `SurveyBand`; the error of an unknown one lists what there is."""
+        if name not in self.bands:
+            raise StudyError(f"the survey has no band {name!r}", self.name, nearest(name, self.bands))
+        return self.bands[name]
+
+
+def load_survey(name_or_path):
+    """Read a survey definition.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        Name of a file in ``config/surveys`` (without ``.yaml``), or the path of such a file.
+
+    Returns
+    -------
+    Survey
+
+    Raises
+    ------
+    StudyError
+        If there is no such file, a key is wrong, or a base refers to itself.
+    """
+    return _load(find("surveys", name_or_path), ())
+
+
+def _load(path, above):
+    path = Path(path)
+    if path.resolve() in above:
+        raise StudyError("the survey is its own base", str(path), "break the circle of `base` keys")
+    data, source = load_checked(path, "survey")
+    raise_problems(_problems(data, path), [source])
+    reference = data["references"]
+    if "base" not in data:
+        text = reference.get("depth_5sigma", {}).get("text", "")
+        bands = {b: SurveyBand(b, v["psf"], data["pixel_scale"], v["exposure"], v["sky_brightness"],
+                               v["zero_point_electrons"], v["depth_5sigma"], text, v.get("published_depth"))
+                 for b, v in data["bands"].items()}
+        return Survey(data["name"], data["title"], data["pixel_scale"], bands, reference, data["year"])
+    sibling = path.parent / f"{data['base']}.yaml"
+    base = _load(sibling if sibling.is_file() else find("surveys", data["base"]), (*above, path.resolve()))
+    key = "match_depth" if "match_depth" in data else "exposure_scale"
+    text = reference[key]["text"]
+    if key == "match_depth":
+        unknown = [Problem((key, b), f"the base {base.name} has no such band", nearest(b, base.bands))
+                   for b in data[key] if b not in base.bands]
+        raise_problems(unknown, [source])
+        bands = {b: _matched(base.bands[b], depth, text) for b, depth in data[key].items()}
+    else:
+        bands = {b: _scaled(band, data[key], text) for b, band in base.bands.items()}
+    return Survey(data["name"], data["title"], base.pixel_scale, bands, {**base.reference, **reference},
+                  data["year"])
+
+
+def _matched(band, depth, text):
+    # S/N of a point source goes as the square root of the exposure
+    factor = 10 ** (0.8 * (depth - band.depth()))
+    return replace(band, exposure=band.exposure * factor, depth_5sigma=depth, depth_reference=text,
+                   published_depth=None)
+
+
+def _scaled(band, factor, text):
+    return replace(band, exposure=band.exposure * factor, depth_reference=text, published_depth=None,
+                   depth_5sigma=band.depth_5sigma + 1.25 * float(np.log10(factor)))
+
+
+def _problems(data, path):
+    found = []
+    if path.stem != data["name"]:
+        found.append(Problem(("name",), f"is {data['name']!r}, but the file is {path.name}",
+                             "give the survey the name of its file"))
+    given = [k for k in ("exposure_scale", "match_depth") if k in data]
+    own = [k for k in ("pixel_scale", "bands") if k in data]
+    if "base" in data:
+        if len(given) != 1:
+            found.append(Problem(("base",), "needs one of exposure_scale and match_depth",
+                                 "say how the base's exposure is changed"))
+        found += [Problem((k,), "cannot be given beside `base`", "remove it, or remove `base`") for k in own]
+        numbers = given
+    else:
+        found += [Problem((k,), "needs a `base`", "name the survey to start from") for k in given]
+        found += [Problem((), f"the key {k!r} is missing", "give pixel_scale and bands, or a `base`")
+                  for k in ("pixel_scale", "bands") if k not in data]
+        numbers = ["pixel_scale", *sorted({k for v in data.get("bands", {}).values() for k in v})]
+        for name, band in data.get("bands", {}).items():
+            if band["psf"]["kind"] == "moffat" and "beta" not in band["psf"]:
+                found.append(Problem(("bands", name, "psf"), "a Moffat PSF needs `beta`",
+                                     "add e.g. beta: 2.5"))
+    found += [Problem(("references",), f"no reference for {k!r}", f"add references.{k}.text")
+              for k in numbers if k not in data["references"]]
+    return found

@@ -1,1 +1,0 @@
-"""What every stage shares: images, catalogues, random streams, surveys, statistics."""

@@ -1,0 +1,337 @@
+"""Images of patches, and the FITS files that hold a chunk of them."""
+
+import io
+import os
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from ..errors import StudyError
+
+AB_NANOJANSKY = 31.4
+"""AB magnitude of one nJy."""
+MASK_BITS = {
+    0: ("BAD", "no usable data: outside the image, dead or saturated pixels"),
+    1: ("BRIGHT", "wing or spike of a very bright star"),
+    2: ("CROSSTALK", "other artefact flagged by the survey"),
+}
+PLANES = {"SCI": np.float32, "VAR": np.float32, "MASK": np.uint8}
+TEMPLATE = "TPL"
+"""Planes of a template are named as those of the image it belongs to, with this before them."""
+_FITS_BLOCK = 2880  # bytes: an empty primary header
+_NAME = re.compile(r"P(?P<index>\d+)_(?P<twin>[A-Z]+)_(?P<band>[A-Za-z0-9]+)_(?P<plane>[A-Z]+)$")
+
+
+@dataclass
+class BandImage:
+    """One band of a patch.
+
+    Attributes
+    ----------
+    band : str
+        Name of the band.
+    science : (ny, nx) float32 array
+        Sky-subtracted pixel values in ``unit``.
+    variance : (ny, nx) float32 array
+        Variance of ``science`` in ``unit`` squared.
+    mask : (ny, nx) uint8 array
+        Bits of `MASK_BITS`; 0 is good.
+    psf : (k, k) float64 array
+        PSF on the pixel grid of the image, k odd, centred on the central pixel, unit sum.
+    wcs : astropy.wcs.WCS
+        Celestial WCS.
+    zero_point : float
+        AB magnitude of one ``unit``.
+    gain : float
+        Electrons per ``unit``: the photon noise of a source of flux f has variance f / gain.
+    psf_model : dict
+        How GalSim makes the PSF again: ``kind`` ("kolmogorov", "moffat" or "pixels") and, for
+        the analytic ones, ``fwhm`` (arcsec) and ``beta``.
+    planes : dict of str to (ny, nx) float32 or int32 array
+        Further planes by name. ``MODEL``: noiseless light of every source that is known;
+        ``NOISE``: the noise without source photons; ``BASE``: a real image before injection;
+        ``SEG``: footprints of the real sources of ``BASE``, by ``source_id``, 0 is sky.
+    unit : str
+        FITS unit of the pixels.
+    """
+
+    band: str
+    science: np.ndarray
+    variance: np.ndarray
+    mask: np.ndarray
+    psf: np.ndarray
+    wcs: WCS
+    zero_point: float
+    gain: float
+    psf_model: dict = field(default_factory=lambda: {"kind": "pixels"})
+    planes: dict = field(default_factory=dict)
+    unit: str = "nJy"
+
+    def __post_init__(self):
+        for name, array in {"VAR": self.variance, "MASK": self.mask, **self.planes}.items():
+            if array.shape != self.science.shape:
+                raise ValueError(f"{name} of band {self.band} has shape {array.shape}, "
+                                 f"science has {self.science.shape}")
+        if self.psf.ndim != 2 or self.psf.shape[0] != self.psf.shape[1] or self.psf.shape[0] % 2 == 0:
+            raise ValueError(f"the PSF must be a square of odd size, not {self.psf.shape}")
+
+    @cached_property  # asked for with every source that is drawn
+    def pixel_scale(self):
+        """Pixel scale in arcsec (square root of the pixel's area); computed once."""
+        return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
+
+
+@dataclass
+class Patch:
+    """A block of sky in all its bands: the unit of resampling.
+
+    Attributes
+    ----------
+    index : int
+        Number of the patch in its case.
+    twin : str
+        "plus", "minus" (the scene sheared by +g, -g along the x axis) or "zero"; "plusflip",
+        "minusflip" and "zeroflip" are the same with all noise of opposite sign.
+    shear : float
+        Reduced shear g1 applied to the scene about its centre, with sign.
+    bands : dict of str to BandImage
+        In the order of the configuration.
+    border : int
+        Pixels at each edge in which no source is a target.
+    noise_sign : int
+        1, or -1 where sky and photon noise have the opposite sign: noise of either sign is equally
+        likely, and what it does to a shape cancels to first order in the mean of both.
+    templates : dict of str to BandImage
+        Deep images of the same static sky, without transients, by band; empty where there is one epoch.
+    """
+
+    index: int
+    twin: str
+    shear: float
+    bands: dict
+    border: int
+    noise_sign: int = 1
+    templates: dict = field(default_factory=dict)
+
+    @property
+    def shape(self):
+        """Shape (ny, nx) of the images."""
+        return next(iter(self.bands.values())).science.shape
+
+    def inside(self, x, y):
+        """Return which positions (pixels, 0-based) lie inside the border."""
+        ny, nx = self.shape
+        b = self.border - 0.5
+        x, y = np.asarray(x), np.asarray(y)
+        return (x >= b) & (x < nx - 1 - b) & (y >= b) & (y < ny - 1 - b)
+
+    def inside_unsheared(self, x, y):
+        """Return which positions lie inside the border once the scene's shear is undone.
+
+        The twins then select the same part of the sky, whatever the shear moves across the border.
+        """
+        ny, nx = self.shape
+        xc, yc = (nx - 1) / 2, (ny - 1) / 2
+        g = self.shear
+        norm = 1 / np.sqrt(1 - g * g)
+        return self.inside((np.asarray(x, float) - xc) * norm * (1 - g) + xc,
+                           (np.asarray(y, float) - yc) * norm * (1 + g) + yc)
+
+
+def real_light(base, segmentation):
+    """Return the light of the real sources of an image, as far as it is known.
+
+    The pixels of the footprints that are above zero; nothing outside of the footprints. In a
+    footprint it still has its noise, and wings below the detection threshold are not in it, so the
+    purity of an injected source that is made with it is an upper limit by a few per cent.
+
+    Parameters
+    ----------
+    base : (ny, nx) array
+        The real image, sky-subtracted.
+    segmentation : (ny, nx) int array
+        Footprints, 0 is sky.
+    """
+    return np.where(segmentation > 0, np.maximum(base, 0), 0)
+
+
+def surface_brightness(light, image, x, y):
+    """Return the surface brightness of light at the pixels of positions.
+
+    Parameters
+    ----------
+    light : (ny, nx) array
+        In the unit of ``image``, a `BandImage`.
+    x, y : (N,) array
+        Pixels.
+
+    Returns
+    -------
+    (N,) array
+        AB mag / arcsec2; NaN off the image and where the light is not positive.
+    """
+    i, j = (np.floor(np.asarray(c, float) + 0.5).astype(int) for c in (x, y))
+    ny, nx = light.shape
+    here = (i >= 0) & (j >= 0) & (i < nx) & (j < ny)
+    value = np.where(here, light[j.clip(0, ny - 1), i.clip(0, nx - 1)], np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = image.zero_point - 2.5 * np.log10(value / image.pixel_scale**2)
+    return np.where(np.isfinite(value), value, np.nan)
+
+
+def _extension_name(patch, band, plane):
+    return f"P{patch.index:05d}_{patch.twin.upper()}_{band}_{plane}"
+
+
+def _header(patch, image):
+    header = image.wcs.to_header()
+    header["BUNIT"] = image.unit
+    header["BAND"] = image.band
+    header["MAGZERO"] = (image.zero_point, "AB magnitude of one BUNIT")
+    header["GAIN"] = (image.gain, "electrons per BUNIT")
+    header["PATCH"] = patch.index
+    header["TWIN"] = patch.twin
+    header["SHEAR"] = (patch.shear, "reduced shear g1 applied to the scene")
+    header["NOISSIGN"] = (patch.noise_sign, "sign of all noise")
+    header["BORDER"] = (patch.border, "pixels at each edge without targets")
+    for key, value in image.psf_model.items():
+        header[f"PSF{key[:5].upper()}"] = value
+    return header
+
+
+def _hdus(patch, image, band, prefix):
+    header = _header(patch, image)
+    planes = {"SCI": image.science, "VAR": image.variance, "MASK": image.mask, **image.planes, "PSF": image.psf}
+    for plane, data in planes.items():
+        hdu = fits.ImageHDU(np.ascontiguousarray(data, PLANES.get(plane)), header=header,
+                            name=_extension_name(patch, band, prefix + plane))
+        if plane in ("MASK", "SEG"):
+            hdu.header.remove("BUNIT")
+        yield hdu
+
+
+class PatchWriter:
+    """Write patches to one FITS file, one at a time, so that memory does not grow with them.
+
+    Use as a context manager. The file appears under its name only when it is complete.
+    """
+
+    def __init__(self, path, cards=None):
+        self.path = str(path)
+        self._part = self.path + ".part"
+        self._cards = dict(cards or {})
+        self._empty = True
+
+    def __enter__(self):
+        primary = fits.PrimaryHDU()
+        for key, value in self._cards.items():
+            primary.header[key] = value
+        self._file = open(self._part, "wb")
+        primary.writeto(self._file)
+        return self
+
+    def write(self, patch):
+        """Append all bands and planes of a patch."""
+        self._empty = False
+        hdus = fits.HDUList([fits.PrimaryHDU()])
+        for band, image in patch.bands.items():
+            hdus.extend(_hdus(patch, image, band, ""))
+            if band in patch.templates:
+                hdus.extend(_hdus(patch, patch.templates[band], band, TEMPLATE))
+        # extensions only: the time to append to an open HDUList grows with what is in it
+        block = io.BytesIO()
+        hdus.writeto(block, output_verify="ignore")  # headers of our own: a tenth of the time of a chunk of patches
+        self._file.write(block.getbuffer()[_FITS_BLOCK:])
+
+    def __exit__(self, kind, value, trace):
+        self._file.close()
+        if kind is None and self._empty:  # told from a file that lost its patches
+            fits.setval(self._part, "NOPATCH", value=True, comment="a chunk without patches")
+        if kind is None:
+            os.replace(self._part, self.path)
+        else:
+            os.remove(self._part)
+
+
+class PatchFile:
+    """Read patches from a file that `PatchWriter` wrote, one at a time.
+
+    Parameters
+    ----------
+    path : path-like
+        FITS file.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be read to its end or holds no patch.
+    """
+
+    def __init__(self, path):
+        self.path = str(path)
+        try:
+            self._hdus = fits.open(self.path, memmap=True, lazy_load_hdus=False)
+        except (OSError, ValueError) as error:
+            raise StudyError(f"not a readable FITS file ({error})", self.path,
+                             "delete it and run again: the rule that makes it will") from error
+        self._index = {}
+        for number, hdu in enumerate(self._hdus):
+            found = _NAME.match(hdu.name) or _NAME.match(str(hdu.header.get("EXTNAME", "")))
+            if found:
+                key = int(found["index"]), found["twin"].lower()
+                band = str(hdu.header["BAND"])
+                self._index.setdefault(key, {}).setdefault(band, {})[found["plane"].upper()] = number
+        if not self._index and "NOPATCH" not in self._hdus[0].header:
+            self.close()
+            raise StudyError("the file holds no patch", self.path,
+                             "delete it and run again: the rule that makes it will")
+
+    def keys(self):
+        """Return the list of (patch index, twin) in the order of the file."""
+        return list(self._index)
+
+    def cards(self):
+        """Return the primary header."""
+        return self._hdus[0].header
+
+    def read(self, index, twin):
+        """Return a `Patch` with its own copies of the arrays."""
+        bands, templates = {}, {}
+        for band, planes in self._index[index, twin].items():
+            own = {p: n for p, n in planes.items() if not p.startswith(TEMPLATE)}
+            bands[band] = self._image(band, own)
+            if len(own) < len(planes):
+                templates[band] = self._image(
+                    band, {p.removeprefix(TEMPLATE): n for p, n in planes.items() if p not in own})
+            header = self._hdus[own["SCI"]].header
+        return Patch(index, twin, header["SHEAR"], bands, header["BORDER"],
+                     header.get("NOISSIGN", 1), templates)
+
+    def _image(self, band, planes):
+        header = self._hdus[planes["SCI"]].header
+        arrays = {p: np.array(self._hdus[n].data, dtype=self._hdus[n].data.dtype.newbyteorder("="))
+                  for p, n in planes.items()}
+        model = {k: header[f"PSF{k[:5].upper()}"] for k in ("kind", "fwhm", "beta")
+                 if f"PSF{k[:5].upper()}" in header}
+        return BandImage(
+            band=band, science=arrays.pop("SCI"), variance=arrays.pop("VAR"),
+            mask=arrays.pop("MASK"), psf=arrays.pop("PSF"), wcs=WCS(header),
+            zero_point=header["MAGZERO"], gain=header["GAIN"], psf_model=model,
+            planes=arrays, unit=header["BUNIT"])
+
+    def __iter__(self):
+        return (self.read(*key) for key in self.keys())
+
+    def close(self):
+        """Close the file."""
+        self._hdus.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

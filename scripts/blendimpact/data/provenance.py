@@ -1,0 +1,211 @@
+"""Where a product comes from: code, configuration, seed, inputs, library versions.
+
+Nothing here changes from run to run on the same code and inputs: no dates, hosts, users or
+absolute paths, so that products stay bit-identical.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from .imports import PACKAGE, ROOT, closure, members, source_of
+
+LIBRARIES = ("numpy", "scipy", "astropy", "galsim", "sep", "scikit-image", "photutils", "pyarrow", "h5py")
+_BLOCK = 1 << 20
+_SHORT = 16  # hexadecimal digits of a digest
+
+
+def provenance(config_digest=None, seed=None, inputs=(), library=None, **extra):
+    """Return the provenance of a product.
+
+    Parameters
+    ----------
+    config_digest : str, optional
+        `digest_of` the part of the configuration that the product depends on.
+    seed : int, optional
+        Seed of the study.
+    inputs : sequence of path-like
+        Files that it was made from.
+    library : str, optional
+        Digest of the code that made it, e.g. `stage_digest`; default that of the whole library.
+    **extra
+        Anything else that JSON can hold.
+
+    Returns
+    -------
+    dict
+        ``code`` (package version, git description if there is one, digest of the library's
+        source), ``libraries``, ``config``, ``seed``, ``inputs`` (list of name and sha256), and
+        the extra keys.
+    """
+    code = {"version": _version(), "library": library or library_digest()}
+    if described := _git():
+        code["git"] = described
+    return {"code": code, "libraries": versions(), "config": config_digest, "seed": seed,
+            "inputs": [{"name": _name(path), "sha256": checksum(path)} for path in inputs], **extra}
+
+
+def cards(prov):
+    """Return the provenance as FITS cards: a dict of keyword to value or (value, comment).
+
+    Values longer than a card are strings, which FITS continues on further cards.
+    """
+    code = prov["code"]
+    out = {"CODEVER": (code["version"], "version of blendimpact"),
+           "CODEDIG": (code["library"], "digest of its source")}
+    if "git" in code:
+        out["CODEGIT"] = (code["git"], "git describe")
+    if prov["config"] is not None:
+        out["CONFDIG"] = (prov["config"], "digest of the configuration used")
+    if prov["seed"] is not None:
+        out["SEED"] = (prov["seed"], "seed of the study")
+    out["LIBS"] = " ".join(f"{name}={version}" for name, version in prov["libraries"].items())
+    for number, item in enumerate(prov["inputs"], 1):
+        out[f"INFIL{number:03d}"] = item["name"]
+        out[f"INSHA{number:03d}"] = item["sha256"]
+    known = {"code", "libraries", "config", "seed", "inputs"}
+    extra = {k: v for k, v in prov.items() if k not in known}
+    if extra:
+        out["PROVMORE"] = json.dumps(extra, sort_keys=True)
+    return out
+
+
+def meta(prov):
+    """Return the provenance as metadata of a table: one JSON string, which stacking keeps whole."""
+    return {"provenance": json.dumps(prov, sort_keys=True)}
+
+
+def read_meta(table_meta):
+    """Return the provenance that `meta` put into a table's metadata, or None."""
+    text = table_meta.get("provenance")
+    return None if text is None else json.loads(text)
+
+
+def versions():
+    """Return the versions of Python and of the main libraries that are installed."""
+    found = {"python": "{}.{}.{}".format(*sys.version_info[:3])}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def digest_of(obj):
+    """Return a digest (16 hexadecimal digits) of anything made of dicts, lists, strings and numbers.
+
+    The order of keys does not matter. Tuples count as lists, paths as strings, NumPy scalars as
+    Python's.
+
+    Raises
+    ------
+    TypeError
+        If there is something else in it, or a key that is not a string.
+    """
+
+    def plain(value):
+        if isinstance(value, dict):
+            if not all(isinstance(k, str) for k in value):
+                raise TypeError("keys must be strings")
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(v) for v in value]
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        return value.item() if isinstance(value, np.generic) else value
+
+    text = json.dumps(plain(obj), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
+
+
+def checksum(path):
+    """Return the sha256 (hexadecimal) of a whole file, read in blocks."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def library_digest(packages=None, root=ROOT):
+    """Return the digest of the source of the library, or of some of its sub-packages and modules.
+
+    Parameters
+    ----------
+    packages : sequence of str, optional
+        E.g. ``("core", "simulate.profiles")``; default everything.
+    root : path-like, optional
+        Folder that holds the package ``blendimpact``.
+    """
+    names = [PACKAGE] if packages is None else [f"{PACKAGE}.{p}" for p in packages]
+    return _digest_of_modules(frozenset(m for n in names for m in members(n, root)), str(root))
+
+
+def stage_digest(stage, *also, root=ROOT):
+    """Return the digest of just the modules that a stage imports, wherever they are.
+
+    Parameters
+    ----------
+    stage : str
+        The module ``blendimpact.stages.<stage>``, or if there is none the sub-package (all of
+        its modules) or module ``blendimpact.<stage>``.
+    *also : str
+        Further modules or sub-packages, e.g. ``"cases.two_point"``.
+    root : path-like, optional
+        Folder that holds the package ``blendimpact``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module.
+    """
+    return _digest_of_modules(frozenset(stage_modules(stage, *also, root=root)), str(root))
+
+
+def stage_modules(stage, *also, root=ROOT):
+    """Return the sorted names of the modules that `stage_digest` covers."""
+    driver = f"{PACKAGE}.stages.{stage}"
+    first = [driver] if source_of(driver, root) else members(f"{PACKAGE}.{stage}", root)
+    start = [*first, *(m for name in also for m in members(f"{PACKAGE}.{name}", root))]
+    return closure(start, root)
+
+
+def _digest_of_modules(names, root):
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        source = source_of(name, root).read_bytes()
+        digest.update(f"{name} {len(source)}\n".encode() + source)
+    return digest.hexdigest()[:_SHORT]
+
+
+def _name(path):
+    relative = os.path.relpath(path)
+    return Path(relative).name if relative.startswith("..") else Path(relative).as_posix()
+
+
+def _version():
+    from .. import __version__
+
+    return __version__
+
+
+@lru_cache
+def _git():
+    """Return git's description of the code, or None where the code is not a git work tree of its own."""
+    project = Path(ROOT).resolve().parent
+    if not (project / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(project), "describe", "--always", "--tags", "--dirty"],
+                              capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

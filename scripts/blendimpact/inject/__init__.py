@@ -1,1 +1,0 @@
-"""Add sources of known truth to any image."""

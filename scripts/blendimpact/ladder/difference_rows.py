@@ -1,0 +1,276 @@
+"""What is measured on the differences of every rung: rows of several kinds in one table."""
+
+from dataclasses import replace
+
+import numpy as np
+import sep
+from astropy.table import Table, vstack
+
+from ..data.images import surface_brightness
+from ..data.psf_shift import unit_psf
+from ..data.transient_geometry import distance_from_changes
+from ..detect import DETECTORS
+from ..detect.difference import is_trail, trail_length
+from ..measure.comae import split_comae
+from ..measure.difference import activity, fit_points, residuals
+from ..measure.trails import fit_trails
+from ..subtract.search import forced, search
+from .differences import injected, to_nanojansky
+from .rungs import FIXED, REFERENCE, RUNGS, SEARCHED
+
+CHANGE_COLUMNS = {
+    "kind": (None, "target, static, detection, candidate (extremum of the point filter beyond 4, or the detector's "
+                   "threshold if less), candidate_bank (found by the detector, with all filters), field, object"),
+    "band": (None, "band"),
+    "x": ("pix", "position at which it was measured, or found, along axis 1"),
+    "y": ("pix", "the same along axis 2"),
+    "flux_psf": ("nJy", "flux of the PSF's matched filter at that position; where the PSF is a profile this and all "
+                        "fitted fluxes have the light outside of its pixels"),
+    "flux_psf_err": ("nJy", "its standard error"),
+    "snr": (None, "flux_psf over its error; of candidates and detections the height of the best filter, with sign"),
+    "x_psf": ("pix", "fitted position of a point source; NaN if the fit did not converge"),
+    "y_psf": ("pix", "the same along axis 2"),
+    "x_psf_err": ("pix", "its standard error"),
+    "y_psf_err": ("pix", "its standard error"),
+    "flux_fit": ("nJy", "flux of the point source at the fitted position"),
+    "flux_fit_err": ("nJy", "its standard error"),
+    "flux_ap": ("nJy", "flux in the circular aperture measure.aperture_diameter"),
+    "flux_ap_err": ("nJy", "its standard error"),
+    "activity": (None, "1 - the flux in that aperture of a point source of flux_psf over flux_ap: of a point source 0"),
+    "activity_err": (None, "its standard error"),
+    "trail_flux": ("nJy", "flux of the fitted trail: targets that are trails, and detections by a trail's filter on a "
+                          "transient"),
+    "trail_flux_err": ("nJy", "its standard error"),
+    "trail_x": ("pix", "position of its middle along axis 1"),
+    "trail_y": ("pix", "the same along axis 2"),
+    "trail_x_err": ("pix", "its standard error"),
+    "trail_y_err": ("pix", "its standard error"),
+    "trail_length": ("arcsec", "its length"),
+    "trail_length_err": ("arcsec", "its standard error"),
+    "trail_angle": ("rad", "its direction, counterclockwise from the x axis"),
+    "trail_angle_err": ("rad", "its standard error"),
+    "nucleus_flux": ("nJy", "comets: flux of the point in the fit of a point and a 1 / rho coma of the true radius"),
+    "nucleus_flux_err": ("nJy", "its standard error"),
+    "coma_flux": ("nJy", "the coma's flux in that fit"),
+    "coma_flux_err": ("nJy", "its standard error"),
+    "chi2": (None, "mean of difference^2 / variance within 1 arcsec"),
+    "npix": (None, "pixels in that mean"),
+    "static_sb": ("mag / arcsec2", "static light of the visit, with the PSF, at the central pixel; NaN: none"),
+    "length": ("arcsec", "length of the trail whose filter found it, 0: no trail"),
+    "angle": ("rad", "its direction, counterclockwise from the x axis"),
+    "a": ("pix", "object: rms along the major axis above threshold, on the template"),
+    "b": ("pix", "object: rms along the minor axis above threshold"),
+    "theta": ("rad", "object: direction of the major axis, counterclockwise from the x axis"),
+    "area": ("arcsec2", "field: area inside the border that has data"),
+    "alarm_sigma": ("pix", "field: sigma of the Gaussian PSF whose noise peaks are as dense"),
+    "flag": (None, "field: bits of subtract.base.SUBTRACTION_BITS; others: of measure.difference.MEASURE_BITS"),
+}
+_TEXTS, _WHOLE = ("kind", "band"), ("det_id", "npix", "flag")
+RESIDUAL_RADIUS = 1.0
+"""Arcsec."""
+STATIC_SNR, CLEAR = 10.0, 3.0
+"""Static sources: least isolated S/N, and least distance in arcsec to what changes."""
+POINT_THRESHOLD = 4.0
+
+
+def search_threshold(settings, options=None):
+    """Return the threshold of the detector of a case in sigma; None if it says none."""
+    return getattr(DETECTORS.create(settings["detector"], options), "threshold", None)
+
+
+def measure_differences(differences, detections, alone, settings, options=None):
+    """Yield (rung, table) of all that is measured on one patch.
+
+    Parameters
+    ----------
+    differences : Differences
+    detections, alone : Table
+        Of this patch and twin: what the detector found on the real difference, and on the transients alone.
+    settings : dict
+        ``detector``, ``measure.aperture_diameter`` (arcsec).
+    options : dict, optional
+        Of the detector.
+
+    Yields
+    ------
+    str
+        Rung.
+    Table
+        ``det_id`` and `CHANGE_COLUMNS`. Where the difference has no data all is NaN.
+    """
+    patch, image = differences.scene.patch, differences.image
+    truth = differences.scene.truth
+    targets = truth[injected(truth, differences.band) & (np.asarray(truth["role"]) == "target")]
+    still = static_sources(truth, patch, differences.band, image.pixel_scale)
+    inside = detections[np.asarray(detections["inside"], bool)]
+    detector = DETECTORS.create(settings["detector"], options)
+    run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
+    for rung in (REFERENCE, *RUNGS):
+        parts = []
+        if rung == REFERENCE or rung in FIXED:
+            parts.append(run.targets(rung, targets))
+        if rung in FIXED:
+            parts.append(run.static(rung, still))
+        if RUNGS.get(rung) and RUNGS[rung].detector == "real":
+            parts.append(run.detections(rung, inside))
+        if rung in SEARCHED:
+            found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
+            if found is None:
+                found = detector.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
+            parts += [*run.candidates(rung, found, detector), run.field(rung)]
+        if rung == "pipeline" and differences.band in patch.templates:
+            parts.append(run.objects())
+        yield rung, vstack(parts, join_type="exact", metadata_conflicts="silent")
+
+
+def static_sources(truth, patch, band, scale):
+    """Return the truth rows that do not change, can be seen, and lie inside the border away from all that does.
+
+    That is `CLEAR` from transients and variable stars, from the lines of trails, and from the edges of comets.
+    """
+    changed = injected(truth, band)
+    if "variable" in truth.colnames:
+        changed = changed | np.asarray(truth["variable"], bool)
+    x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
+    still = ~changed & (np.asarray(truth["snr"], float) >= STATIC_SNR) & patch.inside(x, y)
+    still &= distance_from_changes(truth[changed], x, y, scale) > CLEAR
+    return truth[still]
+
+
+class _Measure:
+    """One band of one patch; pixels become arcsec and the image's unit nJy here."""
+
+    def __init__(self, differences, diameter, match_radius):
+        self.differences, self.band = differences, differences.band
+        self.patch, self.image = differences.scene.patch, differences.image
+        self.scale, self.unit = self.image.pixel_scale, to_nanojansky(self.image)
+        # What is fitted with the PSF of a difference, which has unit sum, is a source without what lies outside of it.
+        self.total = self.unit / (float(unit_psf(self.image).sum()) or 1.0)
+        self.radius, self.match_radius = diameter / 2 / self.scale, match_radius
+
+    def _rows(self, kind, number, **columns):
+        out = {"det_id": columns.pop("det_id", np.arange(1, number + 1))}
+        for name in CHANGE_COLUMNS:
+            blank = {"kind": kind, "band": self.band}.get(name, 0 if name in _WHOLE else np.nan)
+            out[name] = columns.pop(name, blank)
+        if columns:
+            raise ValueError(f"no columns {', '.join(columns)}")
+        types = {name: "U14" if name in _TEXTS else np.int64 if name in _WHOLE else float for name in out}
+        return Table({n: np.broadcast_to(np.asarray(v), number).astype(types[n]) for n, v in out.items()})
+
+    def _photometry(self, rung, kind, det_id, x, y):
+        """Return rows with all that is measured at a position whatever the source is."""
+        difference = self.differences.of(rung)
+        fluxes = activity(difference, x, y, self.radius)
+        point = fit_points(difference, x, y)
+        around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
+        psf, error = (np.asarray(fluxes[n], float) for n in ("flux_psf", "flux_psf_err"))
+        return self._rows(
+            kind, len(x), det_id=det_id, x=x, y=y, flux_psf=psf * self.total, flux_psf_err=error * self.total,
+            snr=psf / error, x_psf=point["x"], y_psf=point["y"], x_psf_err=point["x_err"], y_psf_err=point["y_err"],
+            flux_fit=point["flux"] * self.total, flux_fit_err=point["flux_err"] * self.total,
+            flux_ap=fluxes["flux_ap"] * self.unit, flux_ap_err=fluxes["flux_ap_err"] * self.unit,
+            activity=fluxes["activity"], activity_err=fluxes["activity_err"], chi2=around["chi2"],
+            npix=around["npix"], static_sb=self._static_sb(x, y), flag=point["flag"])
+
+    def _static_sb(self, x, y):
+        return surface_brightness(self.differences.static, self.image, x, y)
+
+    def _trails(self, rung, rows, which, length, angle):
+        """Fit trails to the rows ``which``; starting values in pixels and radians."""
+        if not len(which):
+            return
+        fit = fit_trails(self.differences.of(rung), np.asarray(rows["x"])[which], np.asarray(rows["y"])[which],
+                         length[which], angle[which])
+        for name, factor in (("flux", self.total), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
+            for end in ("", "_err"):
+                rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
+        rows["flag"][which] |= np.asarray(fit["flag"], np.int64)
+
+    def targets(self, rung, truth):
+        """Measure the transients at their true places."""
+        x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
+        rows = self._photometry(rung, "target", np.asarray(truth["source_id"]), x, y)
+        kind = np.asarray(truth["kind"])
+        self._trails(rung, rows, np.flatnonzero(kind == "trail"), np.asarray(truth["trail_length"], float) / self.scale,
+                     np.radians(np.asarray(truth["trail_angle"], float)))
+        comets = np.flatnonzero(kind == "comet")
+        if len(comets):
+            fit = split_comae(self.differences.of(rung), x[comets], y[comets],
+                              np.asarray(truth["coma_radius"], float)[comets] / self.scale)
+            for name in ("nucleus", "coma"):
+                for end in ("", "_err"):
+                    rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.total
+            rows["flag"][comets] |= np.asarray(fit["flag"], np.int64)
+        if rung == REFERENCE:  # no noise was drawn: what the fits call errors are those of `isolated`
+            for name in [n for n in CHANGE_COLUMNS if n.endswith("_err")] + ["snr"]:
+                rows[name] = np.nan
+        return rows
+
+    def static(self, rung, truth):
+        """Measure what is left of static sources."""
+        x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
+        rows = self._photometry_light(rung, x, y)
+        return self._rows("static", len(x), det_id=np.asarray(truth["source_id"]), x=x, y=y, **rows)
+
+    def _photometry_light(self, rung, x, y):
+        difference = self.differences.of(rung)
+        around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
+        flux = forced(difference, x, y)
+        return {"flux_psf": flux["flux"] * self.total, "flux_psf_err": flux["flux_err"] * self.total,
+                "snr": flux["snr"],
+                "chi2": around["chi2"], "npix": around["npix"], "static_sb": self._static_sb(x, y),
+                "flag": flux["flag"]}
+
+    def detections(self, rung, table):
+        """Measure the detections inside the border at the places they were found."""
+        x, y, theta, snr = (np.asarray(table[n], float) for n in ("x", "y", "theta", "peak_snr"))
+        rows = self._photometry(rung, "detection", np.asarray(table["det_id"]), x, y)
+        length = trail_length(table)
+        self._trails(rung, rows, np.flatnonzero((length > 0) & self._on_transients(x, y)), length, theta)
+        rows["snr"], rows["length"], rows["angle"] = snr, length * self.scale, np.where(length > 0, theta, 0.0)
+        return rows
+
+    def _on_transients(self, x, y):
+        """Return which places a transient may be at: nobody asks for the trail of a residual, and a fit costs 0.1 s."""
+        truth = self.differences.scene.truth
+        truth = truth[injected(truth, self.band)]
+        if not len(truth):
+            return np.zeros(len(x), bool)
+        reach = (self.match_radius + np.nan_to_num(np.asarray(truth["trail_length"], float)) / 2) / self.scale
+        away = np.hypot(np.subtract.outer(x, np.asarray(truth["x"])), np.subtract.outer(y, np.asarray(truth["y"])))
+        return (away <= reach).any(axis=1)
+
+    def candidates(self, rung, found, detector):
+        """Return the extrema of the point filter, and what the detector finds with all of its filters."""
+        rescale = getattr(detector, "rescale", False) or self.differences.scene.real  # their noise is correlated
+        least = min(POINT_THRESHOLD, getattr(detector, "threshold", POINT_THRESHOLD))
+        points = search(self.differences.of(rung), least, rescale=rescale)
+        points = points[self.patch.inside(points["x"], points["y"])]
+        found = found[self.patch.inside(found["x"], found["y"])]
+        trails = is_trail(found)
+        return [
+            self._rows("candidate", len(points), x=points["x"], y=points["y"], snr=points["snr"], angle=0.0, length=0.0,
+                       flux_psf=points["flux"] * self.total, flux_psf_err=points["flux_err"] * self.total,
+                       flag=points["flag"]),
+            self._rows("candidate_bank", len(found), x=found["x"], y=found["y"], snr=found["peak_snr"],
+                       length=trail_length(found) * self.scale, angle=np.where(trails, found["theta"], 0.0))]
+
+    def field(self, rung):
+        """Return the row of the patch itself."""
+        difference = self.differences.of(rung)
+        yy, xx = np.indices(difference.image.shape)
+        pixels = int((self.patch.inside(xx, yy) & difference.good).sum())
+        sigma = difference.alarm_sigma() if pixels else np.nan
+        return self._rows("field", 1, det_id=0, area=pixels * self.scale**2, alarm_sigma=sigma, flag=difference.status)
+
+    def objects(self):
+        """Return what can be seen on the template: where hosts are looked for."""
+        template = self.differences.epochs[1]
+        alone = replace(self.patch, bands={self.band: template}, templates={})
+        found = DETECTORS.create("sep").detect(alone, {}).table
+        flux = sep.sum_circle(np.ascontiguousarray(template.science, np.float32), found["x"], found["y"], self.radius,
+                              mask=(template.mask & 1).astype(bool))[0] if len(found) else np.zeros(0)
+        return self._rows("object", len(found), det_id=found["det_id"], x=found["x"], y=found["y"], a=found["a"],
+                          b=found["b"], theta=found["theta"], flux_ap=flux * to_nanojansky(template),
+                          flag=found["flag"])

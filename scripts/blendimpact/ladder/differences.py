@@ -1,0 +1,139 @@
+"""The rungs of the ladder where difference imaging is the deblender: one `Difference` per rung."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from ..data.images import AB_NANOJANSKY, real_light
+from ..measure.sky import estimate_sky
+from ..subtract import SUBTRACTORS
+
+RUNGS_OF = {"truth": "noiseless", "isolated": "isolated", "oracle": "exact", "undeblended": "undivided",
+            "deblended": "real", "merged": "exact", "pipeline": "real"}
+"""Which difference of `Differences` each rung is measured on."""
+
+
+def injected(truth, band):
+    """Return which rows of a truth table are transients: light that was injected, and so is not in the template."""
+    with np.errstate(invalid="ignore"):
+        return (np.asarray(truth["injection_id"]) >= 0) & (np.asarray(truth[f"flux_{band}"], float) > 0)
+
+
+def to_nanojansky(image):
+    """Return how many nJy the unit of an image is."""
+    return 10 ** (0.4 * (AB_NANOJANSKY - image.zero_point))
+
+
+def epochs(patch, sky, band, options=None):
+    """Return science image and template of one band, each minus its sky; the template is None where there is none.
+
+    Parameters
+    ----------
+    patch : Patch
+    sky : dict of str to (ny, nx) array
+        Of the science images.
+    band : str
+    options : dict, optional
+        ``measure.sky``: the template's sky is estimated as that of the science image was.
+    """
+    science = patch.bands[band]
+    science = replace(science, science=science.science - sky[band])
+    if band not in patch.templates:
+        return science, None
+    template = patch.templates[band]
+    own = estimate_sky(replace(patch, bands={band: template}, templates={}), options)[band]
+    return science, replace(template, science=template.science - own)
+
+
+class Differences:
+    """The differences of one band of a patch, each made when it is first asked for.
+
+    Parameters
+    ----------
+    scene : TruthScene
+        The patch and its true sources.
+    sky : dict of str to (ny, nx) array
+    settings : dict
+        ``shape_band`` (the band), ``measure.sky``.
+    real : Difference or callable, optional
+        That of the engine under study, if it was made before; a subtractor makes it now.
+
+    Attributes
+    ----------
+    noiseless : Difference
+        The transients alone, without noise; its variance is that of ``isolated``.
+    isolated : Difference
+        The transients alone with their photon noise, and the sky's noise.
+    exact : Difference
+        The science image minus its exact static light, of which the photon noise stays. On a real image, whose static
+        light nobody knows: the same as ``isolated``.
+    undivided : Difference
+        The science image.
+    real : Difference
+        By the engine under study and the template.
+    light, static : (ny, nx) float64 array
+        Noiseless light of the transients, and of everything else that is known, in the science image's unit.
+    """
+
+    def __init__(self, scene, sky, settings, real=None):
+        self.scene, self.band = scene, settings["shape_band"]
+        self.image = scene.patch.bands[self.band]
+        self._sky, self._options, self._real = sky, settings["measure"].get("sky"), real
+        self.sources = [int(i) for i in scene.truth["source_id"][injected(scene.truth, self.band)]]
+
+    @cached_property
+    def light(self):
+        return self.scene.plane(self.sources, self.band)
+
+    @cached_property
+    def static(self):
+        light = self.image.planes["MODEL"] - self.light
+        if self.scene.real:
+            light = light + real_light(self.image.planes["BASE"], self.image.planes["SEG"])
+        return light
+
+    @cached_property
+    def epochs(self):
+        return epochs(self.scene.patch, self._sky, self.band, self._options)
+
+    @cached_property
+    def _alone_variance(self):
+        """The sky's variance and the transients' own photons."""
+        known = np.maximum(self.static + self.light, 0)
+        with np.errstate(invalid="ignore"):
+            sky = np.maximum(self.image.variance - known / self.image.gain, 1e-30)
+        return (sky + np.maximum(self.light, 0) / self.image.gain).astype(np.float32)
+
+    def _alone(self, pixels):
+        alone = replace(self.image, science=pixels.astype(np.float32), variance=self._alone_variance)
+        return SUBTRACTORS.create("none").subtract(alone, None)
+
+    @cached_property
+    def noiseless(self):
+        return self._alone(self.light)
+
+    @cached_property
+    def isolated(self):
+        return self._alone(self.scene.plane(self.sources, self.band, photons=True) + self.image.planes["NOISE"])
+
+    @cached_property
+    def exact(self):
+        if self.scene.real:
+            return self.isolated
+        return SUBTRACTORS.create("truth").subtract(self.epochs[0], None, static=self.static)
+
+    @cached_property
+    def undivided(self):
+        return SUBTRACTORS.create("none").subtract(*self.epochs)
+
+    @cached_property
+    def real(self):
+        if hasattr(self._real, "subtract"):
+            needed = {"static": self.static} if getattr(self._real, "needs_truth", False) else {}
+            return self._real.subtract(*self.epochs, **needed)
+        return self._real
+
+    def of(self, rung):
+        """Return the `Difference` of a rung."""
+        return getattr(self, RUNGS_OF[rung])

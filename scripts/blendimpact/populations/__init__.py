@@ -1,0 +1,1 @@
+"""What skies are made of and what is injected: galaxies, stars, supernovae, moving objects, catalogues of users."""

@@ -1,0 +1,94 @@
+"""Columns that only some injected sources have: comets, and transients of the study's own."""
+
+import numpy as np
+
+from ..errors import StudyError
+
+COMET = {
+    "nucleus_fraction": (None, "comet: part of the light that is the nucleus, a point"),
+    "coma_radius": ("arcsec", "comet: where the coma ends; mag counts the light within"),
+    "tail_fraction": (None, "comet: part of the light that is the tail"),
+    "tail_length": ("arcsec", "comet: length of the tail"),
+    "tail_angle": ("deg", "comet: direction of the tail, counter-clockwise from the x axis"),
+    "tail_width": ("arcsec", "comet: FWHM of the tail across"),
+}
+TRANSIENT = {
+    "transient": (None, "supernova, nuclear, hostless, trail, comet, coma_9p (a real one), beside (a trail put beside "
+                        "a static source); empty: static"),
+    "host_id": (None, "source_id of the host, -1: none"),
+    "host_distance": ("arcsec", "distance from the host's centre"),
+    "host_sb": ("mag / arcsec2", "surface brightness of all static light at the position, with the PSF, in shape_band; "
+                                 "NaN: none"),
+    "static_id": (None, "source_id of the nearest static source with S/N >= truth_snr, -1: none"),
+    "static_distance": ("arcsec", "distance to it, of a trail from the nearest point of its line"),
+    "phase": ("d", "supernova: days after maximum in B, in its rest frame"),
+    "excess_mag": ("mag", "supernova: drawn magnitude minus that of a normal SN Ia of this redshift and phase"),
+    "rate": ("deg / d", "trail: apparent motion"),
+    "r_h": ("au", "comet: distance from the Sun"),
+    "delta": ("au", "comet: distance from the observer"),
+    "afrho": ("cm", "comet: A f rho of the coma, which is the same at all radii; coma_9p: of all light within "
+                    "coma_radius"),
+}
+EXTRAS = {**COMET, **TRANSIENT}
+_BLANK = {"transient": "", "host_id": -1, "static_id": -1}
+
+
+def blank(name):
+    """Return what a source without this property has."""
+    return _BLANK.get(name, np.nan)
+
+
+def extras_of(source):
+    """Return those properties of a row of a catalogue, as Python's values."""
+    kind = {str: str, int: int}
+    return {name: kind.get(type(blank(name)), float)(source[name]) for name in source.colnames if name in EXTRAS}
+
+
+def add_blank(truth, catalogue):
+    """Give a truth table, in place, those columns that a catalogue has, with nothing in them."""
+    for name in catalogue.colnames:
+        if name in EXTRAS and name not in truth.colnames:
+            value = blank(name)
+            truth[name] = np.full(len(truth), value, dtype="U9" if value == "" else None)
+            truth[name].info.description = EXTRAS[name][1]
+            if EXTRAS[name][0]:
+                truth[name].unit = EXTRAS[name][0]
+
+
+def comet_columns(out, given, comet, numbers, where, rows):
+    """Read the columns of comets from a user's table into ``out``; refuse what cannot be drawn.
+
+    Parameters
+    ----------
+    out, given : Table
+        The catalogue that is made, and the user's.
+    comet : (N,) bool array
+        Which rows are comets.
+    numbers, rows : callable
+        `catalogue._numbers`, and what names the rows of a mask.
+    where : str
+        The file.
+    """
+    from astropy import units
+
+    from .comets import TAIL_WIDTH
+
+    for name, (unit, _) in COMET.items():
+        values = (numbers(given, name, units.Unit(unit) if unit else None, where)
+                  if name in given.colnames else np.full(len(out), np.nan))
+        default = {"tail_fraction": 0.0, "tail_length": 0.0, "tail_angle": 0.0, "tail_width": TAIL_WIDTH}.get(name)
+        if default is not None:
+            values = np.where(np.isnan(values), default, values)
+        out[name] = np.where(comet, values, np.nan)
+    nucleus, tail, radius = (np.asarray(out[n]) for n in ("nucleus_fraction", "tail_fraction", "coma_radius"))
+    with np.errstate(invalid="ignore"):
+        part = comet & ((nucleus < 0) | (tail < 0) | (nucleus + tail > 1 + 1e-9))
+        flat = comet & (radius <= 0)
+        short = comet & (tail > 0) & ~((np.asarray(out["tail_length"]) > 0) & (np.asarray(out["tail_width"]) > 0))
+    for bad, what, remedy in (
+        (part, "nucleus_fraction and tail_fraction", "parts of the light from 0 to 1, together at most 1"),
+        (flat, "coma_radius", "give a positive radius in arcsec"),
+        (short, "tail_length and tail_width", "a tail with light needs a length and a width in arcsec"),
+    ):
+        if bad.any():
+            raise StudyError(f"{what} out of range in {rows(bad)}", where, remedy)

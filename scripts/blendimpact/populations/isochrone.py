@@ -1,0 +1,169 @@
+"""Stars of one age and metallicity: an isochrone, an initial mass function, a distance and a reddening.
+
+The isochrone is that of MIST (Choi et al. 2016, arXiv:1604.08592; Dotter 2016, arXiv:1601.05144) which the package
+artpop ships: 10 Gyr, [Fe/H] = -1, absolute AB magnitudes in LSST's ugrizy, initial masses from 0.1 solar masses. Its
+stars are numbered by the fraction of stars born lighter, under the initial mass function of Kroupa (2001, MNRAS 322,
+231), so that one uniform number is one star: its magnitudes and colours, and the stage of its evolution.
+
+What it is not: there is one age and one metallicity, so a colour-magnitude diagram is a line, and a metallicity that
+is measured from a colour is that of this line; stars are single, where in nature a third or so are unresolved
+binaries; there is no depth along the line of sight, no differential reddening, no foreground disk.
+"""
+
+import pickle
+
+import numpy as np
+from astropy.table import Table
+
+from ..data.catalogues import describe
+from ..errors import StudyError
+
+BANDS = "ugrizy"
+STAGES = {0: "main sequence", 2: "red giant branch", 3: "red clump", 4: "early AGB", 5: "AGB", 6: "post-AGB"}
+"""Stages of evolution by the isochrone's phase. Sub-giants are in the red giant branch; the red clump is core helium
+burning (at this metallicity partly a red horizontal branch); the last goes from the AGB to the cooling white
+dwarf."""
+RED_CLUMP = STAGES[3]
+EXTINCTION = {"u": 4.757, "g": 3.661, "r": 2.701, "i": 2.054, "z": 1.590, "y": 1.308}
+"""A_b / E(B-V): Cardelli, Clayton & Mathis (1989) at R_V = 3.1 through LSST's bands for a flat spectrum, as rubin_sim's
+DustValues has it and LSST's own configurations quote it. One number per band: for a cool star the true one is up to 5 %
+less in u and g."""
+DISTANCE_MODULUS, REDDENING = 14.5, 1.0
+"""Defaults: about that of the bulge (8 kpc), and a low-latitude bulge field."""
+
+_SLOPES = (1.3, 2.3)  # Kroupa (2001): dN/dm ~ m^-1.3 to 0.5 solar masses, m^-2.3 beyond
+_BREAK = 0.5
+_COLUMNS = {
+    "initial_mass": ("solMass", "mass at birth"),
+    "rank": (None, "fraction of the stars alive that were born lighter (Kroupa 2001)"),
+    "evolution": (None, "stage of evolution from this row to the next"),
+    **{f"mag_{b}": ("mag", f"absolute AB magnitude in {b} (MIST)") for b in BANDS},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads numpy arrays in plain containers, and nothing that could run code."""
+
+    def find_class(self, module, name):
+        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def build_isochrone(path):
+    """Build the table of stars from artpop's pickled isochrone.
+
+    Parameters
+    ----------
+    path : path-like
+        ``artpop/data/feh_m1.00_vvcrit0.4_LSST_10gyr_test_iso.pkl``: a dict of arrays.
+
+    Returns
+    -------
+    astropy.table.Table
+        One row per point of the isochrone, in the order of initial mass. A star of ``rank`` between two rows has
+        the magnitudes in between.
+
+    Raises
+    ------
+    StudyError
+        If the file is another one.
+    """
+    needed = ["initial_mass", "phase", *(f"LSST_{b}" for b in BANDS)]
+    try:
+        with open(path, "rb") as file:
+            given = _Unpickler(file).load()
+        columns = {name: np.asarray(given[name], dtype=float) for name in needed}
+    except Exception as error:  # unpickling raises whatever the bytes make it
+        raise StudyError(f"not artpop's isochrone ({error})", str(path), "delete it and fetch it again") from error
+    mass = columns["initial_mass"]
+    if len({len(v) for v in columns.values()}) != 1 or len(mass) < 2 or not (np.diff(mass) >= 0).all():
+        raise StudyError("the isochrone's rows are not in the order of mass", str(path), "delete it and fetch it again")
+    born = kroupa(mass)
+    table = Table({"initial_mass": mass, "rank": (born - born[0]) / (born[-1] - born[0]),
+                   "evolution": np.array([STAGES.get(int(p), "unknown") for p in columns["phase"]]),
+                   **{f"mag_{b}": columns[f"LSST_{b}"] for b in BANDS}})
+    table.meta["sources"] = "artpop (MIST, 10 Gyr, [Fe/H] = -1); initial mass function of Kroupa (2001)"
+    return describe(table, _COLUMNS)
+
+
+def kroupa(mass):
+    """Return the number of stars born lighter than ``mass`` (solar masses; at least 0.08), in arbitrary units.
+
+    The integral of m^-1.3 to 0.5 and of 0.5 m^-2.3 from there on (continuous), Kroupa (2001).
+    """
+    mass = np.asarray(mass, dtype=float)
+    low, high = (1 - slope for slope in _SLOPES)
+    light = np.minimum(mass, _BREAK) ** low / low
+    heavy = _BREAK * (np.maximum(mass, _BREAK) ** high - _BREAK**high) / high
+    return light + heavy
+
+
+class Stars:
+    """The isochrone's stars as they are seen.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        From `build_isochrone`.
+    options : dict
+        Of ``population.stars``: ``distance_modulus`` (mag) and ``reddening`` (E(B-V), mag).
+    """
+
+    def __init__(self, table, options):
+        if "rank" not in table.colnames:
+            raise StudyError("this is not the table of an isochrone", "population.stars.kind: isochrone")
+        self.rank = np.asarray(table["rank"], dtype=float)
+        self.evolution = np.asarray(table["evolution"]).astype(str)
+        modulus = options.get("distance_modulus", DISTANCE_MODULUS)
+        reddening = options.get("reddening", REDDENING)
+        self.mag = {b: np.asarray(table[f"mag_{b}"], float) + modulus + EXTINCTION[b] * reddening for b in BANDS}
+
+    def fraction_brighter(self, limit, band):
+        """Return which part (0 to 1) of all stars is brighter than ``limit`` in ``band``."""
+        low, high, width = self._segments(band)
+        inside = np.where(high > low, np.clip((limit - low) / np.maximum(high - low, 1e-12), 0, 1), limit > low)
+        return float((inside * width).sum())
+
+    def at_rank(self, rank, bands):
+        """Return the magnitudes of stars, {band: (N,) array}, and their stages of evolution."""
+        rank = np.asarray(rank, float)
+        row = np.clip(np.searchsorted(self.rank, rank, side="right") - 1, 0, len(self.rank) - 2)
+        return {b: np.interp(rank, self.rank, self.mag[b]) for b in bands}, self.evolution[row]
+
+    def at_magnitude(self, mag, band, draw, bands):
+        """Return magnitudes and stages of stars that have given magnitudes in one band.
+
+        Among the places where the isochrone crosses a magnitude, one is drawn in proportion to the number
+        of stars per magnitude there. Beyond its ends: the colours of the end.
+
+        Parameters
+        ----------
+        mag : (N,) array
+            In ``band``.
+        band : str
+        draw : (N,) array
+            Uniform numbers in [0, 1).
+        bands : sequence of str
+        """
+        low, high, width = self._segments(band)
+        here = np.clip(mag, low.min(), np.nextafter(high.max(), -np.inf))
+        crosses = (here[:, None] >= low) & (here[:, None] < high)
+        steep = width / np.maximum(high - low, 1e-9)
+        total = np.cumsum(np.where(crosses, steep, 0.0), axis=1)
+        row = np.minimum((total <= np.asarray(draw)[:, None] * total[:, -1:]).sum(axis=1), len(low) - 1)
+        first, second = self.mag[band][row], self.mag[band][row + 1]
+        along = np.where(first == second, 0.0, (here - first) / np.where(first == second, 1.0, second - first))
+        out = {b: self.mag[b][row] + along * (self.mag[b][row + 1] - self.mag[b][row]) for b in bands}
+        return {b: value + (mag - out[band]) for b, value in out.items()}, self.evolution[row]
+
+    def stage(self, name):
+        """Return the ranks between which a stage of evolution lies."""
+        rows = np.flatnonzero(self.evolution[:-1] == name)
+        if not len(rows):
+            raise StudyError(f"the isochrone has no stars of the stage {name!r}", "population.stars")
+        return self.rank[rows[0]], self.rank[rows[-1] + 1]
+
+    def _segments(self, band):
+        mag = self.mag[band]
+        return np.minimum(mag[:-1], mag[1:]), np.maximum(mag[:-1], mag[1:]), np.diff(self.rank)

@@ -1,0 +1,354 @@
+"""Cells of the matrix: the headline figure of merit of each science case and stage, with its verdict."""
+
+import csv
+import json
+import math
+import os
+
+import numpy as np
+from astropy.table import Table
+
+from ..data.catalogues import describe, write
+from ..errors import StudyError
+from ..stats.intervals import CONFIDENCE, needed_blocks
+
+STAGES = ("detection", "deblending", "measurement")
+VERDICTS = {
+    "meets": "the whole interval lies within the requirement",
+    "exceeds": "the whole interval lies beyond the requirement",
+    "undetermined": "the interval includes the requirement",
+    "no requirement": "measured, but nobody has published a requirement",
+    "not quantified": "no number yet; the reason says why",
+}
+TAGS = {
+    "V": "read in the source",
+    "D": "derived by this study from its formula",
+    "M": "from memory, not verified",
+    "A": "adopted by this study",
+}
+SENSES = {"within": "±", "at most": "≤ ", "at least": "≥ ", "known to": "known to ±"}
+LEAST_BLOCKS = 30
+LEVEL = f"{100 * CONFIDENCE:g} %"
+NOTHING_ELSE = "nothing else"
+NO_REQUIREMENT = "none published"
+DIMENSIONLESS = ("1", "", "-", None)
+
+CELL_COLUMNS = {
+    "case": (None, "science case"),
+    "stage": (None, "stage whose impact the cell holds"),
+    "fom": (None, "id of the headline figure of merit"),
+    "value": (None, "its impact, in unit"),
+    "ci_low": (None, f"lower end of the {LEVEL} interval"),
+    "ci_high": (None, f"upper end of the {LEVEL} interval"),
+    "n": (None, "number of objects behind the value"),
+    "unit": (None, "unit of value and requirement"),
+    "requirement": (None, "the requirement's limit"),
+    "requirement_source": (None, "sense and origin of the requirement, with its provenance tag"),
+    "verdict": (None, "; ".join(f"{k}: {v}" for k, v in VERDICTS.items())),
+    "identified": (None, "is a figure of merit identified?"),
+    "quantified": (None, "does this study quantify it?"),
+    "data": (None, "data used"),
+    "reason": (None, "why this verdict"),
+    "also": (None, "further values of the stage, which decide nothing: other data, other figures of merit"),
+}
+"""Keys of a cell, in order, as columns: (unit, description)."""
+
+
+def verdict(value, low, high, limit, sense="within"):
+    """Return the verdict of an interval on a requirement.
+
+    Parameters
+    ----------
+    value, low, high : float
+        Value and interval; NaN ends when there is no interval.
+    limit : float or None
+        The requirement; None when there is none.
+    sense : str
+        "within": |x| <= limit; "at most": x <= limit; "at least": x >= limit; "known to": half the width of
+        the interval <= limit, which more sky always reaches, so nothing exceeds it.
+
+    Returns
+    -------
+    str
+        One of `VERDICTS`.
+    """
+    if value is None or not math.isfinite(value):
+        return "not quantified"
+    if limit is None:
+        return "no requirement"
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "undetermined"
+    if sense == "within":
+        inside, outside = -limit <= low and high <= limit, low > limit or high < -limit
+    elif sense == "at most":
+        inside, outside = high <= limit, low > limit
+    elif sense == "at least":
+        inside, outside = low >= limit, high < limit
+    elif sense == "known to":
+        inside, outside = (high - low) / 2 <= limit, False
+    else:
+        raise ValueError(f"unknown sense {sense!r}; one of {', '.join(SENSES)}")
+    return "meets" if inside else "exceeds" if outside else "undetermined"
+
+
+def blocks_to_settle(value, low, high, n_blocks, limit, sense="within"):
+    """Return how many blocks would settle an undetermined verdict (`stats.intervals.needed_blocks`)."""
+    if sense == "known to":
+        return float(math.ceil(n_blocks * ((high - low) / (2 * limit)) ** 2))
+    line = math.copysign(limit, value) if sense == "within" else limit
+    return needed_blocks(value, (high - low) / 2, line, n_blocks)
+
+
+def matrix_cells(foms, board, requirements):
+    """Return the cells of the matrix.
+
+    Parameters
+    ----------
+    foms : astropy.table.Table
+        One row per case, scenario, fom, population, stratum, kind and term, with value, ci_low, ci_high, n,
+        n_blocks and unit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
+    board : list of dict
+        One per row of the matrix, in order::
+
+            case: two_point           # as in foms; any name for a row that is not built
+            title: 2-pt correlations  # and science: what the row stands for
+            not_built: reason         # absent or None for a row that this study measures
+            not_covered: reason       # parts of a built row that it does not measure
+            cells:
+              detection:              # and deblending, measurement
+                fom: WL-D2
+                name: detection shear bias      # short name for people
+                headline_term: detection        # the term, or with kind "value" the rung
+                kind: impact                    # default
+                scenario: fiducial              # default
+                population: common              # these two: default whatever there is, if only one
+                stratum: all
+                identified: "yes"               # a figure of merit is identified: yes, partly, no
+                published: few per cent (Sheldon+2020)   # what the literature says
+                data: simulated LSST Y10 patches
+                percent: true                   # people read it in per cent (default false)
+                also:                           # further values, told beside the verdict; what is not given
+                  - {scenario: real, data: VLT frame}               # is as in the cell
+                  - {fom: MO-D1, data: asteroids, percent: true}
+
+    requirements : dict of str to dict
+        By id of the figure of merit (`blendimpact.config.requirements.load_requirements`): ``value``, ``unit``,
+        ``source``, ``tag`` (`TAGS`), optional ``sense`` (`SENSES`, default "within"). A ``value`` of None
+        says that there is none, and ``source`` why.
+
+    Returns
+    -------
+    list of dict
+        Keys as `CELL_COLUMNS`. ``value``, its interval and ``requirement`` are None where there is none,
+        and no text is empty; ``also`` has a line per value, or `NOTHING_ELSE`.
+
+    Raises
+    ------
+    StudyError
+        If a headline is ambiguous, or a requirement has another unit than its figure of merit.
+    """
+    return [_also(_cell(row, stage, foms, requirements), row, stage, foms) for row in board for stage in STAGES]
+
+
+def _required(fom, requirements):
+    """Return the requirement of a figure of merit; a variant shares only the base's statement of none."""
+    base = requirements.get(fom.partition(".")[0]) or {}
+    return requirements.get(fom) or (base if base.get("value") is None else {})
+
+
+def _cell(row, stage, foms, requirements):
+    spec = (row.get("cells") or {}).get(stage) or {}
+    fom = spec.get("fom") or "none chosen"
+    found = None if row.get("not_built") or not spec else _headline(foms, row["case"], stage, spec)
+    required = _required(fom, requirements)
+    limit, sense = required.get("value"), required.get("sense", "within")
+    cell = {"case": row["case"], "stage": stage, "fom": fom, "value": None, "ci_low": None, "ci_high": None,
+            "n": 0, "unit": required.get("unit") or "1", "requirement": limit,
+            "requirement_source": requirement_source(required), "verdict": "not quantified",
+            "identified": _yes_no(spec.get("identified", "no")), "quantified": "no",
+            "data": spec.get("data") or "none yet", "reason": _why_not(row, stage, spec), "also": NOTHING_ELSE}
+    if found is None:
+        return cell
+    unit = str(found["unit"])
+    if limit is not None and (required.get("unit") not in DIMENSIONLESS or unit not in DIMENSIONLESS) \
+            and required.get("unit") != unit:
+        raise StudyError(f"the requirement is in {required.get('unit')!r}, the figure of merit in {unit!r}",
+                         f"requirements {fom}.unit", f"state the requirement in {unit!r}")
+    value, low, high = (_number(found[name]) for name in ("value", "ci_low", "ci_high"))
+    cell.update(value=value, ci_low=low, ci_high=high, n=int(found["n"]), unit=unit or "1")
+    cell["verdict"] = verdict(value, low, high, limit, sense)
+    few = int(found["n_blocks"]) < LEAST_BLOCKS and cell["verdict"] in ("meets", "exceeds")
+    if few:
+        cell["verdict"] = "undetermined"
+    if value is not None:
+        cell["quantified"] = "yes"
+    cell["reason"] = (f"{LEAST_BLOCKS} blocks of sky are the least for a verdict, this run has {found['n_blocks']}"
+                      if few else _reason(cell, int(found["n_blocks"]), sense))
+    return cell
+
+
+def _also(cell, row, stage, foms):
+    """Return the cell with its further values, or that they are missing."""
+    spec = (row.get("cells") or {}).get(stage) or {}
+    lines = []
+    for also in () if row.get("not_built") else spec.get("also") or ():
+        wanted = {**spec, **({"population": None} if "fom" in also else {}), **also}
+        found = _headline(foms, row["case"], stage, wanted)
+        name = also["data"] if wanted["fom"] == spec["fom"] else f"{also['data']}, {also['fom']}"
+        if found is None:
+            lines.append(f"{name}: not in this run")
+            continue
+        number, interval = quote(*(_number(found[key]) for key in ("value", "ci_low", "ci_high")), str(found["unit"]),
+                                 wanted.get("percent", False))
+        lines.append(f"{name}: {number} ({interval}, N = {int(found['n']):,})")
+    return {**cell, "also": "\n".join(lines) or NOTHING_ELSE}
+
+
+def _yes_no(answer):
+    """Return YAML's true and false as words; other words stay."""
+    return {True: "yes", False: "no"}.get(answer, str(answer))
+
+
+def _number(value):
+    return float(value) if np.isfinite(value) else None
+
+
+def _why_not(row, stage, spec):
+    if row.get("not_built"):
+        reason = str(row["not_built"]).rstrip(".")
+    elif not spec:
+        reason = f"no figure of merit of {stage} is chosen for this case"
+    else:
+        reason = (f"the run has no {spec.get('headline_term')!r} of {spec['fom']} in scenario "
+                  f"{spec.get('scenario', 'fiducial')!r}")
+    return reason + (f". Published: {spec['published']}" if spec.get("published") else "")
+
+
+def _headline(foms, case, stage, spec):
+    """Return the one row of the table that a cell of the board asks for, or None."""
+    wanted = {"case": case, "fom": spec["fom"], "term": spec["headline_term"],
+              "kind": spec.get("kind", "impact"), "scenario": spec.get("scenario", "fiducial")}
+    wanted.update({key: spec[key] for key in ("population", "stratum") if spec.get(key)})
+    rows = np.ones(len(foms), dtype=bool)
+    for column, value in wanted.items():
+        rows &= np.asarray(foms[column]).astype(str) == value
+    rows = foms[rows]
+    if len(rows) > 1:
+        choices = sorted({f"population {r['population']}, stratum {r['stratum']}" for r in rows})
+        raise StudyError(f"{len(rows)} rows of figures of merit fit this cell: {'; '.join(choices)}",
+                         f"board {case}.cells.{stage}", "name the population and the stratum")
+    return rows[0] if len(rows) else None
+
+
+def requirement_source(required):
+    """Return the origin of a requirement and its tag: "DESC SRD v1, Y10 [M: from memory, not verified]"."""
+    if not required or required.get("value") is None:
+        why = (required or {}).get("source")
+        if not why:
+            return NO_REQUIREMENT
+        return why if why.startswith("no") else f"{NO_REQUIREMENT}: {why}"
+    tag, sense = required.get("tag", "M"), required.get("sense", "within")
+    prefix = "" if sense == "within" else f"{sense}: "
+    return f"{prefix}{required['source']} [{tag}: {TAGS[tag]}]"
+
+
+def _reason(cell, n_blocks, sense):
+    value, low, high, limit = (cell[k] for k in ("value", "ci_low", "ci_high", "requirement"))
+    if cell["verdict"] == "not quantified":
+        return "the run gave no number: no object was left to measure it on"
+    if cell["verdict"] == "no requirement":
+        return "measured; there is no published requirement to hold it against"
+    line = SENSES[sense] + f"{limit:g}"
+    if low is None or high is None:
+        return f"{n_blocks} block of sky gives no interval to hold against {line}"
+    if sense == "known to":
+        known = f"it is known to ±{(high - low) / 2:.2g}, the requirement is {limit:g}"
+        if cell["verdict"] == "meets":
+            return known
+        needed = _round_up(blocks_to_settle(value, low, high, n_blocks, limit, sense))
+        return f"{known}; about {needed:,} blocks of sky (this run: {n_blocks:,}) would reach it"
+    if cell["verdict"] != "undetermined":
+        side = "within" if cell["verdict"] == "meets" else "beyond"
+        return f"the whole {LEVEL} interval lies {side} {line}"
+    needed = blocks_to_settle(value, low, high, n_blocks, limit, sense)
+    if not math.isfinite(needed):
+        return f"the value lies on the line {line}: no number of blocks settles it"
+    return (f"the {LEVEL} interval includes the line {line}; about {_round_up(needed):,} blocks of sky "
+            f"(this run: {n_blocks:,}) would settle it, if the value stays")
+
+
+def _round_up(number):
+    """Round a number of blocks up to two significant digits: it is an extrapolation."""
+    step = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    return int(math.ceil(number / step) * step)
+
+
+def decimals(low, high, value=0.0):
+    """Return with how many decimals to print a value: its interval's half width to 17 % or better."""
+    half = abs(high - low) / 2 if low is not None and high is not None else 0.0
+    scale = half if half > 0 else abs(value) / 10
+    return min(6, max(0, -math.floor(math.log10(scale / 3)))) if scale > 0 else 3
+
+
+def quote(value, low, high, unit="1", percent=False):
+    """Return a value and its interval as people read them.
+
+    Returns
+    -------
+    value, interval : str
+        E.g. ("−5.2 %", "−6.2 to −4.2"). A dash, or "no interval", where there is none.
+    """
+    if value is None or not math.isfinite(value):
+        return "–", "no interval"
+    factor, suffix = (100, " %") if percent else (1, "" if unit in DIMENSIONLESS else f" {unit}")
+    ends = [e for e in (low, high) if e is not None and math.isfinite(e)]
+    scaled = [factor * x for x in (value, *ends)]
+    digits = decimals(*scaled[1:], scaled[0]) if len(ends) == 2 else decimals(None, None, scaled[0])
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    texts = [f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−") for x in scaled]
+    return texts[0] + suffix, f"{texts[1]} to {texts[2]}" if len(ends) == 2 else "no interval"
+
+
+def also_lines(cell):
+    """Return the further values of a cell, a text each."""
+    text = cell.get("also", NOTHING_ELSE)
+    return [] if text == NOTHING_ELSE else text.splitlines()
+
+
+def limit_text(cell, percent=False):
+    """Return the requirement of a cell as people read it, e.g. "±0.3 %"; "" where there is none."""
+    if cell["requirement"] is None:
+        return ""
+    number = f"{100 * cell['requirement']:g} %" if percent else f"{cell['requirement']:g}"
+    unit = "" if percent or cell["unit"] in DIMENSIONLESS else f" {cell['unit']}"
+    return f"{SENSES[requirement_sense(cell)]}{number}{unit}"
+
+
+def requirement_sense(cell):
+    """Return the sense of a cell's requirement, which its source states unless it is the usual one."""
+    return next((s for s in SENSES if cell["requirement_source"].startswith(f"{s}: ")), "within")
+
+
+def split_tag(source):
+    """Return a source without its tag and sense, and the tag, e.g. "[M]" ("" if it has none)."""
+    tag = next((t for t in TAGS if f"[{t}: {TAGS[t]}]" in source), None)
+    for sense in SENSES:
+        source = source.removeprefix(f"{sense}: ")
+    return (source.replace(f" [{tag}: {TAGS[tag]}]", ""), f"[{tag}]") if tag else (source, "")
+
+
+def write_cells(cells, stem, meta=None):
+    """Write the matrix as ``stem``.json (a list), .csv and .parquet; the same cells give the same bytes."""
+    with open(f"{stem}.json.part", "w", encoding="utf-8") as stream:
+        stream.write(json.dumps(cells, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    os.replace(f"{stem}.json.part", f"{stem}.json")
+    with open(f"{stem}.csv.part", "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(CELL_COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: "nan" if v is None else v for k, v in cell.items()} for cell in cells)
+    os.replace(f"{stem}.csv.part", f"{stem}.csv")
+    numbers = ("value", "ci_low", "ci_high", "requirement")
+    table = Table({key: np.array([math.nan if c[key] is None else c[key] for c in cells], dtype=float)
+                   if key in numbers else [c[key] for c in cells] for key in CELL_COLUMNS})
+    write(describe(table, CELL_COLUMNS), f"{stem}.parquet", meta)
+

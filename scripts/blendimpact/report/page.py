@@ -1,0 +1,156 @@
+"""The page of the matrix: one HTML file with every number of the study."""
+
+import base64
+import os
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meaningful
+from ..ladder.rungs import REFERENCE, RUNGS
+from ..stats.figures_of_merit import CELLS
+from .board_figure import COLOURS, SYMBOLS, TINTS
+from .cells import LEVEL, STAGES, TAGS, VERDICTS, also_lines, limit_text, quote, split_tag
+
+RUNG_TEXTS = {REFERENCE: "truth: noiseless isolated sources", **{r.name: r.text for r in RUNGS.values()}}
+TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; part of detection"}
+LADDER = ("oracle", "deblended", "merged", "pipeline")
+
+
+def write_page(path, cells, board, foms, checks, study, image=None, figures=(), provenance=None, downloads=(),
+               links=(), embed=False):
+    """Write the page.
+
+    Parameters
+    ----------
+    path : path-like
+        The HTML file; figures and downloads are linked relative to it.
+    cells, board : list of dict
+        As for `blendimpact.report.board_figure.board_figure`.
+    foms : astropy.table.Table
+        All figures of merit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
+    checks : astropy.table.Table
+        From `blendimpact.report.external.external_checks`; may be empty.
+    study : dict
+        ``name``, ``title`` and ``subtitle``.
+    image : path-like, optional
+        The matrix as PNG; it becomes part of the page.
+    figures : sequence of dict
+        ``path``, ``title``, ``caption``.
+    provenance : dict, optional
+        What made the page; values are texts, lists or dicts.
+    downloads, links : sequence of (path, str)
+        Files and what they are: to be saved, and other pages.
+    embed : bool
+        Put the figures into the page as well, so that it can be sent as one file.
+    """
+    folder = Path(path).resolve().parent
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.get_template("matrix.html").render(
+        study=study, level=LEVEL, stages=STAGES, verdicts=VERDICTS, tags=TAGS,
+        colours=COLOURS, tints=TINTS, symbols=SYMBOLS, rows=_board_rows(cells, board),
+        image=_data_uri(image) if image else None,
+        foms=[_quoted(row) for row in foms if not str(row["stratum"]).startswith(CELLS)], budgets=budgets(foms),
+        selection=[_quoted(row) for row in foms if row["term"] == "selection"],
+        checks=[_check_row(row) for row in checks],
+        figures=[{**f, "source": _data_uri(f["path"]) if embed else _relative(f["path"], folder)}
+                 for f in figures],
+        downloads=[(_relative(p, folder), text) for p, text in downloads],
+        links=[(_relative(p, folder), text) for p, text in links],
+        provenance=_flat(provenance or {}))
+    part = f"{path}.part"
+    Path(part).write_text(page, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _relative(path, folder):
+    return Path(os.path.relpath(Path(path).resolve(), folder)).as_posix()
+
+
+def _data_uri(path):
+    kind = {".png": "png", ".svg": "svg+xml", ".jpg": "jpeg"}[Path(path).suffix]
+    return f"data:image/{kind};base64,{base64.b64encode(Path(path).read_bytes()).decode('ascii')}"
+
+
+def _board_rows(cells, board):
+    by_place = {(c["case"], c["stage"]): c for c in cells}
+    rows = []
+    for row in board:
+        filled = []
+        for stage in STAGES:
+            cell, spec = by_place[row["case"], stage], (row.get("cells") or {}).get(stage) or {}
+            percent = spec.get("percent", False)
+            number, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)
+            source, tag = split_tag(cell["requirement_source"])
+            filled.append({**cell, "name": spec.get("name") or cell["fom"], "number": number,
+                           "interval": interval, "limit": limit_text(cell, percent), "lines": also_lines(cell),
+                           "source": source, "tag": tag,
+                           "published": spec.get("published", ""),
+                           "published_tag": spec.get("published_tag", "none")})
+        rows.append({"title": row["title"], "science": row.get("science", ""), "cells": filled,
+                     "not_covered": row.get("not_covered")})
+    return rows
+
+
+def _quoted(row):
+    """Return a row with plain values, and its value and interval as people read them."""
+    plain = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in row.colnames}
+    number, interval = quote(plain["value"], plain["ci_low"], plain["ci_high"], plain["unit"])
+    return {**plain, "number": number, "interval": interval}
+
+
+def _check_row(row):
+    published, tag = split_tag(str(row["published"]))
+    return {**_quoted(row), "published": f"{published} {tag}"}
+
+
+def budgets(foms):
+    """Return the budgets of all figures of merit that have one.
+
+    Returns
+    -------
+    list of dict
+        ``case``, ``scenario``, ``fom``, ``title``, ``population``, ``stratum``, ``rungs`` and ``terms`` (rows
+        with their texts), ``split`` (is the split between detection and deblending meaningful?).
+    """
+    groups = {}
+    for row in foms:
+        key = tuple(str(row[k]) for k in ("case", "scenario", "fom", "population", "stratum"))
+        groups.setdefault(key, []).append(row)
+    found = []
+    for (case, scenario, fom, population, stratum), rows in groups.items():
+        values = {str(r["term"]): r for r in rows if r["kind"] == "value"}
+        impacts = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
+        if not {"measurement", "deblending"} <= impacts.keys():
+            continue
+        found.append({
+            "case": case, "scenario": scenario, "fom": fom, "population": population, "stratum": stratum,
+            "title": str(rows[0]["title"]), "split": _split(values, impacts),
+            "rungs": [{**_quoted(values[t]), "text": RUNG_TEXTS[t]} for t in RUNG_TEXTS if t in values],
+            "terms": [{**_quoted(impacts[t]), "text": TERM_TEXTS[t]}
+                      for t in (*TERMS, "selection") if t in impacts]})
+    return found
+
+
+def _split(values, impacts):
+    """Return what is to be said of the split: the run's note, which knows the resamples, else the value's."""
+    note = next((str(impacts[t]["note"]) for t in ("interaction", "detection")
+                 if t in impacts and "split" in str(impacts[t]["note"])), "")
+    if note:
+        return note
+    if not values.keys() >= set(LADDER):
+        return ""
+    small = split_meaningful({rung: float(values[rung]["value"]) for rung in LADDER})
+    side, answer = ("below", "is") if small else ("over", "is not")
+    return (f"interaction {side} {100 * INTERACTION_LIMIT:g} % of |F(pipeline) - F(oracle)|: the split "
+            f"between detection and deblending {answer} meaningful")
+
+
+def _flat(value, prefix=""):
+    """Return nested provenance as (dotted name, text) pairs."""
+    if isinstance(value, dict):
+        return [pair for key, entry in value.items() for pair in _flat(entry, f"{prefix}.{key}".strip("."))]
+    if isinstance(value, (list, tuple)):
+        return [(prefix, ", ".join(map(str, value)))]
+    return [(prefix, str(value))]

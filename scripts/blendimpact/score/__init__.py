@@ -1,1 +1,0 @@
-"""From measurements to figures of merit per block of sky, and from those to intervals."""

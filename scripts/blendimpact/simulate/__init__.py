@@ -1,1 +1,0 @@
-"""Draw patches of sky with GalSim."""

@@ -1,0 +1,211 @@
+"""Adopt a real image: read it, and measure all that injecting into it needs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+from astropy.wcs import WCS
+
+from ...data.images import real_light
+from ...data.significance import KERNEL_3X3
+from ...errors import StudyError
+from .detector import find_defects, level_lines
+from .noise import NoiseModel, Sky, measure_depth, measure_sky
+from .planes import BAD, path_of, read_mask, read_science, read_variance
+from .psf import ImagePsf, given_psf, measure_psf
+from .stars import find_objects
+from .template import check_pair, compare, template_spec
+
+MIN_SKY = 0.02
+"""Least part of the pixels that is free of sources; with less there is no sky to measure."""
+
+
+@dataclass
+class AdoptedImage:
+    """A real image in one band, sky-subtracted, with what was measured on it.
+
+    Attributes
+    ----------
+    name, band : str
+    science : (ny, nx) float32 array
+        Minus the reference sky, so that the true sky is about 0; 0 where there is no data.
+    sky_variance : (ny, nx) float32 array
+        Variance without the photon noise of sources.
+    mask : (ny, nx) uint8 array
+        Bits of `MASK_BITS`.
+    wcs : WCS
+    zero_point, gain : float
+    saturation : float or None
+        In the unit of the image, before the sky was subtracted.
+    unit : str
+    psf : ImagePsf
+    noise : NoiseModel
+    objects, segmentation
+        As `find_objects` returns them.
+    spec : dict
+        Entry of the image.
+    report : dict
+        For report.json; the same bytes from the same input.
+    template : AdoptedImage or None
+        An earlier image of the same sky on the same pixels.
+    """
+
+    name: str
+    band: str
+    science: np.ndarray
+    sky_variance: np.ndarray
+    mask: np.ndarray
+    wcs: WCS
+    zero_point: float
+    gain: float
+    saturation: float
+    unit: str
+    psf: ImagePsf
+    noise: NoiseModel
+    objects: Table
+    segmentation: np.ndarray
+    spec: dict
+    report: dict
+    template: "AdoptedImage | None" = None
+
+    @property
+    def pixel_scale(self):
+        """Pixel scale in arcsec."""
+        return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
+
+
+def _variance_with_sources(variance, light, sky, gain):
+    """Return sky variance and the slope x gain of variance against light (1: it has sources' photons)."""
+    bright = (light > 5 * sky.rms) & np.isfinite(variance)
+    if bright.sum() < 100:
+        return variance, None
+    level = np.median(variance[~sky.sources]) if (~sky.sources).any() else np.median(variance)
+    shine = light[bright].astype(float)
+    slope = float((shine * (variance[bright] - level)).sum() / (shine**2).sum())
+    if slope * gain > 0.5:
+        variance = np.maximum(variance - light / gain, 0.25 * level).astype(np.float32)
+    return variance, slope * gain
+
+
+def adopt(spec, base_dir):
+    """Adopt a real image, and its template if its entry has one.
+
+    Parameters
+    ----------
+    spec : dict
+        Entry of the image, as `config.real_image.load_image` returns it.
+    base_dir : path-like
+        Folder of the fetched inputs; planes given as ``file`` do not need it.
+
+    Returns
+    -------
+    AdoptedImage
+
+    Raises
+    ------
+    StudyError
+        With file, key and remedy, for whatever cannot be used.
+    """
+    earlier = template_spec(spec)
+    if earlier is None:
+        return _adopt(spec, base_dir)
+    check_pair(spec, earlier, base_dir)
+    image = _adopt(spec, base_dir)
+    image.template = _adopt(earlier, base_dir)
+    image.report["template"] = {**image.template.report, "pair": compare(image, image.template)}
+    return image
+
+
+def _adopt(spec, base_dir):
+    """Adopt one image."""
+    read = read_science(spec, base_dir)
+    mask, counts = read_mask(spec, read, base_dir)
+    given = read_variance(spec, read, mask, base_dir)
+    detector = spec.get("detector") or {}
+    science, raw = _levelled(read["science"], mask, counts, detector)
+    bad = (mask & BAD) != 0
+    if bad.mean() > 0.5:
+        raise StudyError(f"{100 * bad.mean():.0f} % of the pixels have no data", str(read["path"]),
+                         "check the meaning of the mask's bits")
+    scale = float(np.sqrt(abs(np.linalg.det(read["wcs"].pixel_scale_matrix))) * 3600)
+    sky, bad = _sky(science, mask, counts, scale, spec, detector, read["path"])
+    science = np.where(bad, 0, science - sky.level).astype(np.float32)
+    rms = sky.rms if given is None else np.sqrt(given)
+    objects, segmentation = find_objects(science, rms, bad)
+    slope = None
+    if given is None:
+        variance = np.square(sky.rms)
+    else:
+        variance, slope = _variance_with_sources(given, real_light(science, segmentation), sky, read["gain"])
+    psf = _psf(spec, read, science, bad, objects, segmentation, scale, base_dir)
+    centre = psf.pixels(science.shape[1] / 2, science.shape[0] / 2)
+    report = {
+        "image": spec.get("name"), "band": spec["band"], "file": read["path"].name,
+        "shape": list(science.shape), "pixel_scale_arcsec": scale, "unit": read["unit"],
+        "zero_point": read["zero_point"], "gain": read["gain"], "saturation": read["saturation"],
+        "area_arcmin2": float(science.size * scale**2 / 3600),
+        "not_finite_fraction": read["nan_fraction"], "masked_pixels": counts,
+        "masked_fraction": float((mask > 0).mean()),
+        "sky": sky.report, "detector": raw,
+        "noise": {
+            "correlation": np.round(sky.noise.correlation, 6).tolist(),
+            "variance": spec.get("variance", {}).get("kind", "measured"),
+            "given_over_measured_variance": None if given is None else _ratio(given, sky),
+            "variance_slope_times_gain": slope,
+            "detection_noise_factor": float(np.sqrt(sky.noise.variance_factor(KERNEL_3X3))),
+            "note": "thresholds and errors of SEP, HSM and apertures take noise for white; the true noise "
+                    "is larger by detection_noise_factor behind the 3x3 kernel, and by depth.*_noise_factor",
+        },
+        "psf": psf.report,
+        "depth": measure_depth(science, sky, centre, scale, read["zero_point"]),
+        "objects": len(objects),
+        "acknowledgement": spec.get("acknowledgement"), "reference": spec.get("reference"),
+    }
+    return AdoptedImage(
+        name=spec.get("name", "image"), band=spec["band"], science=science,
+        sky_variance=variance.astype(np.float32), mask=mask, wcs=read["wcs"], zero_point=read["zero_point"],
+        gain=read["gain"], saturation=read["saturation"], unit=read["unit"], psf=psf, noise=sky.noise,
+        objects=objects, segmentation=segmentation, spec=spec, report=report)
+
+
+def _levelled(science, mask, counts, detector):
+    """Take a bias of each line off, as the entry asks for; mask lines without data. Return image and report."""
+    axis = detector.get("lines")
+    if axis is None:
+        return science, None
+    levelled, lost, bias = level_lines(science, (mask & BAD) != 0, axis)
+    mask[lost] |= BAD
+    counts["BAD"] = int(((mask & BAD) != 0).sum())
+    return levelled, {"lines": axis, "lost_lines": int(lost.all(axis=1 if axis == "rows" else 0).sum()),
+                      "bias_min": float(bias.min()), "bias_max": float(bias.max())}
+
+
+def _sky(science, mask, counts, scale, spec, detector, path):
+    """Measure the sky; mask defects of the detector and measure it again. Return it and the bad pixels."""
+    options = {key: value for key, value in (spec.get("sky") or {}).items() if value is not None}
+    bad = (mask & BAD) != 0
+    sky = measure_sky(science, bad, scale, **options)
+    if detector.get("defects"):
+        mask[find_defects(np.where(bad, 0, science - sky.level), bad, sky.rms, detector["defects"])] |= BAD
+        bad = (mask & BAD) != 0
+        counts["BAD"] = int(bad.sum())
+        sky = measure_sky(science, bad, scale, **options)
+    if sky.report["source_free_fraction"] < MIN_SKY:
+        raise StudyError(f"{100 * sky.report['source_free_fraction']:.1f} % of the pixels are free of sources: the sky "
+                         "cannot be measured", str(path), "crowded: give a smaller sky.grow and sky.mesh in the entry")
+    return sky, bad
+
+
+def _ratio(given, sky: Sky):
+    free = ~sky.sources
+    return float(np.median(given[free]) / np.median(np.square(sky.rms[free]))) if free.any() else None
+
+
+def _psf(spec, read, science, bad, objects, segmentation, scale, base_dir):
+    entry = spec.get("psf") or {"kind": "measured"}
+    where = f"{spec.get('name', 'image')}: psf"
+    if entry["kind"] == "measured":
+        return measure_psf(science, bad, objects, segmentation, scale, int(entry.get("size", 41)),
+                           read["saturation"], where)
+    path = path_of(entry, spec, base_dir) if entry["kind"] == "file" else None
+    return given_psf(entry, scale, path, where)

@@ -1,0 +1,27 @@
+"""Adopt a real image and cut it into patches."""
+
+import json
+import os
+
+from ..config.real_image import load_image
+from ..data import catalogues
+from ..data.images import PatchWriter
+from ..sky.adopt.image import adopt
+from ..sky.adopt.patches import adopt_patches
+
+
+def run(settings, seed, image_spec_path, inputs_dir, images_out, truth_out, report_out, cards=None, meta=None):
+    """Write the patches of a real image, its own sources, and what was measured on it (JSON)."""
+    image = adopt(load_image(image_spec_path), inputs_dir)
+    tables = []
+    with PatchWriter(images_out, cards) as writer:
+        for patch, truth in adopt_patches(image, settings, seed, settings["case"], settings["scenario"]):
+            writer.write(patch)
+            tables.append(truth)
+    catalogues.write(catalogues.stack(tables), truth_out, meta)
+    part = f"{report_out}.part"
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(image.report, file, indent=1, sort_keys=True)
+        file.write("\n")
+    os.replace(part, report_out)
+    print(f"{len(tables)} patches of {settings['image']}")

@@ -1,0 +1,57 @@
+"""From the scores of one case to its figures of merit."""
+
+import os
+
+import numpy as np
+from astropy.table import Table
+
+from ..cases.base import load_case
+from ..data import catalogues, missing_inputs
+from ..ladder.aggregate import FOM_COLUMNS, aggregate
+
+ABSENT = "absent"
+"""Key of a table's metadata: why some or all scores of its case are not to be had."""
+
+
+def run(case, scores, bootstrap, seed, foms_out, meta=None):
+    """Aggregate the scores of one case.
+
+    Parameters
+    ----------
+    case : str
+    scores : list of path-like
+        Score tables of its scenarios and chunks.
+    bootstrap, seed : int
+        Number of resamples, seed of the study.
+    foms_out : path-like
+        Output: `blendimpact.ladder.aggregate.FOM_COLUMNS`, without a row where there is no score. If scores are absent
+        its metadata say why, under `ABSENT`.
+    meta : dict, optional
+        Provenance of the table.
+    """
+    tables, reason = read_scores(scores)
+    known = load_case(case).figures_of_merit
+    measured = [aggregate(table, case, scenario, known, bootstrap, seed) for scenario, table in tables.items()]
+    foms = catalogues.stack(measured) if measured else no_foms()
+    catalogues.write(foms, foms_out, {**(meta or {}), **({ABSENT: reason} if reason else {})})
+
+
+def read_scores(paths):
+    """Return {scenario: stacked score table}, and the reason of the first score that is absent, or None.
+
+    Scenarios are told apart by the path, ``.../<scenario>/score/<chunk>.parquet``.
+    """
+    parts, why = {}, None
+    for path in sorted(map(str, paths)):
+        scenario = path.replace(os.sep, "/").split("/")[-3]
+        reason = missing_inputs.reason([path])
+        if reason:
+            why = why or reason
+        else:
+            parts.setdefault(scenario, []).append(catalogues.read(path))
+    return {scenario: catalogues.stack(tables) for scenario, tables in parts.items()}, why
+
+
+def no_foms():
+    """Return a table of figures of merit without rows."""
+    return catalogues.describe(Table({name: np.array([], str) for name in FOM_COLUMNS}), FOM_COLUMNS)

@@ -1,0 +1,1 @@
+"""Random streams, intervals, histograms, and figures of merit as functions of sums."""
