@@ -324,7 +324,7 @@ def test_an_edit_of_the_library_reruns_what_imports_it_and_only_that(tree, root,
                 "dag = build_dag(sys.argv[3], sys.argv[1] + '/config/presets/smoke.yaml',"
                 " snakefile=sys.argv[1] + '/Snakefile')\n"
                 "print('DIGESTS', json.dumps({j.rule.name: j.params.get('library') for j in dag.jobs}))")
-        done = subprocess.run([sys.executable, "-c", code, str(tree), str(root / "tests"), str(tmp_path)],
+        done = subprocess.run([sys.executable, "-c", code, str(tree), str(root / "tests" / "makers"), str(tmp_path)],
                               capture_output=True, text=True)
         found = re.search(r"^DIGESTS (.*)$", done.stdout, flags=re.M)
         assert found, done.stdout + done.stderr

@@ -249,7 +249,7 @@ def test_one_program_per_bucket_and_nothing_grows(scarlet2, make, cache):
 
 
 DISK = (
-    "import hashlib, sys, time; sys.path.insert(0, 'tests/unit')\n"
+    "import hashlib, sys, time; sys.path.insert(0, 'tests/makers')\n"
     "from galaxy_maker import *\n"
     "from blendimpact.deblend import DEBLENDERS\n"
     "patch, table, _ = blend(pairs(1, 'disk')[0], (71, 71), 'disk')\n"
