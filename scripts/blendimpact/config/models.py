@@ -1,0 +1,243 @@
+"""The strict base of all typed settings, and what is wrong with a file in the words of someone who edits it.
+
+A model states each key once, with its default, limits and meaning::
+
+    class Check(Model):
+        id: Text = Field(description="Name of the check.")
+        low: Number | None = Field(None, description="Lower end; null for none.")
+        why: Text | None = absent(description="Where the range comes from.")
+
+        def problems(self):
+            if self.low is not None and self.why is None:
+                yield Problem(("why",), "is missing", "say where the range comes from")
+
+Its fields hold numbers, text, truth values, lists, dicts and other models, each perhaps None; unions of other kinds
+give one message for each.
+"""
+
+import math
+import types
+from functools import partial
+from typing import Annotated, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic import model_validator as validator
+from pydantic_core import PydanticCustomError
+
+from .files import Problem, kind_of, load_yaml, nearest, raise_problems
+
+LARGEST = 1e18
+"""No number of a configuration is larger: arithmetic with it cannot overflow."""
+
+
+class Problems(ValueError):
+    """What `Model.problems` has found."""
+
+    def __init__(self, found):
+        super().__init__("; ".join(p.what for p in found))
+        self.found = found
+
+
+class Model(BaseModel):
+    """Base of typed settings: unknown keys, other types and non-finite numbers are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    def problems(self):
+        """Yield each `Problem` that no single field sees, its key counted from this model."""
+        return ()
+
+    @validator(mode="after")
+    def _check(self):
+        found = list(self.problems())
+        if found:
+            raise Problems(found)
+        return self
+
+    def plain(self):
+        """Return the settings as a dict of JSON-able values, with defaults; keys that are `absent` are left out."""
+        return self.model_dump()
+
+
+absent = partial(Field, None, exclude_if=lambda value: value is None)
+"""A field without default that need not be given: None in the model (also by null), and not in `Model.plain`."""
+
+
+def _whole(value):
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return _bounded(value)
+
+
+def _bounded(value):
+    if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) > LARGEST:
+        raise PydanticCustomError("study", "is too large for any use")
+    return value
+
+
+def _distinct(values):
+    if any(value in values[:number] for number, value in enumerate(values)):
+        raise PydanticCustomError("study", "must not name anything twice")
+    return values
+
+
+def _ascending(values):
+    if not values[0] < values[1]:
+        raise PydanticCustomError("study", "must have the smaller number first")
+    return values
+
+
+def _json(value):
+    """Return the value of an option that no model knows, refusing what JSON cannot hold."""
+    if isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            _json(part)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("study", "must hold finite numbers only")
+    elif not isinstance(value, (str, int, float, bool, type(None))):
+        raise PydanticCustomError("study", "must hold text, numbers, truth values, lists and keys only")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; 5.0 is one."""
+Number = Annotated[float, WrapValidator(lambda value, check: (check(_bounded(value)), value)[1])]
+"""A finite number, kept as it is given: 20 stays whole."""
+Positive = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Distinct = AfterValidator(_distinct)
+"""For lists: nothing is named twice."""
+Options = Annotated[dict[str, object], AfterValidator(_json)]
+"""Options of a plug-in: plain data whose keys the plug-in knows."""
+
+
+# --- messages --------------------------------------------------------------------------------------
+
+
+_TYPES = {"string_type": "text", "float_type": "a number", "int_type": "a whole number", "bool_type": "true or false",
+          "int_from_float": "a whole number", "list_type": "a list", "dict_type": "keys and values",
+          "model_type": "keys and values", "finite_number": "a finite number", "none_required": "null"}
+_LIMITS = {"greater_than_equal": ("ge", "must be at least {}"), "less_than_equal": ("le", "must be at most {}"),
+           "greater_than": ("gt", "must be more than {}"), "less_than": ("lt", "must be less than {}"),
+           "too_short": ("min_length", "must have at least {} entries"),
+           "too_long": ("max_length", "must have at most {} entries"),
+           "string_too_short": ("min_length", "must not be empty"),
+           "string_pattern_mismatch": ("pattern", "must match {}")}
+
+
+def inner(annotation):
+    """Return a type without Annotated and None: that of the values."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            kept = [part for part in get_args(annotation) if part is not type(None)]
+            if len(kept) > 1:
+                return annotation
+            annotation = kept[0]
+        else:
+            return annotation
+
+
+def _declared(model, key):
+    """Return (type, description) of what a key of a model stands for."""
+    kind, text = model, ""
+    for part in key:
+        kind = inner(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(part)
+            if field is None:
+                return object, ""
+            kind, text = field.annotation, field.description or text
+        elif get_origin(kind) in (dict, list):
+            kind = get_args(kind)[-1]
+        else:
+            return object, text
+    return inner(kind), text
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _type_remedy(value, wanted):
+    if wanted == "text" and not isinstance(value, (list, dict, type(None))):
+        why = ": YAML reads on, off, yes and no as truth values, so write e.g. \"on\""
+        return "quote it" + (why if isinstance(value, bool) else "")
+    if isinstance(value, str) and _is_number(value) and "number" in wanted:
+        return ("write it without quotes, and an exponent with a decimal point: YAML reads 1e-3 as text, "
+                "1.0e-3 as a number")
+    return f"give {wanted}"
+
+
+def _translate(error, model):
+    """Yield the `Problem` of one error of pydantic."""
+    kind, key, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
+    if isinstance(context.get("error"), Problems):
+        yield from (problem.below(*key) for problem in context["error"].found)
+        return
+    if key and key[-1] == "[key]":  # the name of an entry of a dict
+        remedy = "quote it" if not isinstance(value, str) else f"a name must match {context.get('pattern')}"
+        shown = repr(value) if isinstance(value, str) else f"that YAML reads as {kind_of(value)}"
+        yield Problem((*key[:-2], value), f"the name {shown} is not allowed", remedy)
+        return
+    wanted, description = _declared(model, key)
+    if kind == "extra_forbidden":
+        yield Problem(key, "unknown key", nearest(key[-1], _declared(model, key[:-1])[0].model_fields))
+    elif kind == "invalid_key":
+        yield Problem((*key[:-1], value), f"the name that YAML reads as {kind_of(value)} is not allowed", "quote it")
+    elif kind == "missing":
+        yield Problem(key[:-1], f"the key {key[-1]!r} is missing", f"add it: {description or key[-1]}")
+    elif kind == "literal_error":
+        yield Problem(key, f"is {kind_of(value)}", nearest(value, get_args(wanted)))
+    elif kind in _TYPES:
+        yield Problem(key, f"is {kind_of(value)}, but must be {_TYPES[kind]}", _type_remedy(value, _TYPES[kind]))
+    else:
+        name, text = _LIMITS.get(kind, (None, error["msg"]))
+        limit = context.get(name)
+        text = text.format(f"{limit:g}" if isinstance(limit, float) else limit) if name else text
+        shown = value if isinstance(value, (list, dict)) else kind_of(value)
+        yield Problem(key, f"is {shown}, but {text}", description)
+
+
+def read(data, model):
+    """Return (settings, problems): an instance of the model or None, and the list of `Problem` of the data.
+
+    Parameters
+    ----------
+    data : dict
+    model : type
+        Subclass of `Model`.
+    """
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        found = dict.fromkeys(p for e in error.errors(include_url=False) for p in _translate(e, model))  # each once
+        return None, sorted(found, key=lambda p: tuple(map(str, p.key)))
+
+
+def load_checked(path, model):
+    """Return the settings of a YAML file: an instance of the model.
+
+    Parameters
+    ----------
+    path : path-like
+    model : type
+        Subclass of `Model`.
+
+    Raises
+    ------
+    StudyError
+        That names every key that is wrong.
+    """
+    source = load_yaml(path)
+    settings, found = read(source.data, model)
+    raise_problems(found, [source], source.path)
+    return settings
