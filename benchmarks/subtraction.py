@@ -71,8 +71,8 @@ def epochs(size, visit=0):
 
 def work(name, size):
     """Run one engine on one size in this process; return what it took and what it left."""
+    from blendimpact.search.filters import forced, search
     from blendimpact.subtract import SUBTRACTORS
-    from blendimpact.subtract.search import forced, search
 
     science, template, static = epochs(size)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
@@ -99,8 +99,8 @@ def work(name, size):
 def follow(name, size, number):
     """Subtract, search and measure ``number`` visits in this process; return what it took."""
     from blendimpact.measure.difference import activity, fit_points
+    from blendimpact.search.filters import bank, search
     from blendimpact.subtract import SUBTRACTORS
-    from blendimpact.subtract.search import bank, search
 
     engine = SUBTRACTORS.create(name.partition(",")[0], ENGINES[name])
     sky = epochs(size, 1)

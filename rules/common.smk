@@ -45,6 +45,7 @@ def read_config():
             sources=sources,
             detectors=plugins("detect"),
             deblenders=plugins("deblend"),
+            finders=plugins("search"),
             subtractors=plugins("subtract"),
             cases=case_names(),
         )

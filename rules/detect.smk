@@ -23,7 +23,9 @@ rule detect:
         runtime=per_attempt(20),
     params:
         settings=settings_for("detect"),
-        options=options_for("detectors", "detector"),
+        options=separated(
+            options_for("detectors", "detector"), options_for("finders", "finder")
+        ),
         engine_options=options_for("subtractors", "subtractor"),
         seed=SEED,
         library=stage_digest("detect"),

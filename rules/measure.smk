@@ -21,7 +21,9 @@ rule measure:
         runtime=per_attempt(60),
     params:
         settings=settings_for("measure"),
-        options=options_for("detectors", "detector"),
+        options=separated(
+            options_for("detectors", "detector"), options_for("finders", "finder")
+        ),
         seed=SEED,
         library=stage_digest("measure"),
     script:

@@ -20,9 +20,10 @@ SCHEMAS = sorted(p.stem for p in (CONFIG_DIR / "schema").glob("*.yaml"))
 BASE = CONFIG_DIR / "config.yaml"
 EDITED = ("config", "image", "inputs", "survey", "requirements", "board")
 NAMES = {
-    "detectors": ["sep", "truth", "daofind", "difference"],
+    "detectors": ["sep", "truth", "daofind"],
     "deblenders": ["none", "sep", "truth", *load_yaml(CONFIG_DIR / "config.yaml").data["comparison"]["deblenders"],
                    "psf_fit"],
+    "finders": ["matched_filter"],
     "subtractors": ["alard_lupton", "none", "sfft", "truth", "zogy"],
     "cases": ["two_point", "transients", "crowded_fields", "galaxies"],
 }
@@ -400,8 +401,8 @@ def test_reading_the_configuration_imports_no_image_library():
 
 @pytest.mark.parametrize("text, words", [
     ("subtractor: zogi", ["transients.subtractor", "zogi", "did you mean 'zogy'"]),
-    ("subtractor: null", ["transients.detector", "has no subtractor"]),
-    ("detector: sep", ["transients.detector", "does not search differences", "detector: difference"]),
+    ("subtractor: null", ["transients.subtractor", "is null", "difference from a template"]),
+    ("finder: matched", ["transients.finder", "no finder", "did you mean 'matched_filter'"]),
     ("epochs: null", ["transients.subtractor", "needs a template", "one epoch", "none, truth"]),
     ("bands: [g, r]", ["transients.bands", "one band", "bands: [r]"]),
     ("shear: 0.05", ["transients.shear", "the template is not sheared"]),

@@ -97,7 +97,7 @@ def test_the_configuration_is_of_the_form_that_the_study_reads(nearest):
 def test_the_example_enters_the_comparison_by_its_line(nearest):
     line = yaml.safe_load(blocks("yaml")[1])
     study = config.load_config(overrides={**line, "deblenders": {"nearest": {"core": 0.8}}})
-    checked = config.validate(study, detectors=["sep", "daofind", "difference"],
+    checked = config.validate(study, detectors=["sep", "daofind"],
                               deblenders=DEBLENDERS.names() + ["nearest"])
     assert "nearest" in checked["comparison"]["deblenders"]
     with pytest.raises(StudyError, match="nearest"):

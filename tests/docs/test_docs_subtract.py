@@ -11,9 +11,9 @@ import yaml
 from blendimpact.errors import StudyError
 from blendimpact.ladder.rungs import REFERENCE, RUNGS
 from blendimpact.report.comparison.engines import FIGURES_OF_MERIT
+from blendimpact.search.filters import matched_filter
 from blendimpact.subtract import SUBTRACTORS, sfft
 from blendimpact.subtract.base import SUBTRACTION_BITS
-from blendimpact.subtract.search import matched_filter
 from epochs import empty, pair
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-subtraction-engine.md"

@@ -7,18 +7,17 @@ import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import Detection, detection_table
-from blendimpact.detect.difference import is_trail, overlaps, trail_length
-from blendimpact.errors import StudyError
 from blendimpact.ladder.difference_rows import CHANGE_COLUMNS
 from blendimpact.ladder.differences import Differences, injected
 from blendimpact.ladder.rungs import RUNGS
+from blendimpact.search import FINDERS
+from blendimpact.search.matched_filter import is_trail, overlaps, trail_length
+from blendimpact.search.shapes import coma_shape, trail
 from blendimpact.sky.true_scene import TruthScene
 from blendimpact.stages import deblend, detect, measure
 from blendimpact.stages.detect import assign_changes, changing
 from blendimpact.subtract import SUBTRACTORS, store
-from blendimpact.subtract.shapes import coma_shape, trail
 from change_maker import CASE, SEED, visit, write
 from difference_tables import settings_for
 from epochs import empty
@@ -149,7 +148,7 @@ PSF = gaussian_psf(0.8)
 @pytest.mark.parametrize("snr", [40, -40])
 def test_one_source_is_one_detection_whatever_filters_see_it(shape, kind, snr):
     # 25 filters: noise alone exceeds 5 sigma now and then
-    found = DETECTORS.create("difference", {"threshold": 7.0}).find(with_sources((shape, 100, 90, snr)), 0.2)
+    found = FINDERS.create("matched_filter", {"threshold": 7.0}).find(with_sources((shape, 100, 90, snr)), 0.2)
     table = found.table
     assert len(table) == 1
     assert table["peak_snr"][0] == pytest.approx(snr, abs=4.5)
@@ -164,7 +163,7 @@ def test_one_source_is_one_detection_whatever_filters_see_it(shape, kind, snr):
 
 def test_neighbours_of_either_sign_stay_detections_of_their_own():
     near = with_sources((PSF, 100, 90, 60), (PSF, 112, 90, 15), (PSF, 100, 110, -12))
-    table = DETECTORS.create("difference", {"trails": False, "comae": False}).find(near, 0.2).table
+    table = FINDERS.create("matched_filter", {"trails": False, "comae": False}).find(near, 0.2).table
     assert [round(float(v)) for v in table["x"]] == [100, 112, 100]
     assert (np.sign(table["peak_snr"]) == [1, 1, -1]).all() and table["det_id"].tolist() == [1, 2, 3]
 
@@ -180,10 +179,6 @@ def test_what_a_source_explains_of_a_filter_is_their_cross_correlation(own, othe
     np.testing.assert_allclose(found, plane[dy + reach, dx + reach], atol=1e-9)
 
 
-def test_an_image_is_no_difference():
-    with pytest.raises(StudyError, match="subtractor"):
-        DETECTORS.create("difference").detect(None, {})
-
 
 def test_a_change_belongs_to_a_detection_of_its_sign():
     kept = Table({"x": [50.0, 50.5, 80.0], "y": [50.0, 50.0, 80.0]})
@@ -195,7 +190,7 @@ def test_a_change_belongs_to_a_detection_of_its_sign():
 
 def test_a_trail_belongs_to_the_detection_on_whose_line_its_centre_lies():
     difference = with_sources((trail(PSF, 25, 0.0), 100, 90, 40))
-    found = DETECTORS.create("difference").find(difference, 0.2)
+    found = FINDERS.create("matched_filter").find(difference, 0.2)
     kept = Table({"x": [108.0, 108.0], "y": [90.0, 97.0]})
     got = assign_changes(kept, np.array([10.0, 10.0]), found, 2.5)
     assert got["how"].tolist() == ["owner", "none"]

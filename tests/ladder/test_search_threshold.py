@@ -9,8 +9,8 @@ from blendimpact.config import study as config
 from blendimpact.data import catalogues
 from blendimpact.data.transient_geometry import THRESHOLD, THRESHOLD_META
 from blendimpact.data.truth_meta import PATCHES_META
-from blendimpact.detect import DETECTORS
 from blendimpact.errors import StudyError
+from blendimpact.search import FINDERS
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from blendimpact.stages import deblend, detect, measure, score
 from change_maker import SEED, visit, write
@@ -66,12 +66,12 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  
 
 
 def test_another_threshold_is_told_before_the_run_and_none_is_refused():
-    names = {"detectors": DETECTORS.names(), "cases": ["two_point", "galaxies", "crowded_fields", "transients"]}
+    names = {"finders": FINDERS.names(), "cases": ["two_point", "galaxies", "crowded_fields", "transients"]}
     for chosen, said in ((4.5, True), (5.0, False)):
-        study = config.validate(config.load_config(overrides={"detectors": {"difference": {"threshold": chosen}}}),
+        study = config.validate(config.load_config(overrides={"finders": {"matched_filter": {"threshold": chosen}}}),
                                 **names)
         notes = [n for n in config.warnings(study) if "threshold is 4.5 sigma" in n]
         assert len(notes) == (len(study["cases"]["transients"]["scenarios"]) if said else 0)
         assert all("published values beside them are for 5" in n for n in notes)
-    with pytest.raises(StudyError, match=r"(?s)threshold is 0.*detectors.difference.threshold|above 0"):
-        DETECTORS.create("difference", {"threshold": 0})
+    with pytest.raises(StudyError, match=r"(?s)threshold is 0.*finders.matched_filter.threshold|above 0"):
+        FINDERS.create("matched_filter", {"threshold": 0})

@@ -15,8 +15,8 @@ from blendimpact.stages.simulate import image_facts
 SEED, CASE = 5, "transients"
 SETTINGS = {
     "case": CASE, "scenario": "fiducial", "sky": "simulate", "bands": ["r"], "shape_band": "r", "shear": 0.0,
-    "truth_snr": 5, "match_radius": 0.5, "stamp": 8.0, "detector": "difference", "subtractor": "zogy",
-    "deblender": "sep", "patch": {"size": 110, "border": 30, "margin": 6.0},
+    "truth_snr": 5, "match_radius": 0.5, "stamp": 8.0, "detector": "sep", "deblender": "sep",
+    "subtractor": "zogy", "finder": "matched_filter", "patch": {"size": 110, "border": 30, "margin": 6.0},
     "population": {"galaxies": {"mag_max": 25.5, "density": 4.0}, "stars": {"mag_min": 17.0, "density": 4.0},
                    "positions": {}},
     "measure": {"aperture_diameter": 4.0, "sky": {"known": True}},

@@ -98,8 +98,8 @@ _BLANK_TRUTH = {
     "g1_bulge": np.nan, "g2_bulge": np.nan, "g1_disk": np.nan, "g2_disk": np.nan, "bulge_fraction_r": 0.0,
     "trail_length": np.nan, "trail_angle": np.nan}
 _BLANK = {
-    "case": "transients", "scenario": "fiducial", "detector": "difference", "deblender": "alard_lupton", "det_id": 0,
-    "band": "r", **dict.fromkeys(
+    "case": "transients", "scenario": "fiducial", "detector": "matched_filter", "deblender": "alard_lupton",
+    "det_id": 0, "band": "r", **dict.fromkeys(
         ["x", "y", "flux_psf", "flux_psf_err", "snr", "x_psf", "y_psf", "x_psf_err", "y_psf_err", "flux_fit",
          "flux_fit_err", "flux_ap", "flux_ap_err", "activity", "activity_err", "trail_flux", "trail_flux_err",
          "trail_x", "trail_y", "trail_length", "trail_length_err", "trail_angle", "nucleus_flux", "nucleus_flux_err",

@@ -7,10 +7,10 @@ from blendimpact.data.psf import psf_pixels
 from blendimpact.measure.comae import split_comae
 from blendimpact.measure.difference import BITS, activity, decode, fit_points, residuals
 from blendimpact.measure.trails import fit_trails
+from blendimpact.search.filters import bank, coma_shape, forced, matched_filter, search, trail
 from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream
 from blendimpact.subtract import SUBTRACTORS
-from blendimpact.subtract.search import bank, coma_shape, forced, matched_filter, search, trail
 from epochs import empty, sigma_of
 from patch_maker import SCALE, gaussian, tan_wcs
 

@@ -11,12 +11,12 @@ from blendimpact.config.real_image import image_files, load_image
 from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
 from blendimpact.populations.transients import NUCLEAR, generate_transients, place_in_light
+from blendimpact.search.filters import forced
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import CONTEXT_IDS, adopt_patches
 from blendimpact.sky.adopt.template import WCS_TOLERANCE, wcs_offset
 from blendimpact.sky.injection import INJECTED_IDS, inject
 from blendimpact.subtract import SUBTRACTORS
-from blendimpact.subtract.search import forced
 from pages import directory, write_pair
 from sky_maker import epoch
 from test_transients import supernovae  # noqa: F401 (fixture)

@@ -10,12 +10,12 @@ import pytest
 from astropy.io import fits
 from blendimpact.data.images import PatchFile, PatchWriter, real_light
 from blendimpact.populations.transients import generate_transients
+from blendimpact.search.filters import forced, search
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import adopt_patches
 from blendimpact.sky.blends import false_alarm_density
 from blendimpact.sky.injection import inject
 from blendimpact.subtract import SUBTRACTORS
-from blendimpact.subtract.search import forced, search
 from test_subtract_real import FOLDER, GAIN, SCALE, X, Y, coadd
 
 pytestmark = pytest.mark.real

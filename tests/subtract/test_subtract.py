@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from blendimpact.data import imports
 from blendimpact.errors import StudyError
+from blendimpact.search.filters import forced, matched_filter, search
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.base import BITS, SUBTRACTION_BITS, decode
-from blendimpact.subtract.search import forced, matched_filter, search
 from epochs import draw, empty, free_places, pair, sigma_of, sources
 from patch_maker import gaussian_psf, peak_snr_flux, scene
 
@@ -34,7 +34,7 @@ def test_members_options_and_texts():
 def test_the_family_imports_only_itself_and_the_core():
     names = imports.closure(imports.members("blendimpact.subtract"))
     assert {n.split(".")[1] for n in names if "." in n} == {"core", "subtract"}
-    assert set(imports.closure(["blendimpact.subtract.search"])) < set(names)
+    assert set(imports.closure(["blendimpact.search.filters"])) < set(names)
 
 
 # --- noise -----------------------------------------------------------------------------------------

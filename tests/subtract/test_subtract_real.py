@@ -8,9 +8,9 @@ import pytest
 from astropy.io import fits
 from blendimpact.data.images import BandImage
 from blendimpact.data.psf import psf_pixels
+from blendimpact.search.filters import forced, search
 from blendimpact.sky.adopt.psf import fit_moffat
 from blendimpact.subtract import SUBTRACTORS
-from blendimpact.subtract.search import forced, search
 from patch_maker import tan_wcs
 
 FOLDER = Path(os.environ.get("BLENDIMPACT_REALDATA",

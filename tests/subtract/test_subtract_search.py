@@ -6,10 +6,10 @@ import importlib.util
 import numpy as np
 import pytest
 from blendimpact.errors import StudyError
+from blendimpact.search.filters import BITS, COLUMNS, decode, forced, matched_filter, search, trail
 from blendimpact.stats.streams import stream
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.kernels import convolve, kernel_of, reach, shifted, transform, trim, width
-from blendimpact.subtract.search import BITS, COLUMNS, decode, forced, matched_filter, search, trail
 from epochs import empty, pair, sigma_of
 from patch_maker import gaussian, gaussian_psf
 from scipy.signal import convolve2d

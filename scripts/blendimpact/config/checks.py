@@ -14,8 +14,6 @@ TRANSIENTS = "transients"
 """Population of what is there in one epoch alone."""
 NO_TEMPLATE = ("none", "truth")
 """Subtractors that do not look at a template."""
-DIFFERENCE = "difference"
-"""A detector that searches differences has a name that begins so."""
 
 
 def cross_problems(config, known, cases=None):
@@ -25,7 +23,7 @@ def cross_problems(config, known, cases=None):
     ----------
     config : dict
     known : dict of str to (sequence of str or None)
-        Names that exist in each family: "detectors", "deblenders", "subtractors"; None is not checked.
+        Names that exist in each family: "detectors", "deblenders", "finders", "subtractors"; None is not checked.
     cases : sequence of str, optional
     """
     for family, names in known.items():
@@ -205,15 +203,11 @@ def _visit_problems(settings, image):
 
 
 def _subtractor_problems(settings, image):
-    name, detector = settings["subtractor"], settings["detector"]
-    if detector.startswith(DIFFERENCE) != (name is not None):
-        if name is None:
-            yield Problem(("detector",), f"{detector!r} searches differences, and the case has no subtractor",
-                          "set subtractor, e.g. zogy, or another detector")
-        else:
-            yield Problem(("detector",), f"{detector!r} does not search differences, which is what the case's "
-                          f"subtractor {name!r} gives", f"set detector: {DIFFERENCE}")
+    name = settings["subtractor"]
     if name is None:
+        if settings["epochs"] and (settings["inject"] or {}).get("population") == TRANSIENTS:
+            yield Problem(("subtractor",), "is null, and transients are looked for on the difference from a template",
+                          "set subtractor, e.g. zogy, or epochs: null")
         return
     if not image and settings["epochs"] is None and name not in NO_TEMPLATE:
         yield Problem(("subtractor",), f"{name!r} needs a template, and simulated patches have one epoch",

@@ -13,17 +13,17 @@ REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a re
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
 # costs a rerun and never a stale result.
 _LATER = {
-    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "measure"),
-    "adopt": ("inject", "match_radius", "detector", "deblender", "subtractor", "measure", "shear", "noise_pairs",
-              "population", "epochs"),
-    "inject": ("detector", "deblender", "subtractor", "measure"),
+    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure"),
+    "adopt": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure", "shear",
+              "noise_pairs", "population", "epochs"),
+    "inject": ("detector", "deblender", "subtractor", "finder", "measure"),
     "detect": ("deblender",),
     "deblend": (),
     "measure": (),
     "score": (),
     "reference": ("deblender",),
     "compare": ("deblender",),
-    "compare_engines": ("detector", "deblender", "subtractor"),
+    "compare_engines": ("detector", "deblender", "subtractor", "finder"),
 }
 COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
 
@@ -145,6 +145,11 @@ def injected_from(settings):
         kinds = inject.get("kinds") or {}
         return "supernovae" if any(kinds.get(k) for k in ("supernova", "nuclear", "hostless")) else None
     return {"cosmodc2": "galaxies"}.get(inject.get("population"))
+
+
+def searcher(settings):
+    """Return the name of what finds sources: the finder of a case with a subtractor, else the detector."""
+    return settings["finder"] if settings.get("subtractor") else settings["detector"]
 
 
 def separator(settings):

@@ -44,7 +44,7 @@ def load_config(paths=(), overrides=None, base=None):
     return merge(config, overrides or {})
 
 
-def validate(config, sources=None, detectors=None, deblenders=None, cases=None, subtractors=None):
+def validate(config, sources=None, detectors=None, deblenders=None, cases=None, subtractors=None, finders=None):
     """Check a merged configuration and fill in its defaults.
 
     Parameters
@@ -54,7 +54,7 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None, 
     sources : sequence of path or Source, optional
         Files that it was merged from, in order: messages name the file and line of a key.
         Default: ``config/config.yaml``.
-    detectors, deblenders, cases, subtractors : sequence of str, optional
+    detectors, deblenders, cases, subtractors, finders : sequence of str, optional
         Names that exist; what is not given is not checked.
 
     Returns
@@ -81,7 +81,7 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None, 
     if config["comparison"]:
         chosen = config["comparison"]["skies"]
         config["comparison"]["skies"] = {k: v for k, v in chosen.items() if v is not None}
-    known = {"detectors": detectors, "deblenders": deblenders, "subtractors": subtractors}
+    known = {"detectors": detectors, "deblenders": deblenders, "finders": finders, "subtractors": subtractors}
     raise_problems(list(dict.fromkeys(cross_problems(config, known, cases))), sources)
     return config
 
@@ -135,7 +135,7 @@ def _idle_deblender(block, scenario, settings):
 
 def search_threshold(config, settings):
     """Return the threshold, sigma, of the search of differences that is configured."""
-    return config["detectors"].get(settings["detector"], {}).get("threshold", THRESHOLD)
+    return config["finders"].get(settings["finder"], {}).get("threshold", THRESHOLD)
 
 
 def _other_threshold(config, settings):

@@ -10,17 +10,18 @@ from ..data.images import surface_brightness
 from ..data.psf_shift import unit_psf
 from ..data.transient_geometry import distance_from_changes
 from ..detect import DETECTORS
-from ..detect.difference import is_trail, trail_length
 from ..measure.comae import split_comae
 from ..measure.difference import activity, fit_points, residuals
 from ..measure.trails import fit_trails
-from ..subtract.search import forced, search
+from ..search import FINDERS
+from ..search.filters import forced, search
+from ..search.matched_filter import is_trail, trail_length
 from .differences import injected, to_nanojansky
 from .rungs import FIXED, REFERENCE, RUNGS, SEARCHED
 
 CHANGE_COLUMNS = {
-    "kind": (None, "target, static, detection, candidate (extremum of the point filter beyond 4, or the detector's "
-                   "threshold if less), candidate_bank (found by the detector, with all filters), field, object"),
+    "kind": (None, "target, static, detection, candidate (extremum of the point filter beyond 4, or the finder's "
+                   "threshold if less), candidate_bank (found by the finder, with all filters), field, object"),
     "band": (None, "band"),
     "x": ("pix", "position at which it was measured, or found, along axis 1"),
     "y": ("pix", "the same along axis 2"),
@@ -74,8 +75,8 @@ POINT_THRESHOLD = 4.0
 
 
 def search_threshold(settings, options=None):
-    """Return the threshold of the detector of a case in sigma; None if it says none."""
-    return getattr(DETECTORS.create(settings["detector"], options), "threshold", None)
+    """Return the threshold of the finder of a case in sigma."""
+    return FINDERS.create(settings["finder"], options).threshold
 
 
 def measure_differences(differences, detections, alone, settings, options=None):
@@ -85,11 +86,11 @@ def measure_differences(differences, detections, alone, settings, options=None):
     ----------
     differences : Differences
     detections, alone : Table
-        Of this patch and twin: what the detector found on the real difference, and on the transients alone.
+        Of this patch and twin: what the finder found on the real difference, and on the transients alone.
     settings : dict
-        ``detector``, ``measure.aperture_diameter`` (arcsec).
+        ``finder``, ``measure.aperture_diameter`` (arcsec).
     options : dict, optional
-        Of the detector.
+        Of the finder.
 
     Yields
     ------
@@ -103,7 +104,7 @@ def measure_differences(differences, detections, alone, settings, options=None):
     targets = truth[injected(truth, differences.band) & (np.asarray(truth["role"]) == "target")]
     still = static_sources(truth, patch, differences.band, image.pixel_scale)
     inside = detections[np.asarray(detections["inside"], bool)]
-    detector = DETECTORS.create(settings["detector"], options)
+    finder = FINDERS.create(settings["finder"], options)
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
     for rung in (REFERENCE, *RUNGS):
         parts = []
@@ -116,8 +117,8 @@ def measure_differences(differences, detections, alone, settings, options=None):
         if rung in SEARCHED:
             found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
             if found is None:
-                found = detector.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
-            parts += [*run.candidates(rung, found, detector), run.field(rung)]
+                found = finder.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
+            parts += [*run.candidates(rung, found, finder), run.field(rung)]
         if rung == "pipeline" and differences.band in patch.templates:
             parts.append(run.objects())
         yield rung, vstack(parts, join_type="exact", metadata_conflicts="silent")
@@ -241,10 +242,10 @@ class _Measure:
         away = np.hypot(np.subtract.outer(x, np.asarray(truth["x"])), np.subtract.outer(y, np.asarray(truth["y"])))
         return (away <= reach).any(axis=1)
 
-    def candidates(self, rung, found, detector):
-        """Return the extrema of the point filter, and what the detector finds with all of its filters."""
-        rescale = getattr(detector, "rescale", False) or self.differences.scene.real  # their noise is correlated
-        least = min(POINT_THRESHOLD, getattr(detector, "threshold", POINT_THRESHOLD))
+    def candidates(self, rung, found, finder):
+        """Return the extrema of the point filter, and what the finder finds with all of its filters."""
+        rescale = finder.rescale or self.differences.scene.real  # their noise is correlated
+        least = min(POINT_THRESHOLD, finder.threshold)
         points = search(self.differences.of(rung), least, rescale=rescale)
         points = points[self.patch.inside(points["x"], points["y"])]
         found = found[self.patch.inside(found["x"], found["y"])]

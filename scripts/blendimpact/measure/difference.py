@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from ..data.catalogues import describe
 from ..data.flags import decode as _decode
+from ..search.filters import LEAST, filters_at, padded_filter
 from ..subtract.kernels import shifted
 from ..subtract.linear import covariance, inside, nearest, stamps
-from ..subtract.search import LEAST, filters_at, padded_filter
 from .profile_fit import BITS, MEASURE_BITS, fit
 
 UNITS = {"x": ("pix", "position along axis 1, 0-based"), "y": ("pix", "position along axis 2, 0-based"),
@@ -109,7 +109,7 @@ def activity(difference, x, y, radius):
     Returns
     -------
     astropy.table.Table
-        N rows: ``flux_psf``, ``flux_psf_err`` (as `subtract.search.forced`), ``flux_ap``, ``flux_ap_err``
+        N rows: ``flux_psf``, ``flux_psf_err`` (as `search.filters.forced`), ``flux_ap``, ``flux_ap_err``
         (exact overlaps of pixels; science image's unit), ``activity``, ``activity_err``, ``flag``.
     """
     x, y, here, flag = start(difference, x, y)

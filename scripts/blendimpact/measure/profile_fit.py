@@ -7,9 +7,9 @@ from scipy import fft
 
 from ..data.flags import values
 from ..data.psf_shift import equivalent_fwhm
+from ..search.filters import FLOOR, LEAST, SEARCH_BITS, padded_filter
 from ..subtract.kernels import odd_fast, transform
 from ..subtract.linear import covariance, nearest, stamps
-from ..subtract.search import FLOOR, LEAST, SEARCH_BITS, padded_filter
 
 ITERATIONS = 40
 TOLERANCE = 1e-4  # in chi^2: a hundredth of a standard deviation

@@ -13,6 +13,7 @@ from ..detect.base import detect_on_stamps
 from ..ladder import outcomes
 from ..ladder.differences import Differences, injected
 from ..measure.sky import estimate_sky
+from ..search import FINDERS
 from ..sky.true_scene import TruthScene, injects_photons
 from ..subtract import SUBTRACTORS
 
@@ -59,8 +60,10 @@ def run(settings, seed, images, truth, detections_out, assignments_out, sky_out,
 
     ``engine_options`` are those of the subtractor, if the case has one: then what is searched is the difference.
     """
-    detector = DETECTORS.create(settings["detector"], options)
-    engine = SUBTRACTORS.create(settings["subtractor"], engine_options) if settings.get("subtractor") else None
+    differs = settings.get("subtractor")
+    detector = (FINDERS.create(settings["finder"], options) if differs
+                else DETECTORS.create(settings["detector"], options))
+    engine = SUBTRACTORS.create(settings["subtractor"], engine_options) if differs else None
     truth = catalogues.read(truth, columns=("source_id", "snr", "role"))
     found, assigned = [], []
     with PatchFile(images) as file, SkyWriter(sky_out) as skies:
@@ -68,7 +71,7 @@ def run(settings, seed, images, truth, detections_out, assignments_out, sky_out,
             patch = file.read(index, twin)
             rows = truth[(truth["patch"] == index) & (truth["twin"] == twin)]
             ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": index,
-                   "twin": twin, "detector": settings["detector"]}
+                   "twin": twin, "detector": detector.name}
             sky = estimate_sky(patch, settings["measure"].get("sky"))
             skies.write(patch, sky)
             if engine:

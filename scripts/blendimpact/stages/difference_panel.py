@@ -46,7 +46,7 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, f
                "deblended": f"deblended (pipeline)\n{settings['subtractor']}"}
     scale = differences.image.pixel_scale
     save(draw_triplets(rows, columns, f"{settings['case']}, {settings['shape_band']}: cross = true place, circles = "
-                       f"detections on the real difference ({settings['detector']}, {settings['subtractor']})", scale),
+                       f"detections on the real difference ({settings['finder']}, {settings['subtractor']})", scale),
          figure_out)
 
 

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from ..cases.crowded_fields.external import bright_scatter, roll_off
 from ..config.requirements import load_board, load_requirements
-from ..config.settings import FIDUCIAL, case_settings, separator, skies
+from ..config.settings import FIDUCIAL, case_settings, searcher, separator, skies
 from ..config.study import search_threshold
 from ..config.surveys import load_survey
 from ..data import catalogues
@@ -148,7 +148,7 @@ def conditions(config):
                      "positions": settings["population"]["positions"]["kind"],
                      "band": settings["shape_band"], "depth": f"{reference.depth_5sigma:.1f}",
                      "seeing": f"{reference.fwhm:.2f} arcsec in {settings['shape_band']}",
-                     "detector": settings["detector"], "deblender": separator(settings),
+                     "detector": searcher(settings), "deblender": separator(settings),
                      "threshold": f"{search_threshold(config, settings):g} sigma",
                      "density": f"counts times {settings['population']['galaxies']['density']:g}"}
     return out

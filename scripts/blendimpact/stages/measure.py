@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from ..config.settings import separator
+from ..config.settings import searcher, separator
 from ..data import catalogues
 from ..data.children import Children
 from ..data.images import PatchFile
@@ -37,7 +37,7 @@ def run(settings, seed, images, truth, detections, assignments, sky, children, m
         options=None):
     """Measure all rungs and write one row per rung, object and band.
 
-    ``options`` of the detector: in a case with a subtractor it searches the differences of other rungs too.
+    ``options`` of the detector or finder: in a case with a subtractor it searches the differences of other rungs too.
     """
     truth = catalogues.read(truth, columns=("source_id", "role", "snr"))
     detections = catalogues.read(detections, columns=("det_id", "x", "y"))
@@ -79,7 +79,7 @@ def with_ids(objects, settings, patch, rung, columns=MEASUREMENT_COLUMNS):
     names = {"truth": "truth", "none": "none", "real": None}
     ids = {"case": settings["case"], "scenario": settings["scenario"], "patch": patch.index,
            "twin": patch.twin, "rung": rung,
-           "detector": "truth" if kind is None else names[kind.detector] or settings["detector"],
+           "detector": "truth" if kind is None else names[kind.detector] or searcher(settings),
            "deblender": "none" if kind is None else names[kind.deblender] or separator(settings)}
     return catalogues.with_ids(objects, ids, (*ID_COLUMNS, *columns))
 

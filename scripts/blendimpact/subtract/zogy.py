@@ -24,7 +24,7 @@ class ZogySubtractor:
     in Fourier space, P the PSFs, F the photometric scale, sigma^2 the median variances. It is divided by
     its flux zero point 1 / sqrt(sigma_s^2 + F^2 sigma_t^2), so that it is in the science image's unit. Neither image
     is deconvolved, so the template may have the worse seeing. Their S is the matched filter of
-    `blendimpact.subtract.search`, their S_corr the same with the noise of the sources and
+    `blendimpact.search.filters`, their S_corr the same with the noise of the sources and
     the ``registration`` term, both of which it has.
 
     Parameters

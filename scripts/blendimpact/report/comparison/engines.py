@@ -8,12 +8,12 @@ from ...data.images import surface_brightness
 from ...data.psf_shift import equivalent_fwhm, unit_psf
 from ...data.transient_geometry import distance_from_changes
 from ...measure.difference import residuals
+from ...search.filters import forced, search
 from ...sky.blends import false_alarm_density
 from ...stats.figures_of_merit import FigureOfMerit as F
 from ...stats.figures_of_merit import Scores, strata
 from ...stats.intervals import residual_edges
 from ...subtract.base import SUBTRACTION_BITS
-from ...subtract.search import forced, search
 
 ENGINE_COLUMNS = {
     "case": (None, "science case"),

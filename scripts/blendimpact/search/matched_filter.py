@@ -3,19 +3,20 @@
 import numpy as np
 
 from ..data.transient_geometry import THRESHOLD, distance_from_line
+from ..detect.base import BITS, Detection, detection_table
 from ..errors import StudyError
 from ..subtract.kernels import width
-from ..subtract.search import search
-from ..subtract.shapes import bank, trail
-from . import DETECTORS
-from .base import BITS, Detection, Detector, detection_table
+from . import FINDERS
+from .base import Finder
+from .filters import search
+from .shapes import bank, trail
 
 MISFIT = 0.25
 """Part of the height that a source explains at a place by which a real source may differ from its filter there."""
 
 
-@DETECTORS.register("difference")
-class DifferenceDetector(Detector):
+@FINDERS.register("matched_filter")
+class MatchedFilterFinder(Finder):
     """Extrema of the most significant of a bank of matched filters, as far as stronger ones do not explain them.
 
     A bright source is seen by every filter of the bank out to where the two still overlap, and there noise
@@ -37,14 +38,9 @@ class DifferenceDetector(Detector):
 
     def __init__(self, threshold=THRESHOLD, trails=True, comae=True, rescale=False):
         if not threshold > 0:
-            raise StudyError(f"the threshold is {threshold}", "detectors.difference.threshold",
+            raise StudyError(f"the threshold is {threshold}", "finders.matched_filter.threshold",
                              "give a signal-to-noise ratio above 0")
         self.threshold, self.trails, self.comae, self.rescale = threshold, trails, comae, rescale
-
-    def detect(self, patch, sky, truth=None):
-        """Refuse: what is searched is a difference, see `find`."""
-        raise StudyError("the detector 'difference' searches differences, not images", "detector",
-                         "give the case a `subtractor`, or choose another detector")
 
     def find(self, difference, pixel_scale, rescale=False):
         """Return the `Detection` of a difference.
@@ -95,7 +91,7 @@ def independent(found, sources, threshold):
     Parameters
     ----------
     found : Table
-        Of `subtract.search.search`, the most significant first.
+        Of `search.filters.search`, the most significant first.
     sources : list of (k, k) array
         The bank: what the column ``shape`` counts.
     threshold : float

@@ -9,8 +9,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from ..data.catalogues import describe
 from ..data.flags import decode as _decode
 from ..data.flags import values
-from .kernels import Filter, kernel_of, odd_fast, shifted, transform, trim
-from .linear import covariance, inside, nearest, stamps
+from ..subtract.kernels import Filter, kernel_of, odd_fast, shifted, transform, trim
+from ..subtract.linear import covariance, inside, nearest, stamps
 from .shapes import bank, coma_shape, trail
 
 __all__ = ["BITS", "COLUMNS", "SEARCH_BITS", "Filtered", "bank", "coma_shape", "decode", "forced", "matched_filter",
@@ -37,7 +37,7 @@ COLUMNS = {
     "length": ("pix", "length of the trail whose filter fits best, 0 is none"),
     "angle": ("rad", "its angle, counterclockwise from the x axis; 0 if it is none"),
     "shape": (None, "which filter fits best: 0 the point, then trails, then other shapes, in the order given"),
-    "flag": (None, "bits of blendimpact.subtract.search.SEARCH_BITS"),
+    "flag": (None, "bits of blendimpact.search.filters.SEARCH_BITS"),
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import fft
 
 from ..data.coma import coma_transform
-from .kernels import kernel_of, odd_fast, transform
+from ..subtract.kernels import kernel_of, odd_fast, transform
 
 TRAILS = {2.0: 4, 5.0: 6, 10.0: 12}
 """Length in arcsec of the trails of a `bank`, and at how many angles: an object at 1.6, 4 and 8 deg a day in 30 s."""

@@ -1,0 +1,38 @@
+"""What is asked of every difference finder."""
+
+from typing import Protocol
+
+
+class Finder(Protocol):
+    """A member of the family: ``blendimpact.search.FINDERS.register(name)`` makes it one.
+
+    Attributes
+    ----------
+    name : str
+    threshold : float
+        Least height, in units of the noise, of what it finds.
+    rescale : bool
+        Whether it scales the noise of each difference so that the middle 68 per cent lie within -1 and 1.
+    """
+
+    name: str
+    threshold: float
+    rescale: bool
+
+    def find(self, difference, pixel_scale, rescale=False):
+        """Find what has changed, of either sign.
+
+        Parameters
+        ----------
+        difference : subtract.base.Difference
+        pixel_scale : float
+            Arcsec.
+        rescale : bool
+            Scale the noise even if the option does not ask for it: real images have correlated noise.
+
+        Returns
+        -------
+        detect.base.Detection
+            ``peak_snr`` has the sign of the change. ``a`` larger than ``b``: a trail along ``theta`` of length
+            sqrt(12 (a^2 - b^2)).
+        """
