@@ -401,7 +401,7 @@ def test_reading_the_configuration_imports_no_image_library():
 
 @pytest.mark.parametrize("text, words", [
     ("subtractor: zogi", ["transients.subtractor", "zogi", "did you mean 'zogy'"]),
-    ("subtractor: null", ["transients.subtractor", "is null", "difference from a template"]),
+    ("subtractor: null", ["transients.finder", "has no subtractor"]),
     ("finder: matched", ["transients.finder", "no finder", "did you mean 'matched_filter'"]),
     ("epochs: null", ["transients.subtractor", "needs a template", "one epoch", "none, truth"]),
     ("bands: [g, r]", ["transients.bands", "one band", "bands: [r]"]),

@@ -173,8 +173,8 @@ def test_mistakes_in_the_choice_are_named():
                          ({"case": "two_point"}, "two_point has a shear")):
         with pytest.raises(StudyError, match=word):
             validate({**good, "subtraction_comparison": {**CHOICE, **change}}, subtractors=names)
-    for change, word in (({"subtractor": None, "detector": "sep"}, "transients has no subtractor"),
-                         ({"inject": None, "subtractor": None, "detector": "sep"}, "inject.population: transients")):
+    for change, word in (({"subtractor": None, "finder": None}, "transients has no subtractor"),
+                         ({"inject": None, "subtractor": None, "finder": None}, "inject.population: transients")):
         with pytest.raises(StudyError, match=word):
             validate(merge(good, {"cases": {"transients": change}}), subtractors=names)
     off = validate(merge(good, {"cases": {"transients": {"enabled": False}}}))

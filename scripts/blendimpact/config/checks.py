@@ -205,9 +205,9 @@ def _visit_problems(settings, image):
 def _subtractor_problems(settings, image):
     name = settings["subtractor"]
     if name is None:
-        if settings["epochs"] and (settings["inject"] or {}).get("population") == TRANSIENTS:
-            yield Problem(("subtractor",), "is null, and transients are looked for on the difference from a template",
-                          "set subtractor, e.g. zogy, or epochs: null")
+        if settings["finder"]:
+            yield Problem(("finder",), f"{settings['finder']!r} searches differences, and the case has no subtractor",
+                          "set subtractor, e.g. zogy, or finder: null")
         return
     if not image and settings["epochs"] is None and name not in NO_TEMPLATE:
         yield Problem(("subtractor",), f"{name!r} needs a template, and simulated patches have one epoch",

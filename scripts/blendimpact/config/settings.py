@@ -8,6 +8,8 @@ from .schema import fill_defaults, load_schema, merge, nearest
 from .surveys import ZERO_POINT, load_survey
 
 FIDUCIAL = "fiducial"
+FINDER = "matched_filter"
+"""Difference finder of a case that has a subtractor and names none."""
 REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a real image, or visit of a simulated block
 
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
@@ -60,6 +62,8 @@ def case_settings(config, case, scenario=FIDUCIAL):
     settings.pop("scenarios")
     settings["measure"] = merge(config["measure"], settings.get("measure", {}))
     settings |= {"case": case, "scenario": scenario}
+    if settings["subtractor"]:
+        settings["finder"] = settings["finder"] or FINDER
     most = settings["patch"].get("most")
     settings["patch"] = {k: v for k, v in settings["patch"].items() if k != "most"}
     if settings["sky"] == "adopt" and "image" in settings:
