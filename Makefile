@@ -1,5 +1,7 @@
 # make env · make study · make smoke · make test · make lint · make bench
-PYTHON ?= python3.11
+# The first of these that is Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python takes another.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -24,10 +26,11 @@ help:
 
 env: $(STAMP)
 
-$(STAMP): requirements.lock
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(f"Python 3.11 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11" if v != (3, 11) else 0)'
+$(STAMP): requirements.lock pyproject.toml
+	@$(or $(PYTHON),false) -c '$(FITS)' || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 env-slurm: $(SLURM_STAMP)
@@ -39,7 +42,7 @@ $(SLURM_STAMP): requirements-slurm.lock
 
 # An input that could not be fetched the last time is tried again.
 study: env
-	@PYTHONPATH=scripts $(BIN)/python -c 'from blendimpact.data.packages import forget_missing as f; f("results/inputs")'
+	@$(BIN)/python -c 'from blendimpact.data.packages import forget_missing as f; f("results/inputs")'
 	$(BIN)/snakemake $(FLAGS)
 
 smoke: env
@@ -57,8 +60,8 @@ lint: env
 	$(BIN)/snakemake --lint
 
 bench: env
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python $$script $(FLAGS); done
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(FLAGS); done
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name inputs ! -name reference -exec rm -rf {} + 2>/dev/null || true
-	rm -rf .snakemake $(VENV) $(SLURM_VENV) .pytest_cache .ruff_cache .hypothesis report.zip
+	rm -rf .snakemake scripts/*.egg-info $(VENV) $(SLURM_VENV) .pytest_cache .ruff_cache .hypothesis report.zip

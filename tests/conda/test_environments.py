@@ -134,7 +134,7 @@ def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
     from blendimpact.data.imports import source_of
     from blendimpact.data.provenance import stage_modules
 
-    conda_name = {"yaml": "pyyaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
+    conda_name = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
     for rule, stage, environment in rules(root):
         known = {spec.name.normalized for spec in specs(environment)}
         for module in stage_modules(stage):
