@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.data.children import BITS, DEBLEND_BITS, Children, decode
+from blendimpact.data.children import BITS, DEBLEND_BITS, Children
 from blendimpact.data.stamps import cut, origins
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.errors import StudyError
@@ -38,7 +38,7 @@ def flux(children, k, centre, radius=5.0):
 
 
 def names(status):
-    return {name for name, _ in decode(status)}
+    return {name for name, _ in BITS.decode(status)}
 
 
 @pytest.fixture(params=["none", "sep"])
@@ -343,8 +343,8 @@ def test_children_come_back_from_hdf5_and_their_bytes_repeat(tmp_path, compressi
 
 def test_every_bit_has_a_text():
     everything = (1 << len(DEBLEND_BITS)) - 1
-    assert [name for name, _ in decode(everything)] == [name for name, _ in DEBLEND_BITS.values()]
-    assert decode(0) == []
-    assert decode(BITS.SHARED) == [DEBLEND_BITS[4]]
+    assert [name for name, _ in BITS.decode(everything)] == [name for name, _ in DEBLEND_BITS.values()]
+    assert BITS.decode(0) == []
+    assert BITS.decode(BITS.SHARED) == [DEBLEND_BITS[4]]
     with pytest.raises(ValueError, match="does not know"):
-        decode(everything + 1)
+        BITS.decode(everything + 1)

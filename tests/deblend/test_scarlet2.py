@@ -8,7 +8,7 @@ import zlib
 import galsim
 import numpy as np
 import pytest
-from blendimpact.data.children import decode
+from blendimpact.data.children import BITS
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.errors import StudyError
 from blendimpact.fitting import jaxenv
@@ -209,7 +209,7 @@ def test_every_centre_gets_a_child_whatever_it_is(make, name):
     xy = [(40, 40), (3, 40), (-30, 5), (np.nan, 3), (40, 40), (40.2, 40.1), (70, 70), (100, 20)]
     children = make(name).deblend(patch, {}, centres(xy), STAMP)
     assert np.isfinite(children.stamps).all()
-    names = [{bit for bit, _ in decode(s)} for s in children.status]
+    names = [{bit for bit, _ in BITS.decode(s)} for s in children.status]
     assert "EDGE" in names[1] and "OUTSIDE" in names[2] and "OUTSIDE" in names[3] and "MASKED" in names[6]
     for image in patch.bands.values():
         image.science[:] = np.nan

@@ -9,7 +9,7 @@ from astropy.table import Table
 from blendimpact.data import significance
 from blendimpact.data.significance import KERNEL_3X3, coadd, detection_image, kernel_pixels, smooth
 from blendimpact.detect import DETECTORS
-from blendimpact.detect.base import BITS, DETECTION_BITS, decode, detect_on_stamp, detect_on_stamps
+from blendimpact.detect.base import BITS, DETECTION_BITS, detect_on_stamp, detect_on_stamps
 from blendimpact.detect.truth import truth_detections
 from blendimpact.errors import StudyError
 from blendimpact.stats.streams import stream
@@ -208,9 +208,9 @@ def test_edge_and_blend_flags():
     assert len(table) == 3
     assert [flag & ~BITS.ISOPHOTAL for x, flag in by_x.items() if x < 3] == [BITS.EDGE]
     assert by_x[100] == by_x[106] == BITS.BLENDED
-    assert [name for name, _ in decode(BITS.EDGE | BITS.BLENDED)] == ["BLENDED", "EDGE"]
+    assert [name for name, _ in BITS.decode(BITS.EDGE | BITS.BLENDED)] == ["BLENDED", "EDGE"]
     with pytest.raises(ValueError, match="does not know"):
-        decode(1 << len(DETECTION_BITS))
+        BITS.decode(1 << len(DETECTION_BITS))
 
 
 @pytest.mark.parametrize("kernel", ["psf", "3x3"])

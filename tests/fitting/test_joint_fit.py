@@ -5,7 +5,7 @@ import itertools
 import galsim
 import numpy as np
 import pytest
-from blendimpact.data.children import BITS, decode
+from blendimpact.data.children import BITS
 from blendimpact.data.psf import psf_pixels
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.errors import StudyError
@@ -164,7 +164,7 @@ def test_every_centre_gets_a_child_whatever_it_is():
     xy = [(40, 40), (3, 40), (-30, 5), (np.nan, 3), (40, 40), (40.2, 40.1), (70, 70), (100, 20), (120.4, 120.4)]
     children = DEBLENDERS.create("joint_fit").deblend(patch, {}, centres(xy), STAMP)
     assert len(children) == len(xy) and np.isfinite(children.stamps).all()
-    names = [{name for name, _ in decode(s)} for s in children.status]
+    names = [{name for name, _ in BITS.decode(s)} for s in children.status]
     assert "EDGE" in names[1] and "OUTSIDE" in names[2] and "OUTSIDE" in names[3] and "MASKED" in names[6]
     assert not children.stamps[2].any() and not children.stamps[3].any()
     assert DEBLENDERS.create("joint_fit").deblend(patch, {}, centres([]), STAMP).stamps.shape == (0, 3, 61, 61)

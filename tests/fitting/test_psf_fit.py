@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.data.children import BITS, decode
+from blendimpact.data.children import BITS
 from blendimpact.data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.errors import StudyError
@@ -30,7 +30,7 @@ def deblend(patch, stars, size=31, **options):
 
 
 def names(status):
-    return {name for name, _ in decode(status)}
+    return {name for name, _ in BITS.decode(status)}
 
 
 def pair_covariance(patch, stars, fixed=False):

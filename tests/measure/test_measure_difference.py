@@ -5,7 +5,7 @@ import pytest
 from blendimpact.data.images import BandImage
 from blendimpact.data.psf import psf_pixels
 from blendimpact.measure.comae import split_comae
-from blendimpact.measure.difference import BITS, activity, decode, fit_points, residuals
+from blendimpact.measure.difference import BITS, activity, fit_points, residuals
 from blendimpact.measure.trails import fit_trails
 from blendimpact.search.filters import bank, coma_shape, forced, matched_filter, search, trail
 from blendimpact.sky.profiles import add_stamp, draw_source
@@ -104,7 +104,7 @@ def test_masked_pixels_places_off_the_image_and_noise_alone_are_outcomes():
         assert all(np.isnan(made[name][[0, 2, 3, 4]]).all() for name in made.colnames if name != "flag")
     assert np.isnan(residuals(difference, *lost, 5.0)["chi2"][[0, 2, 3, 4]]).all()
     blank = fit_points(difference, [195.0, 110.0], [205.0, 55.0])
-    assert all(np.isfinite(row["x"]) or decode(row["flag"]) for row in blank)
+    assert all(np.isfinite(row["x"]) or BITS.decode(row["flag"]) for row in blank)
     assert len(fit_points(difference, [], [])) == len(activity(difference, [], [], 5.0)) == 0
     assert len(fit_trails(difference, [], [], [], [])) == len(split_comae(difference, [], [], [])) == 0
     science.mask[:] = 1

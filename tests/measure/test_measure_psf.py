@@ -37,7 +37,7 @@ def measure(images, x, y, psf=True, noiseless=False, shape_band=None, **patch):
 
 
 def flags(value):
-    return {name for name, _ in photometry.decode(value)}
+    return {name for name, _ in photometry.BITS.decode(value)}
 
 
 # -------------------------------------------------------------------------------------- shifts

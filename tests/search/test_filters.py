@@ -6,7 +6,7 @@ import importlib.util
 import numpy as np
 import pytest
 from blendimpact.errors import StudyError
-from blendimpact.search.filters import BITS, COLUMNS, decode, forced, matched_filter, search, trail
+from blendimpact.search.filters import BITS, COLUMNS, forced, matched_filter, search, trail
 from blendimpact.stats.streams import stream
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.kernels import convolve, kernel_of, reach, shifted, transform, trim, width
@@ -94,7 +94,7 @@ def test_masked_pixels_are_in_flux_error_and_flag():
     edge = forced(difference, [-3, 0, 110, np.nan], [50, 0, 110, 3])
     assert edge["flag"][0] & BITS.OUTSIDE and edge["flag"][3] & BITS.OUTSIDE and edge["flag"][1] & BITS.LOST
     assert np.isnan(edge["flux"][[0, 1, 3]]).all() and np.isfinite(edge["flux"][2])
-    assert decode(BITS.LOST)[0][0] == "LOST"
+    assert BITS.decode(BITS.LOST)[0][0] == "LOST"
 
 
 def test_candidates_have_both_signs_places_and_units():

@@ -11,7 +11,7 @@ from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.noise import draw_noise
 from blendimpact.sky.injection import INJECTED_IDS, inject, patch_number
-from blendimpact.sky.injection_flags import FLAG, INJECTION_BITS, decode
+from blendimpact.sky.injection_flags import FLAG, INJECTION_BITS
 from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream
 
@@ -267,7 +267,7 @@ def test_flags_not_exceptions(tmp_path):
         ],
     )
     out, rows = inject(patch, truth, catalogue, 1, "galaxies", QUIET)
-    names = [[name for name, _ in decode(flag)] for flag in rows["injection_flag"][2:]]
+    names = [[name for name, _ in FLAG.decode(flag)] for flag in rows["injection_flag"][2:]]
     assert names[0] == [] and names[1] == ["OFF_IMAGE"] and names[2] == ["PARTLY_OFF"]
     assert "MASKED_CENTRE" in names[3] and "TOO_BRIGHT" in names[4]
     assert all(n == ["BAD_PARAMETERS"] for n in names[5:])
@@ -286,7 +286,7 @@ def test_flags_not_exceptions(tmp_path):
     for text in INJECTION_BITS.values():
         assert len(text) == 2 and all(text)
     with pytest.raises(ValueError):
-        decode(1 << 20)
+        FLAG.decode(1 << 20)
 
 
 def test_unexpected_trouble_with_one_source_is_a_flag(monkeypatch):

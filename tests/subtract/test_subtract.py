@@ -8,7 +8,7 @@ from blendimpact.data import imports
 from blendimpact.errors import StudyError
 from blendimpact.search.filters import forced, matched_filter, search
 from blendimpact.subtract import SUBTRACTORS
-from blendimpact.subtract.base import BITS, SUBTRACTION_BITS, decode
+from blendimpact.subtract.base import BITS, SUBTRACTION_BITS
 from epochs import draw, empty, free_places, pair, sigma_of, sources
 from patch_maker import gaussian_psf, peak_snr_flux, scene
 
@@ -28,7 +28,7 @@ def test_members_options_and_texts():
     with pytest.raises(StudyError, match=r"order is 2.*\n.*one of 0, 1"):
         SUBTRACTORS.create("alard_lupton", {"order": 2})
     assert len({text for _, text in SUBTRACTION_BITS.values()}) == len(SUBTRACTION_BITS)
-    assert decode(BITS.MASKED | BITS.FEW_STAMPS)[1][0] == "MASKED"
+    assert BITS.decode(BITS.MASKED | BITS.FEW_STAMPS)[1][0] == "MASKED"
 
 
 def test_the_family_imports_only_itself_and_the_core():
@@ -264,7 +264,7 @@ def test_no_variance_no_stars_and_small_images_are_outcomes(name, options):
 @pytest.mark.parametrize("name, options", REAL)
 def test_a_template_of_worse_seeing_is_flagged(name, options):
     difference = made(name, options, *pair(12, (0.7, 1.0))[:2])
-    assert decode(difference.status) == [SUBTRACTION_BITS[3]]
+    assert BITS.decode(difference.status) == [SUBTRACTION_BITS[3]]
     width = [1 / (p**2).sum() for p in (difference.psf, gaussian_psf(0.7))]
     assert width[0] > 1.1 * width[1]  # neither is deconvolved: a transient is broader than it was
 

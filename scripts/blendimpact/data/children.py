@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..errors import StudyError
-from .flags import decode as _decode
-from .flags import values
+from .flags import Bits
 from .stamps import origins, reaches_outside
 
-DEBLEND_BITS = {
+BITS = DEBLEND_BITS = Bits({
     0: ("EDGE", "the stamp reaches outside of the image; those pixels are 0"),
     1: ("OUTSIDE", "the centre is not on the image: the child is empty"),
     2: ("MASKED", "pixels near the centre have no data"),
@@ -27,13 +26,7 @@ DEBLEND_BITS = {
     14: ("NOT_FINITE", "the fit of the parent gave NaN or infinity: the models are those before"),
     15: ("UNSPLIT", "the deblender did not separate another centre from this one: both own the same pixels"),
     16: ("DEGENERATE", "another centre is so near that only the sum of both fluxes is known: they share it"),
-}
-BITS = values(DEBLEND_BITS)
-
-
-def decode(status):
-    """Return the (name, text) of each bit of a child's ``status``."""
-    return _decode(DEBLEND_BITS, status)
+})
 
 
 @dataclass

@@ -1,26 +1,26 @@
-"""Bit flags: every trouble with one object is a bit that has a name and a text.
-
-A registry is a dict of bit number to (name, text), as `data.images.MASK_BITS`.
-"""
-
-from types import SimpleNamespace
+"""Bit flags: every trouble with one object is a bit that has a name and a text."""
 
 
-def values(registry):
-    """Return a namespace of the bits' values (1 << number) by name: ``values(REGISTRY).EDGE``."""
-    return SimpleNamespace(**{name: 1 << number for number, (name, _) in registry.items()})
+class Bits(dict):
+    """Bits of one integer, {number: (name, text)}, and their values by name.
 
-
-def decode(registry, status):
-    """Return the list of (name, text) of the bits that are set in ``status``, lowest first.
-
-    Raises
-    ------
-    ValueError
-        If a bit is set that the registry does not know: a product of another version.
+    ``BITS.EDGE`` is the value of a bit as a plain int: NumPy keeps the dtype of an array of flags with it, and would
+    widen it with an `enum.IntFlag`.
     """
-    status = int(status)
-    unknown = status & ~sum(1 << number for number in registry)
-    if status < 0 or unknown:
-        raise ValueError(f"status {status} has bits that the registry does not know")
-    return [registry[number] for number in sorted(registry) if status >> number & 1]
+
+    def __init__(self, bits):
+        super().__init__(bits)
+        self.__dict__.update({name: 1 << number for number, (name, _) in bits.items()})
+
+    def decode(self, status):
+        """Return the list of (name, text) of the bits that are set in ``status``, lowest first.
+
+        Raises
+        ------
+        ValueError
+            If a bit is set that has no name: a product of another version.
+        """
+        status = int(status)
+        if status < 0 or status & ~sum(1 << number for number in self):
+            raise ValueError(f"status {status} has bits that the registry does not know")
+        return [self[number] for number in sorted(self) if status >> number & 1]

@@ -11,14 +11,15 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from ..errors import StudyError
+from .flags import Bits
 
 AB_NANOJANSKY = 31.4
 """AB magnitude of one nJy."""
-MASK_BITS = {
+MASK_BITS = Bits({
     0: ("BAD", "no usable data: outside the image, dead or saturated pixels"),
     1: ("BRIGHT", "wing or spike of a very bright star"),
     2: ("CROSSTALK", "other artefact flagged by the survey"),
-}
+})
 PLANES = {"SCI": np.float32, "VAR": np.float32, "MASK": np.uint8}
 TEMPLATE = "TPL"
 """Planes of a template are named as those of the image it belongs to, with this before them."""

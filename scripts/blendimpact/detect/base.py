@@ -9,24 +9,22 @@ from astropy.table import Table
 from scipy.spatial import cKDTree
 
 from ..data.catalogues import describe
-from ..data.flags import decode as _decode
-from ..data.flags import values
+from ..data.flags import Bits
 from ..data.images import Patch
 from ..data.significance import detection_image
 from ..data.stamps import cut
 
-__all__ = ["BITS", "COLUMNS", "DETECTION_BITS", "Detection", "Detector", "decode", "detect_on_stamp",
+__all__ = ["BITS", "COLUMNS", "DETECTION_BITS", "Detection", "Detector", "detect_on_stamp",
            "detect_on_stamps", "detection_image", "detection_table"]
 
-DETECTION_BITS = {
+BITS = DETECTION_BITS = Bits({
     0: ("BLENDED", "split from a footprint that holds other detections too"),
     1: ("EDGE", "the footprint touches the edge of the image"),
     2: ("MASKED", "a pixel without data touches the footprint"),
     3: ("NOT_SPLIT", "the detector could not split the footprints of this image"),
     4: ("PEAK_POSITION", "no finite barycentre: the position is the peak pixel's"),
     5: ("ISOPHOTAL", "no windowed centroid: the position is the isophotal barycentre"),
-}
-BITS = values(DETECTION_BITS)
+})
 
 COLUMNS = {
     "det_id": (None, "number of the detection in its patch, > 0"),
@@ -102,11 +100,6 @@ def detection_table(columns):
     table = Table({name: np.asarray(columns.get(name, np.zeros(n) if name in integer else np.full(n, np.nan)))
                    .astype(integer.get(name, np.float64)) for name in COLUMNS})
     return describe(table, COLUMNS)
-
-
-def decode(flag):
-    """Return the (name, text) of each bit of a detection's ``flag``."""
-    return _decode(DETECTION_BITS, flag)
 
 
 def detect_on_stamp(detector, patch, stamps, x0, y0, x, y, radius, variances=None):

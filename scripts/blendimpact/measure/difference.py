@@ -9,21 +9,15 @@ import numpy as np
 from astropy.table import Table
 
 from ..data.catalogues import describe
-from ..data.flags import decode as _decode
 from ..search.filters import LEAST, filters_at, padded_filter
 from ..subtract.kernels import shifted
 from ..subtract.linear import covariance, inside, nearest, stamps
-from .profile_fit import BITS, MEASURE_BITS, fit
+from .profile_fit import BITS, fit
 
 UNITS = {"x": ("pix", "position along axis 1, 0-based"), "y": ("pix", "position along axis 2, 0-based"),
          "x_err": ("pix", "standard error of x"), "y_err": ("pix", "standard error of y"),
          "flux": (None, "flux in the science image's unit"), "flux_err": (None, "its standard error"),
          "flag": (None, "bits of blendimpact.measure.difference.MEASURE_BITS")}
-
-
-def decode(flag):
-    """Return the (name, text) of each bit of a ``flag``."""
-    return _decode(MEASURE_BITS, flag)
 
 
 def table(columns, texts):

@@ -3,11 +3,10 @@
 import numpy as np
 import sep
 
-from ..data.flags import decode as _decode
-from ..data.flags import values
+from ..data.flags import Bits
 from ..errors import StudyError
 
-FLUX_BITS = {
+BITS = FLUX_BITS = Bits({
     0: ("NOT_FINITE", "a pixel is not a finite number; it counts as 0"),
     1: ("APERTURE_EDGE", "the circular aperture reaches outside of the image"),
     2: ("KRON_EDGE", "the Kron aperture reaches outside of the image"),
@@ -17,16 +16,10 @@ FLUX_BITS = {
     6: ("PSF_NOT_CONVERGED", "the position of the PSF fit did not converge: flux_psf is that at the given centre"),
     7: ("PSF_LEFT", "the PSF fit went further than a PSF FWHM from the given centre: flux_psf is that at the centre"),
     8: ("PSF_EDGE", "the disc of the PSF fit has pixels outside of the image or without data"),
-}
-BITS = values(FLUX_BITS)
+})
 LEAST_AXIS_RATIO = 0.1
 KRON_EXTENT = 6.0  # ellipses within which the Kron radius is measured, as in SExtractor
 PSF_RADII = 3.5  # least Kron aperture in standard deviations of the PSF: 99.8 % of a Gaussian's light
-
-
-def decode(flag):
-    """Return the (name, text) of each bit of a ``flux_flag``."""
-    return _decode(FLUX_BITS, flag)
 
 
 def _tall(stamps):

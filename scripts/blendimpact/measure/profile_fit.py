@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from ..data.flags import values
+from ..data.flags import Bits
 from ..data.psf_shift import equivalent_fwhm
 from ..search.filters import FLOOR, LEAST, SEARCH_BITS, padded_filter
 from ..subtract.kernels import odd_fast, transform
@@ -16,12 +16,11 @@ TOLERANCE = 1e-4  # in chi^2: a hundredth of a standard deviation
 STEP = 0.25  # in PSF FWHM: most that one step moves a position
 TURN = 0.3  # rad: most that one step turns a trail
 SHORT = 0.1  # in PSF FWHM: a trail that is shorter is a point
-MEASURE_BITS = SEARCH_BITS | {
+BITS = MEASURE_BITS = Bits(SEARCH_BITS | {
     4: ("NOT_CONVERGED", "the fit did not converge: nothing is measured"),
     5: ("LEFT", "the fit went further than a PSF FWHM (a trail: and its length) from its start: nothing is measured"),
     6: ("UNRESOLVED", "no length of the trail is better than none: length 0, no angle; the flux is a point's"),
-}
-BITS = values(MEASURE_BITS)
+})
 _BLOCK = 2**23  # float64 numbers in the largest array
 
 

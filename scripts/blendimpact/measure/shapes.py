@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
-from ..data.flags import decode as _decode
-from ..data.flags import values
+from ..data.flags import Bits
 
-SHAPE_BITS = {
+BITS = SHAPE_BITS = Bits({
     0: ("NOT_MEASURED", "shapes are measured in another band"),
     1: ("FAILED", "the moments did not converge to anything; another bit has the reason"),
     2: ("ITERATIONS", "too many iterations"),
@@ -22,8 +21,7 @@ SHAPE_BITS = {
     10: ("NEGATIVE", "the best-fitting Gaussian is negative"),
     11: ("EDGE", "three standard deviations of the Gaussian reach outside of the image or the stamp"),
     12: ("LOW_SNR", "signal-to-noise ratio below the configured least one"),
-}
-BITS = values(SHAPE_BITS)
+})
 
 # Texts of galsim.hsm's failures, and the bit that each sets.
 _REASONS = (
@@ -39,11 +37,6 @@ _REASONS = (
 PRECISION = 1e-5
 MAX_ITERATIONS = 200
 _PARAMETERS = galsim.hsm.HSMParams(max_mom2_iter=MAX_ITERATIONS)
-
-
-def decode(flag):
-    """Return the (name, text) of each bit of a ``shape_flag``."""
-    return _decode(SHAPE_BITS, flag)
 
 
 @dataclass
@@ -136,7 +129,7 @@ def psf_sigma(patch):
         centre = np.array([psf.shape[0] // 2])
         found = adaptive_moments(psf[None], centre, centre, guess=0.1 * psf.shape[0])
         if found.flag[0] or found.flux[0] <= 0:
-            reasons = [name for name, _ in decode(found.flag[0])] or ["NEGATIVE"]
+            reasons = [name for name, _ in BITS.decode(found.flag[0])] or ["NEGATIVE"]
             raise ValueError(f"the PSF of band {band} has no moments: {', '.join(reasons)}")
         sizes[band] = float(found.sigma[0])
     return sizes

@@ -7,22 +7,20 @@ from astropy.table import Table
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from ..data.catalogues import describe
-from ..data.flags import decode as _decode
-from ..data.flags import values
+from ..data.flags import Bits
 from ..subtract.kernels import Filter, kernel_of, odd_fast, shifted, transform, trim
 from ..subtract.linear import covariance, inside, nearest, stamps
 from .shapes import bank, coma_shape, trail
 
-__all__ = ["BITS", "COLUMNS", "SEARCH_BITS", "Filtered", "bank", "coma_shape", "decode", "forced", "matched_filter",
+__all__ = ["BITS", "COLUMNS", "SEARCH_BITS", "Filtered", "bank", "coma_shape", "forced", "matched_filter",
            "optimal_filter", "search", "trail"]
 
-SEARCH_BITS = {
+BITS = SEARCH_BITS = Bits({
     0: ("MASKED", "part of the filter falls on pixels without data"),
     1: ("LOST", "more than half of the filter falls on pixels without data: nothing is measured"),
     2: ("OUTSIDE", "the position is off the image or not finite: nothing is measured"),
     3: ("PEAK_POSITION", "no parabola through the nine pixels: position and height are the peak pixel's"),
-}
-BITS = values(SEARCH_BITS)
+})
 LEAST = 0.5  # of the filter's weight must fall on pixels with data
 FLOOR = 1e-3  # of the noise power's maximum
 _BLOCK = 64  # positions measured at a time
@@ -329,8 +327,3 @@ def filters_at(difference, x, y, g, source):
     lost = norm <= LEAST * whole
     flag = np.where(good.all(axis=(1, 2)), 0, BITS.MASKED) | np.where(lost, BITS.LOST, 0)
     return i, j, filters, np.where(lost, np.nan, norm), flag
-
-
-def decode(flag):
-    """Return the (name, text) of each bit of a ``flag``."""
-    return _decode(SEARCH_BITS, flag)

@@ -9,7 +9,6 @@ from astropy.table import Table, vstack
 
 from ..config.settings import REALISATIONS, block_of
 from ..data.catalogues import describe
-from ..data.flags import values
 from ..data.images import MASK_BITS, real_light
 from ..errors import StudyError
 from ..populations.catalogue import SOURCE_TYPES, jacobian, sky_shape_to_pixels
@@ -26,7 +25,7 @@ INJECTED_IDS = 20_000_000
 """``source_id`` of an injected source is this plus its ``injection_id``."""
 PURITY_THRESHOLD = 0.05
 """Purity is taken over the pixels in which a source exceeds this many sky sigma, as for simulated patches."""
-BAD = values(MASK_BITS).BAD
+BAD = MASK_BITS.BAD
 
 
 def patch_number(block, realisation):

@@ -1,9 +1,8 @@
 """What went wrong with one injected source, as bits: no source ever stops an injection."""
 
-from ..data.flags import decode as _decode
-from ..data.flags import values
+from ..data.flags import Bits
 
-INJECTION_BITS = {
+FLAG = INJECTION_BITS = Bits({
     0: ("OFF_IMAGE", "its light does not reach the image; not injected"),
     1: ("PARTLY_OFF", "part of its light falls outside of the image"),
     2: ("MASKED_CENTRE", "its centre lies on a pixel without data; injected, no target"),
@@ -11,12 +10,6 @@ INJECTION_BITS = {
     4: ("BAD_PARAMETERS", "no such profile exists or can be drawn; not injected"),
     5: ("DRAW_FAILED", "drawing it failed; not injected"),
     6: ("ON_BRIGHT_NEIGHBOUR", "its centre lies on the footprint of a brighter real source"),
-}
-FLAG = values(INJECTION_BITS)
+})
 NOT_INJECTED = FLAG.OFF_IMAGE | FLAG.BAD_PARAMETERS | FLAG.DRAW_FAILED
 NO_TARGET = NOT_INJECTED | FLAG.MASKED_CENTRE | FLAG.TOO_BRIGHT
-
-
-def decode(flag):
-    """Return the (name, text) of each bit of an ``injection_flag``."""
-    return _decode(INJECTION_BITS, flag)

@@ -7,18 +7,17 @@ from typing import Protocol
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from ..data.flags import decode as _decode
-from ..data.flags import values
+from ..data.flags import Bits
 from ..data.images import MASK_BITS
 from ..data.images import BandImage as BandImage
 from ..errors import StudyError
 from ..sky.blends import false_alarm_density
 from .kernels import DELTA, Filter, odd_fast, reach, transform, trim, width
 
-__all__ = ["BAD", "BITS", "SUBTRACTION_BITS", "Difference", "Noise", "Pair", "Subtractor", "decode", "failed",
+__all__ = ["BAD", "BITS", "SUBTRACTION_BITS", "Difference", "Noise", "Pair", "Subtractor", "failed",
            "finish", "prepare"]
 
-SUBTRACTION_BITS = {
+BITS = SUBTRACTION_BITS = Bits({
     0: ("FEW_STAMPS", "too few stars and galaxies to measure on: the PSFs and zero points are taken instead"),
     1: ("SINGULAR", "the kernel could not be solved for: it is taken from the PSFs and zero points"),
     2: ("REJECTED", "more than a third of the stamps did not fit and were left out"),
@@ -28,9 +27,8 @@ SUBTRACTION_BITS = {
     6: ("NO_DATA", "no pixel has data in both images: there is no difference"),
     7: ("FAILED", "the engine gave nothing that is finite: there is no difference"),
     8: ("SCALE", "the measured photometric scale is over 10 per cent off that of the zero points"),
-}
-BITS = values(SUBTRACTION_BITS)
-BAD = values(MASK_BITS).BAD
+})
+BAD = MASK_BITS.BAD
 
 
 @dataclass
@@ -171,11 +169,6 @@ class Subtractor(Protocol):
         StudyError
             Only for what a user can mend: images of different shape, a package that is not installed.
         """
-
-
-def decode(status):
-    """Return the (name, text) of each bit of a difference's ``status``."""
-    return _decode(SUBTRACTION_BITS, status)
 
 
 @dataclass

@@ -8,11 +8,10 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
 
-from ...data.flags import values
 from ...data.images import MASK_BITS
 from ...errors import StudyError
 
-BAD = values(MASK_BITS).BAD
+BAD = MASK_BITS.BAD
 MAX_NAN = 0.5
 # AB zero points of flux density units; anything else is taken as counts with a zero point
 ZERO_POINTS = {"nJy": 31.4, "uJy": 23.9, "mJy": 16.4, "Jy": 8.9, "nanomaggy": 22.5, "nmgy": 22.5}
@@ -205,7 +204,7 @@ def read_mask(spec, science, base_dir):
                                  "give a mask of bits")
             plane = plane.astype(np.int64)
         for meaning in entry["meaning"]:
-            flags[(plane & meaning["value"]) != 0] |= getattr(values(MASK_BITS), meaning["flag"])
+            flags[(plane & meaning["value"]) != 0] |= getattr(MASK_BITS, meaning["flag"])
     counts = {name: int(((flags >> number) & 1).sum()) for number, (name, _) in MASK_BITS.items()}
     return flags, counts
 
