@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blendimpact.data import imports
 from blendimpact.errors import StudyError
 from blendimpact.search.filters import forced, matched_filter, search
 from blendimpact.subtract import SUBTRACTORS
@@ -29,12 +28,6 @@ def test_members_options_and_texts():
         SUBTRACTORS.create("alard_lupton", {"order": 2})
     assert len({text for _, text in SUBTRACTION_BITS.values()}) == len(SUBTRACTION_BITS)
     assert BITS.decode(BITS.MASKED | BITS.FEW_STAMPS)[1][0] == "MASKED"
-
-
-def test_the_family_imports_only_itself_and_the_core():
-    names = imports.closure(imports.members("blendimpact.subtract"))
-    assert {n.split(".")[1] for n in names if "." in n} == {"core", "subtract"}
-    assert set(imports.closure(["blendimpact.search.filters"])) < set(names)
 
 
 # --- noise -----------------------------------------------------------------------------------------
