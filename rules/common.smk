@@ -11,7 +11,7 @@ from blendimpact.config import study as study_config
 from blendimpact.errors import StudyError
 from blendimpact.data.provenance import stage_digest
 from blendimpact.config.schema import find
-from blendimpact.config.settings import FIDUCIAL
+from blendimpact.config.settings import FIDUCIAL, roles
 from blendimpact.data.packages import load_inputs
 from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
@@ -166,14 +166,25 @@ def settings_for(stage):
     return lambda wildcards: study_config.stage_settings(settings_of(wildcards), stage)
 
 
-def chosen(wildcards, member):
-    """Return the detector or deblender of a job: the one that its path names, or that of the case and scenario."""
-    return wildcards.get(member) or settings_of(wildcards)[member]
+def chosen(wildcards, task):
+    """Return the role and the name of what finds ("find") or separates sources in a job.
+
+    An engine that is compared is named by the path of its products; else it is that of the case and scenario.
+    """
+    settings = settings_of(wildcards)
+    role = roles(settings)[task]
+    engine = wildcards.get("engine") if task == "separate" else None
+    return role, engine or settings[role.key]
 
 
-def options_for(family, member):
+def options_for(task):
     """Return a function that gives the options of the plug-in of a job."""
-    return lambda wildcards: STUDY[family].get(chosen(wildcards, member), {})
+
+    def options(wildcards):
+        role, name = chosen(wildcards, task)
+        return STUDY[role.options].get(name, {})
+
+    return options
 
 
 def more_at_each_attempt(amount):
@@ -181,14 +192,16 @@ def more_at_each_attempt(amount):
     return lambda wildcards, attempt: int(amount(wildcards)) * attempt
 
 
-def separated(on_images, on_differences):
-    """Return a function of wildcards: the second of two where a case has a subtractor in place of its deblender."""
+def separated(wildcards):
+    """Return the separated light of a chunk: child images, or differences."""
+    stage = roles(settings_of(wildcards))["separate"].package
+    return product(stage, "{chunk}.h5").format(**wildcards)
 
-    def of_the_case(wildcards):
-        differs = settings_of(wildcards)["subtractor"]
-        return (on_differences if differs else on_images)(wildcards)
 
-    return of_the_case
+def separated_before(wildcards):
+    """Return what is separated before sources are detected: differences, in cases that have them."""
+    first = roles(settings_of(wildcards))["separate"].first
+    return separated(wildcards) if first else []
 
 
 def patches_of(wildcards):

@@ -1,5 +1,5 @@
 rule deblend:
-    """Separate the light of blended objects, on true and on detected centres; or subtract the template."""
+    """Separate the light of blended objects, on true and on detected centres."""
     input:
         images=scene_of("fits"),
         truth=scene_of("truth.parquet"),
@@ -12,25 +12,14 @@ rule deblend:
     benchmark:
         benchmark_of("deblend", "{chunk}")
     conda:
-        separated(
-            environment_for("deblend", "deblender"),
-            environment_for("subtract", "subtractor"),
-        )
+        environment_for("separate")
     threads: 1
     resources:
-        mem_mb=more_at_each_attempt(
-            separated(
-                declared_by("deblend", "deblender", "MEMORY_MB", 1000),
-                declared_by("subtract", "subtractor", "MEMORY_MB", 1000),
-            )
-        ),
+        mem_mb=memory_for("separate", 1000),
         runtime=per_attempt(60),
     params:
         settings=settings_for("deblend"),
-        options=separated(
-            options_for("deblenders", "deblender"),
-            options_for("subtractors", "subtractor"),
-        ),
+        options=options_for("separate"),
         library=stage_digest("deblend"),
     script:
         "../scripts/deblend.py"

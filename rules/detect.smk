@@ -3,6 +3,7 @@ rule detect:
     input:
         images=scene_of("fits"),
         truth=scene_of("truth.parquet"),
+        separated=separated_before,
     output:
         detections=ensure(
             product("detect", "{chunk}.detections.parquet"), non_empty=True
@@ -16,17 +17,14 @@ rule detect:
     benchmark:
         benchmark_of("detect", "{chunk}")
     conda:
-        environment_for("subtract", "subtractor")
+        environment_for("find")
     threads: 1
     resources:
-        mem_mb=memory_for("subtract", "subtractor", 1000),
+        mem_mb=memory_for("find", 1000),
         runtime=per_attempt(20),
     params:
         settings=settings_for("detect"),
-        options=separated(
-            options_for("detectors", "detector"), options_for("finders", "finder")
-        ),
-        engine_options=options_for("subtractors", "subtractor"),
+        options=options_for("find"),
         seed=SEED,
         library=stage_digest("detect"),
     script:

@@ -12,14 +12,14 @@ rule compare_engines:
     benchmark:
         benchmark_of("compare_engines", "{engine}.{chunk}")
     conda:
-        environment_for("subtract", "engine")
+        environment_for("separate")
     threads: 1
     resources:
-        mem_mb=memory_for("subtract", "engine", 1000),
+        mem_mb=memory_for("separate", 1000),
         runtime=per_attempt(30),
     params:
         settings=settings_for("compare_engines"),
-        options=options_for("subtractors", "engine"),
+        options=options_for("separate"),
         patches=STUDY["subtraction_comparison"]["patches"],
         seed=SEED,
         library=stage_digest("compare_engines"),

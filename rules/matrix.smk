@@ -118,7 +118,7 @@ rule panel:
         detections=first_chunk(product("detect", "{chunk}.detections.parquet")),
         assignments=first_chunk(product("detect", "{chunk}.assignments.parquet")),
         sky=first_chunk(product("detect", "{chunk}.sky.h5")),
-        children=first_chunk(product("deblend", "{chunk}.h5")),
+        separated=first_chunk(separated),
     output:
         figure=report(
             f"{RESULTS}/panels/{{case}}.png",

@@ -6,7 +6,7 @@ rule measure:
         detections=product("detect", "{chunk}.detections.parquet"),
         sky=product("detect", "{chunk}.sky.h5"),
         assignments=product("detect", "{chunk}.assignments.parquet"),
-        children=product("deblend", "{chunk}.h5"),
+        separated=separated,
     output:
         measurements=ensure(product("measure", "{chunk}.parquet"), non_empty=True),
     log:
@@ -21,9 +21,7 @@ rule measure:
         runtime=per_attempt(60),
     params:
         settings=settings_for("measure"),
-        options=separated(
-            options_for("detectors", "detector"), options_for("finders", "finder")
-        ),
+        options=options_for("find"),
         seed=SEED,
         library=stage_digest("measure"),
     script:

@@ -32,22 +32,25 @@ def declared(family, name, constant, default):
     return value[1] if value else default
 
 
-def declared_by(family, member, constant, default):
+def declared_by(task, constant, default):
     """Return a function that gives what the module of the plug-in of a job says, or the default."""
-    return lambda wildcards: declared(
-        family, chosen(wildcards, member), constant, default
-    )
+
+    def said(wildcards):
+        role, name = chosen(wildcards, task)
+        return declared(role.package, name, constant, default)
+
+    return said
 
 
-def environment_for(family, member):
+def environment_for(task):
     """Return a function that gives the conda environment of a plug-in's jobs."""
-    name = declared_by(family, member, "ENVIRONMENT", "imaging")
+    name = declared_by(task, "ENVIRONMENT", "imaging")
     return lambda wildcards: f"../envs/{name(wildcards)}.yaml"
 
 
-def memory_for(family, member, default):
+def memory_for(task, default):
     """Return a function that gives the memory of a plug-in's jobs, more at each attempt."""
-    return more_at_each_attempt(declared_by(family, member, "MEMORY_MB", default))
+    return more_at_each_attempt(declared_by(task, "MEMORY_MB", default))
 
 
 def by_environment(deblenders):

@@ -15,6 +15,5 @@ with job(snakemake):
         assignments_out=snakemake.output.assignments,
         sky_out=snakemake.output.sky,
         options=snakemake.params.options,
-        engine_options=snakemake.params.engine_options,
         meta=meta,
     )

@@ -56,7 +56,7 @@ def provenance(snakemake, inputs=None, **given):
     Parameters
     ----------
     snakemake : snakemake.script.Snakemake
-        Its parameters ``settings``, ``options``, ``engine_options`` and ``config`` are what its products depend on.
+        Its parameters ``settings``, ``options`` and ``config`` are what its products depend on.
     inputs : sequence of path-like, optional
         What the products were made from, default the inputs of the job.
     **given
@@ -65,7 +65,7 @@ def provenance(snakemake, inputs=None, **given):
     from blendimpact.data import provenance as core
 
     params = {**dict(snakemake.params.items()), **given}
-    config = {key: params[key] for key in ("settings", "options", "engine_options", "config") if key in params}
+    config = {key: params[key] for key in ("settings", "options", "config") if key in params}
     inputs = snakemake.input if inputs is None else inputs
     made = core.provenance(core.digest_of(config), params.get("seed"), inputs)
     return core.cards(made), core.meta(made)

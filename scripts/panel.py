@@ -14,6 +14,6 @@ with job(snakemake):
         detections=snakemake.input.detections,
         sky=snakemake.input.sky,
         assignments=snakemake.input.assignments,
-        children=snakemake.input.children,
+        separated=snakemake.input.separated,
         figure_out=snakemake.output.figure,
     )

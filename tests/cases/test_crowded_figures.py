@@ -7,11 +7,12 @@ from blendimpact.cases.crowded_fields import CASE
 from blendimpact.cases.crowded_fields.external import bright_scatter, roll_off
 from blendimpact.cases.crowded_fields.figures import FIGURES
 from blendimpact.config.requirements import load_requirements
+from blendimpact.data.chunk import PatchData
 from blendimpact.deblend import DEBLENDERS
+from blendimpact.ladder.image_panel import star_field
 from blendimpact.report import figures_density, panel
 from blendimpact.report.figures import save
 from blendimpact.stages.figures import densities, draw
-from blendimpact.stages.panel import star_field
 from patch_maker import make_patch, scene
 from test_crowded_scores import made, values
 
@@ -172,7 +173,7 @@ def test_the_residual_of_stars_that_are_fitted_is_noise():
     sky = {"i": np.zeros((130, 130))}
     children = DEBLENDERS.create("none").deblend(patch, sky, table["det_id", "x", "y"], 31)
     known = Table({"x": [s[0] for s in stars], "y": [s[1] for s in stars], "role": ["target", "scene", "scene"]})
-    field = star_field(patch, sky, {"detections": table}, known, children,
+    field = star_field(PatchData(patch, detections=table, sky=sky), known, children,
                        {"case": "crowded_fields", "shape_band": "i", "measure": {"psf": True}})
     assert field["image"].shape == (90, 90) and field["noise"] == pytest.approx(1)
     assert len(field["true_xy"]) == len(field["found_xy"]) == 3 and len(field["targets_xy"]) == 1
@@ -184,7 +185,7 @@ def test_the_panel_has_a_row_for_the_field(tmp_path):
     stamp = np.random.default_rng(0).normal(0, 1, (1, 31, 31))
     field = {"image": np.ones((50, 50)), "residual": np.zeros((50, 50)), "noise": 1.0, "true_xy": np.ones((3, 2)),
              "targets_xy": np.ones((1, 2)), "found_xy": np.empty((0, 2)), "title": "field"}
-    plain, whole = (panel.draw({"oracle": stamp}, {}, [1.0], "text", field=f) for f in (None, field))
+    plain, whole = (panel.draw_blend({"oracle": stamp}, {}, [1.0], "text", field=f) for f in (None, field))
     assert len(whole.get_axes()) == len(plain.get_axes()) + 5
     save(whole, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 10000

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from blendimpact.detect.base import Detection, detection_table
+from blendimpact.ladder.difference import assign_by_sign, varying
 from blendimpact.ladder.difference_rows import CHANGE_COLUMNS
 from blendimpact.ladder.differences import Differences, injected
 from blendimpact.ladder.rungs import RUNGS
@@ -15,8 +16,7 @@ from blendimpact.search import FINDERS
 from blendimpact.search.matched_filter import is_trail, overlaps, trail_length
 from blendimpact.search.shapes import coma_shape, trail
 from blendimpact.sky.true_scene import TruthScene
-from blendimpact.stages import deblend, detect, measure
-from blendimpact.stages.detect import assign_changes, changing
+from blendimpact.stages import detect, measure, subtract
 from blendimpact.subtract import SUBTRACTORS, store
 from change_maker import CASE, SEED, visit, write
 from difference_tables import settings_for
@@ -32,7 +32,9 @@ OPTIONS = {"scale": "zero_points"}
 def differences_of(made):
     settings, patch, truth = made
     sky = {band: np.zeros(patch.shape, np.float32) for band in patch.bands}
-    return Differences(TruthScene(patch, truth, SEED, CASE), sky, settings, SUBTRACTORS.create("zogy", OPTIONS))
+    made = Differences(TruthScene(patch, truth, SEED, CASE), sky, settings)
+    made.real = made.made_by(SUBTRACTORS.create("zogy", OPTIONS))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_what_changes_is_injected_or_varies(galaxies, stars):  # noqa: F811
     difference = np.asarray(truth["flux_r"] - truth["template_flux_r"])
     significance = np.abs(difference) / np.asarray(truth["flux_r"]) * np.asarray(truth["snr"])
     cut = float(np.median(significance[star]))
-    kept, change = changing(truth, "r", cut)
+    kept, change = varying(truth, "r", cut)
     expected = new | (star & (significance >= cut))
     assert kept["source_id"].tolist() == truth["source_id"][expected].tolist()
     np.testing.assert_array_equal(change, np.where(new, truth["flux_r"], difference)[expected])
@@ -183,7 +185,7 @@ def test_what_a_source_explains_of_a_filter_is_their_cross_correlation(own, othe
 def test_a_change_belongs_to_a_detection_of_its_sign():
     kept = Table({"x": [50.0, 50.5, 80.0], "y": [50.0, 50.0, 80.0]})
     table = detection_table({"det_id": [4, 7], "x": [50.2, 80.1], "y": [50.1, 80.0], "peak_snr": [-9.0, -6.0]})
-    got = assign_changes(kept, np.array([10.0, -3.0, -5.0]), Detection(table), 2.5)
+    got = assign_by_sign(kept, np.array([10.0, -3.0, -5.0]), Detection(table), 2.5)
     assert got["det"].tolist() == [-1, 0, 1] and got["how"].tolist() == ["none", "nearest", "nearest"]
     assert np.isnan(got["distance"][0])
 
@@ -192,7 +194,7 @@ def test_a_trail_belongs_to_the_detection_on_whose_line_its_centre_lies():
     difference = with_sources((trail(PSF, 25, 0.0), 100, 90, 40))
     found = FINDERS.create("matched_filter").find(difference, 0.2)
     kept = Table({"x": [108.0, 108.0], "y": [90.0, 97.0]})
-    got = assign_changes(kept, np.array([10.0, 10.0]), found, 2.5)
+    got = assign_by_sign(kept, np.array([10.0, 10.0]), found, 2.5)
     assert got["how"].tolist() == ["owner", "none"]
 
 
@@ -204,10 +206,10 @@ def run(folder, visits, **changes):
     folder.mkdir()
     images, truth = write(folder, visits)
     settings = {**visits[0][0], **changes}
-    at = {name: folder / name for name in ("detections", "assignments", "sky", "children", "measurements")}
-    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], engine_options=OPTIONS)
-    deblend.run(settings, images, truth, at["detections"], at["sky"], at["children"], options=OPTIONS)
-    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["children"],
+    at = {name: folder / name for name in ("detections", "assignments", "sky", "differences", "measurements")}
+    subtract.run(settings, images, truth, at["differences"], options=OPTIONS)
+    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"])
+    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
                 at["measurements"])
     return {name: Table.read(at[name], format="parquet") for name in ("detections", "assignments", "measurements")}
 

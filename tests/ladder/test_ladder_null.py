@@ -77,7 +77,7 @@ def climb(tmp_path, monkeypatch):
         found = {name: paths[name] for name in ("detections", "assignments")}
         detect.run(settings, SEED, images, truth, *found.values(), paths["sky.h5"])
         deblend.run(settings, images, truth, paths["detections"], paths["sky.h5"], paths["children.h5"])
-        measure.run(settings, SEED, images, truth, **found, sky=paths["sky.h5"], children=paths["children.h5"],
+        measure.run(settings, SEED, images, truth, **found, sky=paths["sky.h5"], separated=paths["children.h5"],
                     measurements_out=paths["measurements"])
         score.run(settings, truth, **found, measurements=paths["measurements"], scores_out=paths["scores"])
         return SimpleNamespace(**{name: catalogues.read(paths[name])

@@ -12,7 +12,7 @@ from blendimpact.data.truth_meta import PATCHES_META
 from blendimpact.errors import StudyError
 from blendimpact.search import FINDERS
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
-from blendimpact.stages import deblend, detect, measure, score
+from blendimpact.stages import detect, measure, score, subtract
 from change_maker import SEED, visit, write
 from difference_tables import ALARM_SIGMA, SCALE, made, source
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
@@ -43,12 +43,13 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  
     settings, *rest = made_visit = visit(galaxies, stars)
     images, truth = write(tmp_path, [made_visit])
     catalogues.write(catalogues.read(truth), truth, {PATCHES_META: json.dumps([[0, 0, "zero"]])})
-    at = {name: tmp_path / name for name in ("detections", "assignments", "sky", "children", "measurements", "scores")}
-    engine, options = {"scale": "zero_points"}, {"threshold": threshold}
-    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], options,
-               engine_options=engine)
-    deblend.run(settings, images, truth, at["detections"], at["sky"], at["children"], options=engine)
-    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["children"],
+    at = {name: tmp_path / name for name in ("detections", "assignments", "sky", "differences", "measurements",
+                                          "scores")}
+    options = {"threshold": threshold}
+    subtract.run(settings, images, truth, at["differences"], options={"scale": "zero_points"})
+    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
+               options)
+    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
                 at["measurements"], options=options)
     rows = Table.read(at["measurements"], format="parquet")
     assert rows.meta[THRESHOLD_META] == threshold

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from blendimpact.config.surveys import load_survey
+from blendimpact.data.chunk import PatchData
 from blendimpact.errors import StudyError
+from blendimpact.ladder.image import ImageLadder
 from blendimpact.populations.isochrone import EXTINCTION, RED_CLUMP, Stars, build_isochrone, kroupa
 from blendimpact.populations.targets import generate
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.scene import STARS_MAX, draw_scene
-from blendimpact.stages.detect import detect_patch
 from scipy.integrate import quad
 from scipy.stats import kstest
 
@@ -275,8 +276,6 @@ def test_stars_without_an_isochrone_have_one_magnitude(injected):
 
 def test_an_empty_field_takes_stars_and_finds_them(table):
     """Null test: without neighbours every bright artificial star is found, alone and in the scene."""
-    from blendimpact.detect import DETECTORS
-
     settings = {**SETTINGS, "population": {"galaxies": {"density": 0}, "stars": {**FIELD, "surface_density": 0.0}}}
     settings["inject"] = {**SETTINGS["inject"], "mag": [17, 20]}
     patch, truth = simulate_patch(settings, 0, 1, "crowded", "x", load_survey("lsst_visit"), GALAXIES, table)[0]
@@ -284,7 +283,8 @@ def test_an_empty_field_takes_stars_and_finds_them(table):
     drawn = generate(settings, patch, 1, "crowded", 0, 0, None, table)
     patch, truth = inject(patch, truth, drawn, 1, "crowded", settings)
     sky = {band: np.zeros(patch.shape, np.float32) for band in patch.bands}
-    _, found = detect_patch(DETECTORS.create("sep", {}), patch, sky, truth, settings, 1)
+    ladder = ImageLadder({**settings, "detector": "sep"}, 1)
+    found = ladder.detect(PatchData(patch, truth, sky=sky)).assignments
     assert len(found) == 6 and set(found["outcome"]) == {"isolated"} and (found["found_alone"] == 1).all()
 
 

@@ -1,6 +1,7 @@
 """The settings of one case and scenario, and the patches and chunks that follow from them."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..errors import StudyError
 from .real_image import blocks, load_image
@@ -19,6 +20,7 @@ _LATER = {
     "adopt": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure", "shear",
               "noise_pairs", "population", "epochs"),
     "inject": ("detector", "deblender", "subtractor", "finder", "measure"),
+    "subtract": ("match_radius", "detector", "deblender", "finder"),
     "detect": ("deblender",),
     "deblend": (),
     "measure": (),
@@ -123,7 +125,7 @@ def stage_settings(settings, stage):
     rerun it.
     """
     out = {k: v for k, v in settings.items() if k not in _LATER.get(stage, ())}
-    if stage == "detect" or stage == "deblend":
+    if stage in ("subtract", "detect", "deblend"):
         out["measure"] = {k: v for k, v in settings["measure"].items() if k == "sky"}
     out["patch"] = {k: v for k, v in settings["patch"].items() if k != "count"}
     return out
@@ -151,14 +153,45 @@ def injected_from(settings):
     return {"cosmodc2": "galaxies"}.get(inject.get("population"))
 
 
+class Role(NamedTuple):
+    """What fills a role in the ladder of a case.
+
+    Attributes
+    ----------
+    package : str
+        Plug-in family; for what separates light also the stage that does it.
+    key : str
+        Of the case, which names the member.
+    options : str
+        Of the study, which holds the options of members.
+    first : bool
+        Whether light is separated before sources are detected.
+    """
+
+    package: str
+    key: str
+    options: str
+    first: bool = False
+
+
+ON_IMAGES = {"find": Role("detect", "detector", "detectors"), "separate": Role("deblend", "deblender", "deblenders")}
+ON_DIFFERENCES = {"find": Role("search", "finder", "finders"),
+                  "separate": Role("subtract", "subtractor", "subtractors", first=True)}
+
+
+def roles(settings):
+    """Return the `Role` of what finds sources ("find") and of what separates their light ("separate") in a case."""
+    return ON_DIFFERENCES if settings.get("subtractor") else ON_IMAGES
+
+
 def searcher(settings):
-    """Return the name of what finds sources: the finder of a case with a subtractor, else the detector."""
-    return settings["finder"] if settings.get("subtractor") else settings["detector"]
+    """Return the name of what finds the sources of a case: its detector, or its finder."""
+    return settings[roles(settings)["find"].key]
 
 
 def separator(settings):
-    """Return the name of what parts the light of a case: its subtractor, if it has one, else its deblender."""
-    return settings.get("subtractor") or settings["deblender"]
+    """Return the name of what separates the light of a case: its deblender, or its subtractor."""
+    return settings[roles(settings)["separate"].key]
 
 
 def visits_of(settings):

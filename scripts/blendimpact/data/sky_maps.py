@@ -1,4 +1,4 @@
-"""The estimated sky of a chunk's patches, kept so that every stage subtracts the same one."""
+"""The estimated sky of a chunk's patches and what else its detection keeps: every stage subtracts the same sky."""
 
 import os
 
@@ -7,8 +7,6 @@ import numpy as np
 from astropy.table import Table
 
 TABLES = "tables"
-ALONE = "alone"
-"""Table of what the detector finds on the transients alone."""
 
 
 class SkyWriter:
@@ -55,10 +53,11 @@ class SkyFile:
         group = self._file[f"{patch.index:05d}/{patch.twin}"]
         return {band: group[band][()] for band in patch.bands}
 
-    def table(self, patch, name):
-        """Return a table that was added, or None."""
-        path = f"{TABLES}/{patch.index:05d}/{patch.twin}/{name}"
-        return Table({n: column[()] for n, column in self._file[path].items()}) if path in self._file else None
+    def tables(self, patch):
+        """Return the tables that were added, by name."""
+        path = f"{TABLES}/{patch.index:05d}/{patch.twin}"
+        found = self._file.get(path, {})
+        return {name: Table({n: column[()] for n, column in group.items()}) for name, group in found.items()}
 
     def __exit__(self, *_):
         self._file.close()

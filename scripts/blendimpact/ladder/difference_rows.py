@@ -13,7 +13,6 @@ from ..detect import DETECTORS
 from ..measure.comae import split_comae
 from ..measure.difference import activity, fit_points, residuals
 from ..measure.trails import fit_trails
-from ..search import FINDERS
 from ..search.filters import forced, search
 from ..search.matched_filter import is_trail, trail_length
 from .differences import injected, to_nanojansky
@@ -74,12 +73,7 @@ STATIC_SNR, CLEAR = 10.0, 3.0
 POINT_THRESHOLD = 4.0
 
 
-def search_threshold(settings, options=None):
-    """Return the threshold of the finder of a case in sigma."""
-    return FINDERS.create(settings["finder"], options).threshold
-
-
-def measure_differences(differences, detections, alone, settings, options=None):
+def measure_differences(differences, detections, alone, settings, finder):
     """Yield (rung, table) of all that is measured on one patch.
 
     Parameters
@@ -88,9 +82,8 @@ def measure_differences(differences, detections, alone, settings, options=None):
     detections, alone : Table
         Of this patch and twin: what the finder found on the real difference, and on the transients alone.
     settings : dict
-        ``finder``, ``measure.aperture_diameter`` (arcsec).
-    options : dict, optional
-        Of the finder.
+        ``measure.aperture_diameter`` (arcsec), ``match_radius`` (arcsec).
+    finder : search.base.Finder
 
     Yields
     ------
@@ -104,7 +97,6 @@ def measure_differences(differences, detections, alone, settings, options=None):
     targets = truth[injected(truth, differences.band) & (np.asarray(truth["role"]) == "target")]
     still = static_sources(truth, patch, differences.band, image.pixel_scale)
     inside = detections[np.asarray(detections["inside"], bool)]
-    finder = FINDERS.create(settings["finder"], options)
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
     for rung in (REFERENCE, *RUNGS):
         parts = []

@@ -56,8 +56,8 @@ class Differences:
     sky : dict of str to (ny, nx) array
     settings : dict
         ``shape_band`` (the band), ``measure.sky``.
-    real : Difference or callable, optional
-        That of the engine under study, if it was made before; a subtractor makes it now.
+    real : Difference, optional
+        That of the engine under study, from `made_by`.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class Differences:
         light nobody knows: the same as ``isolated``.
     undivided : Difference
         The science image.
-    real : Difference
-        By the engine under study and the template.
+    real : Difference or None
+        By the engine under study and the template, as it was given.
     light, static : (ny, nx) float64 array
         Noiseless light of the transients, and of everything else that is known, in the science image's unit.
     """
@@ -79,7 +79,7 @@ class Differences:
     def __init__(self, scene, sky, settings, real=None):
         self.scene, self.band = scene, settings["shape_band"]
         self.image = scene.patch.bands[self.band]
-        self._sky, self._options, self._real = sky, settings["measure"].get("sky"), real
+        self._sky, self._options, self.real = sky, settings["measure"].get("sky"), real
         self.sources = [int(i) for i in scene.truth["source_id"][injected(scene.truth, self.band)]]
 
     @cached_property
@@ -127,12 +127,10 @@ class Differences:
     def undivided(self):
         return SUBTRACTORS.create("none").subtract(*self.epochs)
 
-    @cached_property
-    def real(self):
-        if hasattr(self._real, "subtract"):
-            needed = {"static": self.static} if getattr(self._real, "needs_truth", False) else {}
-            return self._real.subtract(*self.epochs, **needed)
-        return self._real
+    def made_by(self, engine):
+        """Return the `Difference` of science image and template that a subtraction engine makes."""
+        needed = {"static": self.static} if getattr(engine, "needs_truth", False) else {}
+        return engine.subtract(*self.epochs, **needed)
 
     def of(self, rung):
         """Return the `Difference` of a rung."""

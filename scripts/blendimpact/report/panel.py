@@ -1,12 +1,43 @@
-"""One blend through the rungs, as images."""
+"""The panels of the ladders: one blend or some transients through the rungs, as images."""
+
+from dataclasses import fields
+from functools import singledispatch
 
 import numpy as np
 from astropy.visualization import make_lupton_rgb
 from matplotlib.figure import Figure
 
+from ..ladder.panels import BlendPanel, NoPanel, TransientPanel
 from ..ladder.rungs import REFERENCE, RUNGS
+from .figures import nothing
+from .triplets import draw_triplets
 
 ORDER = (REFERENCE, *RUNGS)
+
+
+@singledispatch
+def draw(panel):
+    """Return the matplotlib Figure of a panel of `ladder.panels`."""
+    raise TypeError(f"nothing draws {panel!r}")
+
+
+@draw.register
+def _(panel: NoPanel):
+    return nothing(panel.reason)
+
+
+@draw.register
+def _(panel: BlendPanel):
+    return draw_blend(**_values(panel))
+
+
+@draw.register
+def _(panel: TransientPanel):
+    return draw_triplets(**_values(panel))
+
+
+def _values(panel):
+    return {field.name: getattr(panel, field.name) for field in fields(panel)}
 
 
 def to_rgb(stamp, noise):
@@ -24,7 +55,7 @@ def to_rgb(stamp, noise):
     return make_lupton_rgb(red, green, blue, minimum=-1.5, stretch=12, Q=6)
 
 
-def draw(children, titles, noise, caption, centres=None, scale=0.2, field=None):
+def draw_blend(children, titles, noise, caption, centres=None, scale=0.2, field=None):
     """Draw child images side by side.
 
     Parameters

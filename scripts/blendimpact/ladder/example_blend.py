@@ -5,7 +5,7 @@ import numpy as np
 PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main object
 
 
-def choose(truth, settings):
+def select_example_blend(truth, settings):
     """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target."""
     band = settings["shape_band"]
     rows = truth[(np.asarray(truth["role"]) == "target")

@@ -1,18 +1,11 @@
-"""Draw a supernova, a trail and a comet through the rungs: science image, template and differences."""
+"""A supernova, a trail and a comet of a chunk through the rungs: science image, template and differences."""
 
-import h5py
 import numpy as np
 
-from ..data import catalogues
-from ..data.images import PatchFile
-from ..data.sky_maps import SkyFile
 from ..data.stamps import cut
-from ..ladder.differences import Differences, injected
-from ..report.figures import nothing, save
-from ..report.triplets import draw_triplets
-from ..sky.true_scene import TruthScene, injects_photons
-from ..subtract.store import read
-from .deblend import difference_name
+from .base import stamp_size
+from .differences import injected
+from .panels import NoPanel, TransientPanel
 
 WISHES = (
     ("supernova", lambda t: (t["transient"] == "supernova") | (t["transient"] == "nuclear"), "host_sb", 1),
@@ -24,33 +17,34 @@ CLEAR = 12.0
 """S/N from which a transient can be told by eye."""
 
 
-def run(settings, seed, images, truth, detections, assignments, sky, children, figure_out):
-    """Draw one transient of each sort of the chunk; parameters are paths as in `stages.measure`."""
-    truth, detections = catalogues.read(truth), catalogues.read(detections)
-    chosen = choose(truth, settings["shape_band"])
+def transient_panel(ladder, chunk):
+    """Return the `TransientPanel` of one transient of each sort of a chunk, or `NoPanel`.
+
+    Parameters
+    ----------
+    ladder : ladder.difference.DifferenceLadder
+    chunk : Chunk
+        With its truth, its detections, its sky and its differences.
+    """
+    settings = ladder.settings
+    chosen = select_transients(chunk.tables["truth"], settings["shape_band"])
     if not chosen:
-        save(nothing(f"{settings['case']}: no transient in the first patches to draw"), figure_out)
-        return
+        return NoPanel(f"{settings['case']}: no transient in the first patches to draw")
     rows = []
-    with PatchFile(images) as file, SkyFile(sky) as skies, h5py.File(children, "r") as store:
-        for name, source in chosen.items():
-            index, twin = int(source["patch"]), str(source["twin"])
-            patch = file.read(index, twin)
-            here, found = (t[(t["patch"] == index) & (t["twin"] == twin)] for t in (truth, detections))
-            scene = TruthScene(patch, here, seed, settings["case"], photons=injects_photons(settings))
-            differences = Differences(scene, skies.read(patch), settings, read(store[difference_name(index, twin)]))
-            rows.append(triplet(name, source, differences, found, settings))
+    for name, source in chosen.items():
+        data = chunk.read(int(source["patch"]), str(source["twin"]))
+        differences = ladder.differences(data)
+        rows.append(triplet(name, source, differences, data.detections, settings))
     columns = {"science": "science", "template": "template", "truth": "transient alone\nno noise",
                "isolated": "isolated\nown and sky noise", "oracle": "oracle (merged)\nexact subtraction",
                "undeblended": "undeblended\nno subtraction",
                "deblended": f"deblended (pipeline)\n{settings['subtractor']}"}
-    scale = differences.image.pixel_scale
-    save(draw_triplets(rows, columns, f"{settings['case']}, {settings['shape_band']}: cross = true place, circles = "
-                       f"detections on the real difference ({settings['finder']}, {settings['subtractor']})", scale),
-         figure_out)
+    return TransientPanel(rows, columns, f"{settings['case']}, {settings['shape_band']}: cross = true place, circles = "
+                          f"detections on the real difference ({settings['finder']}, {settings['subtractor']})",
+                          differences.image.pixel_scale)
 
 
-def choose(truth, band):
+def select_transients(truth, band):
     """Return {sort: truth row} of the transients to draw: clear ones if there are any."""
     out = {}
     rows = truth[injected(truth, band) & (np.asarray(truth["role"]) == "target")]
@@ -67,8 +61,8 @@ def choose(truth, band):
 
 def triplet(name, source, differences, found, settings):
     """Return a row of `report.triplets.draw_triplets`."""
-    image, band = differences.image, differences.band
-    size = 2 * round(settings["stamp"] / image.pixel_scale / 2) + 1
+    band = differences.band
+    size = stamp_size(settings, differences.scene.patch)
     x0, y0 = (round(float(source[c])) - size // 2 for c in ("x", "y"))
 
     def stamp(plane, variance):

@@ -1,0 +1,123 @@
+"""A chunk of patches as the stages read and write it: each patch with its rows of the tables."""
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+
+import h5py
+from astropy.table import Table
+
+from . import catalogues
+from .images import Patch, PatchFile
+from .progress import progress
+from .sky_maps import SkyFile
+
+COLUMNS = {"truth": ("source_id", "snr", "role", "x", "y"), "detections": ("det_id", "x", "y"),
+           "assignments": ("source_id", "det_id")}
+"""What the tables of a chunk must have."""
+
+
+@dataclass
+class PatchData:
+    """One patch and what earlier stages made of it; None is what was not read.
+
+    Attributes
+    ----------
+    patch : Patch
+    truth, detections, assignments : Table
+        Their rows of this patch and twin.
+    sky : dict of str to (ny, nx) array
+        By band, in the band's unit.
+    separated : h5py.Group
+        What the deblender, or the subtraction engine, made of the patch.
+    kept : dict of str to Table
+        Tables that the detection kept for later stages, by name.
+    """
+
+    patch: Patch
+    truth: Table | None = None
+    detections: Table | None = None
+    assignments: Table | None = None
+    sky: dict | None = None
+    separated: h5py.Group | None = None
+    kept: dict = field(default_factory=dict)
+
+
+class Chunk(contextlib.ExitStack):
+    """Read the patches of a chunk one at a time; use as a context manager.
+
+    Parameters
+    ----------
+    images : path-like
+        From `data.images.PatchWriter`.
+    truth, detections, assignments : path-like, optional
+        Tables.
+    sky : path-like, optional
+        From `data.sky_maps.SkyWriter`.
+    separated : path-like, optional
+        From `PatchStore`.
+
+    Attributes
+    ----------
+    tables : dict of str to Table
+        Those that were given, whole.
+    """
+
+    def __init__(self, images, truth=None, detections=None, assignments=None, sky=None, separated=None):
+        super().__init__()
+        paths = {"truth": truth, "detections": detections, "assignments": assignments}
+        self.tables = {name: catalogues.read(path, COLUMNS[name]) for name, path in paths.items() if path}
+        self._file = self.enter_context(PatchFile(images))
+        self._skies = self.enter_context(SkyFile(sky)) if sky else None
+        self._store = self.enter_context(h5py.File(separated, "r")) if separated else None
+
+    def patches(self, label, below=None):
+        """Yield the `PatchData` of every patch, and print how far it is.
+
+        Parameters
+        ----------
+        label : str
+            What is being done.
+        below : int, optional
+            Only patches with a lower number.
+        """
+        keys = [key for key in self._file.keys() if below is None or key[0] < below]  # noqa: SIM118 (no dict)
+        for key in progress(keys, label):
+            yield self.read(*key)
+
+    def read(self, index, twin):
+        """Return the `PatchData` of one patch and twin."""
+        patch = self._file.read(index, twin)
+        rows = {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in self.tables.items()}
+        sky = self._skies.read(patch) if self._skies else None
+        kept = self._skies.tables(patch) if self._skies else {}
+        return PatchData(patch, **rows, sky=sky, separated=self._store and self._store[group_of(patch)], kept=kept)
+
+
+class PatchStore:
+    """Write an HDF5 group for each patch; the file appears under its name when it is complete."""
+
+    def __init__(self, path, meta=None):
+        self._path, self._part, self._meta = str(path), f"{path}.part", meta or {}
+
+    def __enter__(self):
+        self._file = h5py.File(self._part, "w", libver=("v110", "v110"))
+        for key, value in self._meta.items():
+            self._file.attrs[key] = str(value)
+        return self
+
+    def group(self, patch):
+        """Return the empty group of a patch."""
+        return self._file.create_group(group_of(patch))
+
+    def __exit__(self, kind, value, trace):
+        self._file.close()
+        if kind is None:
+            os.replace(self._part, self._path)
+        else:
+            os.remove(self._part)
+
+
+def group_of(patch):
+    """Return the name of the HDF5 group of a patch."""
+    return f"{patch.index:05d}/{patch.twin}"
