@@ -15,8 +15,8 @@ PER_CHUNK = ("detect", "deblend", "measure", "score")
 COMPARED = ("compare_imaging", "compare_scarlet")  # deblenders of one environment share a job
 COMPARISON = ("reference", *COMPARED, "comparison", "comparison_page")
 ENGINES = ("compare_engines", "engine_comparison", "engine_page")
-STAGES = (*ENGINES, *COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "detect", "deblend", "measure",
-          "score", "foms", "matrix", "figures", "panel")
+STAGES = (*ENGINES, *COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "subtract", "detect", "deblend",
+          "measure", "score", "foms", "matrix", "figures", "panel")
 PER_CASE = ("foms", "figures", "panel")
 
 
@@ -51,8 +51,10 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     counts, (chunks, skies, deblenders) = dag.counts(), expected_chunks(root, preset(root, name))
     assert set(STAGES) - {"compare_scarlet"} <= set(counts)
     assert ("compare_scarlet" in counts) == any(deblender.startswith("scarlet") for deblender in deblenders)
-    for rule in PER_CHUNK:
-        assert counts[rule] == sum(chunks.values()) + (sum(skies.values()) if rule == "detect" else 0)
+    differ = sum(n for (case, _), n in chunks.items() if case == "transients")  # there a template is subtracted
+    more = {"detect": sum(skies.values()), "deblend": -differ, "subtract": differ - sum(chunks.values())}
+    for rule in (*PER_CHUNK, "subtract"):
+        assert counts[rule] == sum(chunks.values()) + more.get(rule, 0)
     both = [*chunks.items(), *skies.items()]
     real = {key for key, _ in both if key[0] == "galaxies" or key[1] == "real"}
     tile = ("transients", "real") in real  # the DES tile in other blocks, and the coma that is injected there
@@ -238,20 +240,27 @@ def test_a_deblender_with_needs_of_its_own_has_its_environment_and_memory(root, 
         secret_free=True)).resolve(), stated(job)["mem_mb"]) for job in jobs}
     assert found == {("two_point", root / "envs" / "scarlet.yaml", 1500),
                      ("galaxies", root / "envs" / "imaging.yaml", 1000),
-                     ("crowded_fields", root / "envs" / "imaging.yaml", 1000),
-                     ("transients", root / "envs" / "imaging.yaml", 1000)}
+                     ("crowded_fields", root / "envs" / "imaging.yaml", 1000)}
 
 
 def test_a_case_with_a_subtractor_has_its_options_where_it_is_used(root, tmp_path, smoke):
     changed_options = {"zogy": {"registration": 0.3}}
     other = build_dag(tmp_path, preset(root, "smoke"), config={"subtractors": changed_options})
-    assert changed(smoke, other) == {"detect", "deblend", "compare_engines", "matrix", "comparison", "comparison_page",
+    assert changed(smoke, other) == {"subtract", "compare_engines", "matrix", "comparison", "comparison_page",
                                      "engine_comparison", "engine_page"}
-    for job in (*other.of("detect"), *other.of("deblend")):
-        if job.wildcards_dict["case"] == "transients":
-            name = "engine_options" if job.rule.name == "detect" else "options"
-            assert job.params[name]["registration"] == 0.3
-    assert all(job.input.children for job in other.of("measure"))
+    assert {job.wildcards_dict["case"] for job in other.of("subtract")} == {"transients"}
+    assert all(job.params.options["registration"] == 0.3 for job in other.of("subtract"))
+
+
+def test_detection_and_measurement_read_the_difference_that_was_made_once(smoke):
+    made = {str(job.output.differences) for job in smoke.of("subtract")}
+    assert "transients" not in {job.wildcards_dict["case"] for job in smoke.of("deblend")}
+    for rule in ("detect", "measure"):
+        read = {str(job.input.separated) for job in smoke.of(rule) if job.wildcards_dict["case"] == "transients"}
+        assert read == made
+    assert not any(job.input.separated for job in smoke.of("detect") if job.wildcards_dict["case"] != "transients")
+    assert all("/deblend/" in str(job.input.separated) for job in smoke.of("measure")
+               if job.wildcards_dict["case"] != "transients")
 
 
 def test_logs_and_benchmarks_are_of_one_job_only(smoke):
@@ -286,7 +295,7 @@ TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engin
 
 @pytest.mark.parametrize("key, value, rules", [
     ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "compare_imaging", *TABLES}),
-    ("subtractors", {"zogy": {"OPTION": 1}}, {"detect", "deblend", "compare_engines", *TABLES}),
+    ("subtractors", {"zogy": {"OPTION": 1}}, {"subtract", "compare_engines", *TABLES}),
     ("bootstrap", 300, {"foms", *TABLES}),
     ("keep_images", True, set()),
 ])
