@@ -15,8 +15,8 @@ MatchSpec = pytest.importorskip("rattler", reason="py-rattler is not installed")
 
 # conda-forge's name: PyPI's name
 PYPI = {"matplotlib-base": "matplotlib"}
-# What plug-ins need that a user installs: their modules import it only when they are used.
-OPTIONAL = {"scarlet2", "jax", "equinox", "numpyro", "scarlet", "lsst"}
+# What only Snakemake itself needs; what plug-ins need that a user installs, imported only when they are used.
+OPTIONAL = {"grimp", "scarlet2", "jax", "equinox", "numpyro", "scarlet", "lsst"}
 
 
 def environments(root):
@@ -131,8 +131,7 @@ def third_party(path):
 
 def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
     """Wherever it is imported: the modules are those whose edits rerun the rule."""
-    from blendimpact.data.imports import source_of
-    from blendimpact.data.provenance import stage_modules
+    from blendimpact.data.provenance import source_of, stage_modules
 
     conda_name = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
     for rule, stage, environment in rules(root):

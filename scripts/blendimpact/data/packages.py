@@ -6,7 +6,6 @@ installed, and nothing needs the rights of an administrator. For a source archiv
 build backend to read its metadata.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -21,9 +20,9 @@ from pathlib import Path, PurePosixPath
 
 from ..config.schema import CONFIG_DIR, Problem, load_checked, raise_problems
 from ..errors import StudyError
+from .provenance import checksum
 
 RECEIPT = "receipt.json"
-_BLOCK = 1 << 20
 
 
 def load_inputs(path=None):
@@ -135,15 +134,6 @@ def forget_missing(root):
     return forgotten
 
 
-def sha256(path):
-    """Return the hexadecimal sha256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 class _NotToBeHad(Exception):
     """The package index, or the Debian archive, gave no archive."""
 
@@ -163,7 +153,7 @@ def _up_to_date(entry, destination):
     files = receipt.get("files", {})
     if set(files) != set(members(entry)):
         return None
-    same = all((destination / n).is_file() and sha256(destination / n) == digest
+    same = all((destination / n).is_file() and checksum(destination / n) == digest
                for n, digest in files.items())
     return receipt if same else None
 
@@ -191,7 +181,7 @@ def _download_deb(entry, folder, log):
         print(done.stderr.strip(), file=log, flush=True)
         errors = [line.removeprefix("E: ") for line in done.stderr.splitlines() if line.startswith("E: ")]
         raise _NotToBeHad(f"{command[-1]} cannot be downloaded with apt-get ({(errors or ['no archive'])[-1]})")
-    if sha256(found[0]) != entry["sha256"]:
+    if checksum(found[0]) != entry["sha256"]:
         raise _wrong_checksum(entry)
     return found[0]
 
@@ -222,7 +212,7 @@ def _download_pip(entry, folder, log):
     archives = sorted((folder / "archive").iterdir())
     if len(archives) != 1:
         raise StudyError(f"pip downloaded {len(archives)} archives for {pin}", "config/inputs.yaml")
-    if sha256(archives[0]) != entry["sha256"]:
+    if checksum(archives[0]) != entry["sha256"]:
         raise _wrong_checksum(entry)
     return archives[0]
 
@@ -287,9 +277,6 @@ def _no_member(entry, member):
 
 
 def _save(stream, path):
-    digest = hashlib.sha256()
     with open(path, "wb") as out:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            out.write(block)
-    return {path.name: digest.hexdigest()}
+        shutil.copyfileobj(stream, out)
+    return {path.name: checksum(path)}

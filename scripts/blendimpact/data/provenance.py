@@ -10,15 +10,12 @@ import os
 import subprocess
 import sys
 from functools import lru_cache
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
-import numpy as np
-
-from .imports import PACKAGE, ROOT, closure, members, source_of
-
+PACKAGE = __name__.partition(".")[0]
+ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("numpy", "scipy", "astropy", "galsim", "sep", "scikit-image", "photutils", "pyarrow", "h5py")
-_BLOCK = 1 << 20
 _SHORT = 16  # hexadecimal digits of a digest
 
 
@@ -120,68 +117,70 @@ def digest_of(obj):
             return [plain(v) for v in value]
         if isinstance(value, os.PathLike):
             return os.fspath(value)
-        return value.item() if isinstance(value, np.generic) else value
+        return value.item() if hasattr(value, "item") else value
 
     text = json.dumps(plain(obj), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
 
 
 def checksum(path):
-    """Return the sha256 (hexadecimal) of a whole file, read in blocks."""
-    digest = hashlib.sha256()
+    """Return the sha256 (hexadecimal) of a whole file."""
     with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def library_digest(packages=None, root=ROOT):
-    """Return the digest of the source of the library, or of some of its sub-packages and modules.
+def library_digest(package=PACKAGE):
+    """Return the digest of the source of the whole library."""
+    return _digest(source_of(package).parent.rglob("*.py"), package)
 
-    Parameters
-    ----------
-    packages : sequence of str, optional
-        E.g. ``("core", "simulate.profiles")``; default everything.
-    root : path-like, optional
-        Folder that holds the package ``blendimpact``.
+
+def stage_digest(stage, package=PACKAGE):
+    """Return the digest of the modules that a stage imports (`stage_modules`) and of the data files beside them.
+
+    It is a parameter of the stage's rule: an edit of the library reruns what it can change, and nothing else.
     """
-    names = [PACKAGE] if packages is None else [f"{PACKAGE}.{p}" for p in packages]
-    return _digest_of_modules(frozenset(m for n in names for m in members(n, root)), str(root))
+    sources = {source_of(name) for name in stage_modules(stage, package)}
+    folders = {path.parent for path in sources if path.name != "__init__.py"}
+    data = {path for folder in folders for pattern in ("*.txt", "templates/*") for path in folder.glob(pattern)}
+    return _digest(sources | data, package)
 
 
-def stage_digest(stage, *also, root=ROOT):
-    """Return the digest of just the modules that a stage imports, wherever they are.
+def stage_modules(stage, package=PACKAGE):
+    """Return the sorted names of all modules that the driver ``<package>.stages.<stage>`` imports, directly or not.
 
-    Parameters
-    ----------
-    stage : str
-        The module ``blendimpact.stages.<stage>``, or if there is none the sub-package (all of
-        its modules) or module ``blendimpact.<stage>``.
-    *also : str
-        Further modules or sub-packages, e.g. ``"cases.two_point"``.
-    root : path-like, optional
-        Folder that holds the package ``blendimpact``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such module.
+    Imports inside functions and the packages above each module count. A package that is imported itself, and not only
+    a module of it, counts whole: it is a plug-in family, whose members are found at run time.
     """
-    return _digest_of_modules(frozenset(stage_modules(stage, *also, root=root)), str(root))
+    graph, found, todo = _graph(package), set(), [f"{package}.stages.{stage}"]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            imported = graph.find_modules_directly_imported_by(name)
+            families = (f for f in imported if f != package)
+            todo += [*imported, *(member for family in families for member in graph.find_descendants(family))]
+            todo += [name.rpartition(".")[0]] if name != package else []
+    return sorted(found)
 
 
-def stage_modules(stage, *also, root=ROOT):
-    """Return the sorted names of the modules that `stage_digest` covers."""
-    driver = f"{PACKAGE}.stages.{stage}"
-    first = [driver] if source_of(driver, root) else members(f"{PACKAGE}.{stage}", root)
-    start = [*first, *(m for name in also for m in members(f"{PACKAGE}.{name}", root))]
-    return closure(start, root)
+def source_of(name):
+    """Return the file of a module or package."""
+    package, *parts = name.split(".")
+    path = Path(util.find_spec(package).origin).parent.joinpath(*parts)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _digest_of_modules(names, root):
-    digest = hashlib.sha256()
-    for name in sorted(names):
-        source = source_of(name, root).read_bytes()
+@lru_cache
+def _graph(package):
+    import grimp  # only the workflow needs it, not its jobs
+
+    return grimp.build_graph(package, cache_dir=None)
+
+
+def _digest(paths, package):
+    digest, root = hashlib.sha256(), source_of(package).parent
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
+        source = path.read_bytes()
         digest.update(f"{name} {len(source)}\n".encode() + source)
     return digest.hexdigest()[:_SHORT]
 
