@@ -15,8 +15,8 @@ min_version("9.27")
 configfile: os.path.relpath(os.path.join(workflow.basedir, "config/config.yaml"))
 
 
-include: "rules/plugins.smk"
 include: "rules/common.smk"
+include: "rules/plugins.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
 include: "rules/adopt.smk"

@@ -8,7 +8,11 @@ sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 from blendimpact.cases.base import case_names
 from blendimpact.sky.adopt.pairs import check_pairs
 from blendimpact.config import study as study_config
+from blendimpact.deblend import DEBLENDERS
+from blendimpact.detect import DETECTORS
 from blendimpact.errors import StudyError
+from blendimpact.search import FINDERS
+from blendimpact.subtract import SUBTRACTORS
 from blendimpact.data.provenance import stage_digest
 from blendimpact.config.schema import find
 from blendimpact.config.settings import FIDUCIAL, roles
@@ -43,10 +47,10 @@ def read_config():
         study = study_config.validate(
             config,
             sources=sources,
-            detectors=plugins("detect"),
-            deblenders=plugins("deblend"),
-            finders=plugins("search"),
-            subtractors=plugins("subtract"),
+            detectors=DETECTORS.names(),
+            deblenders=DEBLENDERS.names(),
+            finders=FINDERS.names(),
+            subtractors=SUBTRACTORS.names(),
             cases=case_names(),
         )
         settings = {

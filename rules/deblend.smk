@@ -15,7 +15,7 @@ rule deblend:
         environment_for("separate")
     threads: 1
     resources:
-        mem_mb=memory_for("separate", 1000),
+        mem_mb=memory_for("separate"),
         runtime=per_attempt(60),
     params:
         settings=settings_for("deblend"),

@@ -20,7 +20,7 @@ rule detect:
         environment_for("find")
     threads: 1
     resources:
-        mem_mb=memory_for("find", 1000),
+        mem_mb=memory_for("find"),
         runtime=per_attempt(20),
     params:
         settings=settings_for("detect"),

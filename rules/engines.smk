@@ -15,7 +15,7 @@ rule compare_engines:
         environment_for("separate")
     threads: 1
     resources:
-        mem_mb=memory_for("separate", 1000),
+        mem_mb=memory_for("separate"),
         runtime=per_attempt(30),
     params:
         settings=settings_for("compare_engines"),

@@ -13,7 +13,7 @@ rule subtract:
         environment_for("separate")
     threads: 1
     resources:
-        mem_mb=memory_for("separate", 1000),
+        mem_mb=memory_for("separate"),
         runtime=per_attempt(20),
     params:
         settings=settings_for("subtract"),

@@ -5,14 +5,21 @@ None of this can prove that conda-forge holds the packages.
 
 import ast
 import importlib.metadata
+import importlib.util
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
+from blendimpact.deblend import DEBLENDERS
+from blendimpact.detect import DETECTORS
+from blendimpact.search import FINDERS
+from blendimpact.subtract import SUBTRACTORS
 
 MatchSpec = pytest.importorskip("rattler", reason="py-rattler is not installed").MatchSpec
 
+FAMILIES = (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)
 # conda-forge's name: PyPI's name
 PYPI = {"matplotlib-base": "matplotlib"}
 # What only Snakemake itself needs; what plug-ins need that a user installs, imported only when they are used.
@@ -36,11 +43,9 @@ def pip_specs(path):
 
 def declared(root, family):
     """Return the environment file that each member of a plug-in family asks for, by its module."""
-    files = {}
-    for path in sorted((root / "scripts" / "blendimpact" / family).glob("*.py")):
-        for name in re.findall(r'^ENVIRONMENT = "(\w+)"', path.read_text(), flags=re.M):
-            files[path] = root / "envs" / f"{name}.yaml"
-    return files
+    found = family.declarations().values()
+    return {Path(importlib.util.find_spec(d.module).origin): root / "envs" / f"{d.environment}.yaml"
+            for d in found if d.environment != "imaging"}
 
 
 def installed_version(name):
@@ -55,14 +60,12 @@ def test_every_rule_has_an_environment_that_exists_and_every_file_is_used(root):
         text = path.read_text()
         rules = re.findall(r"^\s*rule (\w+):$(.*?)(?=^\s*rule |\Z)", text, flags=re.M | re.S)
         for name, body in rules:
-            conda = re.search(r'conda:\s+(?:"([^"]+)"|(?:separated\(\s*)?environment_for\("(\w+)")', body)
+            conda = re.search(r'conda:\s+(?:"([^"]+)"|(?:.|\n)*?environment_for)', body)
             if "script:" in body:
                 assert conda, f"rule {name} has no environment"
-            if conda:
-                files = [path.parent / conda[1]] if conda[1] else declared(root, conda[2]).values()
-                for file in files:
-                    assert file.is_file(), f"rule {name}: {file} is missing"
-                    used.add(file.resolve())
+            if conda and conda[1]:
+                used.add((path.parent / conda[1]).resolve())
+    used |= {root / "envs" / f"{d.environment}.yaml" for family in FAMILIES for d in family.declarations().values()}
     assert used == {p.resolve() for p in environments(root)}
 
 
@@ -103,7 +106,7 @@ def test_what_pip_adds_finds_all_that_it_needs_from_conda(root):
 
 def test_a_plug_in_s_own_environment_holds_all_of_the_rule_s_usual_one(root):
     usual = {str(spec) for spec in specs(root / "envs" / "imaging.yaml")}
-    for path, file in declared(root, "deblend").items():
+    for path, file in declared(root, DEBLENDERS).items():
         assert usual <= {str(spec) for spec in specs(file)}, f"{path.name}: {file.name}"
         for name in ("scarlet2", "jax", "jaxlib", "equinox", "numpyro", "optax"):
             assert name in {n for n, _ in pip_specs(file)} | {spec.name.normalized for spec in specs(file)}
@@ -133,7 +136,8 @@ def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
     """Wherever it is imported: the modules are those whose edits rerun the rule."""
     from blendimpact.data.provenance import source_of, stage_modules
 
-    conda_name = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "skimage": "scikit-image", "matplotlib": "matplotlib-base"}
+    conda_name = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic", "skimage": "scikit-image",
+                  "matplotlib": "matplotlib-base"}
     for rule, stage, environment in rules(root):
         known = {spec.name.normalized for spec in specs(environment)}
         for module in stage_modules(stage):

@@ -156,7 +156,7 @@ def test_it_needs_the_truth_and_takes_only_light_that_is_known():
     assert deblender.needs_truth
     with pytest.raises(StudyError, match="needs the truth"):
         deblender.deblend(patch, {}, centres(table), SIZE)
-    with pytest.raises(StudyError, match="kind of child"):
+    with pytest.raises(StudyError, match="child.*all.*\n.*residual"):
         DEBLENDERS.create("truth_profiles", {"child": "all"})
     real = table.copy()
     real["role"] = ["context", "target", "target"]

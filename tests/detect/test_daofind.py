@@ -152,5 +152,5 @@ def test_options_are_checked():
                           ({"passes": 0}, "passes"), ({"threshold": 0}, "threshold")):
         with pytest.raises(StudyError, match=word):
             DETECTORS.create("daofind", options)
-    with pytest.raises(StudyError, match="no option thresh"):
+    with pytest.raises(StudyError, match="no option 'thresh'"):
         DETECTORS.create("daofind", {"thresh": 1})

@@ -31,7 +31,7 @@ def grid():
 
 def test_family_has_its_members():
     assert {"sep", "truth"} <= set(DETECTORS.names())
-    with pytest.raises(StudyError, match="no option contrast"):
+    with pytest.raises(StudyError, match="no option 'contrast'"):
         DETECTORS.create("sep", {"contrast": 1})
     with pytest.raises(StudyError, match="kernel"):
         DETECTORS.create("sep", {"kernel": "5x5"})

@@ -310,10 +310,10 @@ def test_a_patch_as_crowded_as_a_globular_cluster_ends():
 
 def test_options_are_checked():
     with pytest.raises(StudyError, match="unit"):
-        PeakDetector(unit="pixel")
+        DETECTORS.create("peaks", {"unit": "pixel"})
     with pytest.raises(StudyError, match="noise"):
-        PeakDetector(noise="guess")
+        DETECTORS.create("peaks", {"noise": "guess"})
     with pytest.raises(StudyError, match="difference of Gaussians"):
         PeakDetector(sigma_in=1.0, sigma_out=1.0)
-    with pytest.raises(StudyError, match="no option thresh"):
+    with pytest.raises(StudyError, match="no option 'thresh'"):
         DETECTORS.create("peaks", {"thresh": 1})

@@ -49,7 +49,6 @@ def maxima(tmp_path, monkeypatch):
     lay_out("docs/add-a-detector.md", tmp_path)
     monkeypatch.setattr(detect, "__path__", [*detect.__path__, str(tmp_path / "scripts/blendimpact/detect")])
     monkeypatch.setattr(DETECTORS, "_members", dict(DETECTORS._members))
-    monkeypatch.setattr(DETECTORS, "_searched", False)
     monkeypatch.chdir(tmp_path)
     yield DETECTORS
     sys.modules.pop("blendimpact.detect.maxima", None)
@@ -83,7 +82,7 @@ def test_the_detector_meets_what_the_page_asks(maxima):
     stamp = scene((41, 41), [(20, 20, peak_snr_flux(20))]) + np.random.default_rng(2).normal(size=(41, 41))
     for image, expected in ((stamp, True), (stamp * 0, False)):
         assert detect_on_stamp(detector, patch, {"i": image}, 10, 10, 30.0, 30.0, 3.0) is expected
-    with pytest.raises(StudyError, match="has no option treshold.*\n.*threshold"):
+    with pytest.raises(StudyError, match="has no option 'treshold'.*\n.*threshold"):
         maxima.create("maxima", {"treshold": 4})
 
 

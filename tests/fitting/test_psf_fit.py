@@ -339,5 +339,5 @@ def test_options_are_checked():
                           ({"position_spread": 0}, "position_spread"), ({"max_shift": -1}, "max_shift")):
         with pytest.raises(StudyError, match=word):
             DEBLENDERS.create("psf_fit", options)
-    with pytest.raises(StudyError, match="no option sharing"):
+    with pytest.raises(StudyError, match="no option 'sharing'"):
         DEBLENDERS.create("psf_fit", {"sharing": 1})

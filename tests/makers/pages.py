@@ -1,6 +1,7 @@
 """What the tests of the README and of docs share: the blocks of a page, its commands, its files laid out."""
 
 import contextlib
+import importlib
 import io
 import re
 import shlex
@@ -15,6 +16,7 @@ from astropy.io import fits
 from blendimpact.cases.base import case_names
 from blendimpact.config import schema, settings
 from blendimpact.config import study as config
+from blendimpact.config.plugins import Family
 from harness import ROOT
 from snakemake.cli import get_argument_parser
 
@@ -84,8 +86,8 @@ def table_after(page, heading):
 
 def members(family):
     """Return the names of the members of a family, as the workflow reads them from the source."""
-    return [name for path in (ROOT / "scripts" / "blendimpact" / family).glob("*.py")
-            for name in re.findall(r'^@\w+\.register\("(\w+)"\)', path.read_text(), flags=re.M)]
+    package = importlib.import_module(f"blendimpact.{family}")
+    return next(value for value in vars(package).values() if isinstance(value, Family)).names()
 
 
 def run_code(text, name="example"):

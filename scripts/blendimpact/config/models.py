@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from .files import Problem, kind_of, load_yaml, nearest, raise_problems
 
+UNKNOWN = "unknown key"
 LARGEST = 1e18
 """No number of a configuration is larger: arithmetic with it cannot overflow."""
 
@@ -81,7 +82,7 @@ def _distinct(values):
     return values
 
 
-def _ascending(values):
+def ascending(values):
     if not values[0] < values[1]:
         raise PydanticCustomError("study", "must have the smaller number first")
     return values
@@ -190,7 +191,7 @@ def _translate(error, model):
         return
     wanted, description = _declared(model, key)
     if kind == "extra_forbidden":
-        yield Problem(key, "unknown key", nearest(key[-1], _declared(model, key[:-1])[0].model_fields))
+        yield Problem(key, UNKNOWN, nearest(key[-1], _declared(model, key[:-1])[0].model_fields))
     elif kind == "invalid_key":
         yield Problem((*key[:-1], value), f"the name that YAML reads as {kind_of(value)} is not allowed", "quote it")
     elif kind == "missing":

@@ -1,14 +1,55 @@
-"""Plug-in families: one module per member, found by being there.
+"""Plug-in families: one file per member, discovered automatically.
 
-A family is a package (``detect``, ``deblend``). Each module in it that defines a class
-decorated with ``@FAMILY.register("name")`` adds a member; no list elsewhere needs an edit.
+A family is a package (``detect``, ``deblend``, ...). A file in it with a class under ``@FAMILY.register("name")`` adds
+a member; no list elsewhere needs an edit. Installed packages add members by an entry point of the family's group::
+
+    [project.entry-points."blendimpact.detectors"]
+    mine = "my_package.detector:Mine"
+
+The options of a member are the arguments of its ``__init__``, with their annotations as types and limits. An option
+without an annotation has the type of its default.
+
+Names, environments and memory are read from the source: Snakemake asks for them at every start, and with conda its own
+environment lacks the packages that members import.
 """
 
+import ast
 import importlib
+import importlib.metadata
+import importlib.util
 import inspect
-import pkgutil
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
-from ..errors import StudyError
+from pydantic import create_model
+
+from ..errors import MissingPackage, StudyError
+from .files import Problem, nearest
+from .models import UNKNOWN, Model, Number, Text, read
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a member says of its jobs.
+
+    Attributes
+    ----------
+    name, module : str
+    environment : str
+        Its conda environment, a file of ``envs/`` without ``.yaml``: class attribute ``environment``.
+    memory_mb : int
+        Memory of its jobs: class attribute ``memory_mb``.
+    entry_point : importlib.metadata.EntryPoint or None
+        Where an installed package has it.
+    """
+
+    name: str
+    module: str
+    environment: str = "imaging"
+    memory_mb: int = 1000
+    entry_point: object = field(default=None, compare=False)
 
 
 class Family:
@@ -17,61 +58,189 @@ class Family:
     Parameters
     ----------
     kind : str
-        What a member is called in messages ("detector", "deblender").
+        What a member is called in messages ("detector").
     package : str
         Import path of the package whose modules are searched.
     config_key : str
-        Where the configuration names members, for error messages.
+        Block of the configuration that holds the options of members ("detectors"); ``blendimpact.<config_key>`` is the
+        group of entry points.
     """
 
     def __init__(self, kind, package, config_key):
         self.kind, self.package, self.config_key = kind, package, config_key
         self._members = {}
-        self._searched = False
 
     def register(self, name):
         """Return a class decorator that makes the class a member called ``name``."""
 
         def add(cls):
-            if name in self._members and self._members[name] is not cls:
-                raise StudyError(f"two {self.kind}s are called {name!r}", self.package)
+            known = self._members.get(name, cls)
+            if known is not cls and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise StudyError(f"two {self.kind}s are called {name!r}", self.package, "rename one of them")
             cls.name = name
             self._members[name] = cls
             return cls
 
         return add
 
-    def names(self):
-        """Return the sorted names of all members."""
-        if not self._searched:
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
-            self._searched = True
-        return sorted(self._members)
-
-    def create(self, name, options=None):
-        """Return a member made with ``options`` (a dict of keyword arguments).
+    def declarations(self):
+        """Return {name: `Declaration`} of all members, sorted by name, without importing them.
 
         Raises
         ------
         StudyError
-            If no member has that name or an option is unknown to it; the message lists what is.
+            If two members have one name.
         """
-        if name not in self.names():
-            raise StudyError(
-                f"there is no {self.kind} called {name!r}",
-                self.config_key,
-                f"choose one of {', '.join(self.names())}, or add a module to {self.package}",
-            )
-        cls = self._members[name]
-        options = dict(options or {})
-        known = [p for p in inspect.signature(cls.__init__).parameters if p != "self"]
-        unknown = sorted(set(options) - set(known))
-        if unknown:
-            raise StudyError(
-                f"the {self.kind} {name!r} has no option {', '.join(unknown)}",
-                f"{self.config_key}.{name}",
-                f"its options are: {', '.join(known) or 'none'}",
-            )
-        return cls(**options)
+        folders = importlib.import_module(self.package).__path__
+        found = [Declaration(name, f"{self.package}.{path.stem}", **c.jobs)
+                 for folder in folders for path in sorted(Path(folder).glob("*.py"))
+                 for c in _classes(path) for name in c.registered]
+        found += _installed(f"blendimpact.{self.config_key}", tuple(sys.path))
+        names = [d.name for d in found]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            where = ", ".join(d.module for d in found if d.name == twice[0])
+            raise StudyError(f"two {self.kind}s are called {twice[0]!r}", where, "rename one of them")
+        return {d.name: d for d in sorted(found, key=lambda d: d.name)}
+
+    def names(self):
+        """Return the sorted names of all members."""
+        return sorted({*self.declarations(), *self._members})
+
+    def declaration(self, name):
+        """Return the `Declaration` of a member.
+
+        Raises
+        ------
+        StudyError
+            If no member has that name; the message lists what there is.
+        """
+        if name in (found := self.declarations()):
+            return found[name]
+        if name not in self._members:
+            raise StudyError(f"there is no {self.kind} called {name!r}", self.config_key,
+                             f"choose one of {', '.join(self.names())}, or add a module to {self.package}")
+        cls = self._members[name]  # registered by code, e.g. of a notebook
+        jobs = {key: getattr(cls, key) for key in ("environment", "memory_mb") if hasattr(cls, key)}
+        return Declaration(name, cls.__module__, **jobs)
+
+    def member(self, name):
+        """Return the class of a member, imported when it is first asked for.
+
+        Raises
+        ------
+        StudyError
+            If no member has that name.
+        """
+        if name not in self._members:
+            declared = self.declaration(name)
+            if declared.entry_point:
+                self.register(name)(declared.entry_point.load())
+            else:
+                importlib.import_module(declared.module)
+        return self._members[name]
+
+    def options(self, name):
+        """Return the model of a member's options, made of the arguments of its ``__init__``."""
+        fields = {}
+        for argument in inspect.signature(self.member(name).__init__).parameters.values():
+            if argument.name != "self" and argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
+                default = ... if argument.default is argument.empty else argument.default
+                typed = argument.annotation is not argument.empty
+                fields[argument.name] = (argument.annotation if typed else _type_of(default), default)
+        return create_model(f"options_of_{name}", __base__=Model, **fields)
+
+    def problems(self, name, options):
+        """Return the list of `config.files.Problem` of a member's options, keys counted from the options.
+
+        Where a package that the member imports is not installed, nothing is checked: its jobs have an environment of
+        their own, and check there.
+        """
+        if name not in (names := self.names()):
+            return [Problem((), f"there is no {self.kind} called {name!r}", nearest(name, names))]
+        try:
+            settings, found = self._read(name, options)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
+                raise
+            return []
+        if found or not options:
+            return found
+        try:
+            self.member(name)(**settings)
+        except MissingPackage:  # said by what needs it, and all else is made
+            return []
+        except StudyError as error:  # options that do not go together
+            return [Problem((), error.what, error.remedy or "")]
+        return []
+
+    def _read(self, name, options):
+        """Return (options as arguments or None, list of `Problem`)."""
+        settings, found = read(dict(options or {}), self.options(name))
+        found = [Problem(p.key, f"the {self.kind} {name!r} has no option {p.key[-1]!r}", p.remedy)
+                 if p.what == UNKNOWN else p for p in found]
+        return settings and {key: getattr(settings, key) for key in type(settings).model_fields}, found
+
+    def create(self, name, options=None):
+        """Return a member made with ``options`` (a dict).
+
+        Raises
+        ------
+        StudyError
+            If no member has that name, or it does not take these options.
+        """
+        cls = self.member(name)
+        settings, found = self._read(name, options)
+        if found:
+            first = found[0]
+            raise StudyError(first.what, ".".join([self.config_key, name, *map(str, first.key)]), first.remedy)
+        return cls(**settings)
+
+
+def _type_of(default):
+    """Return the type of an option that has no annotation."""
+    for kind, known in ((bool, bool), (int, Number), (float, Number), (str, Text)):
+        if isinstance(default, kind):
+            return known
+    return object
+
+
+@cache
+def _installed(group, _path):
+    """Return the declarations of the entry points of a group; the modules they name are not imported."""
+    found = []
+    for point in importlib.metadata.entry_points(group=group):
+        spec = importlib.util.find_spec(point.module)
+        classes = {c.name: c.jobs for c in _classes(spec.origin)} if spec and spec.origin else {}
+        found.append(Declaration(point.name, point.module, **classes.get(point.attr, {}), entry_point=point))
+    return found
+
+
+@dataclass(frozen=True)
+class _Class:
+    """A class as its source has it: name, names it registers, and what it says of its jobs."""
+
+    name: str
+    registered: tuple
+    jobs: dict
+
+
+def _classes(path):
+    """Return the `_Class` of each class of a source file; parsed once for each state of the file."""
+    stat = Path(path).stat()
+    return _parsed(str(path), stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _parsed(path, _mtime, _size):
+    found = []
+    for node in ast.parse(Path(path).read_bytes(), filename=path).body:
+        if isinstance(node, ast.ClassDef):
+            names = [call.args[0].value for call in node.decorator_list
+                     if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register"
+                     and call.args and isinstance(call.args[0], ast.Constant)]
+            own = {target.id: part.value.value for part in node.body
+                   if isinstance(part, ast.Assign) and isinstance(part.value, ast.Constant)
+                   for target in part.targets if isinstance(target, ast.Name)}
+            found.append(_Class(node.name, tuple(names),
+                                {key: own[key] for key in ("environment", "memory_mb") if key in own}))
+    return found

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import label
 
-from ..fitting.canvas import Canvas, child_kind, on_image
+from ..config.options import Child, Count, NotNegative, Positive
+from ..fitting.canvas import Canvas, on_image
 from ..fitting.parents import group, significance
 from .base import BITS, Children, Deblender
 
@@ -84,8 +85,9 @@ class ExternalDeblender(Deblender):
         Radius in arcsec about the centre in which pixels without data are flagged.
     """
 
-    def __init__(self, child="residual", threshold=5.0, link=1.6, most=12, margin=4.0, core=1.0):
-        self.child, self.threshold, self.link = child_kind(child, f"deblenders.{self.name}"), threshold, link
+    def __init__(self, child: Child = "residual", threshold: Positive = 5.0, link: Positive = 1.6, most: Count = 12,
+                 margin: NotNegative = 4.0, core: NotNegative = 1.0):
+        self.child, self.threshold, self.link = child, threshold, link
         self.most, self.margin, self.core = most, margin, core
         self._package = None
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..fitting.canvas import child_kind, on_image
+from ..config.options import Child, Count, NotNegative, Positive
+from ..fitting.canvas import on_image
 from ..fitting.scene import FLAGS, Options, SceneFit
 from . import DEBLENDERS
 from .base import BITS, Children
@@ -36,12 +37,14 @@ class JointFit:
         describes the core of a bright galaxy to its noise, and its neighbours must not pay for that.
     """
 
-    def __init__(self, child="residual", core=1.0, threshold=Options.threshold, link=Options.link,
-                 most=Options.most, sweeps=Options.sweeps, iterations=Options.iterations,
-                 tolerance=0.1, size=Options.size, size_spread=Options.size_spread,
-                 shape_spread=Options.shape_spread, index=Options.index, index_spread=Options.index_spread,
-                 index_max=Options.index_max, position_spread=Options.position_spread, floor=Options.floor):
-        self.child, self.core = child_kind(child, "deblenders.joint_fit"), core
+    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, threshold: Positive = Options.threshold,
+                 link: Positive = Options.link, most: Count = Options.most, sweeps: Count = Options.sweeps,
+                 iterations: Count = Options.iterations, tolerance: Positive = 0.1, size: Positive = Options.size,
+                 size_spread: Positive = Options.size_spread, shape_spread: Positive = Options.shape_spread,
+                 index: Positive = Options.index, index_spread: Positive = Options.index_spread,
+                 index_max: Positive = Options.index_max, position_spread: Positive = Options.position_spread,
+                 floor: NotNegative = Options.floor):
+        self.child, self.core = child, core
         self.options = Options(threshold, link, most, sweeps, iterations, tolerance, size, size_spread,
                                shape_spread, index, index_spread, index_max, position_spread, floor)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..config.options import NotNegative
 from ..data.stamps import cut
 from . import DEBLENDERS
 from .base import BITS, Children, disc, masked_stamps
@@ -20,7 +21,7 @@ class NoDeblender:
         Radius in arcsec about the centre in which a pixel without data is flagged.
     """
 
-    def __init__(self, core=1.0):
+    def __init__(self, core: NotNegative = 1.0):
         self.core = core
 
     def deblend(self, patch, sky, centres, stamp_size):

@@ -1,9 +1,11 @@
 """Segments of photutils, which finds and splits them without knowing the centres."""
 
 import warnings
+from typing import Literal
 
 import numpy as np
 
+from ..config.options import Count, Kernel, NotNegative, Positive, Share, Spectrum
 from ..data.significance import coadd, kernel_pixels, smooth
 from . import DEBLENDERS
 from .base import BITS
@@ -45,8 +47,9 @@ class PhotutilsDeblender(SegmentationDeblender):
         As in the deblender "sep".
     """
 
-    def __init__(self, threshold=2.0, n_pixels=5, n_levels=32, contrast=0.001, mode="exponential",
-                 kernel="3x3", disc=0.8, core=1.0, crowded=0.1, sed=None):
+    def __init__(self, threshold: Positive = 2.0, n_pixels: Count = 5, n_levels: Count = 32, contrast: Share = 0.001,
+                 mode: Literal["exponential", "linear", "sinh"] = "exponential", kernel: Kernel = "3x3",
+                 disc: NotNegative = 0.8, core: NotNegative = 1.0, crowded: Share = 0.1, sed: Spectrum = None):
         super().__init__(threshold, n_pixels, kernel, disc, core, crowded, sed)
         self.n_pixels, self.n_levels, self.contrast, self.mode = n_pixels, n_levels, contrast, mode
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..errors import StudyError
-from ..fitting.canvas import child_kind, on_image
+from ..config.options import Child, Count, NotNegative, Positive
+from ..fitting.canvas import on_image
 from ..fitting.stars import FLAGS, StarFit, StarOptions
 from . import DEBLENDERS
 from .base import BITS, Children
@@ -47,18 +47,11 @@ class PsfFitDeblender:
         Error of the PSF, as a share of the light in a pixel, added to the noise.
     """
 
-    def __init__(self, child="residual", core=1.0, fixed=StarOptions.fixed, most=StarOptions.most,
-                 iterations=StarOptions.iterations, tolerance=StarOptions.tolerance,
-                 position_spread=StarOptions.position_spread, max_shift=StarOptions.max_shift,
-                 floor=StarOptions.floor):
-        where = "deblenders.psf_fit"
-        for name, value in (("most", most), ("iterations", iterations)):
-            if value < 1:
-                raise StudyError(f"{name} is {value}", f"{where}.{name}", "give at least 1")
-        for name, value in (("position_spread", position_spread), ("max_shift", max_shift), ("tolerance", tolerance)):
-            if not value > 0:
-                raise StudyError(f"{name} is {value}", f"{where}.{name}", "give a number above 0")
-        self.child, self.core = child_kind(child, where), core
+    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, fixed: bool = StarOptions.fixed,
+                 most: Count = StarOptions.most, iterations: Count = StarOptions.iterations,
+                 tolerance: Positive = StarOptions.tolerance, position_spread: Positive = StarOptions.position_spread,
+                 max_shift: Positive = StarOptions.max_shift, floor: NotNegative = StarOptions.floor):
+        self.child, self.core = child, core
         self.options = StarOptions(most, iterations, tolerance, position_spread, max_shift, fixed, floor)
 
     def fit(self, patch, sky, x, y):

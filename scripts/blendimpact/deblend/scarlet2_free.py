@@ -1,11 +1,9 @@
 """scarlet2 scenes of free-form morphologies: positive and monotone, one spectrum per source."""
 
+from ..config.options import Child, Count, NotNegative, Positive, Text
 from ..fitting.scarlet_plugin import Scarlet2
 from ..fitting.scarlet_scene import ScarletOptions as Options
 from . import DEBLENDERS
-
-ENVIRONMENT = "scarlet"  # envs/scarlet.yaml, for --sdm conda
-MEMORY_MB = 1500
 
 
 @DEBLENDERS.register("scarlet2_free")
@@ -42,12 +40,16 @@ class Scarlet2Free(Scarlet2):
         As in ``joint_fit``.
     """
 
+    environment = "scarlet"
+    memory_mb = 1500
     kind = "free"
 
-    def __init__(self, child="residual", core=1.0, cache=None, steps=Options.steps, rounds=Options.rounds,
-                 sweeps=Options.sweeps, threshold=Options.threshold, link=Options.link, most=Options.most,
-                 radii=Options.radii, angles=Options.angles, slope_spread=Options.slope_spread,
-                 twist_spread=Options.twist_spread, position_spread=Options.position_spread, floor=Options.floor):
+    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, cache: Text | None = None,
+                 steps: Count = Options.steps, rounds: Count = Options.rounds, sweeps: Count = Options.sweeps,
+                 threshold: Positive = Options.threshold, link: Positive = Options.link, most: Count = Options.most,
+                 radii: Count = Options.radii, angles: Count = Options.angles,
+                 slope_spread: Positive = Options.slope_spread, twist_spread: Positive = Options.twist_spread,
+                 position_spread: Positive = Options.position_spread, floor: NotNegative = Options.floor):
         super().__init__(child, core, cache, Options(
             steps=steps, rounds=rounds, sweeps=sweeps, threshold=threshold, link=link, most=most, radii=radii,
             angles=angles, slope_spread=slope_spread, twist_spread=twist_spread, position_spread=position_spread,

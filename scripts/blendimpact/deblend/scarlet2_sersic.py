@@ -1,11 +1,9 @@
 """scarlet2 scenes of Sersic profiles: the parametric configuration."""
 
+from ..config.options import Child, Count, NotNegative, Positive, Text
 from ..fitting.scarlet_plugin import Scarlet2
 from ..fitting.scarlet_scene import ScarletOptions as Options
 from . import DEBLENDERS
-
-ENVIRONMENT = "scarlet"  # envs/scarlet.yaml, for --sdm conda
-MEMORY_MB = 1500
 
 
 @DEBLENDERS.register("scarlet2_sersic")
@@ -31,13 +29,17 @@ class Scarlet2Sersic(Scarlet2):
         As in ``joint_fit``.
     """
 
+    environment = "scarlet"
+    memory_mb = 1500
     kind = "sersic"
 
-    def __init__(self, child="residual", core=1.0, cache=None, iterations=Options.iterations, sweeps=2,
-                 tolerance=Options.tolerance, threshold=Options.threshold,
-                 link=Options.link, most=Options.most, size=Options.size, size_spread=Options.size_spread,
-                 shape_spread=Options.shape_spread, index=Options.index, index_spread=Options.index_spread,
-                 index_max=Options.index_max, position_spread=Options.position_spread, floor=Options.floor):
+    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, cache: Text | None = None,
+                 iterations: Count = Options.iterations, sweeps: Count = 2, tolerance: Positive = Options.tolerance,
+                 threshold: Positive = Options.threshold, link: Positive = Options.link, most: Count = Options.most,
+                 size: Positive = Options.size, size_spread: Positive = Options.size_spread,
+                 shape_spread: Positive = Options.shape_spread, index: Positive = Options.index,
+                 index_spread: Positive = Options.index_spread, index_max: Positive = Options.index_max,
+                 position_spread: Positive = Options.position_spread, floor: NotNegative = Options.floor):
         super().__init__(child, core, cache, Options(
             iterations=iterations, sweeps=sweeps, tolerance=tolerance, threshold=threshold, link=link, most=most,
             size=size, size_spread=size_spread, shape_spread=shape_spread, index=index,

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from ..config.options import Child, Count, NotNegative, Positive
 from ..errors import MissingPackage, StudyError
 from . import DEBLENDERS
 from .external import ExternalDeblender, Fit, load
@@ -41,8 +42,10 @@ class ScarletLiteDeblender(ExternalDeblender):
         See `ExternalDeblender`.
     """
 
-    def __init__(self, min_snr=50.0, max_iter=300, e_rel=1e-3, model_sigma=0.8, conserve_flux=False,
-                 child="residual", threshold=5.0, link=1.6, most=30, margin=4.0, core=1.0):
+    def __init__(self, min_snr: NotNegative = 50.0, max_iter: Count = 300, e_rel: Positive = 1e-3,
+                 model_sigma: Positive = 0.8, conserve_flux: bool = False, child: Child = "residual",
+                 threshold: Positive = 5.0, link: Positive = 1.6, most: Count = 30, margin: NotNegative = 4.0,
+                 core: NotNegative = 1.0):
         super().__init__(child, threshold, link, most, margin, core)
         self.min_snr, self.max_iter, self.e_rel = min_snr, max_iter, e_rel
         self.model_sigma, self.conserve_flux = model_sigma, conserve_flux

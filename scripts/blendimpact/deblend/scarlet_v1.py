@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from ..config.options import Child, Count, NotNegative, Positive
 from ..errors import MissingPackage, StudyError
 from . import DEBLENDERS
 from .external import ExternalDeblender, Fit, load
@@ -41,8 +42,10 @@ class ScarletDeblender(ExternalDeblender):
         See `ExternalDeblender`.
     """
 
-    def __init__(self, max_components=1, min_snr=50.0, thresh=1.0, max_iter=200, e_rel=1e-3, model_sigma=0.8,
-                 child="residual", threshold=5.0, link=1.6, most=12, margin=4.0, core=1.0):
+    def __init__(self, max_components: Count = 1, min_snr: NotNegative = 50.0, thresh: NotNegative = 1.0,
+                 max_iter: Count = 200, e_rel: Positive = 1e-3, model_sigma: Positive = 0.8, child: Child = "residual",
+                 threshold: Positive = 5.0, link: Positive = 1.6, most: Count = 12, margin: NotNegative = 4.0,
+                 core: NotNegative = 1.0):
         super().__init__(child, threshold, link, most, margin, core)
         self.max_components, self.min_snr, self.thresh = max_components, min_snr, thresh
         self.max_iter, self.e_rel, self.model_sigma = max_iter, e_rel, model_sigma

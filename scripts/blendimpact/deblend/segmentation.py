@@ -3,9 +3,9 @@
 import numpy as np
 from skimage.segmentation import watershed
 
-from ..data.significance import KERNELS, coadd, extract, kernel_pixels, smooth
+from ..config.options import Count, Kernel, Number, Positive, Spectrum
+from ..data.significance import coadd, extract, kernel_pixels, smooth
 from ..data.stamps import cut
-from ..errors import StudyError
 from . import DEBLENDERS
 from .base import BITS, Children, disc, masked_stamps
 
@@ -45,9 +45,8 @@ class SegmentationDeblender:
         Relative flux density by band of the detection image, flat by default.
     """
 
-    def __init__(self, threshold=2.0, min_area=5, kernel="3x3", disc=0.8, core=1.0, crowded=0.1, sed=None):
-        if kernel not in KERNELS:
-            raise StudyError(f"unknown kernel {kernel!r}", "deblenders.sep.kernel", "use psf, 3x3 or null")
+    def __init__(self, threshold: Positive = 2.0, min_area: Count = 5, kernel: Kernel = "3x3", disc: Number = 0.8,
+                 core: Number = 1.0, crowded: Number = 0.1, sed: Spectrum = None):
         self.threshold, self.min_area, self.kernel, self.sed = threshold, min_area, kernel, sed
         self.disc, self.core, self.crowded = disc, core, crowded
 

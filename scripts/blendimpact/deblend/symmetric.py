@@ -1,15 +1,16 @@
 """Point-symmetric templates that share out the flux of each pixel: the SDSS and HSC kind."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import find_objects
 from scipy.sparse import csc_array, hstack
 from scipy.spatial import cKDTree
 
-from ..data.significance import BAD, KERNELS, coadd, kernel_pixels, smooth
+from ..config.options import Count, Kernel, Number, Positive, Spectrum
+from ..data.significance import BAD, coadd, kernel_pixels, smooth
 from ..data.stamps import cut, reaches_outside
-from ..errors import StudyError
 from . import DEBLENDERS
 from .base import BITS, Children, Deblender, disc
 from .footprints import find_parents
@@ -63,15 +64,9 @@ class SymmetricDeblender(Deblender):
         Radius in arcsec about the centre in which pixels without data are flagged.
     """
 
-    def __init__(self, threshold=2.0, min_area=5, kernel="3x3", disc=0.8, sed=None, smoothing=None,
-                 monotonic=True, template="band", weights=True, core=1.0):
-        for name, value in (("kernel", kernel), ("smoothing", smoothing)):
-            if value not in KERNELS:
-                raise StudyError(f"unknown kernel {value!r}", f"deblenders.symmetric.{name}",
-                                 "use psf, 3x3 or null")
-        if template not in ("band", "coadd"):
-            raise StudyError(f"unknown template {template!r}", "deblenders.symmetric.template",
-                             "use band or coadd")
+    def __init__(self, threshold: Positive = 2.0, min_area: Count = 5, kernel: Kernel = "3x3", disc: Number = 0.8,
+                 sed: Spectrum = None, smoothing: Kernel = None, monotonic: bool = True,
+                 template: Literal["band", "coadd"] = "band", weights: bool = True, core: Number = 1.0):
         self.footprints = {"threshold": threshold, "min_area": min_area, "kernel": kernel, "disc": disc,
                            "sed": sed}
         self.smoothing, self.monotonic, self.template = smoothing, monotonic, template

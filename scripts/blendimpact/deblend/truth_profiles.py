@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.sparse import csc_array
 
+from ..config.options import Child, NotNegative, Positive
 from ..data.matching import assign
 from ..errors import StudyError
-from ..fitting.canvas import Canvas, child_kind, on_image
+from ..fitting.canvas import Canvas, on_image
 from ..sky.profiles import draw_source
 from . import DEBLENDERS
 from .base import BITS, Children, Deblender
@@ -45,9 +46,9 @@ class TruthProfilesDeblender(Deblender):
 
     needs_truth = True
 
-    def __init__(self, radius=1.0, child="residual", core=1.0):
+    def __init__(self, radius: Positive = 1.0, child: Child = "residual", core: NotNegative = 1.0):
         self.radius, self.core = radius, core
-        self.child = child_kind(child, "deblenders.truth_profiles")
+        self.child = child
 
     def deblend(self, patch, sky, centres, stamp_size, truth=None):
         """Return the `Children` of a patch.

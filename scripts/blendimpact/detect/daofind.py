@@ -6,10 +6,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 from skimage.segmentation import watershed
 
+from ..config.options import Bands, Count, Number, Positive, Range, Spectrum
 from ..data.images import AB_NANOJANSKY
 from ..data.psf_shift import equivalent_fwhm
 from ..data.significance import coadd, kernel_pixels, smooth
-from ..errors import StudyError
 from ..fitting.stars import StarFit, StarOptions
 from . import DETECTORS
 from .base import Detection, Detector, detection_table
@@ -64,16 +64,9 @@ class DaoFindDetector(Detector):
         Relative flux density (f_nu) by band of the source to be optimal for; flat by default.
     """
 
-    def __init__(self, threshold=3.5, radius=3.0, sharpness=None, roundness=None, passes=2, min_separation=0.5,
-                 least=4.5, floor=0.01, bands=None, sed=None):
-        where = "detectors.daofind"
-        for name, value in (("sharpness", sharpness), ("roundness", roundness)):
-            if value is not None and not (len(value) == 2 and value[0] < value[1]):
-                raise StudyError(f"{name} is {value}", f"{where}.{name}", "give the least first, then the largest")
-        if passes < 1:
-            raise StudyError(f"passes is {passes}", f"{where}.passes", "give at least 1")
-        if not (threshold > 0 and min_separation > 0):
-            raise StudyError("threshold and min_separation must be above 0", where, "e.g. 3.5 and 0.5")
+    def __init__(self, threshold: Positive = 3.5, radius: Positive = 3.0, sharpness: Range | None = None,
+                 roundness: Range | None = None, passes: Count = 2, min_separation: Positive = 0.5,
+                 least: Number = 4.5, floor: Number = 0.01, bands: Bands = None, sed: Spectrum = None):
         self.threshold, self.passes, self.min_separation = threshold, passes, min_separation
         self.radius = radius
         self.sharpness, self.roundness = (None if v is None else tuple(v) for v in (sharpness, roundness))

@@ -1,5 +1,7 @@
 """Peaks of a sharpened image beside peaks of a matched filter: blends are split by their maxima."""
 
+from typing import Literal
+
 import numpy as np
 import sep
 from scipy.ndimage import correlate1d, maximum_filter
@@ -7,6 +9,7 @@ from scipy.spatial import cKDTree
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
+from ..config.options import Bands, Number, Positive, Spectrum
 from ..data.significance import coadd, kernel_pixels, smooth
 from ..errors import StudyError
 from . import DETECTORS
@@ -68,17 +71,13 @@ class PeakDetector(Detector):
         noise that is correlated between pixels, which the variances do not know.
     """
 
-    def __init__(self, threshold=5.0, split=4.0, sigma_in=0.5, sigma_out=0.75, prominence=0.5,
-                 prominence_faint=2.0, min_separation=1.0, unit="psf", bands=None, sed=None,
-                 noise="variance"):
-        where = "detectors.peaks"
-        if unit not in ("psf", "arcsec"):
-            raise StudyError(f"unknown unit {unit!r}", f"{where}.unit", "use psf or arcsec")
-        if noise not in ("variance", "measured"):
-            raise StudyError(f"unknown noise {noise!r}", f"{where}.noise", "use variance or measured")
-        if not 0 < sigma_in < sigma_out:
+    def __init__(self, threshold: Positive = 5.0, split: Number = 4.0, sigma_in: Positive = 0.5,
+                 sigma_out: Positive = 0.75, prominence: Number = 0.5, prominence_faint: Number = 2.0,
+                 min_separation: Number = 1.0, unit: Literal["psf", "arcsec"] = "psf", bands: Bands = None,
+                 sed: Spectrum = None, noise: Literal["variance", "measured"] = "variance"):
+        if not sigma_in < sigma_out:
             raise StudyError(f"sigma_in {sigma_in} and sigma_out {sigma_out} make no difference of Gaussians",
-                             where, "choose 0 < sigma_in < sigma_out")
+                             "detectors.peaks", "choose 0 < sigma_in < sigma_out")
         self.threshold, self.split, self.unit = threshold, split, unit
         self.sigma_in, self.sigma_out, self.min_separation = sigma_in, sigma_out, min_separation
         self.prominence, self.prominence_faint = prominence, prominence_faint

@@ -1,11 +1,13 @@
 """Thresholding with SEP on the multi-band detection image."""
 
+from typing import Literal
+
 import numpy as np
 import sep
 from scipy.ndimage import binary_dilation
 
-from ..data.significance import KERNELS, coadd, extract, kernel_pixels, smooth
-from ..errors import StudyError
+from ..config.options import Bands, Count, Kernel, Positive, Share, Spectrum
+from ..data.significance import coadd, extract, kernel_pixels, smooth
 from . import DETECTORS
 from .base import BITS, Detection, Detector, detection_table
 
@@ -50,15 +52,10 @@ class SepDetector(Detector):
         isophotal barycentre, flagged.
     """
 
-    def __init__(self, threshold=3.0, min_area=5, kernel="3x3", deblend_nthresh=32, deblend_cont=0.005,
-                 clean=True, bands=None, sed=None, noise="variance", centroid="windowed"):
-        if noise not in ("variance", "measured"):
-            raise StudyError(f"unknown noise {noise!r}", "detectors.sep.noise", "use variance or measured")
-        if centroid not in ("windowed", "isophotal"):
-            raise StudyError(f"unknown centroid {centroid!r}", "detectors.sep.centroid",
-                             "use windowed or isophotal")
-        if kernel not in KERNELS:
-            raise StudyError(f"unknown kernel {kernel!r}", "detectors.sep.kernel", "use psf, 3x3 or null")
+    def __init__(self, threshold: Positive = 3.0, min_area: Count = 5, kernel: Kernel = "3x3",
+                 deblend_nthresh: Count = 32, deblend_cont: Share = 0.005, clean: bool = True, bands: Bands = None,
+                 sed: Spectrum = None, noise: Literal["variance", "measured"] = "variance",
+                 centroid: Literal["windowed", "isophotal"] = "windowed"):
         self.threshold, self.min_area, self.kernel = threshold, min_area, kernel
         self.deblend_nthresh, self.deblend_cont, self.clean = deblend_nthresh, deblend_cont, clean
         self.bands, self.sed, self.noise, self.centroid = bands, sed, noise, centroid

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..config.options import Number
 from ..errors import StudyError
 from . import DETECTORS
 from .base import Detection, Detector, detection_table
@@ -56,7 +57,7 @@ class TruthDetector(Detector):
         Also return real sources whose light is not known.
     """
 
-    def __init__(self, cut=5.0, context=True):
+    def __init__(self, cut: Number = 5.0, context: bool = True):
         self.cut, self.context = cut, context
 
     def detect(self, patch, sky, truth=None):

@@ -6,23 +6,8 @@ from scipy.ndimage import gaussian_filter
 from ..data.significance import BAD
 from ..data.stamps import cut
 from ..deblend.base import BITS, disc, masked_stamps
-from ..errors import StudyError
 
-CHILD_KINDS = ("residual", "apportion", "model")
 SHARE = 0.1  # sky sigmas per pixel: below it, light is not apportioned
-
-
-def child_kind(kind, where):
-    """Return ``kind`` if there is such a kind of child.
-
-    Raises
-    ------
-    StudyError
-        If there is not.
-    """
-    if kind not in CHILD_KINDS:
-        raise StudyError(f"unknown kind of child {kind!r}", f"{where}.child", f"use {', '.join(CHILD_KINDS)}")
-    return kind
 
 
 class Canvas:

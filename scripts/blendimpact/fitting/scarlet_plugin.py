@@ -4,7 +4,7 @@ import numpy as np
 
 from ..deblend.base import BITS, Children
 from . import jaxenv
-from .canvas import child_kind, on_image
+from .canvas import on_image
 from .scarlet_scene import ScarletFit
 from .scene import FLAGS
 
@@ -26,7 +26,7 @@ class Scarlet2:
 
     def __init__(self, child, core, cache, options):
         where = f"deblenders.{self.name}"
-        self.child, self.core, self.options = child_kind(child, where), core, options
+        self.child, self.core, self.options = child, core, options
         jaxenv.scarlet2(where, cache)
 
     def fit(self, patch, sky, x, y):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..config.options import Positive
 from ..data.transient_geometry import THRESHOLD, distance_from_line
 from ..detect.base import BITS, Detection, detection_table
-from ..errors import StudyError
 from ..subtract.kernels import width
 from . import FINDERS
 from .base import Finder
@@ -36,10 +36,7 @@ class MatchedFilterFinder(Finder):
         so on real images whatever the option says.
     """
 
-    def __init__(self, threshold=THRESHOLD, trails=True, comae=True, rescale=False):
-        if not threshold > 0:
-            raise StudyError(f"the threshold is {threshold}", "finders.matched_filter.threshold",
-                             "give a signal-to-noise ratio above 0")
+    def __init__(self, threshold: Positive = THRESHOLD, trails: bool = True, comae: bool = True, rescale: bool = False):
         self.threshold, self.trails, self.comae, self.rescale = threshold, trails, comae, rescale
 
     def find(self, difference, pixel_scale, rescale=False):

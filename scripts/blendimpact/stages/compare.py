@@ -47,7 +47,7 @@ def run_apart(**arguments):
             pool.submit(run, **arguments, cpu_before=time.process_time()).result()
     except BrokenProcessPool:
         raise StudyError(f"the process of the deblender {deblender} was killed, perhaps for want of memory",
-                         "comparison.deblenders", "raise MEMORY_MB in its module, or make chunk_size smaller") from None
+                         "comparison.deblenders", "raise memory_mb of its class, or make chunk_size smaller") from None
 
 
 def end_with(parent):

@@ -1,11 +1,12 @@
 """Kernel matching (Alard & Lupton 1998; Alard 2000) with the decorrelation of Reiss & Lupton (DMTN-021)."""
 
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import convolve1d
 
-from ..errors import StudyError
+from ..config.options import Count, NotNegative, Positive
 from . import SUBTRACTORS
 from .base import BITS, failed, prepare
 from .kernels import DELTA, Filter, width
@@ -100,13 +101,9 @@ class AlardLuptonSubtractor:
         Stamps at most.
     """
 
-    def __init__(self, order=0, background=0, decorrelate=True, convolve="auto", registration=0.0, stamp_snr=20.0,
-                 stamp=31, most=100):
-        for name, value, known in (("convolve", convolve, ("auto", "template", "science")), ("order", order, (0, 1)),
-                                   ("background", background, (0, 1))):
-            if value not in known:
-                raise StudyError(f"{name} is {value!r}", f"subtractors.alard_lupton.{name}",
-                                 f"one of {', '.join(map(str, known))}")
+    def __init__(self, order: Literal[0, 1] = 0, background: Literal[0, 1] = 0, decorrelate: bool = True,
+                 convolve: Literal["auto", "template", "science"] = "auto", registration: NotNegative = 0.0,
+                 stamp_snr: Positive = 20.0, stamp: Count = 31, most: Count = 100):
         self.order, self.background, self.decorrelate, self.direction = order, background, decorrelate, convolve
         self.registration, self.stamp_snr, self.stamp, self.most = registration, stamp_snr, int(stamp) | 1, most
 

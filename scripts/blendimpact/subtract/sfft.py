@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..config.options import Count, NotNegative, Positive, Whole
 from ..errors import MissingPackage
 from . import SUBTRACTORS
 from .base import BITS, failed, prepare
@@ -47,8 +48,9 @@ class SfftSubtractor:
         Side of a stamp in pixels, odd.
     """
 
-    def __init__(self, kernel_half=None, order=0, background=0, decorrelate=True, registration=0.0, stamp_snr=30.0,
-                 stamp=41):
+    def __init__(self, kernel_half: Count | None = None, order: Whole = 0, background: Whole = 0,
+                 decorrelate: bool = True, registration: NotNegative = 0.0, stamp_snr: Positive = 30.0,
+                 stamp: Count = 41):
         self.kernel_half, self.order, self.background, self.decorrelate = kernel_half, order, background, decorrelate
         self.registration, self.stamp_snr, self.stamp = registration, stamp_snr, int(stamp) | 1
         self._package, self._compiled = None, {}

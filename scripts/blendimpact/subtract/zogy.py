@@ -1,8 +1,11 @@
 """Proper image subtraction (Zackay, Ofek & Gal-Yam 2016), background-limited."""
 
+from typing import Literal
+
 import numpy as np
 from scipy import fft
 
+from ..config.options import Count, NotNegative, Positive
 from . import SUBTRACTORS
 from .base import BITS, Noise, failed, finish, prepare
 from .kernels import kernel_of, odd_fast, transform
@@ -39,7 +42,9 @@ class ZogySubtractor:
         Side of a stamp in pixels, odd.
     """
 
-    def __init__(self, scale="measure", registration=0.0, stamp_snr=30.0, stamp=31):
+    def __init__(self, scale: Literal["measure", "zero_points"] = "measure",
+                 registration: NotNegative = 0.0, stamp_snr: Positive = 30.0,
+                 stamp: Count = 31):
         self.scale, self.registration, self.stamp_snr, self.stamp = scale, registration, stamp_snr, int(stamp) | 1
 
     def subtract(self, science, template, static=None):

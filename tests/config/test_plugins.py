@@ -1,0 +1,120 @@
+"""Plug-in families: members are found without being imported, and their options are typed."""
+
+import sys
+from typing import Annotated, Literal
+
+import blendimpact.detect
+import pytest
+from blendimpact.config.plugins import Family
+from blendimpact.detect import DETECTORS
+from blendimpact.errors import StudyError
+from pydantic import Field
+
+MEMBER = '''
+"""A detector."""
+import no_such_package
+from blendimpact.detect import DETECTORS
+
+
+@DETECTORS.register("toy")
+class Toy:
+    """A detector."""
+
+    environment = "scarlet"
+    memory_mb = 4321
+
+    def __init__(self, cut=1.0):
+        self.cut = cut
+'''
+
+
+@pytest.fixture
+def family():
+    """A family without files, with one member of this process."""
+    family = Family("detector", "blendimpact.detect", "toys")
+
+    @family.register("mine")
+    class Mine:
+        """A member."""
+
+        def __init__(self, cut: Annotated[float, Field(gt=0)] = 1.0, kind: Literal["a", "b"] = "a", free=2.0,
+                     deep=True, name="x"):
+            if kind == "b" and cut > 5:
+                raise StudyError("b goes with a low cut", "toys.mine", "choose a cut below 5")
+            self.values = cut, kind, free, deep, name
+
+    return family
+
+
+@pytest.mark.parametrize("options, key, words", [
+    ({"cut": 0}, "cut", "more than 0"),
+    ({"cut": "three"}, "cut", "must be a number"),
+    ({"cut": float("nan")}, "cut", "finite"),
+    ({"free": "2"}, "free", "must be a number"),
+    ({"free": float("inf")}, "free", "finite"),
+    ({"deep": 1}, "deep", "true or false"),
+    ({"name": 3}, "name", "must be text"),
+    ({"kind": "c"}, "kind", "'c'"),
+    ({"cutt": 1}, "cutt", "no option 'cutt'"),
+])
+def test_options_have_the_types_and_limits_of_the_arguments(family, options, key, words):
+    (problem,) = family.problems("mine", options)
+    assert problem.key == (key,) and words in problem.what
+    with pytest.raises(StudyError) as error:
+        family.create("mine", options)
+    assert error.value.where == f"toys.mine.{key}" and words in str(error.value)
+
+
+def test_right_options_arrive_as_they_are_given(family):
+    assert family.problems("mine", {"cut": 2}) == []
+    assert family.create("mine", {"cut": 2, "kind": "b"}).values == (2, "b", 2.0, True, "x")
+
+
+def test_options_that_do_not_go_together_are_a_problem_before_any_job(family):
+    (problem,) = family.problems("mine", {"cut": 9.0, "kind": "b"})
+    assert "low cut" in problem.what and "below 5" in problem.remedy
+
+
+def test_an_unknown_member_is_told_what_there_is(family):
+    (problem,) = family.problems("mime", {})
+    assert "mime" in problem.what and "'mine'" in problem.remedy
+    with pytest.raises(StudyError, match="choose one of .*mine"):
+        family.create("mime")
+
+
+def test_a_file_adds_a_member_that_is_not_imported(tmp_path, monkeypatch):
+    """Its package is missing here, as in Snakemake's own environment when jobs have others."""
+    (tmp_path / "toy.py").write_text(MEMBER)
+    monkeypatch.setattr(blendimpact.detect, "__path__", [*blendimpact.detect.__path__, str(tmp_path)])
+    declared = DETECTORS.declaration("toy")
+    assert "toy" in DETECTORS.names()
+    assert (declared.module, declared.environment, declared.memory_mb) == ("blendimpact.detect.toy", "scarlet", 4321)
+    assert DETECTORS.problems("toy", {"anything": 1}) == []
+    with pytest.raises(ModuleNotFoundError):
+        DETECTORS.create("toy")
+
+
+def test_two_files_with_one_name_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "again.py").write_text(MEMBER.replace('"toy"', '"sep"'))
+    monkeypatch.setattr(blendimpact.detect, "__path__", [*blendimpact.detect.__path__, str(tmp_path)])
+    with pytest.raises(StudyError, match=r"sep_detector.*again.*two detectors|two detectors are called 'sep'"):
+        DETECTORS.names()
+
+
+def test_an_installed_package_adds_a_member(tmp_path, monkeypatch):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "__init__.py").write_text("")
+    (tmp_path / "theirs" / "finder.py").write_text(
+        MEMBER.replace("import no_such_package\n", "").replace('@DETECTORS.register("toy")\n', ""))
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[blendimpact.detectors]\noutside = theirs.finder:Toy\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(DETECTORS, "_members", dict(DETECTORS._members))
+    declared = DETECTORS.declaration("outside")
+    assert (declared.environment, declared.memory_mb) == ("scarlet", 4321)
+    assert "theirs.finder" not in sys.modules
+    assert DETECTORS.problems("outside", {"cut": "x"})[0].key == ("cut",)
+    made = DETECTORS.create("outside", {"cut": 3.0})
+    assert made.cut == 3.0 and made.name == "outside"
