@@ -16,7 +16,6 @@ configfile: os.path.relpath(os.path.join(workflow.basedir, "config/config.yaml")
 
 
 include: "rules/common.smk"
-include: "rules/plugins.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
 include: "rules/adopt.smk"
@@ -28,12 +27,12 @@ include: "rules/score.smk"
 include: "rules/matrix.smk"
 
 
-if SKIES:
+if plan.skies:
 
     include: "rules/compare.smk"
 
 
-if ENGINES:
+if plan.engines:
 
     include: "rules/engines.smk"
 
@@ -50,18 +49,18 @@ rule all:
     default_target: True
     input:
         rules.matrix.output,
-        expand([*rules.figures.output, *rules.panel.output], case=CASES),
-        [*rules.comparison.output, *rules.comparison_page.output] if SKIES else [],
-        [*rules.engine_comparison.output, *rules.engine_page.output] if ENGINES else [],
+        expand([*rules.figures.output, *rules.panel.output], case=plan.cases),
+        [*rules.comparison.output, *rules.comparison_page.output] if plan.skies else [],
+        [*rules.engine_comparison.output, *rules.engine_page.output] if plan.engines else [],
 
 
-for case in CASES:
+for case in plan.cases:
 
     rule:
         name:
             case
         input:
-            scores_of(case),
+            plan.scores(case),
         localrule: True
 
 

@@ -1,26 +1,24 @@
 rule adopt:
     """Bring a real image in: WCS, zero point, variance, mask, and a PSF from its stars."""
     input:
-        image_spec=image_spec_of,
-        files=image_files_of,
+        image_spec=plan.image_spec,
+        files=plan.image_files,
     output:
-        images=image_product(product("adopt", "image.fits")),
-        truth=ensure(product("adopt", "image.truth.parquet"), non_empty=True),
-        report=ensure(product("adopt", "report.json"), non_empty=True),
+        images=image(plan.product("adopt", "image.fits")),
+        truth=data(plan.product("adopt", "image.truth.parquet")),
+        report=data(plan.product("adopt", "report.json")),
     log:
-        log_of("adopt", "image"),
+        plan.log("adopt/{case}.{scenario}.image"),
     benchmark:
-        benchmark_of("adopt", "image")
+        plan.benchmark("adopt/{case}.{scenario}.image")
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(2000),
-        runtime=per_attempt(30),
+        **needs(2000, 30),
     params:
-        settings=settings_for("adopt"),
+        settings=plan.settings_for("adopt"),
         inputs_dir=INPUTS,
-        seed=SEED,
+        seed=plan.seed,
         library=stage_digest("adopt"),
     script:
         "../scripts/adopt.py"
@@ -29,27 +27,25 @@ rule adopt:
 rule inject:
     """Add targets of known light to the patches of one chunk, simulated or real."""
     input:
-        images=sky_of("fits"),
-        truth=sky_of("truth.parquet"),
-        sources=injected_from,
-        coma=coma_of,
+        images=plan.sky("fits"),
+        truth=plan.sky("truth.parquet"),
+        sources=plan.injected_from,
+        coma=plan.coma,
     output:
-        images=image_product(product("inject", "{chunk}.fits")),
-        truth=ensure(product("inject", "{chunk}.truth.parquet"), non_empty=True),
+        images=image(plan.product("inject", "{chunk}.fits")),
+        truth=data(plan.product("inject", "{chunk}.truth.parquet")),
     log:
-        log_of("inject", "{chunk}"),
+        plan.log("inject/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("inject", "{chunk}")
+        plan.benchmark("inject/{case}.{scenario}.{chunk}")
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(2000),
-        runtime=per_attempt(30),
+        **needs(2000, 30),
     params:
-        settings=settings_for("inject"),
+        settings=plan.settings_for("inject"),
         patches=patches_of,
-        seed=SEED,
+        seed=plan.seed,
         library=stage_digest("inject"),
     script:
         "../scripts/inject.py"

@@ -1,74 +1,67 @@
-COMPARED_SOURCES = product("compare", "{deblender}.{chunk}.parquet")
-COMPARED_SCORES = product("compare", "{deblender}.{chunk}.scores.parquet")
-COMPARED_STAMPS = product("compare", "{deblender}.{chunk}.npz")
-COMPARED_COST = product("cost", "{deblender}.{chunk}.json")
-COMPARED = by_environment(STUDY["comparison"]["deblenders"])
+COMPARED_SOURCES = plan.product("compare", "{deblender}.{chunk}.parquet")
+COMPARED_SCORES = plan.product("compare", "{deblender}.{chunk}.scores.parquet")
+COMPARED_STAMPS = plan.product("compare", "{deblender}.{chunk}.npz")
+COMPARED_COST = plan.product("cost", "{deblender}.{chunk}.json")
 
 
 rule reference:
     """Measure what all deblenders of the comparison are held against: truth, and exact deblending."""
     input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
-        detections=product("detect", "{chunk}.detections.parquet"),
-        assignments=product("detect", "{chunk}.assignments.parquet"),
-        sky=product("detect", "{chunk}.sky.h5"),
+        images=plan.scene("fits"),
+        truth=plan.scene("truth.parquet"),
+        detections=plan.product("detect", "{chunk}.detections.parquet"),
+        assignments=plan.product("detect", "{chunk}.assignments.parquet"),
+        sky=plan.product("detect", "{chunk}.sky.h5"),
     output:
-        measurements=ensure(
-            product("compare", "reference/{chunk}.parquet"), non_empty=True
-        ),
+        measurements=data(plan.product("compare", "reference/{chunk}.parquet")),
     log:
-        log_of("reference", "{chunk}"),
+        plan.log("reference/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("reference", "{chunk}")
+        plan.benchmark("reference/{case}.{scenario}.{chunk}")
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(60),
+        **needs(1000, 60),
     params:
-        settings=settings_for("reference"),
-        seed=SEED,
+        settings=plan.settings_for("reference"),
+        seed=plan.seed,
         library=stage_digest("compare"),
     script:
         "../scripts/reference.py"
 
 
 # A job runs the deblenders of one environment one after the other: half of what one of them takes is start-up.
-for environment, deblenders in COMPARED.items():
+for environment, (deblenders, memory) in plan.compared_deblenders().items():
 
     rule:
         """Run deblenders on one sky of the comparison, and hold their children against the exact ones."""
         name:
             f"compare_{environment}"
         input:
-            images=scene_of("fits"),
-            truth=scene_of("truth.parquet"),
-            detections=product("detect", "{chunk}.detections.parquet"),
-            assignments=product("detect", "{chunk}.assignments.parquet"),
-            sky=product("detect", "{chunk}.sky.h5"),
+            images=plan.scene("fits"),
+            truth=plan.scene("truth.parquet"),
+            detections=plan.product("detect", "{chunk}.detections.parquet"),
+            assignments=plan.product("detect", "{chunk}.assignments.parquet"),
+            sky=plan.product("detect", "{chunk}.sky.h5"),
             measured=rules.reference.output.measurements,
         output:
-            sources=of_each(COMPARED_SOURCES, deblenders),
-            scores=of_each(COMPARED_SCORES, deblenders),
-            stamps=of_each(COMPARED_STAMPS, deblenders),
-            cost=of_each(COMPARED_COST, deblenders),
+            sources=data(expand(COMPARED_SOURCES, deblender=deblenders, allow_missing=True)),
+            scores=data(expand(COMPARED_SCORES, deblender=deblenders, allow_missing=True)),
+            stamps=data(expand(COMPARED_STAMPS, deblender=deblenders, allow_missing=True)),
+            cost=data(expand(COMPARED_COST, deblender=deblenders, allow_missing=True)),
         log:
-            log_of("compare", f"{environment}.{{chunk}}"),
+            plan.log(f"compare/{{case}}.{{scenario}}.{environment}.{{chunk}}"),
         benchmark:
-            benchmark_of("compare", f"{environment}.{{chunk}}")
+            plan.benchmark(f"compare/{{case}}.{{scenario}}.{environment}.{{chunk}}")
         conda:
             f"../envs/{environment}.yaml"
-        threads: 1
         resources:
-            mem_mb=per_attempt(most_memory(deblenders)),
-            runtime=per_attempt(30 * len(deblenders)),
+            **needs(memory, 30 * len(deblenders)),
         params:
-            settings=settings_for("compare"),
+            settings=plan.settings_for("compare"),
             deblenders=deblenders,
-            options={name: STUDY["deblenders"].get(name, {}) for name in deblenders},
-            seed=SEED,
+            options={name: plan.study["deblenders"].get(name, {}) for name in deblenders},
+            seed=plan.seed,
             library=stage_digest("compare"),
         script:
             "../scripts/compare.py"
@@ -77,36 +70,26 @@ for environment, deblenders in COMPARED.items():
 rule comparison:
     """Aggregate the comparison: deblenders side by side, with intervals."""
     input:
-        sources=compared(COMPARED_SOURCES),
-        scores=compared(COMPARED_SCORES),
+        sources=plan.compared(COMPARED_SOURCES),
+        scores=plan.compared(COMPARED_SCORES),
     output:
         comparison=f"{RESULTS}/comparison/comparison.parquet",
-        comparison_csv=report(
-            f"{RESULTS}/comparison/comparison.csv",
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "deblenders side by side", "form": "table"},
-        ),
+        comparison_csv=shown("comparison", f"{RESULTS}/comparison/comparison.csv", "deblenders side by side", "table"),
         column=f"{RESULTS}/comparison/deblending_column.parquet",
-        column_csv=report(
-            f"{RESULTS}/comparison/deblending_column.csv",
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "the board's deblending column", "form": "table"},
+        column_csv=shown(
+            "comparison", f"{RESULTS}/comparison/deblending_column.csv", "the board's deblending column", "table"
         ),
     log:
-        f"{RESULTS}/logs/comparison.log",
+        plan.log("comparison"),
     benchmark:
-        f"{RESULTS}/benchmarks/comparison.tsv"
+        plan.benchmark("comparison")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(2000),
-        runtime=per_attempt(30),
+        **needs(2000, 30),
     params:
-        config=results_depend_on(STUDY),
-        seed=SEED,
+        config=plan.config,
+        seed=plan.seed,
         library=stage_digest("comparison"),
     script:
         "../scripts/comparison.py"
@@ -117,51 +100,31 @@ rule comparison_page:
     input:
         comparison=rules.comparison.output.comparison,
         column=rules.comparison.output.column,
-        costs=compared(COMPARED_COST),
-        stamps=[path for path in compared(COMPARED_STAMPS) if ".000." in path],
+        costs=plan.compared(COMPARED_COST),
+        stamps=[path for path in plan.compared(COMPARED_STAMPS) if ".000." in path],
     output:
-        html=report(
-            f"{RESULTS}/comparison/page/comparison.html",
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "deblenders side by side", "form": "page"},
+        html=shown("comparison", f"{RESULTS}/comparison/page/comparison.html", "deblenders side by side", "page"),
+        cost=shown("comparison", f"{RESULTS}/comparison/page/cost.csv", "CPU and memory", "table"),
+        frontier=shown("comparison", f"{RESULTS}/comparison/page/frontier.png", "accuracy against cost", "figure"),
+        blendedness=shown(
+            "comparison", f"{RESULTS}/comparison/page/blendedness.png", "flux against blendedness", "figure"
         ),
-        cost=report(
-            f"{RESULTS}/comparison/page/cost.csv",
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "CPU and memory", "form": "table"},
-        ),
-        frontier=report(
-            f"{RESULTS}/comparison/page/frontier.png",
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "accuracy against cost", "form": "figure"},
-        ),
-        blendedness=report(
-            f"{RESULTS}/comparison/page/blendedness.png",
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "flux against blendedness", "form": "figure"},
-        ),
-        panels=report(
-            expand(f"{RESULTS}/comparison/page/blend_{{sky}}.png", sky=SKIES),
-            caption="../report/comparison.rst",
-            category="Deblenders",
-            labels={"what": "one blend through all deblenders", "form": "figure"},
+        panels=shown(
+            "comparison",
+            expand(f"{RESULTS}/comparison/page/blend_{{sky}}.png", sky=plan.skies),
+            "one blend through all deblenders",
+            "figure",
         ),
     log:
-        f"{RESULTS}/logs/comparison_page.log",
+        plan.log("comparison_page"),
     benchmark:
-        f"{RESULTS}/benchmarks/comparison_page.tsv"
+        plan.benchmark("comparison_page")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1500),
-        runtime=per_attempt(15),
+        **needs(1500, 15),
     params:
-        config=results_depend_on(STUDY),
+        config=plan.config,
         library=stage_digest("comparison_page"),
     script:
         "../scripts/comparison_page.py"

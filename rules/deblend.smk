@@ -1,25 +1,23 @@
 rule deblend:
     """Separate the light of blended objects, on true and on detected centres."""
     input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
-        detections=product("detect", "{chunk}.detections.parquet"),
-        sky=product("detect", "{chunk}.sky.h5"),
+        images=plan.scene("fits"),
+        truth=plan.scene("truth.parquet"),
+        detections=plan.product("detect", "{chunk}.detections.parquet"),
+        sky=plan.product("detect", "{chunk}.sky.h5"),
     output:
-        children=image_product(product("deblend", "{chunk}.h5")),
+        children=image(plan.product("deblend", "{chunk}.h5")),
     log:
-        log_of("deblend", "{chunk}"),
+        plan.log("deblend/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("deblend", "{chunk}")
+        plan.benchmark("deblend/{case}.{scenario}.{chunk}")
     conda:
-        environment_for("separate")
-    threads: 1
+        plan.environment_for("separate")
     resources:
-        mem_mb=memory_for("separate"),
-        runtime=per_attempt(60),
+        **needs(plan.memory_for("separate"), 60),
     params:
-        settings=settings_for("deblend"),
-        options=options_for("separate"),
+        settings=plan.settings_for("deblend"),
+        options=plan.options_for("separate"),
         library=stage_digest("deblend"),
     script:
         "../scripts/deblend.py"

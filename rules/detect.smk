@@ -1,31 +1,25 @@
 rule detect:
     """Find objects and say which truth each one holds."""
     input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
-        separated=separated_before,
+        images=plan.scene("fits"),
+        truth=plan.scene("truth.parquet"),
+        separated=plan.separated_before,
     output:
-        detections=ensure(
-            product("detect", "{chunk}.detections.parquet"), non_empty=True
-        ),
-        assignments=ensure(
-            product("detect", "{chunk}.assignments.parquet"), non_empty=True
-        ),
-        sky=image_product(product("detect", "{chunk}.sky.h5")),
+        detections=data(plan.product("detect", "{chunk}.detections.parquet")),
+        assignments=data(plan.product("detect", "{chunk}.assignments.parquet")),
+        sky=image(plan.product("detect", "{chunk}.sky.h5")),
     log:
-        log_of("detect", "{chunk}"),
+        plan.log("detect/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("detect", "{chunk}")
+        plan.benchmark("detect/{case}.{scenario}.{chunk}")
     conda:
-        environment_for("find")
-    threads: 1
+        plan.environment_for("find")
     resources:
-        mem_mb=memory_for("find"),
-        runtime=per_attempt(20),
+        **needs(plan.memory_for("find"), 20),
     params:
-        settings=settings_for("detect"),
-        options=options_for("find"),
-        seed=SEED,
+        settings=plan.settings_for("detect"),
+        options=plan.options_for("find"),
+        seed=plan.seed,
         library=stage_digest("detect"),
     script:
         "../scripts/detect.py"

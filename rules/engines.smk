@@ -1,27 +1,25 @@
 rule compare_engines:
     """Run one subtraction engine on the patches of a chunk, and measure what it leaves."""
     input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
-        sky=product("detect", "{chunk}.sky.h5"),
+        images=plan.scene("fits"),
+        truth=plan.scene("truth.parquet"),
+        sky=plan.product("detect", "{chunk}.sky.h5"),
     output:
-        rows=ensure(product("engines", "{engine}.{chunk}.parquet"), non_empty=True),
-        cost=ensure(product("engines", "{engine}.{chunk}.json"), non_empty=True),
+        rows=data(plan.product("engines", "{engine}.{chunk}.parquet")),
+        cost=data(plan.product("engines", "{engine}.{chunk}.json")),
     log:
-        log_of("compare_engines", "{engine}.{chunk}"),
+        plan.log("compare_engines/{case}.{scenario}.{engine}.{chunk}"),
     benchmark:
-        benchmark_of("compare_engines", "{engine}.{chunk}")
+        plan.benchmark("compare_engines/{case}.{scenario}.{engine}.{chunk}")
     conda:
-        environment_for("separate")
-    threads: 1
+        plan.environment_for("separate")
     resources:
-        mem_mb=memory_for("separate"),
-        runtime=per_attempt(30),
+        **needs(plan.memory_for("separate"), 30),
     params:
-        settings=settings_for("compare_engines"),
-        options=options_for("separate"),
-        patches=STUDY["subtraction_comparison"]["patches"],
-        seed=SEED,
+        settings=plan.settings_for("compare_engines"),
+        options=plan.options_for("separate"),
+        patches=plan.study["subtraction_comparison"]["patches"],
+        seed=plan.seed,
         library=stage_digest("compare_engines"),
     script:
         "../scripts/compare_engines.py"
@@ -30,28 +28,21 @@ rule compare_engines:
 rule engine_comparison:
     """Aggregate the comparison: subtraction engines side by side, with intervals."""
     input:
-        rows=compared_differences(rules.compare_engines.output.rows),
+        rows=plan.compared_differences(rules.compare_engines.output.rows),
     output:
         comparison=f"{RESULTS}/subtraction/engines.parquet",
-        comparison_csv=report(
-            f"{RESULTS}/subtraction/engines.csv",
-            caption="../report/subtraction.rst",
-            category="Subtraction",
-            labels={"what": "engines side by side", "form": "table"},
-        ),
+        comparison_csv=shown("subtraction", f"{RESULTS}/subtraction/engines.csv", "engines side by side", "table"),
     log:
-        f"{RESULTS}/logs/engine_comparison.log",
+        plan.log("engine_comparison"),
     benchmark:
-        f"{RESULTS}/benchmarks/engine_comparison.tsv"
+        plan.benchmark("engine_comparison")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(2000),
-        runtime=per_attempt(15),
+        **needs(2000, 15),
     params:
-        config=results_depend_on(STUDY),
-        seed=SEED,
+        config=plan.config,
+        seed=plan.seed,
         library=stage_digest("engine_comparison"),
     script:
         "../scripts/engine_comparison.py"
@@ -61,38 +52,21 @@ rule engine_page:
     """Draw the figure of the comparison of subtraction engines, and write its page."""
     input:
         comparison=rules.engine_comparison.output.comparison,
-        costs=compared_differences(rules.compare_engines.output.cost),
+        costs=plan.compared_differences(rules.compare_engines.output.cost),
     output:
-        html=report(
-            f"{RESULTS}/subtraction/page/engines.html",
-            caption="../report/subtraction.rst",
-            category="Subtraction",
-            labels={"what": "engines side by side", "form": "page"},
-        ),
-        cost=report(
-            f"{RESULTS}/subtraction/page/cost.csv",
-            caption="../report/subtraction.rst",
-            category="Subtraction",
-            labels={"what": "CPU and memory", "form": "table"},
-        ),
-        figure=report(
-            f"{RESULTS}/subtraction/page/engines.png",
-            caption="../report/subtraction.rst",
-            category="Subtraction",
-            labels={"what": "engines side by side", "form": "figure"},
-        ),
+        html=shown("subtraction", f"{RESULTS}/subtraction/page/engines.html", "engines side by side", "page"),
+        cost=shown("subtraction", f"{RESULTS}/subtraction/page/cost.csv", "CPU and memory", "table"),
+        figure=shown("subtraction", f"{RESULTS}/subtraction/page/engines.png", "engines side by side", "figure"),
     log:
-        f"{RESULTS}/logs/engine_page.log",
+        plan.log("engine_page"),
     benchmark:
-        f"{RESULTS}/benchmarks/engine_page.tsv"
+        plan.benchmark("engine_page")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1500),
-        runtime=per_attempt(15),
+        **needs(1500, 15),
     params:
-        config=results_depend_on(STUDY),
+        config=plan.config,
         library=stage_digest("engine_page"),
     script:
         "../scripts/engine_page.py"

@@ -1,21 +1,19 @@
 rule fetch:
     """Get real data by name and checksum; its receipt lists the files beside it, with their checksums."""
     input:
-        spec=ancient(source("config/inputs.yaml")),
+        spec=ancient(config_file("inputs.yaml")),
     output:
-        receipt=ensure(f"{INPUTS}/{{name}}/receipt.json", non_empty=True),
+        receipt=data(f"{INPUTS}/{{name}}/receipt.json"),
     log:
-        f"{INPUTS}/logs/fetch/{{name}}.log",
+        plan.log("fetch/{name}", INPUTS),
     benchmark:
-        f"{INPUTS}/benchmarks/fetch/{{name}}.tsv"
+        plan.benchmark("fetch/{name}", INPUTS)
     conda:
         "../envs/fetch.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(500),
-        runtime=per_attempt(30),
+        **needs(500, 30),
     params:
-        package=package_of,
+        package=plan.package,
         library=stage_digest("fetch"),
     script:
         "../scripts/fetch.py"
@@ -26,18 +24,16 @@ rule population:
     input:
         receipts=expand(rules.fetch.output.receipt, name=["pzflow", "skycatalogs"]),
     output:
-        galaxies=ensure(f"{INPUTS}/population/galaxies.parquet", non_empty=True),
-        stars=ensure(f"{INPUTS}/population/stars.parquet", non_empty=True),
+        galaxies=data(prepared("galaxies")),
+        stars=data(prepared("stars")),
     log:
-        f"{INPUTS}/logs/population.log",
+        plan.log("population", INPUTS),
     benchmark:
-        f"{INPUTS}/benchmarks/population.tsv"
+        plan.benchmark("population", INPUTS)
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1500),
-        runtime=per_attempt(15),
+        **needs(1500, 15),
     params:
         library=stage_digest("population"),
     script:
@@ -49,17 +45,15 @@ rule isochrone:
     input:
         receipt=expand(rules.fetch.output.receipt, name="artpop"),
     output:
-        stars=ensure(f"{INPUTS}/population/isochrone.parquet", non_empty=True),
+        stars=data(prepared("isochrone")),
     log:
-        f"{INPUTS}/logs/isochrone.log",
+        plan.log("isochrone", INPUTS),
     benchmark:
-        f"{INPUTS}/benchmarks/isochrone.tsv"
+        plan.benchmark("isochrone", INPUTS)
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(500),
-        runtime=per_attempt(5),
+        **needs(500, 5),
     params:
         library=stage_digest("population"),
     script:
@@ -71,17 +65,15 @@ rule visits:
     input:
         receipt=expand(rules.fetch.output.receipt, name="sorcha"),
     output:
-        visits=ensure(f"{INPUTS}/population/visits.parquet", non_empty=True),
+        visits=data(prepared("visits")),
     log:
-        f"{INPUTS}/logs/visits.log",
+        plan.log("visits", INPUTS),
     benchmark:
-        f"{INPUTS}/benchmarks/visits.tsv"
+        plan.benchmark("visits", INPUTS)
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(700),
-        runtime=per_attempt(5),
+        **needs(700, 5),
     params:
         library=stage_digest("population"),
     script:
@@ -93,17 +85,15 @@ rule supernovae:
     input:
         receipt=expand(rules.fetch.output.receipt, name="sncosmo"),
     output:
-        supernovae=ensure(f"{INPUTS}/population/supernovae.parquet", non_empty=True),
+        supernovae=data(prepared("supernovae")),
     log:
-        f"{INPUTS}/logs/supernovae.log",
+        plan.log("supernovae", INPUTS),
     benchmark:
-        f"{INPUTS}/benchmarks/supernovae.tsv"
+        plan.benchmark("supernovae", INPUTS)
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(700),
-        runtime=per_attempt(5),
+        **needs(700, 5),
     params:
         library=stage_digest("population"),
     script:
@@ -115,17 +105,15 @@ rule coma:
     input:
         receipt=expand(rules.fetch.output.receipt, name="comet_9p"),
     output:
-        stamp=ensure(f"{INPUTS}/population/coma_9p.fits", non_empty=True),
+        stamp=data(prepared("coma_9p", "fits")),
     log:
-        f"{INPUTS}/logs/coma.log",
+        plan.log("coma", INPUTS),
     benchmark:
-        f"{INPUTS}/benchmarks/coma.tsv"
+        plan.benchmark("coma", INPUTS)
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(500),
-        runtime=per_attempt(5),
+        **needs(500, 5),
     params:
         library=stage_digest("population"),
     script:

@@ -1,23 +1,21 @@
 rule foms:
     """Aggregate the scores of one case to its figures of merit."""
     input:
-        scores=lambda wildcards: scores_of(wildcards.case),
-        sources=lambda wildcards: sources_of(wildcards.case),
+        scores=lambda wildcards: plan.scores(wildcards.case),
+        sources=lambda wildcards: plan.sources(wildcards.case),
     output:
-        foms=ensure(f"{RESULTS}/{{case}}/foms.parquet", non_empty=True),
+        foms=data(f"{RESULTS}/{{case}}/foms.parquet"),
     log:
-        f"{RESULTS}/logs/foms/{{case}}.log",
+        plan.log("foms/{case}"),
     benchmark:
-        f"{RESULTS}/benchmarks/foms/{{case}}.tsv"
+        plan.benchmark("foms/{case}")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(2000),
-        runtime=per_attempt(30),
+        **needs(2000, 30),
     params:
-        settings={"bootstrap": STUDY["bootstrap"]},
-        seed=SEED,
+        settings={"bootstrap": plan.study["bootstrap"]},
+        seed=plan.seed,
         library=stage_digest("foms"),
     script:
         "../scripts/foms.py"
@@ -26,56 +24,33 @@ rule foms:
 rule matrix:
     """Stack the figures of merit of all cases: the board, and their comparison with published values."""
     input:
-        foms=expand(rules.foms.output.foms, case=CASES),
-        references=[
-            source(f"config/{name}.yaml")
-            for name in ("board", "requirements", "external")
-        ],
-        sources=lambda wildcards: sources_of(*CASES),
+        foms=expand(rules.foms.output.foms, case=plan.cases),
+        references=[config_file(f"{name}.yaml") for name in ("board", "requirements", "external")],
+        sources=lambda wildcards: plan.sources(*plan.cases),
     output:
         foms=f"{RESULTS}/foms.parquet",
-        foms_csv=report(
-            f"{RESULTS}/foms.csv",
-            caption="../report/foms.rst",
-            category="Matrix",
-            labels={"what": "all figures of merit", "form": "table"},
-        ),
-        html=report(
-            f"{RESULTS}/matrix.html",
-            caption="../report/matrix.rst",
-            category="Matrix",
-            labels={"what": "the board", "form": "page"},
-        ),
-        figure=report(
-            f"{RESULTS}/matrix.png",
-            caption="../report/matrix.rst",
-            category="Matrix",
-            labels={"what": "the board", "form": "figure"},
-        ),
+        foms_csv=shown("foms", f"{RESULTS}/foms.csv", "all figures of merit", "table"),
+        html=shown("matrix", f"{RESULTS}/matrix.html", "the board", "page"),
+        figure=shown("matrix", f"{RESULTS}/matrix.png", "the board", "figure"),
         pdf=f"{RESULTS}/matrix.pdf",
         json=f"{RESULTS}/matrix.json",
         csv=f"{RESULTS}/matrix.csv",
         parquet=f"{RESULTS}/matrix.parquet",
         checks=f"{RESULTS}/external_checks.parquet",
-        checks_csv=report(
-            f"{RESULTS}/external_checks.csv",
-            caption="../report/external_checks.rst",
-            category="Matrix",
-            labels={"what": "comparison with published values", "form": "table"},
+        checks_csv=shown(
+            "external_checks", f"{RESULTS}/external_checks.csv", "comparison with published values", "table"
         ),
     log:
-        f"{RESULTS}/logs/matrix.log",
+        plan.log("matrix"),
     benchmark:
-        f"{RESULTS}/benchmarks/matrix.tsv"
+        plan.benchmark("matrix")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1500),
-        runtime=per_attempt(15),
+        **needs(1500, 15),
     params:
-        config=results_depend_on(STUDY),
-        seed=SEED,
+        config=plan.config,
+        seed=plan.seed,
         library=stage_digest("matrix"),
     script:
         "../scripts/matrix.py"
@@ -85,7 +60,7 @@ rule figures:
     """Draw every figure that a case names."""
     input:
         foms=rules.foms.output.foms,
-        requirements=source("config/requirements.yaml"),
+        requirements=config_file("requirements.yaml"),
     output:
         figures=report(
             directory(f"{RESULTS}/figures/{{case}}"),
@@ -95,15 +70,13 @@ rule figures:
             labels={"case": "{case}", "figure": "{figure}"},
         ),
     log:
-        f"{RESULTS}/logs/figures/{{case}}.log",
+        plan.log("figures/{case}"),
     benchmark:
-        f"{RESULTS}/benchmarks/figures/{{case}}.tsv"
+        plan.benchmark("figures/{case}")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1500),
-        runtime=per_attempt(15),
+        **needs(1500, 15),
     params:
         library=stage_digest("figures"),
     script:
@@ -113,12 +86,12 @@ rule figures:
 rule panel:
     """Draw one blend through the rungs of the ladder, as colour images."""
     input:
-        images=first_chunk(scene_of("fits")),
-        truth=first_chunk(scene_of("truth.parquet")),
-        detections=first_chunk(product("detect", "{chunk}.detections.parquet")),
-        assignments=first_chunk(product("detect", "{chunk}.assignments.parquet")),
-        sky=first_chunk(product("detect", "{chunk}.sky.h5")),
-        separated=first_chunk(separated),
+        images=plan.first_chunk(plan.scene("fits")),
+        truth=plan.first_chunk(plan.scene("truth.parquet")),
+        detections=plan.first_chunk(plan.product("detect", "{chunk}.detections.parquet")),
+        assignments=plan.first_chunk(plan.product("detect", "{chunk}.assignments.parquet")),
+        sky=plan.first_chunk(plan.product("detect", "{chunk}.sky.h5")),
+        separated=plan.first_chunk(plan.separated),
     output:
         figure=report(
             f"{RESULTS}/panels/{{case}}.png",
@@ -127,18 +100,16 @@ rule panel:
             labels={"case": "{case}", "figure": "one blend through the rungs"},
         ),
     log:
-        f"{RESULTS}/logs/panel/{{case}}.log",
+        plan.log("panel/{case}"),
     benchmark:
-        f"{RESULTS}/benchmarks/panel/{{case}}.tsv"
+        plan.benchmark("panel/{case}")
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1500),
-        runtime=per_attempt(15),
+        **needs(1500, 15),
     params:
-        settings=first_chunk(settings_for("measure")),
-        seed=SEED,
+        settings=plan.first_chunk(plan.settings_for("measure")),
+        seed=plan.seed,
         library=stage_digest("panel"),
     script:
         "../scripts/panel.py"

@@ -1,28 +1,26 @@
 rule measure:
     """Measure every rung of the ladder."""
     input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
-        detections=product("detect", "{chunk}.detections.parquet"),
-        sky=product("detect", "{chunk}.sky.h5"),
-        assignments=product("detect", "{chunk}.assignments.parquet"),
-        separated=separated,
+        images=plan.scene("fits"),
+        truth=plan.scene("truth.parquet"),
+        detections=plan.product("detect", "{chunk}.detections.parquet"),
+        sky=plan.product("detect", "{chunk}.sky.h5"),
+        assignments=plan.product("detect", "{chunk}.assignments.parquet"),
+        separated=plan.separated,
     output:
-        measurements=ensure(product("measure", "{chunk}.parquet"), non_empty=True),
+        measurements=data(plan.product("measure", "{chunk}.parquet")),
     log:
-        log_of("measure", "{chunk}"),
+        plan.log("measure/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("measure", "{chunk}")
+        plan.benchmark("measure/{case}.{scenario}.{chunk}")
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(60),
+        **needs(1000, 60),
     params:
-        settings=settings_for("measure"),
-        options=options_for("find"),
-        seed=SEED,
+        settings=plan.settings_for("measure"),
+        options=plan.options_for("find"),
+        seed=plan.seed,
         library=stage_digest("measure"),
     script:
         "../scripts/measure.py"

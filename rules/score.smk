@@ -1,25 +1,23 @@
 rule score:
     """Reduce a chunk to sufficient statistics of every figure of merit, per patch."""
     input:
-        truth=scene_of("truth.parquet"),
-        detections=product("detect", "{chunk}.detections.parquet"),
-        assignments=product("detect", "{chunk}.assignments.parquet"),
-        measurements=product("measure", "{chunk}.parquet"),
+        truth=plan.scene("truth.parquet"),
+        detections=plan.product("detect", "{chunk}.detections.parquet"),
+        assignments=plan.product("detect", "{chunk}.assignments.parquet"),
+        measurements=plan.product("measure", "{chunk}.parquet"),
     output:
-        scores=ensure(product("score", "{chunk}.parquet"), non_empty=True),
+        scores=data(plan.product("score", "{chunk}.parquet")),
     log:
-        log_of("score", "{chunk}"),
+        plan.log("score/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("score", "{chunk}")
+        plan.benchmark("score/{case}.{scenario}.{chunk}")
     conda:
         "../envs/analysis.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(15),
+        **needs(1000, 15),
     params:
-        settings=settings_for("score"),
-        seed=SEED,
+        settings=plan.settings_for("score"),
+        seed=plan.seed,
         library=stage_digest("score"),
     script:
         "../scripts/score.py"

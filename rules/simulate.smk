@@ -2,27 +2,25 @@ rule simulate:
     """Draw the patches of one chunk and keep the truth."""
     input:
         galaxies=rules.population.output.galaxies,
-        stars=stars_of,
-        survey=survey_of,
-        template=template_of,
-        visits=visits_of,
+        stars=plan.stars,
+        survey=plan.survey,
+        template=plan.template,
+        visits=plan.visits,
     output:
-        images=image_product(product("simulate", "{chunk}.fits")),
-        truth=ensure(product("simulate", "{chunk}.truth.parquet"), non_empty=True),
+        images=image(plan.product("simulate", "{chunk}.fits")),
+        truth=data(plan.product("simulate", "{chunk}.truth.parquet")),
     log:
-        log_of("simulate", "{chunk}"),
+        plan.log("simulate/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("simulate", "{chunk}")
+        plan.benchmark("simulate/{case}.{scenario}.{chunk}")
     conda:
         "../envs/imaging.yaml"
-    threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(30),
+        **needs(1000, 30),
     params:
-        settings=settings_for("simulate"),
+        settings=plan.settings_for("simulate"),
         patches=patches_of,
-        seed=SEED,
+        seed=plan.seed,
         library=stage_digest("simulate"),
     script:
         "../scripts/simulate.py"

@@ -1,23 +1,21 @@
 rule subtract:
     """Subtract the template from the visit, in cases that look for what has changed."""
     input:
-        images=scene_of("fits"),
-        truth=scene_of("truth.parquet"),
+        images=plan.scene("fits"),
+        truth=plan.scene("truth.parquet"),
     output:
-        differences=image_product(product("subtract", "{chunk}.h5")),
+        differences=image(plan.product("subtract", "{chunk}.h5")),
     log:
-        log_of("subtract", "{chunk}"),
+        plan.log("subtract/{case}.{scenario}.{chunk}"),
     benchmark:
-        benchmark_of("subtract", "{chunk}")
+        plan.benchmark("subtract/{case}.{scenario}.{chunk}")
     conda:
-        environment_for("separate")
-    threads: 1
+        plan.environment_for("separate")
     resources:
-        mem_mb=memory_for("separate"),
-        runtime=per_attempt(20),
+        **needs(plan.memory_for("separate"), 20),
     params:
-        settings=settings_for("subtract"),
-        options=options_for("separate"),
+        settings=plan.settings_for("subtract"),
+        options=plan.options_for("separate"),
         library=stage_digest("subtract"),
     script:
         "../scripts/subtract.py"

@@ -1,0 +1,323 @@
+"""The plan of a study: which chunks of patches there are, where products are, and what the jobs of each rule depend on.
+
+Rules take paths and parameters from here. What differs between the jobs of a rule is a method of one argument, the
+wildcards of the job: anything with the attributes ``case``, ``scenario`` and ``chunk`` (as far as the rule has them).
+"""
+
+import os
+from typing import NamedTuple
+
+from ..cases.base import case_names
+from ..config import study as study_config
+from ..config.files import CONFIG_DIR, find
+from ..config.settings import FIDUCIAL, roles
+from ..data.packages import load_inputs
+from ..deblend import DEBLENDERS
+from ..detect import DETECTORS
+from ..errors import StudyError
+from ..search import FINDERS
+from ..subtract import SUBTRACTORS
+
+INPUTS = "results/inputs"
+"""Folder of what is fetched, and of the tables made of it: all studies share them."""
+FAMILIES = {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)}
+
+
+class Job(NamedTuple):
+    """What the path of a product says of the job that makes it."""
+
+    case: str
+    scenario: str = FIDUCIAL
+    chunk: str = "000"
+
+
+def read_study(config, sources):
+    """Return the `Plan` of a configuration.
+
+    Parameters
+    ----------
+    config : dict
+        Merged, not yet checked.
+    sources : sequence of path-like
+        Files that it was merged from, in order.
+
+    Raises
+    ------
+    StudyError
+        That names every key that is wrong.
+    """
+    plugins = {name: family.names() for name, family in FAMILIES.items()}
+    return Plan(study_config.validate(config, sources=sources, cases=case_names(), **plugins))
+
+
+def config_file(name):
+    """Return the path of a file of ``config/``, relative to the working directory."""
+    return os.path.relpath(CONFIG_DIR / name)
+
+
+def prepared(name, ending="parquet"):
+    """Return the path of what the populations are drawn from."""
+    return f"{INPUTS}/population/{name}.{ending}"
+
+
+class Plan:
+    """Paths and parameters of all jobs of a study.
+
+    Parameters
+    ----------
+    study : dict
+        The checked configuration, from `config.study.validate`.
+
+    Attributes
+    ----------
+    settings : dict of (str, str) to dict
+        Settings by case and scenario. Each sky on which deblenders are compared is a scenario too.
+    chunks : dict of (str, str) to dict of str to list of int
+        Numbers of the patches of each chunk ("000", ...), by case and scenario.
+    cases : list of str
+        Those that are enabled.
+    skies : dict of str to (str, str)
+        Case and scenario of each sky on which deblenders are compared.
+    engines : list of str
+        Subtraction engines that are compared.
+    packages : dict of str to dict
+        Inputs that can be fetched.
+    results : str
+        Folder of the study's products.
+    """
+
+    def __init__(self, study):
+        self.study, self.seed = study, study["seed"]
+        self.results = f"results/{study['study']}"
+        self.packages = load_inputs()
+        self.skies = {sky: (case, study_config.compared_scenario(sky))
+                      for sky, case in study_config.skies(study).items()}
+        self.engines = study_config.compared_engines(study)
+        own = [(case, scenario) for case, block in study["cases"].items() if block["enabled"]
+               for scenario in block["scenarios"]]
+        self.cases = list(dict.fromkeys(case for case, _ in own))
+        self.settings = {key: study_config.case_settings(study, *key) for key in [*own, *self.skies.values()]}
+        self.chunks = {key: {f"{number:03d}": patches
+                             for number, patches in enumerate(study_config.chunks(study, settings))}
+                       for key, settings in self.settings.items()}
+
+    @property
+    def scenarios(self):
+        """Names of all scenarios of all cases."""
+        return list(dict.fromkeys(scenario for _, scenario in self.settings))
+
+    @property
+    def config(self):
+        """The configuration without what only says how the work is cut: it changes no result."""
+        return {k: v for k, v in self.study.items() if k not in ("chunk_size", "keep_images")}
+
+    def notes(self):
+        """Return what a user should know of the configuration: a list of sentences."""
+        return study_config.warnings(self.study)
+
+    # --- paths: patterns of Snakemake, with {case}, {scenario} and {chunk} -----------------------------------------
+
+    def product(self, stage, file):
+        """Return the path of a product of one case and scenario."""
+        return f"{self.results}/{{case}}/{{scenario}}/{stage}/{file}"
+
+    def log(self, job, folder=None):
+        """Return the path of the log of a job, by its name: ``rule``, or ``rule/`` and its wildcards."""
+        return f"{folder or self.results}/logs/{job}.log"
+
+    def benchmark(self, job, folder=None):
+        """Return the path of the benchmark of a job, what Snakemake measures of it, by its name."""
+        return f"{folder or self.results}/benchmarks/{job}.tsv"
+
+    def scores(self, *cases):
+        """Return the scores of all chunks and scenarios of some cases, without the skies of the comparison."""
+        pattern = self.product("score", "{chunk}.parquet")
+        return [pattern.format(case=case, scenario=scenario, chunk=chunk)
+                for (case, scenario), chunks in self.chunks.items()
+                if case in cases and (case, scenario) not in self.skies.values() for chunk in chunks]
+
+    def compared(self, pattern):
+        """Return the paths of a product of all skies, deblenders and chunks of the comparison."""
+        return [pattern.format(case=case, scenario=scenario, chunk=chunk, deblender=deblender)
+                for case, scenario in self.skies.values()
+                for deblender in self.study["comparison"]["deblenders"]
+                for chunk in self.chunks[case, scenario]]
+
+    def compared_differences(self, pattern):
+        """Return the paths of a product of all engines of the comparison and those chunks of its case that it takes."""
+        choice = self.study["subtraction_comparison"]
+        return [pattern.format(case=choice["case"], scenario=FIDUCIAL, chunk=chunk, engine=engine)
+                for engine in self.engines
+                for chunk, patches in self.chunks[choice["case"], FIDUCIAL].items()
+                if min(patches) < choice["patches"]]
+
+    # --- parameters ------------------------------------------------------------------------------------------------
+
+    def settings_of(self, job):
+        """Return all settings of a case and scenario."""
+        return self.settings[job.case, job.scenario]
+
+    def settings_for(self, stage):
+        """Return a function of a job: the part of its settings that a stage depends on."""
+        return lambda wildcards: study_config.stage_settings(self.settings_of(wildcards), stage)
+
+    def patches(self, job):
+        """Return the numbers of the patches of a chunk.
+
+        Raises
+        ------
+        StudyError
+            If the case and scenario have no such chunk.
+        """
+        chunks = self.chunks[job.case, job.scenario]
+        if job.chunk not in chunks:
+            raise StudyError(f"there is no chunk {job.chunk}", f"case {job.case}, scenario {job.scenario}",
+                             f"the last one is {max(chunks)}")
+        return chunks[job.chunk]
+
+    def member(self, job, task):
+        """Return the family and the name of what finds ("find") or separates ("separate") sources in a job.
+
+        An engine that is compared is named by the path of its products; else it is that of the case and scenario.
+        """
+        settings = self.settings_of(job)
+        role = roles(settings)[task]
+        engine = getattr(job, "engine", None) if task == "separate" else None
+        return FAMILIES[role.options], engine or settings[role.key]
+
+    def options_for(self, task):
+        """Return a function of a job: the options of its plug-in for a task."""
+
+        def options(wildcards):
+            family, name = self.member(wildcards, task)
+            return self.study[family.config_key].get(name, {})
+
+        return options
+
+    def declaration(self, job, task):
+        """Return what the plug-in for a task says of its jobs: environment and memory."""
+        family, name = self.member(job, task)
+        return family.declaration(name)
+
+    def environment_for(self, task):
+        """Return a function of a job: the conda environment of its plug-in for a task."""
+        return lambda wildcards: f"../envs/{self.declaration(wildcards, task).environment}.yaml"
+
+    def memory_for(self, task):
+        """Return a function of a job: the memory (MB) of its plug-in for a task."""
+        return lambda wildcards: self.declaration(wildcards, task).memory_mb
+
+    def compared_deblenders(self):
+        """Return {conda environment: (deblenders of the comparison that need it, the most memory, MB, of any)}."""
+        found = {}
+        for name in sorted(self.study["comparison"]["deblenders"]):
+            declared = DEBLENDERS.declaration(name)
+            names, memory = found.get(declared.environment, ([], 0))
+            found[declared.environment] = [*names, name], max(memory, declared.memory_mb)
+        return found
+
+    def package(self, job):
+        """Return what pins an input: a change of its description does not fetch it again."""
+        return {key: self.packages[job.name][key] for key in ("package", "version", "sha256", "members")}
+
+    # --- what a case starts from -----------------------------------------------------------------------------------
+
+    def survey(self, job):
+        """Return the file that defines the survey of a case and scenario."""
+        return os.path.relpath(find("surveys", self.settings_of(job)["survey"]))
+
+    def template(self, job):
+        """Return the file that defines the survey of the template, if there is one."""
+        template = (self.settings_of(job)["epochs"] or {}).get("template", {})
+        return [os.path.relpath(find("surveys", template["survey"]))] if "survey" in template else []
+
+    def visits(self, job):
+        """Return the table that visits are drawn from, if they are."""
+        epochs = self.settings_of(job)["epochs"]
+        return prepared("visits") if epochs and epochs["visits"]["source"] == "sorcha" else []
+
+    def stars(self, job):
+        """Return the stars that a simulation draws."""
+        return prepared(study_config.stars_from(self.settings_of(job)))
+
+    def image_spec(self, job):
+        """Return the file that defines the real image of a case and scenario."""
+        return os.path.relpath(find("images", self.settings_of(job)["image"]))
+
+    def image_files(self, job):
+        """Return the files of a real image and its template: the receipt of a fetched one, and the user's own."""
+        image = study_config.load_image(self.settings_of(job)["image"])
+        fetched = [f"{INPUTS}/{image['input']}/receipt.json"] if "input" in image else []
+        return fetched + study_config.image_files(image)
+
+    def injected_from(self, job):
+        """Return what targets are drawn from: the user's catalogue, the isochrone, supernovae, or the galaxies."""
+        settings = self.settings_of(job)
+        kind = study_config.injected_from(settings)
+        return settings["inject"]["catalogue"] if kind == "catalogue" else prepared(kind or "galaxies")
+
+    def coma(self, job):
+        """Return the stamp of a real coma, if it is injected."""
+        kinds = (self.settings_of(job)["inject"] or {}).get("kinds", {})
+        return prepared("coma_9p", "fits") if kinds.get("coma_9p") else []
+
+    def sources(self, *cases):
+        """Return what some cases start from: receipts of what was fetched, definitions of surveys and images."""
+        found = []
+        for key, settings in self.settings.items():
+            if key[0] not in cases or key in self.skies.values():
+                continue
+            job = Job(*key)
+            if settings["sky"] == "adopt":
+                found += [self.image_spec(job), *self.image_files(job)]
+            else:
+                found += [self.survey(job), *self.template(job), self.visits(job)]
+            found += [self.injected_from(job), self.coma(job)]
+        return sorted({path for path in found if path})
+
+    # --- what a stage reads of the one before ----------------------------------------------------------------------
+
+    def _made(self, job, stage, file):
+        return self.product(stage, file).format(case=job.case, scenario=job.scenario)
+
+    def adopted_by(self, job):
+        """Return whose adopted image a scenario uses: the fiducial one's, if it would be the same."""
+        own, fiducial = ({**study_config.stage_settings(self.settings[job.case, name], "adopt"), "scenario": None}
+                         for name in (job.scenario, FIDUCIAL))
+        return FIDUCIAL if own == fiducial else job.scenario
+
+    def sky(self, plane):
+        """Return a function of a job: the file that is injected into, a chunk that was simulated or the real image."""
+
+        def path(wildcards):
+            if self.settings_of(wildcards)["sky"] == "simulate":
+                return self._made(wildcards, "simulate", f"{wildcards.chunk}.{plane}")
+            return self._made(Job(wildcards.case, self.adopted_by(wildcards)), "adopt", f"image.{plane}")
+
+        return path
+
+    def scene(self, plane):
+        """Return a function of a job: the file that is detected on, a chunk that was simulated or injected into."""
+
+        def path(wildcards):
+            stage = "inject" if self.settings_of(wildcards)["inject"] else "simulate"
+            return self._made(wildcards, stage, f"{wildcards.chunk}.{plane}")
+
+        return path
+
+    def separated(self, job):
+        """Return the separated light of a chunk: child images, or differences."""
+        return self._made(job, roles(self.settings_of(job))["separate"].package, f"{job.chunk}.h5")
+
+    def separated_before(self, job):
+        """Return what is separated before sources are detected: differences, in cases that have them."""
+        return self.separated(job) if roles(self.settings_of(job))["separate"].first else []
+
+    def first_chunk(self, what):
+        """Return a function of a case: a pattern, or a function of a job, for its first fiducial chunk."""
+
+        def first(wildcards):
+            job = Job(wildcards.case)
+            return what(job) if callable(what) else what.format(**job._asdict())
+
+        return first
