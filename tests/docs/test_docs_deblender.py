@@ -104,11 +104,6 @@ def test_the_example_enters_the_comparison_by_its_line(nearest):
         config.validate(study, deblenders=[n for n in DEBLENDERS.names() if n != "nearest"])
 
 
-def test_the_workflow_finds_a_member_by_the_line_that_registers_it():
-    # rules/plugins.smk reads the names without importing the modules.
-    assert re.findall(r"^@\w+\.register\(\"(\w+)\"\)", blocks("python")[0], flags=re.M) == ["nearest"]
-
-
 def test_install_notes_are_those_of_the_messages_and_every_bit_that_is_named_exists():
     page = PAGE.read_text(encoding="utf-8")
     for module in (scarlet_v1, scarlet_lite):

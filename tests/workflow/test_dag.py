@@ -224,6 +224,14 @@ def test_every_product_of_data_is_checked_to_be_non_empty(smoke):
             assert all(path.flags["ensure"]["non_empty"] for path in job.output), rule
 
 
+def test_every_rule_that_works_has_a_script_a_log_a_benchmark_an_environment_and_the_digest_of_its_code(smoke):
+    working = [rule for rule in smoke.rules.values() if rule.output]
+    assert len(working) >= 20
+    for rule in working:
+        assert rule.script and rule.log and rule.benchmark and rule.conda_env, rule.name
+        assert rule.params.library, rule.name
+
+
 def test_resources_grow_with_the_attempt_and_every_job_has_one_core(smoke):
     for job in (j for j in smoke.jobs if j.output):
         assert job.threads == 1

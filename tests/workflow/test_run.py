@@ -51,9 +51,9 @@ def study(tmp_path_factory):
     return directory, config, done.stdout
 
 
-def test_it_says_where_the_matrix_is(study):
+def test_it_says_where_the_board_is(study):
     directory, _, text = study
-    path = re.search(r"matrix: (\S+matrix\.html)", text)[1]
+    path = re.search(r"Board: (\S+matrix\.html)", text)[1]
     assert (directory / path).stat().st_size > 1000
 
 
