@@ -79,7 +79,7 @@ def main():
     args = parser.parse_args()
     config = read_config(args.preset or ("smoke" if args.quick else None))
 
-    from blendimpact.config.schema import find
+    from blendimpact.config.files import find
     from blendimpact.config.study import case_settings, stage_settings
     from blendimpact.config.surveys import load_survey
     from blendimpact.data import catalogues

@@ -3,9 +3,6 @@
 from typing import Annotated, Literal
 
 import pytest
-
-pytest.importorskip("ruamel.yaml")
-
 from blendimpact.config.files import Problem, load_yaml
 from blendimpact.config.models import Distinct, Model, Name, Number, Options, Pair, Text, Whole, absent, load_checked
 from blendimpact.errors import StudyError

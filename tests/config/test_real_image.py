@@ -6,9 +6,10 @@ import yaml
 from astropy.io import fits
 from astropy.wcs import WCS
 from blendimpact.config import study
+from blendimpact.config.files import CONFIG_DIR
 from blendimpact.config.real_image import blocks
-from blendimpact.config.schema import CONFIG_DIR
-from blendimpact.data.packages import load_inputs, members
+from blendimpact.config.registry import load_inputs
+from blendimpact.data.packages import members
 from blendimpact.errors import StudyError
 
 BASE = CONFIG_DIR / "config.yaml"

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from blendimpact.config.requirements import load_board, load_requirements, load_resources
-from blendimpact.config.schema import CONFIG_DIR
+from blendimpact.config.files import CONFIG_DIR
+from blendimpact.config.registry import load_resources
+from blendimpact.config.requirements import load_board, load_requirements
 from blendimpact.errors import StudyError
 
 STAGES = ("detection", "deblending", "measurement")

@@ -6,11 +6,15 @@ import re
 
 import pytest
 from blendimpact.config import study
-from blendimpact.config.schema import CONFIG_DIR, load_schema
+from blendimpact.config.files import CONFIG_DIR
+from blendimpact.config.measure import Kron, Measure, Shape, SkyEstimate
 from blendimpact.config.settings import REALISATIONS
+from blendimpact.config.sky import Galaxies, Patch, Positions
 from blendimpact.errors import StudyError
 
 BASE = CONFIG_DIR / "config.yaml"
+TILING = {"size": 300, "border": 36, "margin": 12.0, "visits": 1}
+"""Of the image of the study's galaxies, and defaults."""
 
 
 @pytest.fixture
@@ -33,12 +37,12 @@ def laptop():
 
 def test_settings_are_the_case_with_the_scenario_over_it(laptop):
     settings = study.case_settings(laptop, "two_point", "double_density")
-    assert settings["population"]["galaxies"] == {"density": 2.0, "mag_max": 28.0}
+    assert settings["population"]["galaxies"] == {**Galaxies().plain(), "density": 2.0, "mag_max": 28.0}
     own = laptop["cases"]["two_point"]["scenarios"]["double_density"]["patch"]
-    assert own and settings["patch"] == {**laptop["cases"]["two_point"]["patch"], **own}
+    assert own and settings["patch"] == {**Patch().plain(), **laptop["cases"]["two_point"]["patch"], **own}
     assert settings["case"] == "two_point" and settings["scenario"] == "double_density"
     assert settings["pixel_scale"] == 0.2 and settings["zero_point"] == 31.4
-    assert settings["measure"] == laptop["measure"]
+    assert settings["measure"] == {**Measure().plain(), **laptop["measure"]}
     assert "scenarios" not in settings and "enabled" not in settings
     assert study.case_settings(laptop, "two_point")["population"]["galaxies"]["density"] == 1.0
     with pytest.raises(StudyError, match="double_density"):
@@ -47,23 +51,20 @@ def test_settings_are_the_case_with_the_scenario_over_it(laptop):
 
 def test_settings_of_a_real_image_take_its_tiling(laptop):
     settings = study.case_settings(laptop, "galaxies")
-    assert settings["patch"] == {"size": 300, "border": 36, "count": 50}
+    assert settings["patch"] == {**TILING, "count": 50}
     assert settings["pixel_scale"] == 0.263 and settings["zero_point"] == 30.0
 
 
 def test_measurement_options_of_a_case_lie_over_those_of_the_study(overlay):
     config = overlay(
-        "measure: {sky: {filter: 3, grow: 1.0}}\n"
+        "measure: {sky: {filter: 5, grow: 1.0}}\n"
         "cases:\n  two_point:\n    measure: {sky: {grow: 2.0}}\n"
         "    scenarios: {known: {measure: {sky: {known: true}}}}"
     )
-    assert study.case_settings(config, "two_point")["measure"]["sky"] == {"filter": 3, "grow": 2.0}
-    assert study.case_settings(config, "two_point", "known")["measure"]["sky"] == {
-        "filter": 3,
-        "grow": 2.0,
-        "known": True,
-    }
-    assert study.case_settings(config, "galaxies")["measure"]["sky"] == {"filter": 3, "grow": 1.0}
+    sky = {**SkyEstimate().plain(), "filter": 5}
+    assert study.case_settings(config, "two_point")["measure"]["sky"] == {**sky, "grow": 2.0}
+    assert study.case_settings(config, "two_point", "known")["measure"]["sky"] == {**sky, "grow": 2.0, "known": True}
+    assert study.case_settings(config, "galaxies")["measure"]["sky"] == {**sky, "grow": 1.0}
 
 
 def test_an_injection_that_only_a_scenario_has_is_filled_in(overlay):
@@ -87,7 +88,7 @@ def test_chunks_hold_every_patch_once_whatever_their_size(laptop, size):
 @pytest.mark.parametrize("patch, count", [("{most: 40}", 40), ("{most: 500}", 169), ("{most: 40, count: 50}", 50)])
 def test_at_most_so_many_blocks_are_used_unless_a_number_is_given(overlay, patch, count):
     settings = study.case_settings(overlay(f"cases: {{galaxies: {{patch: {patch}}}}}"), "galaxies")
-    assert settings["patch"] == {"size": 300, "border": 36, "count": count}
+    assert settings["patch"] == {**TILING, "count": count}
 
 
 def test_patches_keep_their_numbers_when_there_are_more(overlay):
@@ -115,7 +116,7 @@ def test_a_stage_sees_only_what_it_can_depend_on(laptop):
     assert all("count" not in v["patch"] for v in seen.values())
     assert "measure" not in seen["simulate"] and "detector" not in seen["simulate"]
     assert "deblender" not in seen["detect"] and "detector" in seen["detect"]
-    assert seen["measure"]["measure"] == laptop["measure"]
+    assert seen["measure"]["measure"] == settings["measure"]
     # a change of a late key changes only late stages
     later = copy.deepcopy(laptop)
     later["measure"]["aperture_diameter"] = 2.0
@@ -143,22 +144,19 @@ def test_no_stage_reads_a_setting_that_is_kept_from_it(laptop, stage):
     assert not read & gone
 
 
-def test_the_schema_knows_the_options_of_the_stages():
-    measure = load_schema("config")["$defs"]["measure"]["properties"]
+def test_the_models_know_the_options_of_the_stages():
     objects = pytest.importorskip("blendimpact.measure.objects")
-    assert set(measure) == set(objects.MEASURE_OPTIONS)
-    for group in ("kron", "shape"):
-        assert set(measure[group]["properties"]) == set(objects.MEASURE_OPTIONS[group][0])
+    assert set(Measure.model_fields) == set(objects.MEASURE_OPTIONS)
+    for group, model in (("kron", Kron), ("shape", Shape)):
+        assert set(model.model_fields) == set(objects.MEASURE_OPTIONS[group][0])
     sky = pytest.importorskip("blendimpact.measure.sky")
-    assert set(measure["sky"]["properties"]) == set(sky.SKY_OPTIONS)
+    assert set(SkyEstimate.model_fields) == set(sky.SKY_OPTIONS)
     positions = pytest.importorskip("blendimpact.sky.positions")
-    population = load_schema("config")["$defs"]["settings"]["population"]["properties"]
-    known = population["positions"]["properties"]
-    assert set(known) == {"kind", *positions.CLUSTERED}
+    assert set(Positions.model_fields) == {"kind", *positions.CLUSTERED}
     simulate = pytest.importorskip("blendimpact.sky.patches")
-    galaxies = population["galaxies"]["properties"]
-    assert galaxies["density"]["maximum"] == positions.DENSITY_MAX
-    assert galaxies["mag_max"]["maximum"] == simulate.population.FAINTEST
+    limits = Galaxies.model_json_schema()["properties"]
+    assert limits["mag_max"]["maximum"] == simulate.population.FAINTEST
+    assert limits["density"]["maximum"] == positions.DENSITY_MAX
 
 
 def test_too_few_patches_and_too_many_jobs_are_warned_of(overlay):
@@ -196,7 +194,7 @@ def test_a_scenario_may_have_the_other_kind_of_sky(overlay):
     config = overlay(CROWDED)
     simulated, real = (study.case_settings(config, "two_point", s) for s in ("sparse", "real"))
     assert simulated["sky"] == "simulate" and real["sky"] == "adopt"
-    assert real["patch"] == {"size": 300, "border": 36, "count": 169}  # not the pixels of the simulated sky
+    assert real["patch"] == {**TILING, "count": 169}  # not the pixels of the simulated sky
     assert real["pixel_scale"] == 0.263 and simulated["pixel_scale"] == 0.2
     assert real["inject"]["population"] == "stars" and len(study.patches(real)) == 3 * 169
     assert study.patches(simulated) == list(range(simulated["patch"]["count"]))

@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 import yaml
-from blendimpact.config.schema import CONFIG_DIR
+from blendimpact.config.files import CONFIG_DIR
 from blendimpact.config.surveys import SurveyBand, load_survey
 from blendimpact.data.psf import psf_object, psf_pixels
 from blendimpact.errors import StudyError

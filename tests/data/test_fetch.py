@@ -10,8 +10,10 @@ import tarfile
 import zipfile
 
 import pytest
+from blendimpact.config.files import CONFIG_DIR
+from blendimpact.config.registry import load_inputs
 from blendimpact.data import missing_inputs, packages
-from blendimpact.data.packages import fetch, forget_missing, load_inputs, members, read_receipt
+from blendimpact.data.packages import fetch, forget_missing, members, read_receipt
 from blendimpact.errors import StudyError
 
 FILES = {"toydata/data/galaxies.csv": b"ra,dec\n1,2\n", "toydata/data/image.fits": bytes(range(256)) * 9000}
@@ -365,7 +367,7 @@ def test_the_inputs_of_the_study():
 
 
 def test_a_wrong_inputs_file_says_what_is_wrong(tmp_path):
-    text = (packages.CONFIG_DIR / "inputs.yaml").read_text()
+    text = (CONFIG_DIR / "inputs.yaml").read_text()
     path = tmp_path / "inputs.yaml"
     path.write_text(text.replace("kind: wheel", "kind: egg").replace("licence: MIT", "license: MIT"))
     with pytest.raises(StudyError) as error:

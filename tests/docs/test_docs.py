@@ -10,8 +10,10 @@ import pytest
 import yaml
 from blendimpact.cases.base import case_names, load_case
 from blendimpact.config import study as config
+from blendimpact.config.models import load_checked
+from blendimpact.config.real_image import Image
 from blendimpact.config.requirements import load_board, load_requirements
-from blendimpact.config.schema import load_checked
+from blendimpact.config.surveys import SurveyFile
 from blendimpact.data import catalogues
 from blendimpact.errors import StudyError
 from blendimpact.ladder.aggregate import FOM_COLUMNS, TERMS, aggregate
@@ -120,12 +122,12 @@ def test_what_a_page_runs_has_a_graph_of_jobs(page, tmp_path):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "yaml")])
 def test_configurations_are_valid(page, laid_out):
-    """Surveys, images and overlays of a page, against their schemas and each other."""
+    """Surveys, images and overlays of a page, against their models and each other."""
     laid_out(*dict.fromkeys(["docs/add-a-real-image.md", page]))
     for number, block in enumerate(blocks(page, "yaml")):
         kind = next((k for k in ("surveys", "images") if block.path and f"config/{k}/" in block.path), None)
         if kind:
-            load_checked(block.path, kind.removesuffix("s"))
+            load_checked(block.path, {"surveys": SurveyFile, "images": Image}[kind])
         elif page == "docs/slurm.md":
             profile = (ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
             given = yaml.safe_load(block.text)

@@ -10,7 +10,6 @@ import pytest
 import yaml
 from astropy.table import Table
 from blendimpact.config import study as config
-from blendimpact.config.schema import load_schema
 from blendimpact.data.children import DEBLEND_BITS
 from blendimpact.deblend import DEBLENDERS, scarlet_lite, scarlet_v1
 from blendimpact.deblend.base import BITS
@@ -84,24 +83,22 @@ def test_the_lines_to_try_it_run_as_printed(nearest, capsys):
 
 
 def test_the_configuration_is_of_the_form_that_the_study_reads(nearest):
-    config = yaml.safe_load(blocks("yaml")[0])
-    name = config["cases"]["two_point"]["deblender"]
-    assert DEBLENDERS.create(name, config["deblenders"][name]).core == 0.8
+    overlay = yaml.safe_load(blocks("yaml")[0])
+    name = overlay["cases"]["two_point"]["deblender"]
+    assert DEBLENDERS.create(name, overlay["deblenders"][name]).core == 0.8
     with pytest.raises(StudyError, match="no option .radius.*\n.*core"):
         DEBLENDERS.create(name, {"radius": 1})
-    schema = load_schema("config")
-    assert "deblenders" in schema["properties"]
-    assert "deblender" in schema["$defs"]["settings"]
+    config.validate(config.load_config(overrides=overlay))
 
 
 def test_the_example_enters_the_comparison_by_its_line(nearest):
     line = yaml.safe_load(blocks("yaml")[1])
     study = config.load_config(overrides={**line, "deblenders": {"nearest": {"core": 0.8}}})
-    checked = config.validate(study, detectors=["sep", "daofind"],
-                              deblenders=DEBLENDERS.names() + ["nearest"])
+    checked = config.validate(study, families={"deblenders": DEBLENDERS})
     assert "nearest" in checked["comparison"]["deblenders"]
-    with pytest.raises(StudyError, match="nearest"):
-        config.validate(study, deblenders=[n for n in DEBLENDERS.names() if n != "nearest"])
+    study["comparison"]["deblenders"][-1] = "nearst"
+    with pytest.raises(StudyError, match="did you mean 'nearest'"):
+        config.validate(study, families={"deblenders": DEBLENDERS})
 
 
 def test_install_notes_are_those_of_the_messages_and_every_bit_that_is_named_exists():

@@ -80,9 +80,10 @@ def test_the_study_that_the_page_shows_is_valid():
 
     case, comparison = (yaml.safe_load(text) for text in blocks("yaml"))
     for text in (case, comparison):
-        checked = config.validate(config.load_config(overrides=text), subtractors=[*SUBTRACTORS.names(), "cross"])
+        names = SUBTRACTORS.names()
+        checked = config.validate(config.load_config(overrides=text), families={"subtractors": [*names, "cross"]})
         with pytest.raises(StudyError, match="cross"):
-            config.validate(config.load_config(overrides=text), subtractors=SUBTRACTORS.names())
+            config.validate(config.load_config(overrides=text), families={"subtractors": names})
         if text is case:
             assert config.separator(config.case_settings(checked, "transients")) == "cross"
         else:

@@ -67,7 +67,8 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  
 
 
 def test_another_threshold_is_told_before_the_run_and_none_is_refused():
-    names = {"finders": FINDERS.names(), "cases": ["two_point", "galaxies", "crowded_fields", "transients"]}
+    names = {"families": {"finders": FINDERS},
+             "cases": ["two_point", "galaxies", "crowded_fields", "transients"]}
     for chosen, said in ((4.5, True), (5.0, False)):
         study = config.validate(config.load_config(overrides={"finders": {"matched_filter": {"threshold": chosen}}}),
                                 **names)

@@ -14,7 +14,7 @@ import pytest
 import sky_maker
 from astropy.io import fits
 from blendimpact.cases.base import case_names
-from blendimpact.config import schema, settings
+from blendimpact.config import files, surveys
 from blendimpact.config import study as config
 from blendimpact.config.plugins import Family
 from harness import ROOT
@@ -128,13 +128,13 @@ def directory(folder, *pages):
     write_field(folder / "my_field.fits")
     if "docs/inject-your-own.md" in pages:
         take_catalogue(folder / "config" / "config.yaml")
-    settings.survey_of.cache_clear()
+    surveys.survey_of.cache_clear()
     with pytest.MonkeyPatch.context() as patcher:
         patcher.chdir(folder)
-        for module in (config, schema):
+        for module in (config, files):
             patcher.setattr(module, "CONFIG_DIR", folder / "config")
         yield folder
-    settings.survey_of.cache_clear()
+    surveys.survey_of.cache_clear()
 
 
 def take_catalogue(path):
@@ -151,5 +151,5 @@ def checked(overlay):
     """Return a configuration of the directory with an overlay, checked as the workflow does."""
     names = {family: [*members(family), *(p.stem for p in Path("scripts/blendimpact", family).glob("*.py"))]
              for family in ("detect", "deblend")}
-    return config.validate(config.load_config([overlay]), detectors=names["detect"], deblenders=names["deblend"],
-                           cases=case_names())
+    return config.validate(config.load_config([overlay]), cases=case_names(),
+                           families={"detectors": names["detect"], "deblenders": names["deblend"]})

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import synthetic
-from blendimpact.config.schema import CONFIG_DIR, load_yaml, merge
-from blendimpact.config.study import validate
+from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
+from blendimpact.config.study import case_settings, validate
 from blendimpact.config.surveys import load_survey
 from blendimpact.errors import StudyError
 from blendimpact.populations.supernovae import PEAK, magnitudes_at
@@ -157,7 +157,7 @@ def study(**case):
 
 
 def test_settings_are_complete_and_mistakes_are_named():
-    good = validate(study())["cases"]["two_point"]
+    good = case_settings(validate(study()), "two_point")
     assert good["epochs"]["template"] == {"survey": "lsst_y10_forecast"} and good["epochs"]["registration"] == 0.02
     assert good["epochs"]["visits"] == {"source": "sorcha"}
     for change, word in (

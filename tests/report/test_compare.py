@@ -13,7 +13,7 @@ import synthetic
 from astropy.table import Table
 from blendimpact.cases.base import load_case
 from blendimpact.config import study
-from blendimpact.config.schema import fill_defaults, find, load_schema, merge
+from blendimpact.config.files import find, merge
 from blendimpact.config.settings import case_settings, compared_scenario
 from blendimpact.data import catalogues, missing_inputs
 from blendimpact.deblend import DEBLENDERS
@@ -40,10 +40,7 @@ def study_config(tmp_path, **more):
         "skies": {"clumpy": None, "real": None, "smooth": {"case": "two_point", "patch": {"size": 60, "count": PATCHES},
                                                            **more}}}})
     config["cases"]["galaxies"]["enabled"] = False
-    config = fill_defaults(config, load_schema("config"))
-    for case in config["cases"].values():
-        case["scenarios"] = {k: v for k, v in case["scenarios"].items() if v is not None}
-    return config
+    return study.Study.model_validate(config).plain()
 
 
 class Oracle:

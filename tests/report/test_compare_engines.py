@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
-from blendimpact.config.schema import merge
+from blendimpact.config.files import merge
 from blendimpact.config.study import load_config, validate, warnings
 from blendimpact.config.surveys import load_survey
 from blendimpact.data import catalogues, missing_inputs
@@ -165,17 +165,17 @@ def test_bounds_bracket_an_engine_and_what_is_absent_says_so(chunk, tmp_path, wi
 
 
 def test_mistakes_in_the_choice_are_named():
-    names = ["none", "truth", "zogy", "alard_lupton", "sfft"]
+    names = {"subtractors": SUBTRACTORS}
     good = merge(load_config(), {"subtraction_comparison": CHOICE})
-    assert validate(good, subtractors=names)["subtraction_comparison"]["patches"] == 3
+    assert validate(good, families=names)["subtraction_comparison"]["patches"] == 3
     for change, word in (({"engines": ["zogi"]}, "no subtractor 'zogi'"), ({"case": "nowhere"}, "no case 'nowhere'"),
                          ({"case": "crowded_fields"}, "no simulated template"),
                          ({"case": "two_point"}, "two_point has a shear")):
         with pytest.raises(StudyError, match=word):
-            validate({**good, "subtraction_comparison": {**CHOICE, **change}}, subtractors=names)
+            validate({**good, "subtraction_comparison": {**CHOICE, **change}}, families=names)
     for change, word in (({"subtractor": None, "finder": None}, "transients has no subtractor"),
                          ({"inject": None, "subtractor": None, "finder": None}, "inject.population: transients")):
         with pytest.raises(StudyError, match=word):
-            validate(merge(good, {"cases": {"transients": change}}), subtractors=names)
+            validate(merge(good, {"cases": {"transients": change}}), families=names)
     off = validate(merge(good, {"cases": {"transients": {"enabled": False}}}))
     assert any("subtraction_comparison" in sentence for sentence in warnings(off))

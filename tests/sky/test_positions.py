@@ -116,7 +116,6 @@ def test_clustered_density_is_the_same():
     "kind, options, text",
     [
         ("grid", {}, "not known"),
-        ("random", {"amplitude": 1.0}, "unknown option amplitude"),
         ("clustered", {"slop": 0.8}, "unknown option slop"),
         ("clustered", {"slope": 2.5}, "no clustering"),
         ("clustered", {"theta_min": 5.0, "theta_max": 1.0}, "no clustering"),

@@ -17,11 +17,20 @@ give one message for each.
 
 import math
 import types
-from functools import partial
-from typing import Annotated, Union, get_args, get_origin
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, ClassVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
-from pydantic import model_validator as validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from .files import Problem, kind_of, load_yaml, nearest, raise_problems
@@ -31,33 +40,76 @@ LARGEST = 1e18
 """No number of a configuration is larger: arithmetic with it cannot overflow."""
 
 
-class Problems(ValueError):
-    """What `Model.problems` has found."""
-
-    def __init__(self, found):
-        super().__init__("; ".join(p.what for p in found))
-        self.found = found
-
-
 class Model(BaseModel):
     """Base of typed settings: unknown keys, other types and non-finite numbers are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
 
     def problems(self):
-        """Yield each `Problem` that no single field sees, its key counted from this model."""
+        """Yield each `Problem` that no single field sees, its key counted from this model; `read` asks all models."""
         return ()
-
-    @validator(mode="after")
-    def _check(self):
-        found = list(self.problems())
-        if found:
-            raise Problems(found)
-        return self
 
     def plain(self):
         """Return the settings as a dict of JSON-able values, with defaults; keys that are `absent` are left out."""
-        return self.model_dump()
+        return {name: _plain(getattr(self, name)) for name in self._told()}
+
+    def _told(self):
+        """Return the names of the keys that `plain` has."""
+        return [name for name, field in type(self).model_fields.items()
+                if field.exclude_if is None or getattr(self, name) is not None]
+
+
+def _plain(value):
+    if isinstance(value, Model):
+        return value.plain()
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value
+
+
+def inner(annotation):
+    """Return a type without Annotated and None: that of the values."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            kept = [part for part in get_args(annotation) if part is not type(None)]
+            if len(kept) > 1:
+                return annotation
+            annotation = kept[0]
+        else:
+            return annotation
+
+
+def nullable(annotation):
+    """Return whether a type has None in it."""
+    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
+
+
+class Override(Model):
+    """Some keys of a model, to be laid over others: `plain` has those that are given, null too."""
+
+    always: ClassVar = ()
+
+    def _told(self):
+        return [name for name in type(self).model_fields if name in self.model_fields_set or name in self.always]
+
+
+@cache
+def override(model, without=()):
+    """Return the model whose keys are those of another, none of them needed: an `Override`."""
+    fields = {name: (Annotated[_overridden(field.annotation), *field.metadata, Field(description=field.description)],
+                     None)
+              for name, field in model.model_fields.items() if name not in without}
+    return create_model(f"{model.__name__}Override", __base__=Override, __doc__=model.__doc__, **fields)
+
+
+def _overridden(annotation):
+    """Return a type with the models in it replaced by their overrides."""
+    kind = inner(annotation)
+    if not (isinstance(kind, type) and issubclass(kind, Model)):
+        return annotation
+    return override(kind) | None if nullable(annotation) else override(kind)
 
 
 absent = partial(Field, None, exclude_if=lambda value: value is None)
@@ -129,20 +181,6 @@ _LIMITS = {"greater_than_equal": ("ge", "must be at least {}"), "less_than_equal
            "string_pattern_mismatch": ("pattern", "must match {}")}
 
 
-def inner(annotation):
-    """Return a type without Annotated and None: that of the values."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif get_origin(annotation) in (Union, types.UnionType):
-            kept = [part for part in get_args(annotation) if part is not type(None)]
-            if len(kept) > 1:
-                return annotation
-            annotation = kept[0]
-        else:
-            return annotation
-
-
 def _declared(model, key):
     """Return (type, description) of what a key of a model stands for."""
     kind, text = model, ""
@@ -181,9 +219,6 @@ def _type_remedy(value, wanted):
 def _translate(error, model):
     """Yield the `Problem` of one error of pydantic."""
     kind, key, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
-    if isinstance(context.get("error"), Problems):
-        yield from (problem.below(*key) for problem in context["error"].found)
-        return
     if key and key[-1] == "[key]":  # the name of an entry of a dict
         remedy = "quote it" if not isinstance(value, str) else f"a name must match {context.get('pattern')}"
         shown = repr(value) if isinstance(value, str) else f"that YAML reads as {kind_of(value)}"
@@ -208,8 +243,20 @@ def _translate(error, model):
         yield Problem(key, f"is {shown}, but {text}", description)
 
 
+def _problems(value, key=()):
+    """Yield the problems of all models in a value, each with its whole key."""
+    if isinstance(value, Model):
+        yield from (problem.below(*key) for problem in value.problems())
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, (dict, list)):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _problems(part, (*key, name))
+
+
 def read(data, model):
     """Return (settings, problems): an instance of the model or None, and the list of `Problem` of the data.
+
+    What single keys are wrong comes first; what models say of their keys together, if there is none of it.
 
     Parameters
     ----------
@@ -218,13 +265,14 @@ def read(data, model):
         Subclass of `Model`.
     """
     try:
-        return model.model_validate(data), []
+        settings = model.model_validate(data)
+        return settings, list(_problems(settings))
     except ValidationError as error:
         found = dict.fromkeys(p for e in error.errors(include_url=False) for p in _translate(e, model))  # each once
         return None, sorted(found, key=lambda p: tuple(map(str, p.key)))
 
 
-def load_checked(path, model):
+def load_checked(path, model, named=False):
     """Return the settings of a YAML file: an instance of the model.
 
     Parameters
@@ -232,6 +280,8 @@ def load_checked(path, model):
     path : path-like
     model : type
         Subclass of `Model`.
+    named : bool, optional
+        Whether the key ``name`` must be the name of the file.
 
     Raises
     ------
@@ -240,5 +290,8 @@ def load_checked(path, model):
     """
     source = load_yaml(path)
     settings, found = read(source.data, model)
+    if named and settings and settings.name != Path(path).stem:
+        found.append(Problem(("name",), f"is {settings.name!r}, but the file is {Path(path).name}",
+                             "give it the name of its file"))
     raise_problems(found, [source], source.path)
     return settings

@@ -2,8 +2,170 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from .schema import Problem, find, load_checked, raise_problems
+from pydantic import Field
+
+from .files import Problem, find
+from .models import Model, Name, Number, Positive, Text, Whole, absent, load_checked
+
+
+class Psf(Model):
+    """The PSF: measured on the image's own stars, a FITS stamp, or an analytic profile."""
+
+    kind: Literal["measured", "file", "moffat", "kolmogorov"] = Field(description="Where the PSF comes from.")
+    file: Text | None = absent(description="FITS stamp (kind: file), odd sides, on the image's grid.")
+    hdu: Whole = Field(0, ge=0, description="Number of the HDU of the stamp.")
+    fwhm: Positive | None = absent(description="FWHM in arcsec (moffat, kolmogorov).")
+    beta: Number | None = absent(gt=1, description="Slope of the Moffat profile.")
+    size: Whole = Field(41, ge=11, description="Side in pixels of the PSF stamp, odd.")
+
+    def problems(self):
+        needed = {"file": ("file",), "moffat": ("fwhm", "beta"), "kolmogorov": ("fwhm",)}.get(self.kind, ())
+        for key in needed:
+            if getattr(self, key) is None:
+                yield Problem((), f"a PSF of kind {self.kind} needs `{key}`", "add it")
+
+
+class Variance(Model):
+    """Variance per pixel: measured on the sky, or a plane of the same size."""
+
+    kind: Literal["measured", "variance", "weight"] = Field(
+        "measured", description="measured; or what the plane holds: the variance, or its inverse.")
+    file: Text | None = absent(description="FITS file of the plane; default: the image's own.")
+    member: Text | None = absent(description="Or the file of the fetched `input`.")
+    hdu: Whole = Field(0, ge=0, description="Number of the HDU of the plane.")
+
+    def problems(self):
+        if self.kind == "measured" and (self.file or self.member):
+            yield Problem((), "is measured, but names a file",
+                          "say what the plane holds: kind: variance, or kind: weight")
+
+
+class MaskBit(Model):
+    """One bit of a mask."""
+
+    value: Whole = Field(ge=1, description="Value of the bit (1, 2, 4, ...).")
+    flag: Literal["BAD", "BRIGHT", "CROSSTALK"] = Field(description="Bit of this study's masks.")
+    text: Text = Field(description="What it means and how that is known.")
+
+
+class Mask(Model):
+    """Mask plane and what its values mean."""
+
+    file: Text | None = absent(description="FITS file of the plane; default: the image's own.")
+    member: Text | None = absent(description="Or the file of the fetched `input`.")
+    hdu: Whole = Field(0, ge=0, description="Number of the HDU of the plane.")
+    meaning: list[MaskBit] = Field(
+        description="One entry per bit of the mask that is used; bits without an entry are ignored.")
+
+
+class Detector(Model):
+    """What the detector left in a raw frame."""
+
+    lines: Literal["rows", "columns"] | None = absent(
+        description="Take the median of each of these lines off: a bias that changes from line to line.")
+    defects: Number | None = absent(
+        ge=5, description="Mask single pixels this many standard deviations off those around them; the PSF must be 2 "
+        "pixels wide.")
+
+
+class SkyMesh(Model):
+    """How the sky is measured."""
+
+    mesh: Whole = Field(256, ge=32, description="Width of the background mesh in pixels.")
+    grow: Positive = Field(2.0, description="Margin around sources, arcsec; smaller where sources leave no sky.")
+
+
+class Plane(Model):
+    """One exposure or coadd in one band, with what is needed to inject sources into it."""
+
+    file: Text | None = absent(description="FITS file, relative to the working directory.")
+    member: Text | None = absent(description="Or the file of the fetched `input`, by its base name.")
+    hdu: Whole = Field(0, ge=0, description="Number of the HDU with the pixels.")
+    zero_point: Number | None = absent(
+        description="AB magnitude of one image unit; not needed if BUNIT is a flux density.")
+    zero_point_key: Text | None = absent(description="Header keyword of the zero point.")
+    gain: Positive | None = absent(description="Electrons per image unit, over all exposures.")
+    gain_key: Text | None = absent(description="Header keyword of the gain.")
+    saturation: Number | None = Field(None, description="Pixel value from which a pixel is bad.")
+    saturation_key: Text | None = absent(description="Header keyword of the saturation level.")
+    psf: Psf = Field(description="The PSF.")
+    variance: Variance = Field(Variance(), description="Variance per pixel.")
+    mask: Mask | None = Field(None, description="Mask plane and what its values mean; null: no mask is known.")
+    sky: SkyMesh = Field(SkyMesh(), description="How the sky is measured.")
+
+    def problems(self):
+        for name in ("zero_point", "gain", "saturation"):
+            given = sum(getattr(self, key) is not None for key in (name, f"{name}_key"))
+            if given == 2 or (given == 0 and name == "gain"):
+                yield Problem((), f"needs one of `{name}` and `{name}_key`", "give the number, or its header keyword")
+
+    def members(self):
+        """Yield the key of each part that is a file of the fetched input."""
+        for key in ("variance", "mask"):
+            if getattr(self, key) and getattr(self, key).member:
+                yield key, "member"
+
+
+class Template(Plane):
+    """An earlier image of the same sky on the same pixels, for difference imaging."""
+
+    def problems(self):
+        yield from super().problems()
+        if (self.file is None) == (self.member is None):
+            yield Problem((), "needs one of `file` and `member`", "say where its pixels are")
+
+    def members(self):
+        yield from super().members()
+        if self.member:
+            yield ("member",)
+
+
+class Tiling(Model):
+    """How the image is cut into blocks, the unit of resampling."""
+
+    block: Whole = Field(300, ge=32, description="Side of a block in pixels.")
+    border: Whole = Field(36, ge=0, description="Pixels around a block without targets.")
+    region: list[Annotated[Whole, Field(ge=0)]] | None = Field(
+        None, min_length=4, max_length=4, description="Usable part [x0, x1, y0, y1] in pixels, 0-based, half-open; "
+        "null: all of it.")
+
+
+class Image(Plane):
+    """One real image in one band: where its pixels are, and what is needed to inject sources of known truth into it.
+
+    The pixels are either a `file` of your own or a `member` of a fetched `input`.
+    """
+
+    name: Name = Field(description="Name; the same as that of the YAML file.")
+    title: Text = Field(description="What the image shows, for tables and captions.")
+    band: Text = Field(description="Band, as named in the `bands` of the case.")
+    input: Text | None = absent(description="Entry of config/inputs.yaml that holds the image.")
+    size: list[Annotated[Whole, Field(ge=1)]] = Field(
+        min_length=2, max_length=2, description="Size of the image in pixels, [NAXIS1, NAXIS2]; checked against the "
+        "file when it is read.")
+    pixel_scale: Positive = Field(description="Pixel scale in arcsec; checked against the WCS when the file is read.")
+    detector: Detector | None = Field(
+        None, description="What the detector left in a raw frame; null: nothing (a survey's calibrated image).")
+    template: Template | None = Field(
+        None, description="An earlier image of the same sky on the same pixels, for difference imaging; null: there is "
+        "one epoch. It needs its own zero point, gain and PSF.")
+    tiling: Tiling = Field(Tiling(), description="How the image is cut into blocks.")
+    acknowledgement: Text | None = absent(description="What a user of the pixels has to say.")
+    reference: Text = Field(description="Paper or page that describes the image.")
+    note: str | None = absent(description="What else a user should know.")
+
+    def problems(self):
+        yield from super().problems()
+        if (self.file is None) == (self.input is None) or (self.input is None) != (self.member is None):
+            yield Problem((), "needs `file`, or `input` and `member`", "say where the pixels are, in one way")
+        if self.input is None:
+            yield from (Problem((*place, *key), "needs an `input`", "give a `file` instead")
+                        for place, plane in (((), self), (("template",), self.template)) if plane
+                        for key in plane.members())
+        if not blocks(self.plain(), {"size": self.tiling.block, "border": self.tiling.border}):
+            yield Problem(("tiling",), "no block fits into the image", "make block and border smaller")
 
 
 def load_image(name_or_path):
@@ -20,46 +182,7 @@ def load_image(name_or_path):
 
 @lru_cache
 def _load_image(path, _mtime):
-    data, source = load_checked(path, "image")
-    found = []
-    if Path(path).stem != data["name"]:
-        found.append(Problem(("name",), f"is {data['name']!r}, but the file is {Path(path).name}",
-                             "give the image the name of its file"))
-    if ("file" in data) == ("input" in data) or ("input" in data) != ("member" in data):
-        found.append(Problem((), "needs `file`, or `input` and `member`",
-                             "say where the pixels are, in one way"))
-    found += _plane_problems(data, "input" in data)
-    if data["template"]:
-        template = data["template"]
-        if ("file" in template) == ("member" in template):
-            found.append(Problem(("template",), "needs one of `file` and `member`", "say where its pixels are"))
-        found += _plane_problems(template, "input" in data, ("template",))
-    if not found and not blocks(data, {"size": data["tiling"]["block"], "border": data["tiling"]["border"]}):
-        found.append(Problem(("tiling",), "no block fits into the image", "make block and border smaller"))
-    raise_problems(found, [source], source.path)
-    return data
-
-
-def _plane_problems(data, fetched, key=()):
-    """Return what is wrong with an image, or with its template, that no schema sees."""
-    found = []
-    for name in ("zero_point", "gain", "saturation"):
-        given = (data.get(name) is not None) + (f"{name}_key" in data)
-        if given == 2 or (given == 0 and name == "gain"):
-            found.append(Problem(key, f"needs one of `{name}` and `{name}_key`",
-                                 "give the number, or its header keyword"))
-    psf = data["psf"]
-    needed = {"file": ("file",), "moffat": ("fwhm", "beta"), "kolmogorov": ("fwhm",)}.get(psf["kind"], ())
-    found += [Problem((*key, "psf"), f"a PSF of kind {psf['kind']} needs `{k}`", "add it")
-              for k in needed if k not in psf]
-    parts = [(("variance",), data["variance"]), (("mask",), data["mask"] or {})]
-    for part, entry in [*parts, *([((), data)] if key else [])]:
-        if "member" in entry and not fetched:
-            found.append(Problem((*key, *part, "member"), "needs an `input`", "give a `file` instead"))
-    if data["variance"]["kind"] == "measured" and {"file", "member"} & set(data["variance"]):
-        found.append(Problem((*key, "variance"), "is measured, but names a file",
-                             "say what the plane holds: kind: variance, or kind: weight"))
-    return found
+    return load_checked(path, Image, named=True).plain()
 
 
 def image_files(image):

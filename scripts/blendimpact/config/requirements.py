@@ -1,6 +1,7 @@
-"""What the study is held against: the board, the requirements, the registry of tools and data."""
+"""What the study is held against: the board and the requirements."""
 
-from .schema import CONFIG_DIR, Problem, load_checked, raise_problems
+from .files import CONFIG_DIR, Problem, raise_problems
+from .schema import load_checked
 
 
 def load_requirements(year="Y10", path=None):
@@ -69,18 +70,3 @@ def load_board(path=None):
                                      "none belongs to an empty text, and only to it"))
     raise_problems(found, [source], source.path)
     return data["rows"]
-
-
-def load_resources(path=None):
-    """Return the registry (default ``config/resources.yaml``): ``resources``, ``traps``, ``missing``.
-
-    Raises
-    ------
-    StudyError
-        If the file is wrong or a name is there twice.
-    """
-    data, source = load_checked(path or CONFIG_DIR / "resources.yaml", "resources")
-    names = [entry["name"] for entry in data["resources"]]
-    raise_problems([Problem(("resources", n, "name"), f"{name!r} is there twice", "keep one entry")
-                    for n, name in enumerate(names) if names.index(name) != n], [source], source.path)
-    return data

@@ -1,124 +1,11 @@
-"""YAML files, JSON schemas, and messages that name file, line, key and remedy.
-
-The schemas in ``config/schema`` are plain JSON Schema (draft 2020-12). What is done here beyond
-``jsonschema`` itself: all errors at once, in the words of someone who edits a YAML file, with
-the nearest known key for an unknown one; and defaults filled in.
-"""
+"""JSON schemas: what is wrong with a file, and its defaults."""
 
 import copy
-import difflib
-import os
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator
 
-from ..errors import StudyError
-
-CONFIG_DIR = Path(__file__).resolve().parents[3] / "config"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A YAML file that was read: its data and the line of each key."""
-
-    path: str
-    data: dict
-    lines: dict
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: ``key`` is a tuple of keys and list indices."""
-
-    key: tuple
-    what: str
-    remedy: str = ""
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """A safe loader that refuses a key given twice: YAML would silently keep the last."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _lines(node, path=()):
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value in node.value:
-            here = (*path, key_node.value)
-            yield here, key_node.start_mark.line + 1
-            yield from _lines(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield (*path, number), value.start_mark.line + 1
-            yield from _lines(value, (*path, number))
-
-
-def _shown(path):
-    """Return a path as a user would type it: relative where it lies below the working directory."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
-
-
-def load_yaml(path):
-    """Read a YAML file with a mapping at top level.
-
-    Returns
-    -------
-    Source
-
-    Raises
-    ------
-    StudyError
-        If the file is missing, not YAML, gives a key twice, or holds no mapping.
-    """
-    shown = _shown(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        near = sorted(p.name for p in Path(path).parent.glob("*.yaml"))
-        raise StudyError(f"cannot be read ({error.strerror})", shown,
-                         f"give one of {', '.join(near)}" if near else "check the path") from error
-    try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            data = None if node is None else loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{shown}:{mark.line + 1}" if mark else shown
-        raise StudyError(f"not valid YAML: {getattr(error, 'problem', None) or error}", where,
-                         "indent with spaces, quote strings with special characters") from error
-    if data is None:
-        data, node = {}, None  # an empty file, or only comments
-    if not isinstance(data, dict):
-        raise StudyError(f"holds {_kind(data)} at top level", shown, "it must hold keys and values")
-    return Source(shown, data, dict(_lines(node)) if node else {})
-
-
-def merge(base, overlay):
-    """Return ``base`` with ``overlay`` laid over it, as Snakemake merges configuration files.
-
-    Mappings are merged key by key; anything else (lists too) replaces what was there.
-    """
-    if not isinstance(base, dict) or not isinstance(overlay, dict):
-        return copy.deepcopy(overlay)
-    out = {key: copy.deepcopy(value) for key, value in base.items()}
-    for key, value in overlay.items():
-        out[key] = merge(out.get(key), value) if isinstance(value, dict) else copy.deepcopy(value)
-    return out
+from .files import CONFIG_DIR, Problem, kind_of, load_yaml, nearest, raise_problems
 
 
 @lru_cache
@@ -162,18 +49,6 @@ def fill_defaults(data, schema, root=None):
     return out
 
 
-def _kind(value):
-    if value is None:
-        return "nothing (null)"
-    if isinstance(value, bool):
-        return f"the truth value {str(value).lower()}"
-    if isinstance(value, str):
-        return f"the text {value!r}"
-    if isinstance(value, (int, float)):
-        return f"the number {value}"
-    return {list: "a list", dict: "keys and values"}.get(type(value), repr(value))
-
-
 _TYPES = {"string": "text", "number": "a number", "integer": "a whole number", "object": "keys and values",
           "array": "a list", "boolean": "true or false", "null": "null"}
 
@@ -197,14 +72,7 @@ def _type_problem(error):
     elif isinstance(value, str) and _is_number(value) and {"number", "integer"} & set(wanted):
         remedy = ("write it without quotes, and an exponent with a decimal point: YAML reads 1e-3 as text, "
                   "1.0e-3 as a number")
-    return f"is {_kind(value)}, but must be {allowed}", remedy
-
-
-def nearest(word, known):
-    """Return advice that names the nearest of the ``known`` words, and all of them."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.6)
-    listed = "known: " + (", ".join(str(k) for k in known) or "none")
-    return f"did you mean {close[0]!r}? ({listed})" if close else listed
+    return f"is {kind_of(value)}, but must be {allowed}", remedy
 
 
 def _translate(error):
@@ -223,7 +91,7 @@ def _translate(error):
     elif kind == "type":
         yield Problem(key, *_type_problem(error))
     elif kind == "enum":
-        yield Problem(key, f"is {_kind(value)}", nearest(value, limit))
+        yield Problem(key, f"is {kind_of(value)}", nearest(value, limit))
     elif kind == "propertyNames" or (kind == "pattern" and error.parent is not None):
         yield Problem(key, f"the name {value!r} is not allowed", f"a name must match {limit}")
     else:
@@ -235,7 +103,7 @@ def _translate(error):
                 "minProperties": f"must have at least {limit} entries",
                 "uniqueItems": "must not name anything twice", "minLength": "must not be empty",
                 "pattern": f"must match {limit}"}.get(kind, error.message)
-        shown = value if isinstance(value, (list, dict)) else _kind(value)
+        shown = value if isinstance(value, (list, dict)) else kind_of(value)
         yield Problem(key, f"is {shown}, but {text}", error.schema.get("description", ""))
 
 
@@ -244,36 +112,6 @@ def problems(data, schema):
     errors = Draft202012Validator(schema).iter_errors(data)
     found = dict.fromkeys(p for e in errors for p in _translate(e))  # each once, in order
     return sorted(found, key=lambda p: tuple(map(str, p.key)))
-
-
-def locate(key, sources, otherwise="the merged configuration"):
-    """Return "file:line" of the last source that holds ``key`` or the longest beginning of it."""
-    for length in range(len(key), 0, -1):
-        for source in reversed(list(sources)):
-            if tuple(key[:length]) in source.lines:
-                return f"{source.path}:{source.lines[tuple(key[:length])]}"
-    listed = [s.path for s in sources]
-    return listed[-1] if listed and not key else otherwise
-
-
-def raise_problems(found, sources, otherwise="the merged configuration"):
-    """Raise one `StudyError` with all problems; its ``problems`` holds them. Return if there is none."""
-    if not found:
-        return
-    entries = []
-    for problem in found:
-        dotted = ".".join(str(k) for k in problem.key)
-        place = locate(problem.key, sources, otherwise)
-        entries.append((problem.what, f"{place}: {dotted}" if dotted else place, problem.remedy))
-    if len(entries) == 1:
-        error = StudyError(*entries[0])
-    else:
-        text = [f"{len(entries)} things are wrong:"]
-        for what, where, remedy in entries:
-            text.append(f"- {where}: {what}" + (f". Remedy: {remedy}" if remedy else ""))
-        error = StudyError("\n  ".join(text))
-    error.problems = list(found)
-    raise error
 
 
 def load_checked(path, schema):
@@ -292,30 +130,3 @@ def load_checked(path, schema):
     source = load_yaml(path)
     raise_problems(problems(source.data, load_schema(schema)), [source], source.path)
     return fill_defaults(source.data, load_schema(schema)), source
-
-
-def find(kind, name):
-    """Return the path of a named definition, e.g. ``find("surveys", "hsc")``.
-
-    Parameters
-    ----------
-    kind : str
-        Folder of ``config``: "surveys" or "images".
-    name : str or path
-        Name of a file of that folder, without ``.yaml``; or the path of a YAML file.
-
-    Raises
-    ------
-    StudyError
-        If there is none; the message lists what there is.
-    """
-    text = str(name)
-    if text.endswith((".yaml", ".yml")) or os.sep in text:
-        if not Path(text).is_file():
-            raise StudyError("there is no such file", text, f"give the path of a YAML file as in {kind}/")
-        return Path(text)
-    path = CONFIG_DIR / kind / f"{text}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in (CONFIG_DIR / kind).glob("*.yaml"))
-        raise StudyError(f"there is no {text!r} in config/{kind}", None, nearest(text, known))
-    return path

@@ -1,14 +1,13 @@
 """The settings of one case and scenario, and the patches and chunks that follow from them."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import StudyError
+from .case import FIDUCIAL, Settings
+from .files import merge, nearest
 from .real_image import blocks, load_image
-from .schema import fill_defaults, load_schema, merge, nearest
-from .surveys import ZERO_POINT, load_survey
+from .surveys import ZERO_POINT, survey_of
 
-FIDUCIAL = "fiducial"
 FINDER = "matched_filter"
 """Difference finder of a case that has a subtractor and names none."""
 REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a real image, or visit of a simulated block
@@ -33,12 +32,12 @@ COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's
 
 
 def case_settings(config, case, scenario=FIDUCIAL):
-    """Return the settings of one case and scenario of a checked configuration.
+    """Return the settings of one case and scenario of a checked configuration: those of `case.Settings` as a dict.
 
     A sky of the comparison is the scenario `compared_scenario` of its case: its keys are laid over those of the
     fiducial scenario, and it takes no more blocks of a real image than there are.
 
-    The case's keys with the scenario's laid over them; ``measure`` is the study's with the case's
+    The case's keys with the scenario's laid over them, and defaults; ``measure`` is the study's with the case's
     laid over it; ``patch`` is complete (real images: from the image's ``tiling``). Added are
     ``case``, ``scenario``, ``pixel_scale`` (arcsec), ``zero_point`` (AB; None where only the
     image's header knows it).
@@ -48,39 +47,39 @@ def case_settings(config, case, scenario=FIDUCIAL):
     StudyError
         If there is no such case or scenario.
     """
+    return Settings.model_validate(merged_settings(config, case, scenario)).plain()
+
+
+def merged_settings(config, case, scenario):
+    """Return the settings of one case and scenario without defaults, not yet checked."""
     scenarios = {**config["cases"].get(case, {}).get("scenarios", {}), **_compared(config, case)}
     for name, known, where in ((case, config["cases"], "cases"), (scenario, scenarios, f"cases.{case}.scenarios")):
         if name not in known:
             raise StudyError(f"there is no {name!r}", where, nearest(name, known))
-    block = config["cases"][case]
-    block = {k: v for k, v in block.items() if k not in ("enabled", "scenarios")}
-    schema = load_schema("config")
-    override = scenarios[scenario]
-    if override.get("sky", block.get("sky")) != block.get("sky"):
+    block = {k: v for k, v in config["cases"][case].items() if k not in ("enabled", "scenarios")}
+    override, sky = scenarios[scenario], block.get("sky", "simulate")
+    if override.get("sky", sky) != sky:
         block = {**block, "patch": {}}  # sizes in pixels and counts are those of the other sky
     settings = merge(block, override)
-    settings = fill_defaults(settings, {**schema["$defs"]["case"], "$defs": schema["$defs"]})
-    settings.pop("enabled")
-    settings.pop("scenarios")
     settings["measure"] = merge(config["measure"], settings.get("measure", {}))
     settings |= {"case": case, "scenario": scenario}
-    if settings["subtractor"]:
-        settings["finder"] = settings["finder"] or FINDER
-    most = settings["patch"].get("most")
-    settings["patch"] = {k: v for k, v in settings["patch"].items() if k != "most"}
-    if settings["sky"] == "adopt" and "image" in settings:
+    if settings.get("subtractor"):
+        settings["finder"] = settings.get("finder") or FINDER
+    patch = dict(settings.get("patch", {}))
+    most = patch.pop("most", None)
+    if settings.get("sky") == "adopt" and settings.get("image"):
         image = load_image(settings["image"])
         tiling = image["tiling"]
-        settings["patch"] = {"size": tiling["block"], "border": tiling["border"], **settings["patch"]}
-        available = len(blocks(image, settings["patch"]))
-        settings["patch"].setdefault("count", min(available, most or available))
+        given = {key: value for key, value in patch.items() if value is not None}
+        patch = {"size": tiling["block"], "border": tiling["border"], **given}
+        available = len(blocks(image, patch))
+        patch.setdefault("count", max(min(available, most or available), 1))
         if scenario.startswith(COMPARED):  # so that another image of the case needs no other comparison
-            settings["patch"]["count"] = min(settings["patch"]["count"], available)
-        settings["pixel_scale"], settings["zero_point"] = image["pixel_scale"], image.get("zero_point")
-    elif settings["sky"] == "simulate" and "survey" in settings:
-        settings["pixel_scale"] = survey_of(settings["survey"]).pixel_scale
-        settings["zero_point"] = ZERO_POINT
-    return settings
+            patch["count"] = min(patch["count"], available)
+        settings |= {"pixel_scale": image["pixel_scale"], "zero_point": image.get("zero_point")}
+    elif settings.get("sky", "simulate") == "simulate" and settings.get("survey"):
+        settings |= {"pixel_scale": survey_of(settings["survey"]).pixel_scale, "zero_point": ZERO_POINT}
+    return {**settings, "patch": patch}
 
 
 def skies(config):
@@ -110,12 +109,6 @@ def _compared(config, case):
             fiducial = config["cases"][case]["scenarios"].get(FIDUCIAL) or {}
             out[compared_scenario(name)] = merge(fiducial, {k: v for k, v in sky.items() if k != "case"})
     return out
-
-
-@lru_cache
-def survey_of(name):
-    """Return a `Survey`, read once."""
-    return load_survey(name)
 
 
 def stage_settings(settings, stage):

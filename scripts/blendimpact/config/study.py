@@ -1,16 +1,25 @@
 """The configuration of a study: overlays, checks, and the settings of one case and scenario."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from ..data.transient_geometry import THRESHOLD
-from .checks import cross_problems
+from ..errors import StudyError
+from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky
+from .files import CONFIG_DIR, Problem, Source, load_yaml, merge, nearest, raise_problems
+from .measure import Measure
+from .models import Distinct, Model, Name, Options, Text, Whole, override, read
 from .real_image import image_files, load_image
-from .schema import CONFIG_DIR, Source, fill_defaults, load_schema, load_yaml, merge, problems, raise_problems
 from .settings import (
+    COMPARED,
     block_of,
     case_settings,
     chunks,
     compared_engines,
     compared_scenario,
     injected_from,
+    merged_settings,
     patches,
     separator,
     skies,
@@ -24,6 +33,62 @@ __all__ = ["block_of", "case_settings", "chunks", "compared_engines", "compared_
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000
+
+
+class Comparison(Model):
+    """Deblenders side by side on the same patches."""
+
+    deblenders: Annotated[list[Text], Distinct] = Field(
+        min_length=1, description="Deblenders that are compared, with their options under `deblenders`.")
+    skies: dict[Name, Sky | None] = Field(
+        min_length=1, description="Skies on which they are compared, by name; null removes one.")
+
+
+class SubtractionComparison(Model):
+    """Engines of difference imaging side by side on the same patches."""
+
+    case: Text = Field(description="Science case with a `subtractor`, whose fiducial patches are taken.")
+    engines: Annotated[list[Text], Distinct] = Field(
+        min_length=1, description="Engines that are compared, with their options under `subtractors`; truth and none "
+        "are bounds.")
+    patches: Whole = Field(ge=1, description="So many patches of the case, the first ones, or as many as it has.")
+
+
+class Study(Model):
+    """The configuration of a study: config/config.yaml with overlays laid over it."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = Field(
+        "laptop", description="Name of the study: its products are in results/<study>.")
+    seed: Whole = Field(20181116, ge=0, description="Root of every random number. Another seed is another universe.")
+    chunk_size: Whole = Field(12, ge=1, description="Patches per job. Changes no result.")
+    keep_images: bool = Field(
+        False, description="Keep patch images and child images (true), or delete each when it has been used (false).")
+    bootstrap: Whole = Field(1000, ge=100, description="Bootstrap resamples behind each interval.")
+    cases: dict[Name, Case] = Field(min_length=1, description="Science cases (rows of the matrix) by name.")
+    detectors: dict[str, Options] = Field(
+        {}, description="Options of the detectors by name; which options there are is the detector's own matter.")
+    deblenders: dict[str, Options] = Field(
+        {}, description="Options of the deblenders by name; which options there are is the deblender's own matter.")
+    finders: dict[str, Options] = Field(
+        {}, description="Options of the difference finders by name; which options there are is the finder's own "
+        "matter.")
+    subtractors: dict[str, Options] = Field(
+        {}, description="Options of the engines of difference imaging by name; which options there are is the engine's "
+        "own matter.")
+    measure: override(Measure) = Field(override(Measure)(), description="How child images are measured.")
+    comparison: Comparison | None = Field(
+        None, description="Deblenders side by side on the same patches; null: leave it out.")
+    subtraction_comparison: SubtractionComparison | None = Field(
+        None, description="Engines of difference imaging side by side on the same patches; null: leave it out.")
+
+    def plain(self):
+        """Return the study as a dict of JSON-able values, with defaults; what null has removed is left out."""
+        plain = super().plain()
+        for case in plain["cases"].values():
+            case["scenarios"] = {k: v for k, v in case["scenarios"].items() if v is not None}
+        if plain["comparison"]:
+            plain["comparison"]["skies"] = {k: v for k, v in plain["comparison"]["skies"].items() if v is not None}
+        return plain
 
 
 def load_config(paths=(), overrides=None, base=None):
@@ -44,7 +109,7 @@ def load_config(paths=(), overrides=None, base=None):
     return merge(config, overrides or {})
 
 
-def validate(config, sources=None, detectors=None, deblenders=None, cases=None, subtractors=None, finders=None):
+def validate(config, sources=None, families=None, cases=None):
     """Check a merged configuration and fill in its defaults.
 
     Parameters
@@ -54,13 +119,17 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None, 
     sources : sequence of path or Source, optional
         Files that it was merged from, in order: messages name the file and line of a key.
         Default: ``config/config.yaml``.
-    detectors, deblenders, cases, subtractors, finders : sequence of str, optional
-        Names that exist; what is not given is not checked.
+    families : dict of str to Family, optional
+        Plug-in families by the key of their options ("detectors"): they know their members and check the options of
+        each. A family that is not given is not checked.
+    cases : sequence of str, optional
+        Names of the science cases; if not given they are not checked.
 
     Returns
     -------
     dict
-        With defaults, and without the scenarios that were set to null.
+        As the model `Study` gives it: with defaults (of a case's own keys not: `case_settings` has them), and without
+        the scenarios that were set to null.
 
     Raises
     ------
@@ -73,17 +142,107 @@ def validate(config, sources=None, detectors=None, deblenders=None, cases=None, 
     sources = [s if isinstance(s, Source) else load_yaml(s) for s in sources]
     sources = [Source(s.path, s.data, {k: n for k, n in s.lines.items() if _holds(s.data, config, k)})
                for s in sources]
-    schema = load_schema("config")
-    raise_problems(problems(config, schema), sources)
-    config = fill_defaults(config, schema)
-    for case in config["cases"].values():
-        case["scenarios"] = {k: v for k, v in case["scenarios"].items() if v is not None}
-    if config["comparison"]:
-        chosen = config["comparison"]["skies"]
-        config["comparison"]["skies"] = {k: v for k, v in chosen.items() if v is not None}
-    known = {"detectors": detectors, "deblenders": deblenders, "finders": finders, "subtractors": subtractors}
-    raise_problems(list(dict.fromkeys(cross_problems(config, known, cases))), sources)
-    return config
+    study, found = read(config, Study)
+    raise_problems(found, sources)
+    study = study.plain()
+    raise_problems(list(dict.fromkeys(_problems(study, families or {}, cases))), sources)
+    return study
+
+
+def _problems(study, families, cases):
+    """Yield what is wrong with the settings of each case and scenario, and of the comparisons."""
+    for key, family in families.items():
+        for name, options in study[key].items():
+            # where there are no options the plug-in need not be imported
+            found = family.problems(name, options) if options else _unknown(family, name)
+            yield from (problem.below(key, name) for problem in found)
+    for case, block in study["cases"].items():
+        if cases is not None and case not in cases:
+            yield Problem(("cases", case), "there is no science case of that name", nearest(case, cases))
+        if not block["enabled"]:
+            continue
+        if FIDUCIAL not in block["scenarios"]:
+            yield Problem(("cases", case, "scenarios"), f"lacks the scenario {FIDUCIAL!r}",
+                          f"add `{FIDUCIAL}: {{}}`: it is what the matrix shows")
+        alone = _found(study, case, {}, families)
+        for scenario, changes in block["scenarios"].items():
+            for problem in _found(study, case, changes, families):
+                # what is wrong without the scenario too is wrong in the case
+                key = () if problem in alone else ("scenarios", scenario)
+                yield problem.below("cases", case, *key)
+            if scenario.startswith(COMPARED):
+                yield Problem(("cases", case, "scenarios", scenario), f"a scenario's name cannot begin with {COMPARED}",
+                              "skies of the comparison are called so: choose another name")
+    if study["comparison"]:
+        yield from (problem.below("comparison") for problem in _comparison_problems(study, families))
+    if study["subtraction_comparison"]:
+        yield from (problem.below("subtraction_comparison") for problem in _engine_problems(study, families))
+
+
+def _unknown(family, name):
+    """Return the problem that a family has no member of that name, if so, in a list; without a family there is none."""
+    if family is None or name is None or name in (names := family.names()):
+        return []
+    return [Problem((), f"there is no {family.kind} {name!r}", nearest(name, names))]
+
+
+def _found(study, case, changes, families, scenario=FIDUCIAL):
+    """Return the problems of a case with changes in place of its scenarios, or of a sky of the comparison."""
+    block = study["cases"][case]
+    if scenario == FIDUCIAL:
+        block = {**block, "scenarios": {FIDUCIAL: changes}}
+    try:
+        merged = merged_settings({**study, "cases": {case: block}}, case, scenario)
+        settings, found = read(merged, Settings)
+    except StudyError as error:  # a survey or an image that cannot be read
+        key = "image" if changes.get("sky", block.get("sky")) == "adopt" else "survey"
+        return [Problem((key,), str(error).replace("\n  Remedy: ", ". "))]
+    for key, family in families.items() if settings else ():
+        key = key.removesuffix("s")
+        found += [problem.below(key) for problem in _unknown(family, getattr(settings, key))]
+    return found
+
+
+def _comparison_problems(study, families):
+    comparison, known = study["comparison"], skies(study)
+    for number, name in enumerate(comparison["deblenders"]):
+        yield from (problem.below("deblenders", number) for problem in _unknown(families.get("deblenders"), name))
+    for sky, choice in comparison["skies"].items():
+        key, case = ("skies", sky), choice["case"]
+        if case not in study["cases"]:
+            yield Problem((*key, "case"), f"there is no case {case!r}", nearest(case, study["cases"]))
+        elif sky in known and FIDUCIAL in study["cases"][case]["scenarios"]:
+            alone = _found(study, case, study["cases"][case]["scenarios"][FIDUCIAL], families)
+            if study["cases"][case].get("subtractor"):
+                yield Problem((*key, "case"), f"{case} has a subtractor: there is no deblender to compare",
+                              "compare subtractors by scenarios of the case")
+            for problem in _found(study, case, {}, families, compared_scenario(sky)):
+                if problem not in alone:  # else it is the case's
+                    yield problem.below(*key)
+
+
+def _engine_problems(study, families):
+    chosen = study["subtraction_comparison"]
+    case = chosen["case"]
+    for number, name in enumerate(chosen["engines"]):
+        yield from (problem.below("engines", number) for problem in _unknown(families.get("subtractors"), name))
+    if case not in study["cases"]:
+        yield Problem(("case",), f"there is no case {case!r}", nearest(case, study["cases"]))
+        return
+    block = study["cases"][case]
+    settings = merge(block, block["scenarios"].get(FIDUCIAL) or {})
+    wanted = (
+        (settings.get("sky", "simulate") == "simulate" and settings.get("epochs") is not None,
+         "has no simulated template: without it engines have nothing to subtract", "choose a case with `epochs`"),
+        (settings.get("subtractor"), "has no subtractor: it does not work on differences", "choose a case with one"),
+        ((settings.get("inject") or {}).get("population") == TRANSIENTS,
+         f"has no inject.population: {TRANSIENTS}, of whose kinds engines are judged",
+         "choose a case with it"),
+        (not settings.get("shear"), "has a shear, which the template does not have", "set its shear: 0"),
+    )
+    for met, what, remedy in wanted:
+        if not met:
+            yield Problem(("case",), f"{case} {what}", f"{remedy}, or set subtraction_comparison: null")
 
 
 def _plain(value):
@@ -128,7 +287,7 @@ def jobs(config):
 
 def _idle_deblender(block, scenario, settings):
     """Return the deblender that was chosen beside a subtractor, or None. The default's name counts as not chosen."""
-    default = load_schema("config")["$defs"]["case"]["properties"]["deblender"]["default"]
+    default = Settings.model_fields["deblender"].default
     chosen = settings["deblender"] != default or "deblender" in block["scenarios"][scenario]
     return settings["deblender"] if settings["subtractor"] and chosen else None
 

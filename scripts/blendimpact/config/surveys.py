@@ -13,15 +13,88 @@ noise and dark current are left out: they are small against the sky of a coadd.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from ..errors import StudyError
-from .schema import Problem, find, load_checked, nearest, raise_problems
+from .files import Problem, find, load_yaml, nearest, raise_problems
+from .models import Model, Name, Number, Positive, Text, absent, load_checked
 
 ZERO_POINT = 31.4
 _GRID = 161  # pixels: the sum of P^2 has converged to 1e-4 for every survey here
+
+
+class SurveyPsf(Model):
+    """PSF of the image before the pixel's response."""
+
+    kind: Literal["kolmogorov", "moffat"] = Field(description="Profile.")
+    fwhm: Positive = Field(description="FWHM in arcsec.")
+    beta: Number | None = absent(gt=1, description="Slope of a Moffat profile.")
+
+    def problems(self):
+        if self.kind == "moffat" and self.beta is None:
+            yield Problem((), "a Moffat PSF needs `beta`", "add e.g. beta: 2.5")
+
+
+class BandInputs(Model):
+    """What a simulated image needs to know of one band."""
+
+    exposure: Positive = Field(description="Total exposure in s.")
+    sky_brightness: Number = Field(description="Sky in AB mag/arcsec2.")
+    zero_point_electrons: Number = Field(description="AB magnitude of a source of 1 electron/s.")
+    psf: SurveyPsf = Field(description="PSF of the image before the pixel's response.")
+    depth_5sigma: Number = Field(description="5-sigma point-source depth (AB), as this definition gives it.")
+    published_depth: Number | None = absent(description="Depth that the survey publishes, in its own definition.")
+
+
+class Reference(Model):
+    """Source of a number."""
+
+    text: Text = Field(description="Where the number is from and what it means.")
+    link: Annotated[str, Field(pattern="^https?://")] | None = absent(description="Where to read it.")
+
+
+class SurveyFile(Model):
+    """What a simulated image needs to know of a survey.
+
+    A survey states physical inputs per band, or names another survey as its `base` and scales its exposure. Every
+    number has an entry in `references`.
+    """
+
+    name: Name = Field(description="Name; the same as that of the YAML file.")
+    title: Text = Field(description="What it is, for tables and captions.")
+    year: Literal["Y1", "Y10"] | None = Field(
+        None, description="Survey year whose requirements apply: Y1, Y10, or null.")
+    base: Text | None = absent(description="Survey to start from: a name, or a path.")
+    exposure_scale: Positive | None = absent(description="Factor on the base's exposure in every band.")
+    match_depth: dict[Text, Number] | None = absent(
+        min_length=1, description="5-sigma point-source depth (AB) per band that the effective exposure is chosen to "
+        "reach.")
+    pixel_scale: Positive | None = absent(description="Pixel scale in arcsec.")
+    bands: dict[Text, BandInputs] | None = absent(
+        min_length=1, description="Bands by name, in the order of wavelength.")
+    references: dict[str, Reference] = Field(description="Source of each number, by key.")
+
+    def problems(self):
+        own, scaled = ([k for k in keys if getattr(self, k) is not None]
+                       for keys in (("pixel_scale", "bands"), ("exposure_scale", "match_depth")))
+        numbers = own + scaled
+        if self.base is not None:
+            if len(scaled) != 1:
+                yield Problem(("base",), "needs one of exposure_scale and match_depth",
+                              "say how the base's exposure is changed")
+            yield from (Problem((k,), "cannot be given beside `base`", "remove it, or remove `base`") for k in own)
+        else:
+            yield from (Problem((k,), "needs a `base`", "name the survey to start from") for k in scaled)
+            yield from (Problem((), f"the key {k!r} is missing", "give pixel_scale and bands, or a `base`")
+                        for k in ("pixel_scale", "bands") if k not in own)
+            numbers = ["pixel_scale", *sorted({k for band in (self.bands or {}).values() for k in band.plain()})]
+        yield from (Problem(("references",), f"no reference for {k!r}", f"add references.{k}.text")
+                    for k in numbers if k not in self.references)
 
 
 @dataclass(frozen=True)
@@ -147,32 +220,36 @@ def load_survey(name_or_path):
     return _load(find("surveys", name_or_path), ())
 
 
+@lru_cache
+def survey_of(name):
+    """Return a `Survey`, read once."""
+    return load_survey(name)
+
+
 def _load(path, above):
     path = Path(path)
     if path.resolve() in above:
         raise StudyError("the survey is its own base", str(path), "break the circle of `base` keys")
-    data, source = load_checked(path, "survey")
-    raise_problems(_problems(data, path), [source])
-    reference = data["references"]
-    if "base" not in data:
+    data = load_checked(path, SurveyFile, named=True)
+    reference = {key: entry.plain() for key, entry in data.references.items()}
+    if data.base is None:
         text = reference.get("depth_5sigma", {}).get("text", "")
-        bands = {b: SurveyBand(b, v["psf"], data["pixel_scale"], v["exposure"], v["sky_brightness"],
-                               v["zero_point_electrons"], v["depth_5sigma"], text, v.get("published_depth"))
-                 for b, v in data["bands"].items()}
-        return Survey(data["name"], data["title"], data["pixel_scale"], bands, reference, data["year"])
-    sibling = path.parent / f"{data['base']}.yaml"
-    base = _load(sibling if sibling.is_file() else find("surveys", data["base"]), (*above, path.resolve()))
-    key = "match_depth" if "match_depth" in data else "exposure_scale"
-    text = reference[key]["text"]
-    if key == "match_depth":
-        unknown = [Problem((key, b), f"the base {base.name} has no such band", nearest(b, base.bands))
-                   for b in data[key] if b not in base.bands]
-        raise_problems(unknown, [source])
-        bands = {b: _matched(base.bands[b], depth, text) for b, depth in data[key].items()}
+        bands = {name: SurveyBand(name, v.psf.plain(), data.pixel_scale, v.exposure, v.sky_brightness,
+                                  v.zero_point_electrons, v.depth_5sigma, text, v.published_depth)
+                 for name, v in data.bands.items()}
+        return Survey(data.name, data.title, data.pixel_scale, bands, reference, data.year)
+    sibling = path.parent / f"{data.base}.yaml"
+    base = _load(sibling if sibling.is_file() else find("surveys", data.base), (*above, path.resolve()))
+    if data.match_depth:
+        text = reference["match_depth"]["text"]
+        unknown = [Problem(("match_depth", b), f"the base {base.name} has no such band", nearest(b, base.bands))
+                   for b in data.match_depth if b not in base.bands]
+        raise_problems(unknown, [load_yaml(path)] if unknown else ())
+        bands = {b: _matched(base.bands[b], depth, text) for b, depth in data.match_depth.items()}
     else:
-        bands = {b: _scaled(band, data[key], text) for b, band in base.bands.items()}
-    return Survey(data["name"], data["title"], base.pixel_scale, bands, {**base.reference, **reference},
-                  data["year"])
+        text = reference["exposure_scale"]["text"]
+        bands = {b: _scaled(band, data.exposure_scale, text) for b, band in base.bands.items()}
+    return Survey(data.name, data.title, base.pixel_scale, bands, {**base.reference, **reference}, data.year)
 
 
 def _matched(band, depth, text):
@@ -185,30 +262,3 @@ def _matched(band, depth, text):
 def _scaled(band, factor, text):
     return replace(band, exposure=band.exposure * factor, depth_reference=text, published_depth=None,
                    depth_5sigma=band.depth_5sigma + 1.25 * float(np.log10(factor)))
-
-
-def _problems(data, path):
-    found = []
-    if path.stem != data["name"]:
-        found.append(Problem(("name",), f"is {data['name']!r}, but the file is {path.name}",
-                             "give the survey the name of its file"))
-    given = [k for k in ("exposure_scale", "match_depth") if k in data]
-    own = [k for k in ("pixel_scale", "bands") if k in data]
-    if "base" in data:
-        if len(given) != 1:
-            found.append(Problem(("base",), "needs one of exposure_scale and match_depth",
-                                 "say how the base's exposure is changed"))
-        found += [Problem((k,), "cannot be given beside `base`", "remove it, or remove `base`") for k in own]
-        numbers = given
-    else:
-        found += [Problem((k,), "needs a `base`", "name the survey to start from") for k in given]
-        found += [Problem((), f"the key {k!r} is missing", "give pixel_scale and bands, or a `base`")
-                  for k in ("pixel_scale", "bands") if k not in data]
-        numbers = ["pixel_scale", *sorted({k for v in data.get("bands", {}).values() for k in v})]
-        for name, band in data.get("bands", {}).items():
-            if band["psf"]["kind"] == "moffat" and "beta" not in band["psf"]:
-                found.append(Problem(("bands", name, "psf"), "a Moffat PSF needs `beta`",
-                                     "add e.g. beta: 2.5"))
-    found += [Problem(("references",), f"no reference for {k!r}", f"add references.{k}.text")
-              for k in numbers if k not in data["references"]]
-    return found

@@ -18,28 +18,10 @@ import time
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from ..config.schema import CONFIG_DIR, Problem, load_checked, raise_problems
 from ..errors import StudyError
 from .provenance import checksum
 
 RECEIPT = "receipt.json"
-
-
-def load_inputs(path=None):
-    """Return the inputs of a YAML file (default ``config/inputs.yaml``) by name.
-
-    Each entry is a dict with the keys of the schema and its ``name``.
-    """
-    data, source = load_checked(path or CONFIG_DIR / "inputs.yaml", "inputs")
-    found = []
-    for name, entry in data["inputs"].items():
-        entry["name"] = name
-        names = members(entry)
-        for twice in sorted({n for n in names if names.count(n) > 1}):
-            found.append(Problem(("inputs", name, "members"), f"two files are called {twice!r}",
-                                 "take them as two entries"))
-    raise_problems(found, [source])
-    return data["inputs"]
 
 
 def members(entry):
@@ -53,7 +35,7 @@ def fetch(entry, destination, log=None):
     Parameters
     ----------
     entry : dict
-        Entry of `load_inputs`.
+        Entry of `config.registry.load_inputs`.
     destination : path-like
         Folder for the files and ``receipt.json``; made if need be.
     log : file, optional

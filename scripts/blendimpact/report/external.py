@@ -6,7 +6,8 @@ import math
 import numpy as np
 from astropy.table import Table
 
-from ..config.schema import CONFIG_DIR, Problem, load_checked, raise_problems
+from ..config.files import CONFIG_DIR, Problem, raise_problems
+from ..config.schema import load_checked
 from ..data.catalogues import describe
 from ..errors import StudyError
 from .cells import LEVEL, TAGS

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..config.sky import Positions as Options
 from ..errors import StudyError
 from ..stats.streams import stream
 
 DENSITY_MAX = 4.0
-CLUSTERED = {"amplitude": 0.4, "slope": 0.8, "theta_min": 0.5, "theta_max": 30.0}
+CLUSTERED = {name: value for name, value in Options().plain().items() if name != "kind"}
 """Defaults of the clustered positions. Slope: measured for 18.5 < I < 24 (McCracken et al. 2001, who find
 0.6 for fainter samples). Amplitude: w at 1 arcsec, the order of what measurements at i < 25 give when their
 power law at 1 arcmin is continued inwards; adopted, to be varied."""
@@ -69,13 +70,12 @@ def draw_positions(kind, options, density, half_side, seed, *key):
     """
     total = DENSITY_MAX * density
     if kind == "random":
-        _known(options, ())
         rng = stream(seed, *key, "positions")
         number = rng.poisson(total * (2 * half_side) ** 2)
         place = rng.uniform(-half_side, half_side, (number, 2))
         x, y, cluster = place[:, 0], place[:, 1], np.full(number, -1)
     elif kind == "clustered":
-        _known(options, CLUSTERED)
+        _known(options)
         x, y, cluster = _clustered(
             {**CLUSTERED, **options}, total, half_side, stream(seed, *key, "positions")
         )
@@ -108,13 +108,13 @@ def correlation(theta, options=None):
     return _pairs(np.asarray(theta, dtype=float), scales, weights) / kappa
 
 
-def _known(options, names):
-    unknown = sorted(set(options) - set(names) - {"kind"})
+def _known(options):
+    unknown = sorted(set(options) - set(CLUSTERED) - {"kind"})
     if unknown:
         raise StudyError(
             f"unknown option {', '.join(unknown)}",
             "population.positions",
-            f"known are: {', '.join(names) or 'none'}",
+            f"known are: {', '.join(CLUSTERED)}",
         )
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..data.packages import fetch, load_inputs
+from ..config.registry import load_inputs
+from ..data.packages import fetch
 from ..errors import StudyError
 
 

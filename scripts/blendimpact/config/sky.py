@@ -1,0 +1,239 @@
+"""What is on the sky of a case: its patches, what is drawn on them, their epochs, and the targets that are added."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .files import Problem
+from .models import Model, Number, Pair, Positive, Share, Text, Whole, absent
+
+INJECTION_COLUMNS = ("ra", "dec", "source_type")
+TRANSIENTS = "transients"
+"""Population of what is there in one epoch alone."""
+
+
+class Patch(Model):
+    """The block of sky that is resampled."""
+
+    size: Whole | None = absent(
+        ge=32, description="Side in pixels inside the border. Real images: default tiling.block.")
+    border: Whole | None = absent(
+        ge=0, description="Pixels around it without targets, at least half a stamp. Real images: default "
+        "tiling.border.")
+    margin: Number = Field(12.0, ge=0, description="Arcsec around a simulated patch in which sources are drawn too.")
+    count: Whole | None = absent(
+        ge=1, le=1000000, description="Number of blocks of sky, each a patch (or `visits` of them); of a real image "
+        "default as many as there are, or `most`.")
+    visits: Whole = Field(
+        1, ge=1, le=999, description="Patches per block of simulated sky: the same stars, artificial ones too, with "
+        "other noise and another sub-pixel pointing.")
+    most: Whole | None = absent(
+        ge=1, description="Real images: where count is not given, use no more blocks than this.")
+
+
+class Galaxies(Model):
+    """Galaxies: Buzzard photometry with cosmoDC2 structure."""
+
+    density: Number = Field(1.0, ge=0, le=4, description="Factor on the observed counts.")
+    mag_min: Number = Field(18.0, description="Brightest i magnitude that is drawn.")
+    mag_max: Number = Field(28.0, le=28.5, description="Faintest i magnitude that is drawn.")
+    size_factor: Positive = Field(1.0, description="Factor on all sizes.")
+    knots: Share = Field(0.0, description="Part of the disk's light in 12 random knots (0: smooth).")
+
+    def problems(self):
+        if not self.mag_min < self.mag_max:
+            yield Problem((), f"has no magnitude between {self.mag_min} and {self.mag_max}", "give mag_min < mag_max")
+
+
+class Stars(Model):
+    """Stars: the TRILEGAL sample of a high Galactic latitude, or an old population of any density."""
+
+    kind: Literal["trilegal", "isochrone"] = Field(
+        "trilegal", description="trilegal; isochrone: one age and metallicity (MIST, 10 Gyr, [Fe/H] = -1), Kroupa's "
+        "mass function.")
+    density: Number = Field(1.0, ge=0, le=4, description="trilegal: factor on the sample's density.")
+    surface_density: Number | None = absent(
+        ge=0, description="isochrone: stars per deg2 brighter than `limit`. Stars of a sparser sky are among those of "
+        "a denser one.")
+    limit: Number | None = absent(description="isochrone: magnitude in `shape_band` to which surface_density counts.")
+    distance_modulus: Number = Field(14.5, description="isochrone: distance modulus, mag (the bulge).")
+    reddening: Number = Field(1.0, ge=0, description="isochrone: E(B-V), mag.")
+    mag_min: Number | None = absent(
+        description="Brightest magnitude that is drawn: in i (default 18); isochrone: in `shape_band` (default: all).")
+    mag_max: Number | None = absent(
+        description="Faintest magnitude that is drawn: in i (default 28, at most 28.5); isochrone: in `shape_band` "
+        "(default: all).")
+
+    def problems(self):
+        own = {"isochrone": ("surface_density", "limit", "distance_modulus", "reddening"), "trilegal": ("density",)}
+        for kind, keys in own.items():
+            # a density of 1, as in config.yaml, says nothing
+            for key in keys if kind != self.kind else ():
+                value = getattr(self, key)
+                if key in self.model_fields_set and value is not None and not (key == "density" and value == 1):
+                    yield Problem((key,), f"is for kind: {kind}", f"set population.stars.kind: {kind}, or remove it")
+        if self.kind == "isochrone":
+            for key in ("surface_density", "limit"):
+                if getattr(self, key) is None:
+                    yield Problem((), f"the key {key!r} is missing",
+                                  "an isochrone gives no density: say how many stars per deg2 are brighter than limit")
+
+
+class Positions(Model):
+    """How galaxies are placed."""
+
+    kind: Literal["random", "clustered"] = Field("random", description="Poisson, or with a power-law correlation.")
+    amplitude: Positive = Field(0.4, description="clustered: w(theta) at 1 arcsec.")
+    slope: Positive = Field(0.8, lt=2, description="clustered: w(theta) goes as theta to minus this.")
+    theta_min: Positive = Field(0.5, description="clustered: least scale, arcsec.")
+    theta_max: Positive = Field(30.0, description="clustered: largest scale, arcsec.")
+
+    def problems(self):
+        for key in sorted(self.model_fields_set - {"kind"}) if self.kind == "random" else ():
+            yield Problem((key,), "is for kind: clustered", "set population.positions.kind: clustered, or remove it")
+        if not self.theta_min < self.theta_max:
+            yield Problem(("theta_max",), f"is {self.theta_max}, not more than theta_min", "give the largest scale")
+
+
+class Population(Model):
+    """What is drawn on simulated patches."""
+
+    galaxies: Galaxies = Field(Galaxies(), description="Galaxies.")
+    stars: Stars = Field(Stars(), description="Stars.")
+    positions: Positions = Field(Positions(), description="How galaxies are placed.")
+
+
+class Visits(Model):
+    """Seeing and depth of each visit."""
+
+    source: Literal["sorcha", "fixed"] = Field(
+        "sorcha", description="sorcha: of a visit drawn, per patch and band, from a simulated survey (an old baseline, "
+        "not for science); fixed: of `survey`.")
+
+
+class Template(Model):
+    """The template: another `survey`, or a number of `visits` of the case's survey."""
+
+    survey: Text | None = absent(description="A file of config/surveys by name, or a path.")
+    visits: Whole | None = absent(ge=1, description="Visits of the case's `survey` that are added up.")
+    fwhm: Positive | None = absent(
+        description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays.")
+
+    def problems(self):
+        if (self.survey is None) == (self.visits is None):
+            yield Problem((), "needs one of `survey` and `visits`", "null removes a key that was there before")
+
+
+class Variables(Model):
+    """Stars whose flux in the template differs from that in the visit."""
+
+    share: Share = Field(0.1, description="Share of the stars.")
+    amplitude: Number = Field(0.3, ge=0, description="Rms of the difference in mag, per band.")
+
+
+class Epochs(Model):
+    """Simulated patches are single visits, each with a deep template of the same sky."""
+
+    visits: Visits = Field(Visits(), description="Seeing and depth of each visit.")
+    template: Template = Field(Template(survey="lsst_y10_forecast"), description="What the template is made of.")
+    registration: Number = Field(
+        0.02, ge=0, le=1, description="Registration error: rms in arcsec, of each axis, of an offset per patch and "
+        "band between template and visit.")
+    variables: Variables = Field(Variables(), description="Variable stars.")
+
+
+class Kinds(Model):
+    """Shares of the kinds of transients."""
+
+    supernova: Number = Field(0, ge=0, description="SN Ia at a place that follows a galaxy's light.")
+    nuclear: Number = Field(0, ge=0, description="The same spectrum within 0.1 arcsec of a galaxy's centre.")
+    hostless: Number = Field(0, ge=0, description="The same where the static sky is darkest.")
+    trail: Number = Field(0, ge=0, description="Asteroid: a trail of one exposure.")
+    comet: Number = Field(0, ge=0, description="Nucleus, 1 / rho coma and, half of them, a tail.")
+    beside: Number = Field(
+        0, ge=0, description="Asteroid whose line passes a static source within the PSF's FWHM: for the figures of "
+        "that alone.")
+    coma_9p: Number = Field(
+        0, ge=0, description="The coma of a real comet, 9P/Tempel 1; left out where its frame is not to be had.")
+
+
+class Inject(Model):
+    """Sources of known truth added to the sky: either from a `catalogue` or drawn."""
+
+    catalogue: Text | None = absent(
+        description="Injection catalogue (CSV, ECSV, Parquet, FITS) with LSST source_injection columns.")
+    population: Literal["cosmodc2", "sersic", "stars", "transients"] | None = absent(
+        description="What is drawn: galaxies of the joint sample (Buzzard photometry, cosmoDC2 structure), Sersic "
+        "profiles without colours, stars (of the isochrone on simulated sky; in one band on real images), or "
+        "transients.")
+    kinds: Kinds | None = absent(description="transients: shares of the kinds.")
+    snr: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = absent(
+        description="transients: least and largest S/N on the sky's noise in `shape_band`, uniform in the logarithm; "
+        "goes before `mag`.")
+    exposure: Positive = Field(30.0, description="transients: seconds during which an asteroid moves.")
+    fast_share: Share = Field(
+        0.2, description="transients: share of trails at 0.6 to 10 deg per day; the others have 0.1 to 0.6.")
+    red_clump: Share = Field(
+        0.0, description="stars: share of the targets that are red-clump stars, at the magnitudes that the isochrone "
+        "gives them.")
+    per_patch: Whole = Field(16, ge=1, description="Targets per patch.")
+    realisations: Whole = Field(
+        1, ge=1, le=999, description="Patches with different targets per block of a real image.")
+    mag: Pair = Field([20, 25.5], description="Brightest and faintest magnitude, uniform between, in `shape_band`.")
+    separation: Number = Field(12, ge=0, description="Least distance between targets, arcsec.")
+    counts_slope: Number = Field(
+        0.0, description="Slope of the drawn counts in log10 per mag; 0: uniform in magnitude, 0.3: as galaxies are.")
+    photon_noise: bool = Field(True, description="false: targets without photon noise of their own.")
+    beta: Literal["source_injection", "position_angle"] = Field(
+        "source_injection", description="catalogue: angles as source_injection has them, or position angles.")
+    trail_mag: Literal["pixel", "total"] = Field(
+        "pixel", description="catalogue: a trail's magnitude is that of one pixel of it, or of all of it.")
+
+    def problems(self):
+        if (self.catalogue is None) == (self.population is None):
+            yield Problem((), "needs one of `catalogue` and `population`", "say where the targets come from")
+        if not self.mag[0] < self.mag[1]:
+            yield Problem(("mag",), f"is {self.mag}", "give the brightest magnitude first, then the faintest")
+        if self.population != TRANSIENTS:
+            for name in ("kinds", "snr", "exposure", "fast_share"):
+                if name in self.model_fields_set and getattr(self, name) is not None:
+                    yield Problem((name,), "is for population: transients", "remove it")
+            return
+        if self.kinds is None or not sum(self.kinds.plain().values()):
+            yield Problem(("kinds",), "no kind of transient has a share",
+                          "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}")
+        if self.snr and not self.snr[0] < self.snr[1]:
+            yield Problem(("snr",), f"is {self.snr}", "give the least first, then the largest")
+
+
+def catalogue_problems(path, bands):
+    """Yield what is wrong with an injection catalogue, for these bands."""
+    if not Path(path).is_file():
+        yield Problem((), f"there is no file {path}", "give the path relative to the working directory")
+        return
+    try:
+        columns = _columns(path)
+    except Exception as error:  # of any reader
+        yield Problem((), f"{path} cannot be read ({error})", "give a CSV, ECSV, Parquet or FITS table")
+        return
+    magnitudes = [f"mag_{b}" for b in bands]
+    missing = [c for c in INJECTION_COLUMNS if c not in columns]
+    if "mag" not in columns:
+        missing += [c for c in magnitudes if c not in columns]
+    if missing:
+        yield Problem((), f"{path} lacks the columns {', '.join(missing)}",
+                      f"columns of LSST's source_injection: {', '.join(INJECTION_COLUMNS)}, mag (or "
+                      f"{', '.join(magnitudes)}), and as needed n, half_light_radius, q, beta, stamp, "
+                      "trail_length")
+
+
+def _columns(path):
+    if str(path).endswith(".csv"):
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = (line for line in file if not line.startswith("#"))
+            return [c.strip() for c in next(csv.reader(lines), [])]
+    from astropy.table import Table
+
+    return Table.read(path).colnames
