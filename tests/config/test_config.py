@@ -10,7 +10,11 @@ import yaml
 from blendimpact.config import study
 from blendimpact.config.case import Case, Keys, Scenario
 from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
+from blendimpact.deblend import DEBLENDERS
+from blendimpact.detect import DETECTORS
 from blendimpact.errors import StudyError
+from blendimpact.search import FINDERS
+from blendimpact.subtract import SUBTRACTORS
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,12 +22,7 @@ from hypothesis import strategies as st
 PRESETS = sorted(p for p in (CONFIG_DIR / "presets").glob("*.yaml"))
 BASE = CONFIG_DIR / "config.yaml"
 NAMES = {
-    "families": {
-        "detectors": ["sep", "truth", "daofind"],
-        "deblenders": ["none", "sep", "truth", *load_yaml(BASE).data["comparison"]["deblenders"], "psf_fit"],
-        "finders": ["matched_filter"],
-        "subtractors": ["alard_lupton", "none", "sfft", "truth", "zogy"],
-    },
+    "families": {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)},
     "cases": ["two_point", "transients", "crowded_fields", "galaxies"],
 }
 
@@ -218,8 +217,11 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
         ),
         ("cases: {crowded_fields: {patch: {visits: 0}}}", "cases.crowded_fields.patch.visits", ["at least 1"]),
         ("cases: {two_point: {detector: seb}}", "cases.two_point.detector", ["did you mean 'sep'"]),
-        ("cases: {galaxies: {deblender: scarlet9}}", "cases.galaxies.deblender", ["known: none, sep, truth"]),
+        ("cases: {galaxies: {deblender: scarlet9}}", "cases.galaxies.deblender", ["did you mean", "scarlet2_free", "none"]),
         ("detectors: {seb: {}}", "detectors.seb", ["no detector", "did you mean 'sep'"]),
+        ("detectors: {sep: {treshold: 3}}", "detectors.sep.treshold", ["no option", "did you mean 'threshold'"]),
+        ("detectors: {sep: {threshold: high}}", "detectors.sep.threshold", ["the text 'high'", "a number"]),
+        ("subtractors: {zogi: {}}", "subtractors.zogi", ["did you mean 'zogy'"]),
         (
             "cases: {two_points: {bands: [i], shape_band: i, survey: hsc}}",
             "cases.two_points",

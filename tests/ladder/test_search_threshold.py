@@ -75,5 +75,5 @@ def test_another_threshold_is_told_before_the_run_and_none_is_refused():
         notes = [n for n in config.warnings(study) if "threshold is 4.5 sigma" in n]
         assert len(notes) == (len(study["cases"]["transients"]["scenarios"]) if said else 0)
         assert all("published values beside them are for 5" in n for n in notes)
-    with pytest.raises(StudyError, match=r"(?s)threshold is 0.*finders.matched_filter.threshold|above 0"):
+    with pytest.raises(StudyError, match=r"finders\.matched_filter\.threshold: .*more than 0"):
         FINDERS.create("matched_filter", {"threshold": 0})

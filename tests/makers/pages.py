@@ -1,7 +1,6 @@
 """What the tests of the README and of docs share: the blocks of a page, its commands, its files laid out."""
 
 import contextlib
-import importlib
 import io
 import re
 import shlex
@@ -16,7 +15,8 @@ from astropy.io import fits
 from blendimpact.cases.base import case_names
 from blendimpact.config import files, surveys
 from blendimpact.config import study as config
-from blendimpact.config.plugins import Family
+from blendimpact.deblend import DEBLENDERS
+from blendimpact.detect import DETECTORS
 from harness import ROOT
 from snakemake.cli import get_argument_parser
 
@@ -84,12 +84,6 @@ def table_after(page, heading):
     return rows[2:]
 
 
-def members(family):
-    """Return the names of the members of a family, as the workflow reads them from the source."""
-    package = importlib.import_module(f"blendimpact.{family}")
-    return next(value for value in vars(package).values() if isinstance(value, Family)).names()
-
-
 def run_code(text, name="example"):
     """Run the code of a page; return what it printed."""
     printed = io.StringIO()
@@ -149,7 +143,21 @@ def take_catalogue(path):
 
 def checked(overlay):
     """Return a configuration of the directory with an overlay, checked as the workflow does."""
-    names = {family: [*members(family), *(p.stem for p in Path("scripts/blendimpact", family).glob("*.py"))]
-             for family in ("detect", "deblend")}
-    return config.validate(config.load_config([overlay]), cases=case_names(),
-                           families={"detectors": names["detect"], "deblenders": names["deblend"]})
+    families = {family.config_key: Extended(family) for family in (DETECTORS, DEBLENDERS)}
+    return config.validate(config.load_config([overlay]), cases=case_names(), families=families)
+
+
+class Extended:
+    """A family with the members that files of the directory add."""
+
+    def __init__(self, family):
+        self.family, self.kind = family, family.kind
+        self.added = [p.stem for p in Path("scripts", *family.package.split(".")).glob("*.py")]
+
+    def names(self):
+        """Return the names of the members."""
+        return [*self.family.names(), *self.added]
+
+    def problems(self, name, options):
+        """Return what is wrong with the options of a member that is installed."""
+        return [] if name in self.added else self.family.problems(name, options)

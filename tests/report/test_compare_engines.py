@@ -20,6 +20,7 @@ from blendimpact.sky.epochs import add_template, template_survey, without_transi
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.stages import compare_engines, engine_comparison, engine_page
+from blendimpact.subtract import SUBTRACTORS
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 from test_transients import SETTINGS, supernovae  # noqa: F401 (a fixture)
 
