@@ -20,6 +20,7 @@ try:
     plan = read_study(
         config,
         [f"{workflow.basedir}/config/config.yaml", *workflow.overwrite_configfiles],
+        plugins=workflow.is_main_process,  # not again in the process of each job
     )
     if workflow.is_main_process:
         check_pairs(plan.settings.values())

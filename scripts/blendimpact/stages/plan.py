@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ..cases.base import case_names
 from ..config import study as study_config
 from ..config.files import CONFIG_DIR, find
+from ..config.registry import load_inputs
 from ..config.settings import FIDUCIAL, roles
-from ..data.packages import load_inputs
 from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
@@ -31,7 +31,7 @@ class Job(NamedTuple):
     chunk: str = "000"
 
 
-def read_study(config, sources):
+def read_study(config, sources, plugins=True):
     """Return the `Plan` of a configuration.
 
     Parameters
@@ -40,14 +40,16 @@ def read_study(config, sources):
         Merged, not yet checked.
     sources : sequence of path-like
         Files that it was merged from, in order.
+    plugins : bool, optional
+        Whether names and options of plug-ins are checked, for which those with options are imported.
 
     Raises
     ------
     StudyError
         That names every key that is wrong.
     """
-    plugins = {name: family.names() for name, family in FAMILIES.items()}
-    return Plan(study_config.validate(config, sources=sources, cases=case_names(), **plugins))
+    families = FAMILIES if plugins else None
+    return Plan(study_config.validate(config, sources=sources, families=families, cases=case_names()))
 
 
 def config_file(name):
