@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -18,9 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 INPUTS = ROOT / "results" / "inputs"
-PROBE = Path(__file__).resolve().parent / "probe"
 LIBRARIES = ("numpy", "scipy", "astropy", "galsim", "sep", "pyarrow", "snakemake")
-PARTS = ("start", "imports", "io", "own")
 
 # As in the workflow: one job is one core. Before NumPy is imported.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
@@ -158,29 +157,32 @@ def library_path():
 
 @dataclass
 class Study:
-    """A study that was run with every script measured.
+    """A study that was run.
 
     Attributes
     ----------
     folder : Path
         Its products.
-    scripts : list of dict
-        One per script that ran: ``script``, ``cpu`` (seconds by part, `PARTS`), ``wall``, ``peak`` (MB), ``private``
-        (peak without the pages of mapped files, MB), ``not_found`` (products whose reading and writing counts as own
-        work, as the probe no longer knows them).
+    jobs : dict of str to list of (float, float)
+        CPU seconds and peak memory (MB) of each job, by rule.
     snakemake : float
-        CPU seconds outside of the scripts: Snakemake's start, the graph, scheduling, bookkeeping.
-    wall : float
+        CPU seconds outside of the jobs: Snakemake's start, the graph, scheduling, bookkeeping.
     """
 
     folder: Path
-    scripts: list = field(default_factory=list)
+    jobs: dict = field(default_factory=dict)
     snakemake: float = 0.0
-    wall: float = 0.0
 
-    def of(self, name):
-        """Return what was measured of the scripts of one name."""
-        return [s for s in self.scripts if s["script"] == name]
+
+def job_usage(folder):
+    """Return {rule: [(CPU seconds, peak memory in MB), ...]} from the last lines of the logs of a study."""
+    jobs = {}
+    for path in sorted((folder / "logs").rglob("*.log")):
+        used = re.findall(r"^job: ([\d.]+) s of CPU, (\d+) MB at most$", path.read_text(errors="replace"), flags=re.M)
+        if used:
+            rule = path.relative_to(folder / "logs").parts[0].removesuffix(".log")
+            jobs.setdefault(rule, []).append(tuple(map(float, used[-1])))
+    return jobs
 
 
 def read_config(*presets):
@@ -259,7 +261,7 @@ def copy_inputs(source, folder):
 
 
 def run_study(folder, config, *targets, preset=None):
-    """Run targets of a study in ``folder`` on one core, every script measured, and return the `Study`.
+    """Run targets of a study in ``folder`` on one core and return the `Study`.
 
     Parameters
     ----------
@@ -271,19 +273,14 @@ def run_study(folder, config, *targets, preset=None):
         Names of rules, or files.
     preset : str, optional
     """
-    number = len(list(folder.glob("probe.*")))
-    records = folder / f"probe.{number}"
-    records.mkdir(parents=True)
-    overlay = folder / f"config.{number}.json"
+    overlay = folder / f"config.{len(list(folder.glob('config.*')))}.json"
     overlay.write_text(json.dumps(config, indent=1))
     overlays = [*([config_file(preset)] if preset else []), overlay]
-    rest = os.environ.get("PYTHONPATH")
-    env = {"PYTHONPATH": os.pathsep.join([str(PROBE), *([rest] if rest else [])]), "BLENDIMPACT_PROBE": str(records)}
     used = run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1",
-                        "--configfile", *overlays, "--", *targets], cwd=folder, env=env)
-    scripts = [json.loads(path.read_text()) for path in sorted(records.glob("*.json"))]
-    inside = sum(sum(s["cpu"].values()) for s in scripts)
-    return Study(folder / "results" / config["study"], scripts, used.cpu - inside, used.wall)
+                        "--configfile", *overlays, "--", *targets], cwd=folder)
+    products = folder / "results" / config["study"]
+    jobs = job_usage(products)
+    return Study(products, jobs, used.cpu - sum(cpu for rule in jobs.values() for cpu, _ in rule))
 
 
 def finished_run(given=None):

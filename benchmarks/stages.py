@@ -1,9 +1,9 @@
 """What a patch costs: CPU time by stage, peak memory against the number of patches in a chunk, disk by product.
 
-Runs the workflow itself on one chunk of 1, 4 and 12 patches of each case, on one core, with every script measured from
-inside (benchmarks/probe). CPU per patch is the slope between the smallest and the largest chunk, so what a job costs
-before its first patch is not in it; it stands beside. Memory that grows with the chunk would break the promise that a
-chunk may be as large as one likes.
+Runs the workflow itself on one chunk of 1, 4 and 12 patches of each case, on one core, and reads what each job took
+from the end of its log. CPU per patch is the slope between the smallest and the largest chunk; what a job costs before
+its first patch, start and imports, stands beside. Memory that grows with the chunk would break the
+promise that a chunk may be as large as one likes.
 """
 
 import statistics
@@ -48,35 +48,30 @@ def slopes(studies, value):
 
 
 def cpu_rows(studies):
-    """Return a row per stage: CPU per patch, of that in and out; and what each job pays once."""
+    """Return a row per stage: CPU per patch, and what each job pays before its first one."""
     rows, every = [], [study for group in studies.values() for study in group]
-    largest, repetitions = max(studies), len(next(iter(studies.values())))
-    total, total_io = [0.0] * repetitions, [0.0] * repetitions
-    for stage in [s for s in STAGES if every[0].of(s)]:
+    largest, total = max(studies), [0.0] * len(next(iter(studies.values())))
+    for stage in [s for s in STAGES if s in every[0].jobs]:
 
-        def part(study, *names, stage=stage):
-            return sum(study.of(stage)[0]["cpu"][name] for name in names)
+        def cpu(study, stage=stage):
+            return study.jobs[stage][0][0]
 
-        start = spread(part(study, "start", "imports") for study in every)
         if stage in ONCE:
-            rows.append([f"{stage} (once)", "-", "-", start, spread(part(s, "io", "own") for s in every)])
+            rows.append([f"{stage} (once)", "-", spread(map(cpu, every))])
             continue
-        work = slopes(studies, lambda s: part(s, "io", "own"))
-        io = slopes(studies, lambda s: part(s, "io"))
-        first = [part(s, "io", "own") - largest * w for s, w in zip(studies[largest], work)]
-        rows.append([stage, spread(work), spread(io), start, spread(first)])
-        total, total_io = ([a + b for a, b in zip(x, y)] for x, y in ((total, work), (total_io, io)))
-    return [*rows, ["all", spread(total), spread(total_io), "", ""]]
+        work = slopes(studies, cpu)
+        rows.append([stage, spread(work), spread(cpu(s) - largest * w for s, w in zip(studies[largest], work))])
+        total = [a + b for a, b in zip(total, work)]
+    return [*rows, ["all", spread(total), ""]]
 
 
-def memory_rows(studies, kind):
+def memory_rows(studies):
     """Return a row per stage: peak memory by size of the chunk and its growth per patch."""
     rows = []
-    for stage in STAGES:
-        if next(iter(studies.values()))[0].of(stage):
-            peaks = [[study.of(stage)[0][kind] for study in group] for group in studies.values()]
-            growth = slopes(studies, lambda study, stage=stage: study.of(stage)[0][kind])
-            rows.append([stage, *(f"{statistics.median(p):.0f}" for p in peaks), spread(growth, 1), "0"])
+    for stage in [s for s in STAGES if s in next(iter(studies.values()))[0].jobs]:
+        peaks = [[study.jobs[stage][0][1] for study in group] for group in studies.values()]
+        growth = slopes(studies, lambda study, stage=stage: study.jobs[stage][0][1])
+        rows.append([stage, *(f"{statistics.median(p):.0f}" for p in peaks), spread(growth, 1), "0"])
     return rows
 
 
@@ -118,13 +113,10 @@ def main():
         for case in args.cases:
             studies = measure(case, sizes, repetitions, args.inputs, preset, folder)
             what = f"{case} ({', '.join(read_config(preset)['cases'][case]['bands'])}; {chunks})"
-            print_table(f"CPU seconds by stage: {what}",
-                        ["stage", "per patch", "of that in and out", "start-up of a job", "before the first patch"],
-                        cpu_rows(studies), ["start-up: interpreter and imports. No target is set for these."])
+            print_table(f"CPU seconds by stage: {what}", ["stage", "per patch", "before the first patch"],
+                        cpu_rows(studies), ["Before the first patch: interpreter, imports, inputs. No target is set."])
             columns = ["stage", *(f"{n} patches" for n in sizes), "growth per patch", "target"]
-            print_table(f"Peak memory of a job in MB: {what}", columns, memory_rows(studies, "peak"))
-            print_table("The same without pages of mapped files, which the system takes back when it needs them",
-                        columns, memory_rows(studies, "private"), ["looked at ten times a second"])
+            print_table(f"Peak memory of a job in MB: {what}", columns, memory_rows(studies))
             print_table(f"Disk in MB: {case}, chunk of {sizes[-1]} patches",
                         ["product", "per patch", "per chunk", "fate"], disk_rows(studies, case))
 

@@ -2,8 +2,11 @@
 
 import contextlib
 import logging
+import re
+import resource
 import sys
 import traceback
+from pathlib import Path
 
 from blendimpact.data import missing_inputs
 from blendimpact.errors import StudyError
@@ -11,7 +14,7 @@ from blendimpact.errors import StudyError
 
 @contextlib.contextmanager
 def job(snakemake, pass_on=True):
-    """Send all output of the block to the rule's log file.
+    """Send all output of the block to the rule's log file, which ends with what the job took.
 
     A `StudyError` is for the user: its text goes to the terminal too and the job ends with code 1, without a
     traceback. Whatever else is raised passes on, with its traceback in the log.
@@ -36,6 +39,7 @@ def job(snakemake, pass_on=True):
                 missing_inputs.mark(snakemake.output, reason)
                 raise SystemExit(0)
             yield
+            print(f"job: {used()}")
         except StudyError as error:
             print(error, file=log)
             print(f"{snakemake.rule}: {error}", file=terminal)
@@ -43,6 +47,17 @@ def job(snakemake, pass_on=True):
         except Exception:
             traceback.print_exc(file=log)
             raise
+
+
+def used():
+    """Return the CPU time and the peak memory of this process, with its start and the children that have ended."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
+    try:  # the other number knows the memory of the process that started this one too
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+    except (OSError, TypeError):
+        peak = own.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
+    return f"{seconds:.2f} s of CPU, {peak:.0f} MB at most"
 
 
 def named(files):
