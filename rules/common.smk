@@ -3,7 +3,10 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
+# Jobs too take the library that stands beside this file, whatever else is installed.
+scripts = os.path.join(workflow.basedir, "scripts")
+sys.path.insert(0, scripts)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))
 
 from blendimpact.data.provenance import stage_digest
 from blendimpact.errors import StudyError
