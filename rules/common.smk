@@ -8,6 +8,7 @@ scripts = os.path.join(workflow.basedir, "scripts")
 sys.path.insert(0, scripts)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))
 
+from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.pairs import check_pairs

@@ -25,7 +25,7 @@ rule matrix:
     """Stack the figures of merit of all cases: the board, and their comparison with published values."""
     input:
         foms=expand(rules.foms.output.foms, case=plan.cases),
-        references=[config_file(f"{name}.yaml") for name in ("board", "requirements", "external")],
+        requirements=published_files(),
         sources=lambda wildcards: plan.sources(*plan.cases),
     output:
         foms=f"{RESULTS}/foms.parquet",
@@ -60,7 +60,7 @@ rule figures:
     """Draw every figure that a case names."""
     input:
         foms=rules.foms.output.foms,
-        requirements=config_file("requirements.yaml"),
+        requirements=lambda wildcards: published_files([wildcards.case]),
     output:
         figures=report(
             directory(f"{RESULTS}/figures/{{case}}"),

@@ -6,7 +6,7 @@ from job import job, provenance
 with job(snakemake, pass_on=False):
     from blendimpact.stages import matrix
 
-    sources = [*snakemake.input.references, *snakemake.input.sources]
+    sources = [*snakemake.input.requirements, *snakemake.input.sources]
     _, meta = provenance(snakemake, sources)
     matrix.run(
         config=snakemake.params.config,

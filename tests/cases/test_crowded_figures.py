@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from blendimpact.cases.crowded_fields import CASE
-from blendimpact.cases.crowded_fields.external import bright_scatter, roll_off
+from blendimpact.cases.crowded_fields.derived import bright_scatter, derived, roll_off
+from blendimpact.cases.crowded_fields.drawing import crowding_stages, repeat_visits
 from blendimpact.cases.crowded_fields.figures import FIGURES
-from blendimpact.config.requirements import load_requirements
 from blendimpact.data.chunk import PatchData
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.ladder.image_panel import star_field
 from blendimpact.report import figures_density, panel
-from blendimpact.report.figures import save
-from blendimpact.stages.figures import densities, draw
+from blendimpact.report.figures import CaseFoms, save
+from blendimpact.stages.figures import draw
 from patch_maker import make_patch, scene
 from test_crowded_scores import made, values
 
@@ -46,7 +46,7 @@ def table(m50=(24.0, 22.0, 19.5)):
 
 def test_the_roll_off_is_interpolated_in_the_logarithm_of_the_density():
     """From 2e5, a scenario, to 5e5, log(2.5) / log(5) of the way to 1e6."""
-    found = roll_off(table(), "crowded_fields")
+    found = roll_off(table())
     part = np.log10(2.5) / np.log10(5)
     assert found["value"] == pytest.approx(2.5 * part)
     half = part * np.hypot(0.2, 0.3)  # the weights of both are part
@@ -57,9 +57,17 @@ def test_the_roll_off_is_interpolated_in_the_logarithm_of_the_density():
 
 def test_no_roll_off_without_fields_on_both_sides():
     rows = table()
-    assert roll_off(rows[rows["scenario"] != "dense"], "crowded_fields") is None
-    assert roll_off(table((24.0, 22.0, np.nan)), "crowded_fields") is None
-    assert roll_off(rows[:0], "crowded_fields") is None
+    assert roll_off(rows[rows["scenario"] != "dense"]) is None
+    assert roll_off(table((24.0, 22.0, np.nan))) is None
+    assert roll_off(rows[:0]) is None
+
+
+def test_the_external_checks_get_the_run_s_conditions_and_their_own():
+    known = {"band": "i", "density": "of galaxies"}
+    found = derived(table(), {}, known)
+    assert set(found) == {"crowding_roll_off"}  # no row of the scatter
+    assert found["crowding_roll_off"]["conditions"]["band"] == "i"
+    assert "scenarios of" in found["crowding_roll_off"]["conditions"]["density"]
 
 
 def test_the_scatter_is_that_of_the_brightest_stars_of_the_sparsest_field():
@@ -67,10 +75,10 @@ def test_the_scatter_is_that_of_the_brightest_stars_of_the_sparsest_field():
     for k, scenario in enumerate(DENSITY):
         rows += [row("CF-M1.nmad", "pipeline", 0.001 * (k + 1), 1e-4, scenario, stratum="magnitude:8-16", n=10),
                  row("CF-M1.nmad", "pipeline", 0.002 * (k + 1), 1e-4, scenario, stratum="magnitude:16-18")]
-    found = bright_scatter(Table(rows=rows), "crowded_fields")
+    found = bright_scatter(Table(rows=rows))
     assert found["value"] == 0.002 and "magnitude 16-18, 1e+04 per deg2" in found["conditions"]["stars"]
     assert "one visit" in found["conditions"]["visits"]
-    assert bright_scatter(Table(rows=rows[:3]), "crowded_fields") is None
+    assert bright_scatter(Table(rows=rows[:3])) is None
 
 
 def test_the_scatter_is_the_repeatability_where_the_sparsest_field_has_repeat_visits():
@@ -79,40 +87,43 @@ def test_the_scatter_is_the_repeatability_where_the_sparsest_field_has_repeat_vi
     for scenario in DENSITY:
         rows.append(row("CF-M1.nmad", "pipeline", 0.002, 1e-4, scenario, stratum="magnitude:16-18"))
     dense = row("CF-M1.repeat", "pipeline", 9.0, 1.0, "dense", stratum="magnitude:16-18")
-    assert bright_scatter(Table(rows=[*rows, dense]), "crowded_fields")["value"] == 0.002
+    assert bright_scatter(Table(rows=[*rows, dense]))["value"] == 0.002
     few = row("CF-M1.repeat", "pipeline", 1.0, 0.1, "sparse", stratum="magnitude:8-16", n=20)
     sparse = row("CF-M1.repeat", "pipeline", 3.0, 0.5, "sparse", stratum="magnitude:16-18", n=60)
-    found = bright_scatter(Table(rows=[*rows, dense, few, sparse]), "crowded_fields")
+    found = bright_scatter(Table(rows=[*rows, dense, few, sparse]))
     assert [found[k] for k in ("value", "ci_low", "ci_high", "n")] == pytest.approx([0.003, 0.0025, 0.0035, 60])
     assert found["conditions"]["visits"].startswith("repeat visits")
 
 
-@pytest.mark.parametrize("spec", [s for s in FIGURES if s.kind in ("stages", "scenarios")], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "spec", [s for s in FIGURES if s.draw in (crowding_stages, figures_density.by_scenario)], ids=lambda s: s.name)
 def test_figures_against_density_are_drawn(spec, tmp_path):
-    figure = draw(spec, table(), "crowded_fields", load_requirements())
+    figure = draw(spec, CaseFoms(table(), "crowded_fields"))
     lines = [line for axis in figure.axes for line in axis.get_lines()]
     assert len(lines) > 3
     save(figure, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10000
-    again = draw(spec, table(), "crowded_fields", load_requirements())
+    again = draw(spec, CaseFoms(table(), "crowded_fields"))
     save(again, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_stages_show_losses_as_positive_and_the_error_of_each_stage():
-    figure = figures_density.crowding_stages(table(), "crowded_fields", DENSITY, ("detection",), "x")
+    figure = crowding_stages(CaseFoms(table(), "crowded_fields"), "CF-Q1", ("detection",), "x")
     loss, error, depth = figure.axes
     np.testing.assert_allclose(loss.containers[0].lines[0].get_ydata(), [0.0, 0.1, 0.2], atol=1e-12)
     np.testing.assert_allclose(loss.containers[0].lines[0].get_xdata(), list(DENSITY.values()))
     np.testing.assert_allclose(error.containers[0].lines[0].get_ydata(), [0.0, 0.03, 0.06])
     assert depth.yaxis_inverted() and len(depth.containers) == 4
-    assert figures_density.crowding_stages(table(), "crowded_fields", {"fiducial": 2e5}, ("detection",), "x") is None
+    one = table()[table()["scenario"] == "fiducial"]
+    assert crowding_stages(CaseFoms(one, "crowded_fields"), "CF-Q1", ("detection",), "x") is None
 
 
 def test_densities_are_those_of_the_case_s_figure_of_merit():
-    assert densities(table(), "crowded_fields", "CF-Q1") == DENSITY
-    assert densities(table(), "crowded_fields", "CF-Q1", ("dense",)) == {"dense": 1e6}
-    assert densities(table(), "crowded_fields", "WL-Q2") == {}
+    foms = CaseFoms(table(), "crowded_fields")
+    assert foms.density("CF-Q1") == DENSITY
+    assert foms.density("CF-Q1", ("dense",)) == {"dense": 1e6}
+    assert foms.density("WL-Q2") == {}
 
 
 def test_every_figure_of_the_row_draws_or_says_that_there_is_nothing(tmp_path):
@@ -120,9 +131,8 @@ def test_every_figure_of_the_row_draws_or_says_that_there_is_nothing(tmp_path):
     rows = values(made(field=[(250.0, 250.0, 20.2), (150.0, 250.0, 21.0)], lost=(0,)))
     one = next(iter(rows.values()))
     foms = Table(rows=[dict(zip(one.colnames, r)) for r in rows.values()])
-    requirements = load_requirements()
     for spec in CASE.figures:
-        figure = draw(spec, foms, "crowded_fields", requirements)
+        figure = draw(spec, CaseFoms(foms, "crowded_fields"))
         save(figure, tmp_path / f"{spec.name}.png")
         assert bool(figure.axes) == (spec.name not in ("stages_density", "repeats_magnitude")), spec.name
 
@@ -137,9 +147,9 @@ def repeats(scenario, scale):
 
 
 def test_repeatability_is_drawn_beside_the_scatter_of_the_densest_field_that_has_it(tmp_path):
-    spec = next(s for s in FIGURES if s.kind == "repeats")
+    spec = next(s for s in FIGURES if s.draw is repeat_visits)
     rows = Table(rows=[*table(), *repeats("sparse", 1.0), *repeats("dense", 3.0)])
-    figure = draw(spec, rows, "crowded_fields", load_requirements())
+    figure = draw(spec, CaseFoms(rows, "crowded_fields"))
     flux, place = figure.axes
     assert "dense (1e+06 stars" in figure.get_suptitle() and flux.get_yscale() == "log"
     drawn = {c.get_label(): c.lines[0].get_ydata().tolist() for c in flux.containers}
@@ -150,13 +160,13 @@ def test_repeatability_is_drawn_beside_the_scatter_of_the_densest_field_that_has
     assert [t.get_text() for t in place.get_xticklabels()] == ["16–18", "18–20"]
     save(figure, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10000
-    assert not draw(spec, table(), "crowded_fields", load_requirements()).axes  # says that there is nothing
+    assert not draw(spec, CaseFoms(table(), "crowded_fields")).axes  # says that there is nothing
 
 
 def test_the_diagram_shows_every_star_once():
     rows = [row("CF-D1.cmd", term, 3, 1, stratum=f"cmd:{c:g} {m:g}", population="own", n=3)
             for term, cells in (("truth", [(0.25, 18.0), (1.0, 20.5)]), ("pipeline", [(1.0, 20.5)])) for c, m in cells]
-    figure = figures_density.colour_magnitude(Table(rows=rows), "crowded_fields", "fiducial", "CF-D1.cmd", "x", "y")
+    figure = figures_density.colour_magnitude(CaseFoms(Table(rows=rows), "crowded_fields"), "CF-D1.cmd", "x", "y")
     true, found, ratio = (axis.collections[0].get_array() for axis in figure.axes[:3])
     assert true.sum() == 6 and found.sum() == 3
     assert ratio.compressed().tolist() == [0.0, 1.0]

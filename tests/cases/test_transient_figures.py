@@ -5,11 +5,11 @@ from importlib import import_module
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.cases.transients import CASE, figures_difference
-from blendimpact.config.requirements import load_requirements
+from blendimpact.cases.external_checks import load_external_checks
+from blendimpact.cases.transients import CASE, drawing
 from blendimpact.ladder.aggregate import aggregate
-from blendimpact.report.external import external_checks, load_external, measured_values
-from blendimpact.report.figures import save
+from blendimpact.report.external import external_checks, measured_values
+from blendimpact.report.figures import CaseFoms, save
 from blendimpact.stages.figures import draw
 from difference_tables import made, settings_for, source
 
@@ -37,17 +37,17 @@ def test_every_figure_of_the_row_draws_and_is_the_same_each_time(foms, tmp_path)
     """Only the one against density has nothing to draw: there is one scenario."""
     for spec in CASE.figures:
         for name in "ab":
-            figure = draw(spec, foms, "transients", load_requirements())
+            figure = draw(spec, CaseFoms(foms, "transients"))
             save(figure, tmp_path / f"{spec.name}_{name}.png")
         assert bool(figure.axes) == (spec.name != "trails_density"), spec.name
         assert (tmp_path / f"{spec.name}_a.png").read_bytes() == (tmp_path / f"{spec.name}_b.png").read_bytes()
-        nothing = draw(spec, foms[:0], "transients", load_requirements())
+        nothing = draw(spec, CaseFoms(foms[:0], "transients"))
         assert not nothing.axes and "nothing to draw" in nothing.texts[0].get_text()
 
 
 def test_panels_show_the_values_of_their_strata_in_order(foms):
     panel = {"fom": "TR-D1.efficiency", "population": "hosted", "title": "", "ylabel": ""}
-    figure = figures_difference.side_by_side(foms, "transients", "fiducial", [panel], "snr", ("oracle", "pipeline"),
+    figure = drawing.side_by_side(CaseFoms(foms, "transients"), [panel], "snr", ("oracle", "pipeline"),
                                              "x")
     axis, = figure.axes
     assert [t.get_text() for t in axis.get_xticklabels()] == ["4–5", "7–8", "15–25", "25–50"]
@@ -56,7 +56,7 @@ def test_panels_show_the_values_of_their_strata_in_order(foms):
 
 
 def test_the_floor_and_the_densities_stand_at_their_thresholds(foms):
-    figure = figures_difference.spurious(foms, "transients", "fiducial", "TR-D2", "TR-D2.kaiser",
+    figure = drawing.spurious(CaseFoms(foms, "transients"), "TR-D2", "TR-D2.kaiser",
                                          ("oracle", "pipeline"))
     axis, = figure.axes
     x, y = axis.containers[1].lines[0].get_data()
@@ -66,20 +66,20 @@ def test_the_floor_and_the_densities_stand_at_their_thresholds(foms):
 
 
 def test_the_detection_curve_goes_through_its_shares(foms):
-    figure = figures_difference.detection_curve(foms, "transients", "fiducial", "CO-D1", ("oracle",), "x", "y")
+    figure = drawing.detection_curve(CaseFoms(foms, "transients"), "CO-D1", ("oracle",), "x", "y")
     x, y = figure.axes[0].containers[0].lines[0].get_data()
     assert x == pytest.approx([0.01, 0.02, 0.05, 0.1, 0.2, 0.5]) and np.all(y == 1)
 
 
 def test_places_stand_in_their_order(foms):
-    figure = figures_difference.by_place(foms, "transients", "fiducial", [{"fom": "TR-M1.forced_pull", "title": ""}],
+    figure = drawing.by_place(CaseFoms(foms, "transients"), [{"fom": "TR-M1.forced_pull", "title": ""}],
                                          ("hosted", "nuclear", "hostless"), ("oracle",))
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["hosted", "nuclear", "hostless"]
     assert len(figure.axes[0].containers[0].lines[0].get_ydata()) == 3
 
 
 def test_the_published_values_of_the_row_find_theirs(foms):
-    checks = [c for c in load_external() if (c.get("measure") or {}).get("row", {}).get("case") == "transients"]
+    checks = [c for c in load_external_checks() if (c.get("measure") or {}).get("row", {}).get("case") == "transients"]
     found = measured_values(foms, checks)
     assert {"transient_snr50", "transient_efficiency", "hosted_pull", "hosted_pull_width", "kaiser_isolated",
             "kaiser_oracle"} <= set(found)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import yaml
 from blendimpact.cases.base import case_names, load_case
+from blendimpact.cases.board import load_board
+from blendimpact.cases.requirements import load_requirements
 from blendimpact.config import study as config
 from blendimpact.config.models import load_checked
 from blendimpact.config.real_image import Image
-from blendimpact.config.requirements import load_board, load_requirements
 from blendimpact.config.surveys import SurveyFile
 from blendimpact.data import catalogues
 from blendimpact.errors import StudyError

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import Table
+from blendimpact.cases.external_checks import load_external_checks, read_checks
 from blendimpact.errors import StudyError
-from blendimpact.report.external import CHECK_COLUMNS, external_checks, load_external, measured_values
+from blendimpact.report.external import CHECK_COLUMNS, external_checks, measured_values
 
 
 def check(**more):
@@ -119,7 +120,7 @@ def test_the_interval_of_a_difference_covers_as_often_as_it_says():
 
 
 def test_the_published_values_of_the_study_are_complete():
-    checks = load_external()
+    checks = load_external_checks()
     assert {1, 3, 4, 5, 6, 7, 8, 9, "N4", "depth", "CF-M1", "TR-B2"} == {c["target"] for c in checks}
     table = external_checks({}, checks)
     assert set(table["agrees"]) == {"not measured"} and len(table) == len(checks)
@@ -137,12 +138,12 @@ def test_the_published_values_of_the_study_are_complete():
 ])
 def test_a_wrong_list_names_file_key_and_remedy(tmp_path, change, message):
     entry = check(not_measured="Not built.")
-    path = tmp_path / "external.yaml"
-    path.write_text(yaml.safe_dump({"checks": [entry]}))
-    assert load_external(path)[0]["id"] == "fraction"
+    path = tmp_path / "external_checks.yaml"
+    path.write_text(yaml.safe_dump({"order": 1, "checks": [entry]}))
+    assert read_checks(path)[0]["id"] == "fraction"
     change(entry)
-    path.write_text(yaml.safe_dump({"checks": [entry]}))
+    path.write_text(yaml.safe_dump({"order": 1, "checks": [entry]}))
     with pytest.raises(StudyError) as error:
-        load_external(path)
-    for part in ("external.yaml", "checks.0", message):
+        read_checks(path)
+    for part in ("external_checks.yaml", "checks.0", message):
         assert part in str(error.value)

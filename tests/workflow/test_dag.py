@@ -117,7 +117,7 @@ def test_a_case_is_aggregated_and_drawn_when_its_own_scores_are_there(smoke):
     tables = {f"results/smoke/{case}/foms.parquet" for case, _ in per_chunk}
     assert set(matrix.input.foms) == tables and len(tables) == 4
     for rule in ("matrix", "figures"):  # both draw what is required
-        assert all(any(path.endswith("config/requirements.yaml") for path in job.input) for job in smoke.of(rule))
+        assert all(any(path.endswith("/requirements.yaml") for path in job.input) for job in smoke.of(rule))
     assert not [path for path in matrix.input if "/score/" in path]
     (everything,) = smoke.of("all")
     assert {f"results/smoke/figures/{case}" for case, _ in per_chunk} <= set(everything.input)

@@ -16,24 +16,24 @@ class FigureSpec:
     ----------
     name : str
         File name without the ending, in the folder of the case.
-    kind : str
-        "ladder", "stratum", "density", "scenarios", "stages", "repeats", "diagram", "side_by_side", "spurious",
-        "places" or "curve": which function draws it (`blendimpact.stages.figures.draw`).
+    draw : callable
+        ``draw(foms, **options) -> matplotlib.figure.Figure or None``; ``foms`` is a
+        `blendimpact.report.figures.CaseFoms`, None says that there is nothing to draw. Functions that several cases
+        use are in `blendimpact.report.figures` and `blendimpact.report.figures_density`.
     options : dict
-        Its arguments besides table, case and scenario. Kinds that go against density name the figure of merit
-        that holds it as ``density``.
+        Its arguments besides ``foms``.
     caption : str
     """
 
     name: str
-    kind: str
+    draw: Callable
     options: dict
     caption: str
 
 
 @dataclass(frozen=True)
 class ScienceCase:
-    """A room of the house: everything that only this case knows.
+    """Everything that only this case knows; its folder holds the rest (docs/add-a-case.md).
 
     Attributes
     ----------
@@ -42,14 +42,26 @@ class ScienceCase:
     score : callable
         ``score(tables, settings) -> Scores``; ``tables`` holds truth, detections, assignments
         and measurements of one chunk.
-    figures : tuple of FigureSpec
+    derived : callable, optional
+        ``derived(foms, settings, conditions) -> dict``: values that the external checks name by key, each a dict of
+        ``value``, ``ci_low``, ``ci_high``, ``n``, and optionally ``reference`` (what takes the place of the published
+        value) and ``conditions``. ``foms`` are the case's figures of merit, ``settings`` those of its fiducial
+        scenario, ``conditions`` the run's by name. Asked of cases on simulated sky.
     """
 
     name: str
     title: str
     figures_of_merit: tuple
     score: Callable
-    figures: tuple = ()
+    derived: Callable | None = None
+
+    @property
+    def figures(self):
+        """Tuple of `FigureSpec`: ``FIGURES`` of the folder's ``figures.py``.
+
+        Imported when asked for: figures need matplotlib, whose start scoring need not wait for.
+        """
+        return importlib.import_module(f"{__package__}.{self.name}.figures").FIGURES
 
 
 def case_names():

@@ -126,6 +126,20 @@ def stack(tables):
     return vstack(full or tables[:1], metadata_conflicts="silent", join_type="exact")
 
 
+def rows_of(table, **conditions):
+    """Return the rows of a table whose columns have these values."""
+    keep = np.ones(len(table), bool)
+    for name, value in conditions.items():
+        keep &= np.asarray(table[name]) == value
+    return table[keep]
+
+
+def write_csv(table, path):
+    """Write a table as CSV, complete or not at all."""
+    table.write(f"{path}.part", format="ascii.csv", overwrite=True)
+    os.replace(f"{path}.part", path)
+
+
 def grouped(table, *keys):
     """Yield (key tuple, sub-table) in order of first appearance.
 

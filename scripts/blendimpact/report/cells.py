@@ -132,7 +132,7 @@ def matrix_cells(foms, board, requirements):
                   - {fom: MO-D1, data: asteroids, percent: true}
 
     requirements : dict of str to dict
-        By id of the figure of merit (`blendimpact.config.requirements.load_requirements`): ``value``, ``unit``,
+        By id of the figure of merit (`blendimpact.cases.requirements.load_requirements`): ``value``, ``unit``,
         ``source``, ``tag`` (`TAGS`), optional ``sense`` (`SENSES`, default "within"). A ``value`` of None
         says that there is none, and ``source`` why.
 

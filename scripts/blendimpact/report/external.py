@@ -6,8 +6,6 @@ import math
 import numpy as np
 from astropy.table import Table
 
-from ..config.files import CONFIG_DIR, Problem, raise_problems
-from ..config.schema import load_checked
 from ..data.catalogues import describe
 from ..errors import StudyError
 from .cells import LEVEL, TAGS
@@ -35,43 +33,6 @@ CHECK_COLUMNS = {
 """Columns of the table of external checks: (unit, description)."""
 
 
-def load_external(path=CONFIG_DIR / "external.yaml"):
-    """Return the published values to hold the study against.
-
-    Returns
-    -------
-    list of dict
-        As ``config/schema/external.yaml`` describes.
-
-    Raises
-    ------
-    StudyError
-        That names file, key and remedy of everything that is wrong.
-    """
-    data, source = load_checked(path, "external")
-    found, seen = [], set()
-    for number, check in enumerate(data["checks"]):
-        key = ("checks", number)
-        if check["id"] in seen:
-            found.append(Problem((*key, "id"), f"{check['id']!r} names two checks", "name each check once"))
-        seen.add(check["id"])
-        measure = check.get("measure") or {}
-        if not measure and not check.get("not_measured"):
-            found.append(Problem(key, "neither measure nor not_measured is given",
-                                 "say what is measured, or why it is not"))
-        if measure and ("key" in measure) == ("row" in measure):
-            found.append(Problem((*key, "measure"), "needs either key or row", "give one of them"))
-        if ("to" in measure) != ("combine" in measure):
-            found.append(Problem((*key, "measure"), "to and combine go together", "give both or none"))
-        for name in ("agree", "expect"):
-            given = {k for k, v in (check.get(name) or {"low": 0}).items() if v is not None}
-            if not given & {"low", "high", "within", "relative"}:
-                found.append(Problem((*key, name), "the range has no end",
-                                     "give low, high, within or relative"))
-    raise_problems(found, [source], source.path)
-    return data["checks"]
-
-
 def measured_values(foms, published, extra=None, conditions=None):
     """Return this study's values for the checks.
 
@@ -80,11 +41,11 @@ def measured_values(foms, published, extra=None, conditions=None):
     foms : astropy.table.Table
         Figures of merit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
     published : list of dict
-        From `load_external`.
+        From `blendimpact.cases.external_checks.load_external_checks`.
     extra : dict of str to dict, optional
-        Values that the run measures by itself, by the key that the checks name: ``value``, ``ci_low``,
-        ``ci_high``, ``n``, and optionally ``reference`` (what takes the place of the published value: a
-        closed form at the run's own parameters, a survey's stated depth) and ``conditions``.
+        Values that the run derives (`blendimpact.report.study.derived_values`), by the key that the checks name:
+        ``value``, ``ci_low``, ``ci_high``, ``n``, and optionally ``reference`` (what takes the place of the
+        published value: a closed form at the run's own parameters, a survey's stated depth) and ``conditions``.
     conditions : dict of str to dict of str to str, optional
         By case: the run's conditions by name, such as positions, seeing, detector, survey, density.
 
@@ -152,7 +113,7 @@ def external_checks(measured, published):
     measured : dict of str to dict
         From `measured_values`.
     published : list of dict
-        From `load_external`.
+        From `blendimpact.cases.external_checks.load_external_checks`.
 
     Returns
     -------

@@ -1,10 +1,14 @@
 """Figures of the figures of merit: ladders, completeness, density."""
 
+from dataclasses import dataclass, field
 from textwrap import wrap
 
 import numpy as np
+from astropy.table import Table
 from matplotlib.figure import Figure
 
+from ..config.settings import FIDUCIAL
+from ..data.catalogues import rows_of
 from ..ladder.rungs import REFERENCE, RUNGS
 
 STAGE_COLOURS = {"measurement": "#0072B2", "deblending": "#E69F00", "detection": "#D55E00",
@@ -20,12 +24,37 @@ def save(figure, path):
                    metadata={"Software": None} if str(path).endswith("png") else {"CreationDate": None})
 
 
-def rows_of(table, **conditions):
-    """Return the rows of a table whose columns have these values."""
-    keep = np.ones(len(table), bool)
-    for name, value in conditions.items():
-        keep &= np.asarray(table[name]) == value
-    return table[keep]
+@dataclass(frozen=True)
+class CaseFoms:
+    """What the figures of a case are drawn from.
+
+    Attributes
+    ----------
+    table : astropy.table.Table
+        Figures of merit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
+    case, scenario : str
+        The scenario of figures that show one.
+    requirements : dict of str to dict
+        By figure of merit (`blendimpact.cases.requirements.load_requirements`).
+    """
+
+    table: Table
+    case: str
+    scenario: str = FIDUCIAL
+    requirements: dict = field(default_factory=dict)
+
+    def rows(self, **conditions):
+        """Return the rows of the case, of all scenarios, whose columns have these values."""
+        return rows_of(self.table, case=self.case, **conditions)
+
+    def here(self, **conditions):
+        """Return the rows of the scenario whose columns have these values."""
+        return self.rows(scenario=self.scenario, **conditions)
+
+    def density(self, fom, scenarios=None):
+        """Return {scenario: value} of a figure of merit that is a density, of the ``scenarios`` that have it."""
+        return {str(r["scenario"]): float(r["value"]) for r in self.rows(fom=fom, kind="value", stratum="all")
+                if scenarios is None or str(r["scenario"]) in scenarios}
 
 
 def strata_of(rows, name):
@@ -49,23 +78,23 @@ def errors(rows):
     return value, np.nan_to_num([low, high])
 
 
-def ladder(table, case, scenario, fom, requirement=None):
+def ladder(foms, fom):
     """Draw one figure of merit on every rung, and the terms of its budget.
+
+    A requirement on the impact is a band of that half width about 0 over the terms; requirements of other senses are
+    about the figure of merit itself.
 
     Parameters
     ----------
-    table : Table
-        All figures of merit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
-    case, scenario, fom : str
-    requirement : dict, optional
-        ``value``, ``source`` and ``tag``: a band of that half width about 0 is drawn over the terms.
+    foms : CaseFoms
+    fom : str
 
     Returns
     -------
     matplotlib.figure.Figure or None
         None when the figure of merit has no ladder.
     """
-    rows = rows_of(table, case=case, scenario=scenario, fom=fom, stratum="all")
+    rows = foms.here(fom=fom, stratum="all")
     impacts = rows_of(rows, kind="impact")
     if not len(impacts):
         return None
@@ -93,7 +122,8 @@ def ladder(table, case, scenario, fom, requirement=None):
         right.bar(k, value[k], color=STAGE_COLOURS[term], width=0.62, zorder=2)
         right.errorbar(k, value[k], error[:, k:k + 1], color="#222222", capsize=3, lw=1.2, zorder=3)
     right.axhline(0, color="#222222", lw=0.8)
-    if requirement:
+    requirement = foms.requirements.get(fom) or {}
+    if requirement.get("value") and requirement.get("sense", "within") == "within":
         half = requirement["value"]
         right.axhspan(-half, half, color="#009E73", alpha=0.25, lw=0, zorder=1,
                       label=f"requirement ±{half:g} [{requirement['tag']}]\n"
@@ -102,14 +132,14 @@ def ladder(table, case, scenario, fom, requirement=None):
     right.set_xticks(range(len(terms)), terms, rotation=25, ha="right")
     right.set_title("impact = difference of rungs", fontsize=10)
     n, blocks = int(impacts["n"].max()), int(impacts["n_blocks"][0])
-    figure.suptitle(f"{rows['title'][0]}: {case}, {scenario}, {population} sample; N = {n:,}, "
+    figure.suptitle(f"{rows['title'][0]}: {foms.case}, {foms.scenario}, {population} sample; N = {n:,}, "
                     f"{blocks} patches, 95 % intervals", fontsize=11)
     for axis in (left, right):
         plain(axis, "y")
     return figure
 
 
-def by_stratum(table, case, scenario, fom, stratum, rungs, xlabel, ylabel, log=False):
+def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False):
     """Draw a figure of merit against the bins of a stratum ("magnitude", "blendedness", ...).
 
     Returns
@@ -117,8 +147,7 @@ def by_stratum(table, case, scenario, fom, stratum, rungs, xlabel, ylabel, log=F
     matplotlib.figure.Figure or None
         None when there is no such stratum.
     """
-    rows = rows_of(table, case=case, scenario=scenario, fom=fom, kind="value")
-    rows, bins = strata_of(rows, stratum)
+    rows, bins = strata_of(foms.here(fom=fom, kind="value"), stratum)
     if not len(rows):
         return None
     figure = Figure(figsize=(6.2, 4), layout="constrained")
@@ -139,29 +168,31 @@ def by_stratum(table, case, scenario, fom, stratum, rungs, xlabel, ylabel, log=F
         axis.set_yscale("log")
     axis.legend(frameon=False, fontsize=8)
     plain(axis, "y")
-    axis.set_title(f"{case}, {scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals",
+    axis.set_title(f"{foms.case}, {foms.scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals",
                    fontsize=10)
     return figure
 
 
-def against_density(table, case, fom, density, terms, ylabel,
-                    xlabel="detectable sources (isolated S/N ≥ cut) per arcmin²", log=False):
+def against_density(foms, fom, density, terms, ylabel, xlabel="detectable sources (isolated S/N ≥ cut) per arcmin²",
+                    log=False, scenarios=None):
     """Draw terms of a budget against source density, one point per scenario.
 
     Parameters
     ----------
-    density : dict of str to float
-        Sources per area by scenario, as ``xlabel`` says.
+    density : str
+        Figure of merit that holds the sources per area, as ``xlabel`` says.
+    scenarios : sequence of str, optional
+        Default all.
 
     Returns
     -------
     matplotlib.figure.Figure or None
         None when fewer than two scenarios have the figure of merit.
     """
-    rows = rows_of(table, case=case, fom=fom, kind="impact", stratum="all")
+    density = foms.density(density, scenarios)
+    rows = foms.rows(fom=fom, kind="impact", stratum="all")
     rows = rows[[str(s) in density for s in rows["scenario"]]]
-    scenarios = set(map(str, rows["scenario"]))
-    if len(scenarios) < 2:
+    if len(set(map(str, rows["scenario"]))) < 2:
         return None
     figure = Figure(figsize=(6.2, 4), layout="constrained")
     axis = figure.subplots()
@@ -180,7 +211,7 @@ def against_density(table, case, fom, density, terms, ylabel,
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False, fontsize=8)
     plain(axis)
-    axis.set_title(f"{case}: {fom} against density, 95 % intervals", fontsize=10)
+    axis.set_title(f"{foms.case}: {fom} against density, 95 % intervals", fontsize=10)
     return figure
 
 

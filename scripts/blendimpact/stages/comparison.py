@@ -7,7 +7,6 @@ from ..config.settings import case_settings, compared_scenario, skies
 from ..data import catalogues, missing_inputs
 from ..report.comparison.cost import below
 from ..report.comparison.tables import BOARD_COLUMNS, COLUMNS, board_rows, comparison_rows, not_made
-from .matrix import write_csv
 
 MOST_RESAMPLES = 400  # so many intervals that more would cost more than the deblenders do
 
@@ -49,7 +48,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
     for parts, path, csv in ((tables, comparison, comparison_csv), (board, column, column_csv)):
         table = catalogues.stack(parts)
         catalogues.write(table, path, meta)
-        write_csv(table, csv)
+        catalogues.write_csv(table, csv)
 
 
 def _of(paths, case, scenario, deblender):

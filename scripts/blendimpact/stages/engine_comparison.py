@@ -6,7 +6,6 @@ from ..data import catalogues, missing_inputs
 from ..report.comparison import engine_report
 from ..report.comparison.cost import below
 from .comparison import MOST_RESAMPLES
-from .matrix import write_csv
 
 
 def run(config, rows, comparison, comparison_csv, meta=None):
@@ -29,4 +28,4 @@ def run(config, rows, comparison, comparison_csv, meta=None):
     table = engine_report.table(pd.concat(frames, ignore_index=True) if frames else None, chosen["engines"], reasons,
                                 chosen["case"], "fiducial", min(config["bootstrap"], MOST_RESAMPLES), config["seed"])
     catalogues.write(table, comparison, meta)
-    write_csv(table, comparison_csv)
+    catalogues.write_csv(table, comparison_csv)

@@ -3,21 +3,12 @@
 import os
 
 from ..cases.base import load_case
-from ..cases.crowded_fields import figures_repeats
-from ..cases.transients import figures_difference
-from ..config.requirements import load_requirements
-from ..config.settings import FIDUCIAL
+from ..cases.requirements import load_requirements
 from ..data import catalogues
-from ..report import figures, figures_density
+from ..report.figures import CaseFoms, nothing, save
 
 PANELS = "panels"
 FIGURES = "figures"
-BY_DENSITY = {"density": figures.against_density, "scenarios": figures_density.by_scenario,
-              "stages": figures_density.crowding_stages, "repeats": figures_repeats.repeat_visits}
-
-BY_KIND = {"stratum": figures.by_stratum, "diagram": figures_density.colour_magnitude,
-           "side_by_side": figures_difference.side_by_side, "spurious": figures_difference.spurious,
-           "places": figures_difference.by_place, "curve": figures_difference.detection_curve}
 
 
 def figure_list(cases):
@@ -34,32 +25,14 @@ def figure_list(cases):
 def run(case, foms, figures_out):
     """Draw all figures of a ``case`` from its table ``foms`` into the folder ``figures_out``."""
     table = catalogues.read(foms, columns=("case", "fom", "term", "value"))
-    requirements = load_requirements()
+    drawn_from = CaseFoms(table, case, requirements=load_requirements(cases=[case]))
     os.makedirs(figures_out, exist_ok=True)
     for spec in load_case(case).figures:
-        figures.save(draw(spec, table, case, requirements), os.path.join(figures_out, f"{spec.name}.png"))
+        save(draw(spec, drawn_from), os.path.join(figures_out, f"{spec.name}.png"))
 
 
-def draw(spec, table, case, requirements):
+def draw(spec, foms):
     """Return the figure of one `FigureSpec`; one that says why where there is nothing to draw."""
-    options = dict(spec.options)
-    if spec.kind == "ladder":
-        required = requirements.get(options["fom"]) or {}
-        # Other senses are about the figure of merit itself, not a band about an impact of 0.
-        band = required if required.get("value") and required.get("sense", "within") == "within" else None
-        figure = figures.ladder(table, case, FIDUCIAL, requirement=band, **options)
-    elif spec.kind in BY_KIND:
-        figure = BY_KIND[spec.kind](table, case, FIDUCIAL, **options)
-    elif spec.kind in BY_DENSITY:
-        density = densities(table, case, options.pop("density"), options.pop("scenarios", None))
-        figure = BY_DENSITY[spec.kind](table, case, density=density, **options)
-    else:
-        raise ValueError(f"unknown kind of figure {spec.kind!r}")
-    return figure or figures.nothing(f"{case} {spec.name}\n\nnothing to draw: this run has no rows of "
-                             f"{options.get('fom') or ', '.join(p['fom'] for p in options.get('panels', ()))} for it")
-
-
-def densities(table, case, fom, scenarios=None):
-    """Return the density of sources, figure of merit ``fom``, of the ``scenarios`` (default all) that have it."""
-    rows = figures.rows_of(table, case=case, fom=fom, kind="value", stratum="all")
-    return {str(r["scenario"]): float(r["value"]) for r in rows if scenarios is None or str(r["scenario"]) in scenarios}
+    named = spec.options.get("fom") or ", ".join(panel["fom"] for panel in spec.options.get("panels", ()))
+    why = f"{foms.case} {spec.name}\n\nnothing to draw: this run has no rows of {named} for it"
+    return spec.draw(foms, **spec.options) or nothing(why)

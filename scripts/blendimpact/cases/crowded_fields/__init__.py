@@ -1,8 +1,8 @@
 """Crowded fields: artificial stars in simulated star fields and in a real one."""
 
 from ..base import ScienceCase
-from .figures import FIGURES
+from .derived import derived
 from .foms import FIGURES_OF_MERIT
 from .score import score
 
-CASE = ScienceCase("crowded_fields", "Crowded fields: stars", FIGURES_OF_MERIT, score, FIGURES)
+CASE = ScienceCase("crowded_fields", "Crowded fields: stars", FIGURES_OF_MERIT, score, derived)

@@ -1,41 +1,42 @@
 """Figures of the shapes row."""
 
+from ...report.figures import against_density, by_stratum, ladder
 from ..base import FigureSpec
 
 DENSITIES = ("half_density", "fiducial", "double_density")
 RUNGS = ("oracle", "undeblended", "deblended", "pipeline")
 FIGURES = (
-    FigureSpec("ladder_WL-M1", "ladder", {"fom": "WL-M1"},
+    FigureSpec("ladder_WL-M1", ladder, {"fom": "WL-M1"},
                "Shear response of the sources common to all rungs, relative to the isolated rung."),
-    FigureSpec("ladder_WL-D2", "ladder", {"fom": "WL-D2"},
+    FigureSpec("ladder_WL-D2", ladder, {"fom": "WL-D2"},
                "Shear response of each rung's own selection, relative to the isolated rung. The detection "
                "term is the detection-induced shear bias."),
-    FigureSpec("ladder_WL-B1", "ladder", {"fom": "WL-B1"},
+    FigureSpec("ladder_WL-B1", ladder, {"fom": "WL-B1"},
                "Median aperture flux residual against the isolated twin of the same source."),
-    FigureSpec("ladder_WL-B3", "ladder", {"fom": "WL-B3"}, "Ellipticity slope against the noiseless source."),
-    FigureSpec("ladder_WL-M2", "ladder", {"fom": "WL-M2"},
+    FigureSpec("ladder_WL-B3", ladder, {"fom": "WL-B3"}, "Ellipticity slope against the noiseless source."),
+    FigureSpec("ladder_WL-M2", ladder, {"fom": "WL-M2"},
                "Effective number density (Chang et al. 2013) of each rung's own selection."),
-    FigureSpec("response_blendedness", "stratum",
+    FigureSpec("response_blendedness", by_stratum,
                {"fom": "WL-M1", "stratum": "blendedness", "rungs": RUNGS, "xlabel": "blendedness (1 - purity)",
                 "ylabel": "response relative to isolated"},
                "Shear response against blendedness."),
-    FigureSpec("flux_blendedness", "stratum",
+    FigureSpec("flux_blendedness", by_stratum,
                {"fom": "WL-B1", "stratum": "blendedness", "rungs": RUNGS, "xlabel": "blendedness (1 - purity)",
                 "ylabel": "median (F - F_isolated) / F_isolated"},
                "Aperture flux residual against blendedness."),
-    FigureSpec("completeness_magnitude", "stratum",
+    FigureSpec("completeness_magnitude", by_stratum,
                {"fom": "WL-D3.recall", "stratum": "magnitude", "rungs": ("pipeline", "alone"),
                 "xlabel": "true magnitude (AB, shape band)", "ylabel": "fraction found"},
                "Sources found in the scene, and found alone on the same noise, against magnitude."),
-    FigureSpec("completeness_blendedness", "stratum",
+    FigureSpec("completeness_blendedness", by_stratum,
                {"fom": "WL-D3.recall", "stratum": "blendedness", "rungs": ("pipeline", "alone"),
                 "xlabel": "blendedness (1 - purity)", "ylabel": "fraction found"},
                "Sources found in the scene, and found alone on the same noise, against blendedness."),
-    FigureSpec("density_WL-M1", "density",
+    FigureSpec("density_WL-M1", against_density,
                {"fom": "WL-M1", "terms": ("measurement", "deblending", "detection"),
                 "ylabel": "change of response", "density": "WL-Q2", "scenarios": DENSITIES},
                "Terms of the response budget (common sample) against source density."),
-    FigureSpec("density_WL-D2", "density",
+    FigureSpec("density_WL-D2", against_density,
                {"fom": "WL-D2", "terms": ("measurement", "deblending", "detection"),
                 "ylabel": "change of response", "density": "WL-Q2", "scenarios": DENSITIES},
                "Terms of the response budget (own selections) against source density."),

@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...report.figures import MARKERS, errors, plain, rows_of, strata_of
+from ...data.catalogues import rows_of
+from ...report.figures import MARKERS, errors, plain, strata_of
 from ...stats.detection_statistics import FALSE_POSITIVES
 
 COLOURS = {"truth": "#999999", "isolated": "#009E73", "oracle": "#0072B2", "undeblended": "#333333",
@@ -11,13 +12,12 @@ COLOURS = {"truth": "#999999", "isolated": "#009E73", "oracle": "#0072B2", "unde
 LINEAR = 0.02  # of a symmetric logarithmic axis: linear within
 
 
-def side_by_side(table, case, scenario, panels, stratum, rungs, xlabel, scale="linear"):
+def side_by_side(foms, panels, stratum, rungs, xlabel, scale="linear"):
     """Draw figures of merit against the bins of a stratum, a panel each and a curve per rung.
 
     Parameters
     ----------
-    table : Table
-    case, scenario : str
+    foms : blendimpact.report.figures.CaseFoms
     panels : sequence of dict
         ``fom``, ``title``, ``ylabel``; ``population`` where there are several.
     stratum : str
@@ -31,7 +31,7 @@ def side_by_side(table, case, scenario, panels, stratum, rungs, xlabel, scale="l
     matplotlib.figure.Figure or None
         None when no panel has such strata.
     """
-    table = rows_of(table, case=case, scenario=scenario, kind="value")
+    table = foms.here(kind="value")
     drawn = []
     for panel in panels:
         here = {"population": panel["population"]} if "population" in panel else {}
@@ -60,7 +60,7 @@ def side_by_side(table, case, scenario, panels, stratum, rungs, xlabel, scale="l
         if scale != "log":
             axis.axhline(0, color="#222222", lw=0.8)
     axes[0].legend(frameon=False, fontsize=8)
-    _headed(figure, case, scenario, drawn[0][1])
+    _headed(figure, foms, drawn[0][1])
     return figure
 
 
@@ -77,13 +77,13 @@ def _bin(name):
     return name.split(":")[1].replace("1e+09", "∞").replace("1.0001", "1").replace("-", "–")
 
 
-def _headed(figure, case, scenario, rows):
+def _headed(figure, foms, rows):
     bare = not np.isfinite(np.asarray(rows["ci_low"], float)).all()
-    figure.suptitle(f"{case}, {scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals"
+    figure.suptitle(f"{foms.case}, {foms.scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals"
                     + (" (open: too few patches for one)" if bare else ""), fontsize=11)
 
 
-def spurious(table, case, scenario, fom, floor, rungs):
+def spurious(foms, fom, floor, rungs):
     """Draw the density of spurious candidates against the threshold, with the curve of noise alone for each rung.
 
     Parameters
@@ -96,8 +96,7 @@ def spurious(table, case, scenario, fom, floor, rungs):
     -------
     matplotlib.figure.Figure or None
     """
-    rows = rows_of(table, case=case, scenario=scenario, kind="value", fom=fom)
-    rows, _ = strata_of(rows, "threshold")
+    rows, _ = strata_of(foms.here(kind="value", fom=fom), "threshold")
     if not len(rows):
         return None
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
@@ -114,8 +113,7 @@ def spurious(table, case, scenario, fom, floor, rungs):
         axis.errorbar(x[~none], value[~none], error[:, ~none], fmt=MARKERS[k], label=rung, **style)
         top = value[none] + error[1, none]
         axis.plot(x[none], top, "v", mfc="none", color=style["color"], ms=6)
-        noise, _ = strata_of(rows_of(table, case=case, scenario=scenario, kind="value", fom=floor, term=rung),
-                             "threshold")
+        noise, _ = strata_of(foms.here(kind="value", fom=floor, term=rung), "threshold")
         if len(noise):
             x = np.array([float(str(s).split(":")[1]) for s in noise["stratum"]])
             order = np.argsort(x)
@@ -131,11 +129,11 @@ def spurious(table, case, scenario, fom, floor, rungs):
     axis.set_ylabel("spurious candidates per deg²")
     axis.legend(frameon=False, fontsize=8)
     plain(axis)
-    _headed(figure, case, scenario, rows)
+    _headed(figure, foms, rows)
     return figure
 
 
-def by_place(table, case, scenario, panels, places, rungs):
+def by_place(foms, panels, places, rungs):
     """Draw figures of merit of supernovae by where they lie, a panel each and a marker per rung.
 
     Parameters
@@ -150,7 +148,7 @@ def by_place(table, case, scenario, panels, places, rungs):
     -------
     matplotlib.figure.Figure or None
     """
-    table = rows_of(table, case=case, scenario=scenario, kind="value")
+    table = foms.here(kind="value")
     names = [f"place:{p}" for p in places]
     table = table[np.isin(np.asarray(table["stratum"]).astype(str), names)]
     if not any(str(f) == p["fom"] for p in panels for f in table["fom"]):
@@ -172,11 +170,11 @@ def by_place(table, case, scenario, panels, places, rungs):
         axis.set_title(f"{panel['title']} ({panel['fom']})", fontsize=10)
         plain(axis, "y")
     axes[0].legend(frameon=False, fontsize=8)
-    _headed(figure, case, scenario, table)
+    _headed(figure, foms, table)
     return figure
 
 
-def detection_curve(table, case, scenario, fom, rungs, xlabel, ylabel):
+def detection_curve(foms, fom, rungs, xlabel, ylabel):
     """Draw the share of positives found against that of negatives taken for them.
 
     Parameters
@@ -190,7 +188,7 @@ def detection_curve(table, case, scenario, fom, rungs, xlabel, ylabel):
     -------
     matplotlib.figure.Figure or None
     """
-    rows = rows_of(table, case=case, scenario=scenario, kind="value", stratum="all")
+    rows = foms.here(kind="value", stratum="all")
     names = [fom, *(f"{fom}.fpr{round(100 * share)}" for share in FALSE_POSITIVES[1:])]
     rows = rows[np.isin(np.asarray(rows["fom"]).astype(str), names)]
     if not len(rows):
@@ -214,5 +212,5 @@ def detection_curve(table, case, scenario, fom, rungs, xlabel, ylabel):
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False, fontsize=8)
     plain(axis)
-    _headed(figure, case, scenario, rows)
+    _headed(figure, foms, rows)
     return figure

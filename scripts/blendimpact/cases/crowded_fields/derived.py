@@ -1,10 +1,10 @@
-"""Values of crowded fields that need several scenarios, for the external checks."""
+"""Values of crowded fields that need several scenarios, for its external checks."""
 
 import math
 
 import numpy as np
 
-from ...report.figures import rows_of
+from ...data.catalogues import rows_of
 
 ROLL_OFF = (2e5, 5e5)  # stars per deg2: DMTN-077
 BRIGHT = ("magnitude:8-16", "magnitude:16-18", "magnitude:18-20")
@@ -15,20 +15,19 @@ SCATTERS = (  # figure of merit, mag per unit, what it is
 )
 
 
-def densities(foms, case):
+def densities(foms):
     """Return the stars per deg2 (CF-Q1) of each scenario, from the sparsest."""
-    rows = rows_of(foms, case=case, fom="CF-Q1", kind="value", stratum="all")
+    rows = rows_of(foms, fom="CF-Q1", kind="value", stratum="all")
     found = {str(r["scenario"]): float(r["value"]) for r in rows if r["value"] > 0}
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def roll_off(foms, case, ends=ROLL_OFF):
+def roll_off(foms, ends=ROLL_OFF):
     """Return by how much m_50 of the pipeline is brighter at the denser of two densities.
 
     Parameters
     ----------
     foms : Table
-    case : str
     ends : (float, float)
         Stars per deg2.
 
@@ -39,8 +38,8 @@ def roll_off(foms, case, ends=ROLL_OFF):
         both. Linear in the logarithm of the density between neighbouring scenarios, whose intervals are taken as
         independent.
     """
-    density = densities(foms, case)
-    rows = rows_of(foms, case=case, fom="CF-D1.m50", kind="value", term="pipeline", stratum="all")
+    density = densities(foms)
+    rows = rows_of(foms, fom="CF-D1.m50", kind="value", term="pipeline", stratum="all")
     rows = {str(r["scenario"]): r for r in rows if np.isfinite(r["value"])}
     names = [s for s in density if s in rows]
     x = np.log10([density[s] for s in names])
@@ -60,7 +59,7 @@ def roll_off(foms, case, ends=ROLL_OFF):
                                       + ", ".join(f"{density[s]:.2g}" for s in names) + " per deg2"}}
 
 
-def bright_scatter(foms, case):
+def bright_scatter(foms):
     """Return the scatter (mag) of the brightest stars of the sparsest scenario as the pipeline measures them.
 
     Repeatability over visits where that scenario has them (CF-M1.repeat), else the scatter about the true magnitude
@@ -71,9 +70,9 @@ def bright_scatter(foms, case):
     dict or None
         ``value``, ``ci_low``, ``ci_high``, ``n`` and ``conditions``; None without bright stars.
     """
-    for scenario, stars in densities(foms, case).items():
+    for scenario, stars in densities(foms).items():
         for fom, unit, visits in SCATTERS:
-            rows = rows_of(foms, case=case, scenario=scenario, fom=fom, kind="value", term="pipeline")
+            rows = rows_of(foms, scenario=scenario, fom=fom, kind="value", term="pipeline")
             by_stratum = {str(r["stratum"]): r for r in rows if r["n"] >= LEAST and np.isfinite(r["value"])}
             for stratum in BRIGHT:
                 if stratum in by_stratum:
@@ -82,3 +81,10 @@ def bright_scatter(foms, case):
                             "conditions": {"stars": f"artificial, {stratum.replace(':', ' ')}, {stars:.2g} per deg2",
                                            "visits": visits}}
     return None
+
+
+def derived(foms, settings, conditions):
+    """Return the values of the case's external checks (`blendimpact.cases.base.ScienceCase`)."""
+    found = {"crowding_roll_off": roll_off(foms), "isolated_star_scatter": bright_scatter(foms)}
+    return {key: {**value, "conditions": {**conditions, **value["conditions"]}}
+            for key, value in found.items() if value}

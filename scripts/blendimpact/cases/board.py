@@ -1,0 +1,91 @@
+"""Rows of the board: what each case shows in its cells, and what is known of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..config.models import Distinct, Model, Number, Problem, Text, absent, load_checked
+from .files import BOARD, case_files
+
+Kind = Literal["impact", "value"]
+
+
+class Also(Model):
+    """A further value of a cell; what is not given is as in the cell."""
+
+    data: Text = Field(description="What it was measured on, or of what it is.")
+    scenario: Text | None = absent(description="Scenario of the case.")
+    fom: Text | None = absent(description="Id of the FoM; with one of its own, the population is whatever there is.")
+    headline_term: Text | None = absent(description="Term of the budget; with kind value: the rung.")
+    kind: Kind | None = absent(description="A difference of rungs, or a rung's own value.")
+    population: Text | None = absent(description="Sample.")
+    stratum: Text | None = absent(description="Subset of the sample.")
+    percent: bool | None = absent(description="Show it in per cent.")
+
+
+class Cell(Model):
+    """A cell: its headline figure of merit (FoM), and what is known of it."""
+
+    fom: Text = Field(description="Id of the headline FoM: the one that isolates the stage best.")
+    name: Text = Field(description="Its short name, for people.")
+    headline_term: Text = Field(description="Term of the budget that the cell shows; with kind value: the rung.")
+    kind: Kind = Field("impact", description="A difference of rungs, or a rung's own value.")
+    scenario: Text = Field("fiducial", description="Scenario of the case.")
+    population: Text | None = absent(description="Sample: common, own, all; needed where there are several.")
+    stratum: Text = Field("all", description="Subset of the sample.")
+    also: Annotated[list[Also], Field(min_length=1)] | None = absent(
+        description="Further values: of another scenario, or of other FoMs of the stage. They decide nothing.")
+    percent: bool = Field(False, description="Show it in per cent.")
+    foms: Annotated[list[Text], Field(min_length=1), Distinct] = Field(
+        description="Ids of the FoMs of the cell, the headline first.")
+    identified: Literal["yes", "partly", "no"] = Field(
+        description="Is a FoM in use in the field? Quote yes and no.")
+    identified_text: Text = Field(description="Which one.")
+    published: str = Field(description="Published numbers with conditions; empty: none found.")
+    published_tag: Literal["V", "M", "none"] = Field(
+        description="V: read in a public copy. M: from memory, check before quoting. none: nothing found.")
+    data: Text = Field(description="Data that this study uses for the cell.")
+
+    def problems(self):
+        """Yield what the fields say of each other."""
+        if self.foms[0] != self.fom:
+            yield Problem(("foms",), f"does not begin with the headline {self.fom}", "put the headline first")
+        if bool(self.published) == (self.published_tag == "none"):
+            yield Problem(("published_tag",), "is at odds with `published`",
+                          "none belongs to an empty text, and only to it")
+
+
+class Cells(Model):
+    """One cell per stage at which blending acts."""
+
+    detection: Cell = Field(description="The cell of detection.")
+    deblending: Cell = Field(description="The cell of deblending.")
+    measurement: Cell = Field(description="The cell of measurement.")
+
+
+class Row(Model):
+    """The row of a case."""
+
+    order: Number = Field(description="Place on the board: rows go from the lowest number to the highest.")
+    title: Text = Field(description="Title of the row.")
+    science: Text = Field(description="What the row stands for.")
+    data: Text = Field(description="Most useful data sets.")
+    not_covered: Text | None = Field(None, description="Parts of the row that this study does not measure.")
+    cells: Cells = Field(description="One cell per stage.")
+
+
+def load_board(cases=None):
+    """Return the rows of the board, from top to bottom, as dicts: the fields of `Row`, and ``case``.
+
+    Parameters
+    ----------
+    cases : sequence of str, optional
+        Default all.
+
+    Raises
+    ------
+    StudyError
+        If a file is wrong.
+    """
+    rows = [{"case": case, **load_checked(path, Row).plain()} for case, path in case_files(BOARD, cases).items()]
+    return sorted(rows, key=lambda row: row["order"])

@@ -1,0 +1,154 @@
+"""What a case says beside its code: board row, requirements, external checks; complete, sourced, refused when wrong."""
+
+import os
+import re
+
+import pytest
+from blendimpact.cases import board, files
+from blendimpact.cases.base import case_names, load_case
+from blendimpact.cases.board import load_board
+from blendimpact.cases.external_checks import load_external_checks
+from blendimpact.cases.files import BOARD, CHECKS, FOLDER, REQUIREMENTS, published_files
+from blendimpact.cases.requirements import load_requirements
+from blendimpact.errors import StudyError
+
+STAGES = ("detection", "deblending", "measurement")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of cases in place of the study's, and a function that writes a changed file of a case into it."""
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "case_names", lambda: sorted(p.name for p in tmp_path.iterdir() if p.is_dir()))
+
+    def write(case, name, old="", new="", under=None):
+        text = (FOLDER / case / name).read_text()
+        assert old in text
+        path = tmp_path / (under or case) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.replace(old, new, 1))
+
+    return write
+
+
+# --- requirements ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("year", ["Y1", "Y10"])
+@pytest.mark.parametrize("case", case_names())
+def test_every_figure_of_merit_of_a_case_has_an_entry(case, year):
+    """Its own, or that of the figure of which it is a variant; nothing is required of the sky that was made."""
+    known = {fom.partition(".")[0] for fom in load_requirements(year, [case])}
+    headlines = {f.id.partition(".")[0] for f in load_case(case).figures_of_merit}
+    assert {fom for fom in headlines - known if fom.split("-")[1][0] in "DBM"} == set()
+
+
+def test_requirements_are_those_of_their_year():
+    for fom in ("WL-D2", "WL-B3", "WL-M1"):
+        assert load_requirements("Y10")[fom]["value"] == 0.003
+        assert load_requirements("Y1")[fom]["value"] == 0.013
+    assert load_requirements()["WL-M1"]["value"] == load_requirements(None)["WL-M1"]["value"] == 0.003
+    assert load_requirements("Y1")["GA-B1"] == load_requirements("Y10")["GA-B1"]
+
+
+def test_every_requirement_has_a_source_and_what_is_ours_says_so():
+    for entry in load_requirements().values():
+        assert entry["source"]
+        assert (entry["value"] is None) == (entry["tag"] == "none")
+        if entry["tag"] == "A":
+            assert re.search("adopted|none published", entry["source"])
+        if entry["tag"] in "VM":
+            assert "adopted" not in entry["source"]
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ("{fom: WL-D4, value: 0.01", "{fom: WL-D1, value: 0.01", "two requirements"),
+    ("fom: WL-D3, value: null, tag: none", "fom: WL-D3, value: null, tag: V", "at odds with the value"),
+    ("{fom: WL-D3", "{fom: wl_d3", "must match"),
+    ("sense: known to", "sense: knwon to", "did you mean 'known to'"),
+])
+def test_a_wrong_requirement_is_refused(folder, old, new, says):
+    folder("two_point", REQUIREMENTS, old, new)
+    with pytest.raises(StudyError, match=says) as error:
+        load_requirements()
+    assert re.search(rf"two_point/{REQUIREMENTS}:\d+: requirements", str(error.value))
+
+
+def test_two_cases_do_not_require_the_same(folder):
+    folder("two_point", REQUIREMENTS)
+    folder("two_point", REQUIREMENTS, under="copy")
+    with pytest.raises(StudyError, match="another case has a requirement for CL-D1"):
+        load_requirements()
+    assert load_requirements(cases=["copy"])["WL-M1"]["value"] == 0.003
+
+
+# --- board ----------------------------------------------------------------------------------------
+
+
+def test_the_board_has_a_row_of_every_case_in_its_order():
+    rows = load_board()
+    assert sorted(row["case"] for row in rows) == case_names()
+    assert [row["case"] for row in rows][:4] == ["two_point", "transients", "crowded_fields", "galaxies"]
+    known = load_requirements()
+    for row in rows:
+        assert tuple(row["cells"]) == STAGES
+        for cell in row["cells"].values():
+            assert cell["fom"] in known
+            for fom in [*cell["foms"], *(also["fom"] for also in cell.get("also", ()) if "fom" in also)]:
+                assert any(k == fom or fom.startswith(f"{k}.") or k.startswith(f"{fom}.") for k in known), fom
+
+
+@pytest.mark.parametrize("row", load_board(), ids=lambda row: row["case"])
+def test_headlines_are_figures_of_merit_that_the_case_computes(row):
+    stage_of = {f.id: f.stage for f in load_case(row["case"]).figures_of_merit}
+    for stage, cell in row["cells"].items():
+        assert stage_of[cell["fom"]] == stage
+        assert all(stage_of[also.get("fom", cell["fom"])] == stage for also in cell.get("also", ()))
+
+
+@pytest.mark.parametrize("case, old, new, says", [
+    ("galaxies", "foms: [GA-B1]", "foms: [GA-B2, GA-B1]", "does not begin with the headline"),
+    ("transients", "    headline_term: measurement\n    population", "    population", "'headline_term' is missing"),
+    ("crowded_fields", "also: [{scenario: real, data:", "also: [{scenario: real, date:", "did you mean 'data'"),
+    ("galaxies", "cells:\n  detection:", "cells:\n  detecting:", "did you mean 'detection'"),
+    ("galaxies", 'identified: "yes"', "identified: yes", "truth value true|did you mean"),
+    ("galaxies", "published_tag: V", "published_tag: none", "at odds with `published`"),
+    ("galaxies", "order: 40\n", "", "'order' is missing"),
+])
+def test_a_wrong_row_is_refused(folder, case, old, new, says):
+    folder(case, BOARD, old, new)
+    with pytest.raises(StudyError, match=says) as error:
+        board.load_board()
+    assert f"{case}/{BOARD}" in str(error.value)
+
+
+# --- external checks ------------------------------------------------------------------------------
+
+
+def test_checks_stand_in_their_order_and_are_of_their_case():
+    checks = load_external_checks()
+    assert [check["order"] for check in checks] == sorted(check["order"] for check in checks)
+    general = {check["id"] for check in load_external_checks([])}
+    assert general == {"false_alarms", "false_alarms_4"}
+    for case in case_names():
+        mine = [check for check in load_external_checks([case]) if check["id"] not in general]
+        cases = {check["measure"]["row"]["case"] for check in mine if "row" in check.get("measure", {})}
+        assert cases <= {case}
+
+
+def test_a_name_of_two_checks_is_refused(folder):
+    for name in ("a", "b"):
+        folder("crowded_fields", CHECKS, under=name)
+    with pytest.raises(StudyError, match="'crowding_roll_off' names two checks"):
+        load_external_checks()
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_a_case_depends_on_its_own_files_and_the_board_on_those_of_all():
+    everything, general = set(published_files()), os.path.relpath(FOLDER / CHECKS)
+    assert {os.path.basename(path) for path in everything} == {BOARD, REQUIREMENTS, CHECKS}
+    parts = [set(published_files([case])) for case in case_names()]
+    assert set().union(*parts) == everything - {general} and all(parts)
+    assert general in everything and all(os.path.isfile(path) for path in everything)
