@@ -15,6 +15,7 @@ from blendimpact.ladder.neighbours import nearest_neighbour
 from blendimpact.ladder.rungs import REAL, RUNGS
 from blendimpact.sky.adopt import stars
 from blendimpact.stats.figures_of_merit import FigureOfMerit, Scores
+from blendimpact.stats.statistic import Fraction
 
 # The packages export the function `score`, which hides the module of that name.
 galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))
@@ -188,7 +189,7 @@ def test_a_fraction_that_differs_between_blocks_has_an_interval(spread):
     scores = Scores("demo", "fiducial")
     for block in range(30):
         scores.add("X", "pipeline", block, [round(240 * (0.5 + spread * (-1) ** block)), 240])
-    fom = FigureOfMerit("X", "detection", "x", "x", "1", "fraction")
+    fom = FigureOfMerit("X", "detection", "x", "x", "1", Fraction())
     row = aggregate(scores.table(), "demo", "fiducial", [fom], 50, 1)[0]
     half = (row["ci_high"] - row["ci_low"]) / 2
     assert half == pytest.approx(1.96 * spread / np.sqrt(30), rel=0.15)

@@ -8,9 +8,10 @@ import pytest
 from astropy.table import Table
 from blendimpact.cases.crowded_fields.foms import FIGURES_OF_MERIT
 from blendimpact.data.children import BITS
-from blendimpact.ladder.aggregate import aggregate, quadrature
+from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.rungs import REAL, RUNGS
 from blendimpact.stats.crowding import GAUSSIAN_OVER_DISC, beam_area, crowding_error, crowding_limit
+from blendimpact.stats.statistic import quadrature
 
 crowded = import_module("blendimpact.cases.crowded_fields.score")
 LADDER = ("truth", *RUNGS)

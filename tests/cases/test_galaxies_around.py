@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from blendimpact.cases.transients.places import galaxy_density, transients
-from blendimpact.ladder.aggregate import newcombe, undetermined
-from blendimpact.stats.intervals import wilson
+from blendimpact.stats.intervals import newcombe, wilson
+from blendimpact.stats.statistic import undetermined
 from difference_tables import LADDER, made, settings_for
 from test_transient_scores import ALL, COMET, FAR_TRAIL, LONE, TRAIL, scored, values
 

@@ -13,8 +13,8 @@ from blendimpact.cases.transients.places import apart, open_share
 from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.rungs import REAL
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
-from blendimpact.stats.detection_statistics import NIGHTS, linked
-from blendimpact.stats.figures_of_merit import FigureOfMerit
+from blendimpact.stats.detection_statistics import NIGHTS, AreaUnderCurve, TruePositives, linked
+from blendimpact.stats.histogram_statistics import Rising
 from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SIZE, made, settings_for, source
 
 scoring = import_module("blendimpact.cases.transients.score")
@@ -364,18 +364,16 @@ def test_linking_is_that_of_independent_nights():
 
 def test_kinds_of_curves_have_closed_forms():
     edges = tuple(np.arange(-1.0, 12.0))  # the outermost bins are open: nothing is in them
-    fom = {kind: FigureOfMerit("x", "detection", "", "", "1", kind, edges=edges)
-           for kind in ("tpr0.1", "tpr0.5", "auc", "snr50")}
     sums = np.zeros((12, 5))
     sums[1:-1, 0] = 10  # negatives uniform between 0 and 10: what 10 per cent exceed is 9
     sums[6:-1, 1] = 4
-    assert fom["tpr0.1"].value(sums) == pytest.approx(1 / 5)
-    assert fom["tpr0.5"].value(sums) == pytest.approx(1.0)
-    assert fom["auc"].value(sums) == pytest.approx(0.75)
+    assert TruePositives(edges, 0.1).of(sums) == pytest.approx(1 / 5)
+    assert TruePositives(edges, 0.5).of(sums) == pytest.approx(1.0)
+    assert AreaUnderCurve(edges).of(sums) == pytest.approx(0.75)
     sums[:, 0], sums[:, 1] = [0, 0, 0, 1, 2, 3, 8, 9, 9, 9, 9, 10], 10
-    assert fom["snr50"].value(sums) == pytest.approx(4.5 + 0.2 / 0.5)
+    assert Rising(edges, 0.5).of(sums) == pytest.approx(4.5 + 0.2 / 0.5)
     sums[:, 0] = 10
-    assert np.isnan(fom["snr50"].value(sums))
+    assert np.isnan(Rising(edges, 0.5).of(sums))
 
 
 def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():

@@ -26,7 +26,7 @@ from blendimpact.report.comparison.foms import FIGURES_OF_MERIT as COMPARED
 from blendimpact.report.comparison.pixels import LIGHT
 from blendimpact.sky.injection_flags import INJECTION_BITS
 from blendimpact.stats.figures_of_merit import Scores
-from blendimpact.stats.intervals import resolution
+from blendimpact.stats.histograms import resolution
 from harness import ROOT, build_dag, run_snakemake
 from pages import (
     CASE_PAGES,

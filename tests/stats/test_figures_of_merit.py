@@ -1,18 +1,34 @@
 """Figures of merit as functions of sums: closed forms, pooling, closure of the budget."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
-from blendimpact.ladder.aggregate import Sums, _samples, aggregate
-from blendimpact.stats.figures_of_merit import N_SUMS, FigureOfMerit, Scores, strata, trimmed_mean
-from blendimpact.stats.intervals import bootstrap_weights, histogram, resampled_sums
+from blendimpact.ladder.aggregate import Sums, aggregate
+from blendimpact.stats.figures_of_merit import N_SUMS, FigureOfMerit, Scores, strata
+from blendimpact.stats.histogram_statistics import Falling, Median, Nmad, TrimmedMean
+from blendimpact.stats.histograms import histogram
+from blendimpact.stats.intervals import bootstrap_weights, resampled_sums
+from blendimpact.stats.statistic import (
+    Fraction,
+    HarmonicMean,
+    Offset,
+    Ratio,
+    Response,
+    RmsRatio,
+    Slope,
+    Statistic,
+    relative,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 RUNGS = ("truth", "isolated", "oracle", "undeblended", "deblended", "merged", "pipeline")
 
 
-def fom(kind, **options):
-    return FigureOfMerit("X", "detection", "title", "definition", "1", kind, **options)
+def fom(statistic, **options):
+    return FigureOfMerit("X", "detection", "title", "definition", "1", statistic, **options)
 
 
 def sums(*values):
@@ -24,12 +40,12 @@ def sums(*values):
 def test_pooled_ratio_is_not_the_mean_of_ratios():
     """Batches of 1/1 and 0/99 have the ratio 0.01, not 0.5."""
     total = sums(1, 1) + sums(0, 99)
-    assert fom("fraction").value(total) == pytest.approx(0.01)
+    assert Fraction().of(total) == pytest.approx(0.01)
 
 
 def test_empty_sums_give_nan():
-    for kind in ("ratio", "fraction", "response", "offset", "slope", "f1", "rms_ratio"):
-        assert np.isnan(fom(kind).value(sums())), kind
+    for kind in (Ratio, Fraction, Response, Offset, Slope, HarmonicMean, RmsRatio):
+        assert np.isnan(kind().of(sums())), kind
 
 
 def test_response_recovers_a_known_shear_response():
@@ -37,22 +53,22 @@ def test_response_recovers_a_known_shear_response():
     g, response, shape = 0.02, 0.7, rng.normal(0, 0.2, 500)
     plus, minus = shape + response * g, shape - response * g
     total = sums(plus.sum() / (2 * g), len(plus), minus.sum() / (2 * g), len(minus))
-    assert fom("response").value(total) == pytest.approx(response, rel=1e-12)
+    assert Response().of(total) == pytest.approx(response, rel=1e-12)
 
 
 @given(st.floats(-0.5, 0.5), st.floats(-0.1, 0.1))
 def test_slope_recovers_a_line(mu, nu):
     x = np.linspace(-0.4, 0.5, 50)
     y = (1 + mu) * x + nu
-    assert fom("slope").value(sums(len(x), x.sum(), y.sum(), x @ x, x @ y)) == pytest.approx(mu, abs=1e-9)
+    assert Slope().of(sums(len(x), x.sum(), y.sum(), x @ x, x @ y)) == pytest.approx(mu, abs=1e-9)
 
 
 def test_crossing_of_half_completeness_between_bin_centres():
     edges = (20.0, 21.0, 22.0, 23.0)
     cells = np.zeros((3, N_SUMS))
     cells[:, 0], cells[:, 1] = (100, 75, 25), 100
-    assert fom("m50", edges=edges).value(cells) == pytest.approx(22.0)
-    assert np.isnan(fom("m90", edges=edges).value(np.zeros((3, N_SUMS))))
+    assert Falling(edges, 0.5).of(cells) == pytest.approx(22.0)
+    assert np.isnan(Falling(edges, 0.9).of(np.zeros((3, N_SUMS))))
 
 
 def test_strata_cover_every_value_once():
@@ -74,7 +90,7 @@ def ladder_table(n_blocks=40, seed=3, scale=1.0):
 
 
 def test_budget_closes_to_machine_precision():
-    rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 200, 7)
+    rows = aggregate(ladder_table(), "demo", "fiducial", [fom(Ratio())], 200, 7)
     terms = {str(r["term"]): r["value"] for r in rows if r["kind"] == "impact"}
     values = {str(r["term"]): r["value"] for r in rows if r["kind"] == "value"}
     closed = sum(terms[t] for t in ("intrinsic", "measurement", "deblending", "detection"))
@@ -88,7 +104,7 @@ def test_no_difference_in_any_block_is_not_an_interval_of_no_width():
     for block in range(40):
         for rung in RUNGS:
             scores.add("X", rung, block, [3 if rung == "pipeline" else 4, 4], "common")
-    rows = aggregate(scores.table(), "demo", "fiducial", [fom("fraction")], 200, 7)
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom(Fraction())], 200, 7)
     term = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
     assert term["deblending"]["value"] == 0 and term["deblending"]["n"] == 160
     high = 1.96**2 / (160 + 1.96**2)  # Wilson's, of none in 160
@@ -102,7 +118,7 @@ def test_one_difference_is_not_an_interval_that_ends_at_zero():
     for block in range(40):
         for rung in RUNGS:
             scores.add("X", rung, block, [int(block == 0 and rung == "pipeline"), 1], "common")
-    rows = aggregate(scores.table(), "demo", "fiducial", [fom("fraction")], 200, 7)
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom(Fraction())], 200, 7)
     lost = next(r for r in rows if r["kind"] == "impact" and r["term"] == "detection")
     assert lost["value"] == pytest.approx(1 / 40) and lost["ci_high"] > 1 / 40
     assert lost["ci_low"] == pytest.approx(-(1.96**2) / (40 + 1.96**2), rel=1e-3) and "an end of 0" in lost["method"]
@@ -110,7 +126,7 @@ def test_one_difference_is_not_an_interval_that_ends_at_zero():
 
 def test_noise_common_to_all_rungs_leaves_the_differences():
     """Blocks scatter by 3 %, differences not at all: their intervals have no width."""
-    rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 200, 7)
+    rows = aggregate(ladder_table(), "demo", "fiducial", [fom(Ratio())], 200, 7)
     impact = rows[(rows["kind"] == "impact") & (rows["term"] == "deblending")][0]
     value = rows[(rows["kind"] == "value") & (rows["term"] == "deblended")][0]
     assert impact["ci_high"] - impact["ci_low"] < 1e-12
@@ -118,23 +134,24 @@ def test_noise_common_to_all_rungs_leaves_the_differences():
     assert impact["value"] == pytest.approx(0.13)
 
 
-@pytest.mark.parametrize("kind", ["median", "nmad", "trimmed_mean"])
+@pytest.mark.parametrize("kind", [Median, Nmad, TrimmedMean])
 def test_bins_that_nobody_is_in_change_no_interval(kind):
     """The interval of a histogram is made of the part that holds objects: also where that is at an open end."""
     rng = np.random.default_rng(2)
     edges = tuple(np.linspace(-4, 4, 161))
-    fom = FigureOfMerit("X", "measurement", "x", "x", "", kind, edges=edges)
+    statistic = kind(edges)
     for centre in (0.3, -3.9, 3.9):
         part = np.zeros((12, 160, 1))
         for block in part:
             block[:, 0] = histogram(rng.normal(centre, 0.2, 20), edges)
         weights = bootstrap_weights(12, 50, 1, "x")
-        np.testing.assert_allclose(_samples(fom, weights, part), fom.value(resampled_sums(weights, part)), atol=1e-12)
+        np.testing.assert_allclose(statistic.samples(weights, part), statistic.of(resampled_sums(weights, part)),
+                                   atol=1e-12)
 
 
 def test_relative_figures_do_not_change_with_calibration():
-    one = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio", relative=True)], 100, 7)
-    two = aggregate(ladder_table(scale=3.0), "demo", "fiducial", [fom("ratio", relative=True)], 100, 7)
+    one = aggregate(ladder_table(), "demo", "fiducial", [fom(Ratio(against=relative))], 100, 7)
+    two = aggregate(ladder_table(scale=3.0), "demo", "fiducial", [fom(Ratio(against=relative))], 100, 7)
     np.testing.assert_allclose(one["value"], two["value"], atol=1e-12)
     assert one["value"][list(one["term"]).index("isolated")] == 0
 
@@ -145,8 +162,8 @@ def test_selection_term_is_own_minus_common():
         for k, rung in enumerate(RUNGS):
             scores.add("A", rung, block, [10 + 0.1 * k, 10], "common")
             scores.add("B", rung, block, [10 + 0.3 * k, 10], "own")
-    foms = [FigureOfMerit("A", "measurement", "a", "a", "1", "ratio"),
-            FigureOfMerit("B", "detection", "b", "b", "1", "ratio", common="A")]
+    foms = [FigureOfMerit("A", "measurement", "a", "a", "1", Ratio()),
+            FigureOfMerit("B", "detection", "b", "b", "1", Ratio(), common="A")]
     rows = aggregate(scores.table(), "demo", "fiducial", foms, 100, 7)
     selection = rows[rows["term"] == "selection"]
     assert len(selection) == 1
@@ -154,7 +171,7 @@ def test_selection_term_is_own_minus_common():
 
 
 def test_every_row_has_an_interval_and_a_count():
-    rows = aggregate(ladder_table(), "demo", "fiducial", [fom("ratio")], 100, 7)
+    rows = aggregate(ladder_table(), "demo", "fiducial", [fom(Ratio())], 100, 7)
     assert np.isfinite(rows["ci_low"]).all() and np.isfinite(rows["ci_high"]).all()
     assert (rows["n"] == 400).all() and (rows["n_blocks"] == 40).all()
 
@@ -162,7 +179,7 @@ def test_every_row_has_an_interval_and_a_count():
 def test_order_of_score_rows_changes_nothing():
     table = ladder_table()
     shuffled = table[np.random.default_rng(0).permutation(len(table))]
-    one, two = (aggregate(t, "demo", "fiducial", [fom("ratio")], 100, 7) for t in (table, shuffled))
+    one, two = (aggregate(t, "demo", "fiducial", [fom(Ratio())], 100, 7) for t in (table, shuffled))
     assert all(np.array_equal(one[c], two[c]) for c in ("term", "value", "ci_low", "ci_high"))
 
 
@@ -172,20 +189,24 @@ def test_few_blocks_with_objects_have_no_interval():
     for block in range(40):
         for rung in RUNGS:
             scores.add("X", rung, block, [0.3, 1] if block == 7 else [0, 0], "common")
-    rows = aggregate(scores.table(), "demo", "fiducial", [fom("ratio")], 100, 7)
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom(Ratio())], 100, 7)
     assert np.isnan(rows["ci_low"]).all() and np.isnan(rows["ci_high"]).all()
     assert all("no interval" in str(note) for note in rows["note"])
 
 
 def test_trimmed_mean_ignores_a_wild_tail_and_is_exact_for_a_uniform_histogram():
     edges = np.linspace(-1, 1, 201)
+
+    def trimmed(counts):
+        return TrimmedMean(tuple(edges)).of(counts[:, None])
+
     counts = np.ones(200)
-    assert trimmed_mean(edges, counts) == pytest.approx(0, abs=1e-12)
+    assert trimmed(counts) == pytest.approx(0, abs=1e-12)
     shifted = np.roll(counts * (np.arange(200) < 100), 30)
     wild = shifted.copy()
     wild[-1] = 4  # below 5 % of 100
-    assert trimmed_mean(edges, wild) == pytest.approx(trimmed_mean(edges, shifted), abs=0.03)
-    assert (wild * (edges[1:] + edges[:-1]) / 2).sum() / wild.sum() > trimmed_mean(edges, wild)
+    assert trimmed(wild) == pytest.approx(trimmed(shifted), abs=0.03)
+    assert (wild * (edges[1:] + edges[:-1]) / 2).sum() / wild.sum() > trimmed(wild)
 
 
 def test_many_blocks_are_merged_and_the_value_stays():
@@ -194,3 +215,37 @@ def test_many_blocks_are_merged_and_the_value_stays():
     one, two = (s.get("X", "pipeline", "common", "all", 1) for s in (few, many))
     assert len(one) == 20 and len(two) == 60
     np.testing.assert_allclose(one.sum(axis=0), two.sum(axis=0))
+
+
+# --- a statistic of differences per object ----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedMean(Statistic):
+    """Mean of differences per object, stored for terms. Sums: sum of differences, objects."""
+
+    paired: ClassVar[bool] = True
+
+    def of(self, sums):
+        """Return the mean."""
+        return sums[..., 0, 0] / sums[..., 0, 1]
+
+
+def test_a_statistic_of_paired_differences_is_one_more_class():
+    """Objects scatter by 1 on every rung, and their differences by 0.01: the paired interval knows."""
+    rng = np.random.default_rng(5)
+    scores = Scores("demo", "fiducial")
+    for block in range(40):
+        shared = rng.normal(0, 1, 20)
+        rungs = {rung: shared + 0.1 * k + rng.normal(0, 0.01, 20) for k, rung in enumerate(RUNGS)}
+        for rung, values in rungs.items():
+            scores.add("R", rung, block, [values.sum(), 20], "common")
+        for term, one, other in (("measurement", "oracle", "isolated"), ("detection", "pipeline", "deblended")):
+            scores.add("P", term, block, [(rungs[one] - rungs[other]).sum(), 20], "common")
+    foms = [FigureOfMerit(name, "detection", "", "", "1", s) for name, s in (("R", Ratio()), ("P", PairedMean()))]
+    rows = aggregate(scores.table(), "demo", "fiducial", foms, 300, 7)
+    paired, plain = ({str(r["term"]): r for r in rows if r["fom"] == fom and r["kind"] == "impact"} for fom in "PR")
+    assert set(paired) == {"measurement", "detection"} and (rows["kind"][rows["fom"] == "P"] == "impact").all()
+    for term, row in paired.items():
+        assert row["value"] == pytest.approx(plain[term]["value"], abs=1e-12) and row["n"] == 800
+        assert 0.001 < row["ci_high"] - row["ci_low"] < 0.003

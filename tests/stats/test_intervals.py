@@ -2,20 +2,22 @@
 
 import numpy as np
 import pytest
+from blendimpact.stats.histograms import (
+    histogram,
+    nmad_from_histogram,
+    quantile_from_histogram,
+    residual_edges,
+    resolution,
+)
 from blendimpact.stats.intervals import (
     CONFIDENCE,
     bootstrap_weights,
     design_effect,
     dispersion,
-    histogram,
     interval,
     needed_blocks,
-    nmad_from_histogram,
     poisson_rate,
-    quantile_from_histogram,
     resampled_sums,
-    residual_edges,
-    resolution,
     wilson,
 )
 from hypothesis import given, settings

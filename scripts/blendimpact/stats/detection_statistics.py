@@ -1,49 +1,19 @@
-"""Kinds of figures of merit that searches need: efficiencies, rates of false candidates, linking, detection curves."""
+"""Statistics of searches: the chance to be linked, and detection curves."""
 
+from dataclasses import dataclass
 from math import comb
+from typing import ClassVar
 
 import numpy as np
 
-from .intervals import quantile_from_histogram
+from .histogram_statistics import Binned
+from .histograms import quantile_from_histogram
+from .statistic import Ends, Fraction, notes, ratio
 
 NIGHTS, LEAST_NIGHTS = 5, 3
 """Nights in 15 days on which a field is visited twice (about every third: adopted), and those that a link needs."""
 FALSE_POSITIVES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Shares of the negatives that are taken for positives at the thresholds of a detection curve."""
-
-
-def ratio(top, bottom):
-    """Return top / bottom, NaN where there is nothing to divide by."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(bottom != 0, top / np.where(bottom == 0, 1, bottom), np.nan)
-
-
-def rising(level):
-    """Return the kind that seeks where a fraction last rises through ``level``, linear between filled bins."""
-    def value(s, edges):
-        middle = (edges[1:] + edges[:-1]) / 2
-        found = ratio(s[..., 0], s[..., 1])
-        out, before, where = np.full((3, *found.shape[:-1]), np.nan)
-        for k, x in enumerate(middle):
-            here = found[..., k]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                at = where + (level - before) / (here - before) * (x - where)
-            out = np.where((before < level) & (here >= level), at, out)
-            filled = np.isfinite(here)
-            before, where = np.where(filled, here, before), np.where(filled, x, where)
-        return out
-
-    return value
-
-
-def contrast(s, edges):
-    """Return the difference of two fractions: k / n of the first pair of sums minus that of the second."""
-    return ratio(s[..., 0, 0], s[..., 0, 1]) - ratio(s[..., 0, 2], s[..., 0, 3])
-
-
-def excess_chi2(s, edges):
-    """Return the mean of chi2 over pixels minus 1, from the sum of chi2 x pixels and that of pixels."""
-    return ratio(s[..., 0, 0], s[..., 0, 1]) - 1
 
 
 def linked(efficiency, nights=NIGHTS):
@@ -62,19 +32,37 @@ def linked(efficiency, nights=NIGHTS):
     return 1 - sum(comb(nights, k) * q**k * (1 - q) ** (nights - k) for k in range(LEAST_NIGHTS))
 
 
-def linking(s, edges):
-    """Return `linked` of found over tried."""
-    return linked(ratio(s[..., 0, 0], s[..., 0, 1]))
+@dataclass(frozen=True, kw_only=True)
+class Linking(Fraction):
+    """`linked` of a fraction, with which it rises: so do the ends of its interval. Sums: found, tried."""
+
+    trials: ClassVar[tuple] = ()
+
+    def of(self, sums):
+        return linked(super().of(sums))
+
+    def ends(self, value, blocks):
+        low, high, method, note = super().ends(value, blocks)
+        return Ends(float(linked(low)), float(linked(high)), method, note)
 
 
-def true_positives(share):
-    """Return the kind that gives the part of the positives above the threshold that ``share`` of the negatives exceed.
+@dataclass(frozen=True)
+class Told(Binned):
+    """A statistic of how well positives are told from negatives. Sums: negatives, positives in the bin."""
 
-    Histograms: negatives in the first sum, positives in the second; linear inside a bin.
-    """
-    def value(s, edges):
-        negatives, positives = s[..., 0], s[..., 1]
-        threshold = np.asarray(quantile_from_histogram(edges, negatives, 1 - share))
+    def says_nothing(self, values):
+        return not any(v.count for v in values.values())  # a bin that holds the negatives of all, and no positive
+
+
+@dataclass(frozen=True)
+class TruePositives(Told):
+    """Part of the positives above the threshold that ``share`` of the negatives exceed; linear inside a bin."""
+
+    share: float
+
+    def within(self, sums, edges):
+        negatives, positives = sums[..., 0], sums[..., 1]
+        threshold = np.asarray(quantile_from_histogram(edges, negatives, 1 - self.share))
         bins = np.clip(np.searchsorted(edges, threshold, side="right") - 1, 0, len(edges) - 2)
         above = np.cumsum(positives[..., ::-1], axis=-1)[..., ::-1]
         here = np.take_along_axis(positives, bins[..., None], -1)[..., 0]
@@ -83,11 +71,29 @@ def true_positives(share):
         found = ratio(beyond + np.clip(part, 0, 1) * here, above[..., 0])
         return np.where(np.isfinite(threshold), found, np.nan)[()]
 
-    return value
+    def ends(self, value, blocks):
+        low, high, method, note = super().ends(value, blocks)
+        negatives = round(float(value.sums[..., 0].sum()))
+        few = f": fewer than {1 / self.share:.0f}, so the threshold is at their largest"
+        return Ends(low, high, method,
+                    notes(note, f"{negatives} negatives{few if negatives * self.share < 1 else ''}"))
 
 
-def area_under_curve(s, edges):
-    """Return the chance that a positive exceeds a negative, ties of a bin counted as half."""
-    negatives, positives = s[..., 0], s[..., 1]
-    below = np.cumsum(negatives, axis=-1) - negatives / 2
-    return ratio((positives * below).sum(axis=-1), positives.sum(axis=-1) * negatives.sum(axis=-1))
+@dataclass(frozen=True)
+class AreaUnderCurve(Told):
+    """Chance that a positive exceeds a negative, ties of a bin counted as half."""
+
+    def within(self, sums, edges):
+        negatives, positives = sums[..., 0], sums[..., 1]
+        below = np.cumsum(negatives, axis=-1) - negatives / 2
+        return ratio((positives * below).sum(axis=-1), positives.sum(axis=-1) * negatives.sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class Negatives(Binned):
+    """Number of negatives. Sums: negatives in the bin."""
+
+    counted: ClassVar[tuple] = (0,)
+
+    def within(self, sums, edges):
+        return sums[..., 0].sum(axis=-1)

@@ -12,13 +12,9 @@ import numpy as np
 from astropy.table import Table
 
 from ..data import catalogues
-from . import detection_statistics
-from .crowding import crowding_limit
-from .detection_statistics import ratio as _ratio
-from .intervals import nmad_from_histogram, quantile_from_histogram
+from .statistic import Statistic
 
 N_SUMS = 5
-TRIM = 0.05
 CELLS = "cmd:"  # strata of this name are cells of a diagram: for a figure and foms.csv, too many for a page
 CROWDED = 0.1  # crowding error at which a field is crowded: the default limit of rubin_sim's crowding metric
 SCORE_COLUMNS = {
@@ -35,113 +31,6 @@ SCORE_COLUMNS = {
 }
 
 
-def _response(s, edges):
-    return _ratio(s[..., 0, 0], s[..., 0, 1]) - _ratio(s[..., 0, 2], s[..., 0, 3])
-
-
-def _offset(s, edges):
-    return (_ratio(s[..., 0, 0], s[..., 0, 1]) + _ratio(s[..., 0, 2], s[..., 0, 3])) / 2
-
-
-def _slope(s, edges):
-    n, x, y, xx, xy = (s[..., 0, k] for k in range(5))
-    return _ratio(n * xy - x * y, n * xx - x * x) - 1
-
-
-def trimmed_mean(edges, counts, share=TRIM):
-    """Return the mean of what is left of a histogram when ``share`` is cut off at each end.
-
-    Parameters
-    ----------
-    edges : (K + 1,) array
-    counts : (..., K) array
-        The bins' contents sit at the middle of each bin; a bin on the cut counts in part.
-    share : float
-        Part of all counts that is cut off at either end.
-    """
-    total = counts.sum(axis=-1, keepdims=True)
-    upto = np.cumsum(counts, axis=-1)
-    low, high = share * total, (1 - share) * total
-    kept = np.clip(upto, low, high) - np.clip(upto - counts, low, high)
-    return _ratio((kept * (edges[1:] + edges[:-1]) / 2).sum(axis=-1), kept.sum(axis=-1))
-
-
-def _f1(s, edges):
-    return _ratio(2 * s[..., 0, 0], s[..., 0, 1] + s[..., 0, 2])
-
-
-def _rms_ratio(s, edges):
-    return np.sqrt(_ratio(_ratio(s[..., 0, 0], s[..., 0, 1]), _ratio(s[..., 0, 2], s[..., 0, 3])))
-
-
-def quadrature(scatter, base):
-    """Return what a scatter has beyond another, in quadrature: sign(d) |d|^(1/2), d the difference of the squares."""
-    square = np.square(scatter) - np.square(base)
-    return np.sign(square) * np.sqrt(np.abs(square))
-
-
-def _hidden(s, edges):
-    deviations, errors = (nmad_from_histogram(edges, s[..., k]) for k in (0, 1))
-    return quadrature(errors, deviations)
-
-
-def _std(s, edges):
-    n, x, xx = (s[..., 0, k] for k in range(3))
-    return np.sqrt(np.clip(_ratio(xx, n) - _ratio(x, n) ** 2, 0, None))
-
-
-def _crossing(level):
-    def value(s, edges):
-        """Return where completeness last falls through ``level``, linear between bin centres."""
-        middle = (edges[1:] + edges[:-1]) / 2
-        found = _ratio(s[..., 0], s[..., 1])
-        out = np.full(found.shape[:-1], np.nan)
-        for k in range(len(middle) - 1):
-            a, b = found[..., k], found[..., k + 1]
-            here = (a >= level) & (b < level)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                at = middle[k] + (a - level) / (a - b) * (middle[k + 1] - middle[k])
-            out = np.where(here, at, out)
-        return out
-
-    return value
-
-
-KINDS = {
-    # kind: (value of summed statistics, the sum or sums that count objects, meaning of the sums)
-    "ratio": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (1,), "numerator, denominator"),
-    "fraction": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (1,), "successes, trials"),
-    "count": (lambda s, e: s[..., 0, 0], (0,), "objects"),
-    "density": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (2,), "weight, area, objects"),
-    "response": (_response, (1, 3), "sum of e/2g and number, +g; the same, -g"),
-    "offset": (_offset, (1, 3), "sum of e and number, +g; the same, -g"),
-    "slope": (_slope, (0,), "n, x, y, xx, xy"),
-    "f1": (_f1, (1,), "matched, true, detected"),
-    "rms_ratio": (_rms_ratio, (1, 3), "sum of squares and number; the same of the reference"),
-    "std": (_std, (0,), "n, x, xx"),
-    "median": (lambda s, e: quantile_from_histogram(e, s[..., 0], 0.5), (0,), "histogram"),
-    "nmad": (lambda s, e: nmad_from_histogram(e, s[..., 0]), (0,), "histogram"),
-    "nmad_second": (lambda s, e: nmad_from_histogram(e, s[..., 1]), (1,), "two histograms, of which the second"),
-    "hidden": (_hidden, (1,), "histogram of deviations from a mean, histogram of errors"),
-    "trimmed_mean": (lambda s, e: trimmed_mean(e, s[..., 0]), (0,), "histogram"),
-    "m50": (_crossing(0.5), (1,), "found, true per magnitude bin"),
-    "m90": (_crossing(0.9), (1,), "found, true per magnitude bin"),
-    "m_crowded": (lambda s, e: crowding_limit(e, _ratio(s[..., 0], s[..., 1]), CROWDED), (0,),
-                  "stars, beams per magnitude bin"),
-    "snr50": (detection_statistics.rising(0.5), (1,), "found, true per bin of S/N"),
-    "contrast": (detection_statistics.contrast, (1, 3), "successes, trials; the same of the others"),
-    "rate": (lambda s, e: _ratio(s[..., 0, 0], s[..., 0, 1]), (0,), "counts, area: a Poisson process"),
-    "chi2": (detection_statistics.excess_chi2, (2,), "sum of chi2 x pixels, pixels, objects"),
-    "linking": (detection_statistics.linking, (1,), "found, tried"),
-    **{f"tpr{share:g}": (detection_statistics.true_positives(share), (1,), "histograms of negatives and of positives")
-       for share in detection_statistics.FALSE_POSITIVES},
-    "negatives": (lambda s, e: s[..., 0].sum(axis=-1), (0,), "histogram of negatives"),
-    "auc": (detection_statistics.area_under_curve, (1,), "histograms of negatives and of positives"),
-}
-OF_HISTOGRAMS = ("median", "nmad", "nmad_second", "hidden", "trimmed_mean")
-"""Kinds whose value does not depend on empty bins at the ends."""
-
-
 @dataclass(frozen=True)
 class FigureOfMerit:
     """One figure of merit of a case.
@@ -154,20 +43,13 @@ class FigureOfMerit:
         "detection", "deblending" or "measurement": the column of the board it belongs to.
     title, definition, unit : str
         For tables and captions.
-    kind : str
-        Key of `KINDS`.
-    relative : bool
-        Values are given relative to the isolated rung, F_k / F_isolated - 1, inside each resample.
-    excess : bool
-        Values are scatters, given as what exceeds the isolated rung in quadrature: the root of
-        F_k^2 - F_isolated^2, with its sign, inside each resample.
+    statistic : Statistic
+        What it makes of the sums.
     fixed : bool
         Measured at given places only, where a detector has no part: its budget has no ``detection`` and needs the
         rungs with true centres alone.
-    edges : tuple of float
-        Bin edges of histogram kinds.
-    statistics : str, optional
-        Id under which the sums are stored, when two figures share them.
+    stored_as : str, optional
+        Id under which the sums are stored, when several figures share them.
     common : str, optional
         Id of the same figure on the common sample: own minus common is the selection term.
     """
@@ -177,42 +59,15 @@ class FigureOfMerit:
     title: str
     definition: str
     unit: str
-    kind: str
-    relative: bool = False
-    excess: bool = False
+    statistic: Statistic
     fixed: bool = False
-    edges: tuple = ()
-    statistics: str = ""
+    stored_as: str = ""
     common: str = ""
 
     @property
     def source(self):
-        """Id under which the statistics are stored."""
-        return self.statistics or self.id
-
-    @property
-    def width(self):
-        """Least number of sums that each cell has."""
-        return max(KINDS[self.kind][1]) + 1
-
-    def value(self, sums, edges=None):
-        """Return the figure of merit of summed statistics.
-
-        Parameters
-        ----------
-        sums : (..., n_cells, N_SUMS) array
-        edges : (n_cells + 1,) array, optional
-            Of a part of the bins; `edges` by default.
-
-        Returns
-        -------
-        (...) array
-        """
-        return KINDS[self.kind][0](sums, np.asarray(self.edges if edges is None else edges, float))
-
-    def count(self, sums):
-        """Return how many objects entered, from ``sums`` of shape (n_cells, N_SUMS)."""
-        return round(float(sum(sums[..., k].sum() for k in KINDS[self.kind][1])))
+        """Id under which the sums are stored."""
+        return self.stored_as or self.id
 
 
 class Scores:

@@ -10,14 +10,13 @@ from ...ladder.outcomes import efficiency_counts, groups
 from ...ladder.rungs import REAL, REFERENCE, RUNGS
 from ...sky.blends import galaxy_counts, poisson_pair_fraction
 from ...stats.figures_of_merit import Scores, strata
-from .foms import BLENDEDNESS_EDGES, CLASSES, FIGURES_OF_MERIT, RESIDUAL_EDGES, RESPONSE_EDGES
+from .foms import BLENDEDNESS_EDGES, CLASSES, PURITY_EDGES, RESIDUAL_EDGES, RESPONSE_EDGES
 
 SIGMA_E = 0.26  # shape noise per component, reduced-shear convention (Chang et al. 2013)
 # The weak-lensing sample: the LSST gold sample's limit and the usual S/N and size cuts.
 CUTS = {"mag": 25.3, "snr": 10.0, "resolution": 0.1}
 UB_RECIPE = {"radius": 1.0, "dm": 2.5, "faint": 28.0, "mag": (23.0, 24.5)}  # SITCOMTN-128
 MAGNITUDE_STRATA = (18.0, 22.0, 23.0, 24.0, 25.0, 26.0, 27.0, 28.0)
-PURITY_EDGES = next(f.edges for f in FIGURES_OF_MERIT if f.id == "WL-P2")
 
 
 def score(tables, settings):

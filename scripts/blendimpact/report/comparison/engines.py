@@ -12,7 +12,9 @@ from ...search.filters import forced, search
 from ...sky.blends import false_alarm_density
 from ...stats.figures_of_merit import FigureOfMerit as F
 from ...stats.figures_of_merit import Scores, strata
-from ...stats.intervals import residual_edges
+from ...stats.histogram_statistics import Median, Nmad
+from ...stats.histograms import residual_edges
+from ...stats.statistic import Deviation, Fraction, Rate, Ratio
 from ...subtract.base import SUBTRACTION_BITS
 
 ENGINE_COLUMNS = {
@@ -61,30 +63,31 @@ def _f(name, title, definition, kind, unit="1", **more):
 def _spurious(level):
     return (_f(f"spurious{level:g}", f"spurious peaks beyond {level:g} sigma",
                f"peaks of either sign beyond {level:g} sigma of the point filter per area, {AWAY:g} arcsec or more "
-               "(or two FWHM) from all that has changed", "rate", "deg-2"),
+               "(or two FWHM) from all that has changed", Rate(), "deg-2"),
             _f(f"alarms{level:g}", f"spurious peaks beyond {level:g} sigma over noise",
                f"peaks of either sign beyond {level:g} sigma over those that Kaiser's rate expects of the noise of the "
-               "same differences", "rate"))
+               "same differences", Rate()))
 
 
 FIGURES_OF_MERIT = (
     _f("chi2.median", "residual chi2 of static sources, median", f"median over static sources with S/N of 10 or more "
-       f"alone of the mean of difference^2 / variance within {RADIUS:g} arcsec; noise has 1", "median",
-       edges=CHI2_EDGES, statistics="chi2"),
+       f"alone of the mean of difference^2 / variance within {RADIUS:g} arcsec; noise has 1",
+       Median(CHI2_EDGES), stored_as="chi2"),
     _f("chi2.mean", "residual chi2 of static sources, mean", "mean of difference^2 / variance over all pixels in those "
-       "discs: the brightest sources decide", "ratio"),
+       "discs: the brightest sources decide", Ratio()),
     *_spurious(4.0), *_spurious(5.0),
     _f("bias", "flux of transients, bias", f"median of (F - F_alone) / F_alone, forced PSF fluxes at true positions, "
-       f"S/N of {BRIGHT:g} or more alone; F_alone: the transient without noise on an empty sky", "median",
-       edges=RESIDUAL_EDGES),
-    _f("pull.mean", "pull of the flux, mean", "mean of (F - F_alone) / error", "ratio"),
-    _f("pull.width", "pull of the flux, width", "standard deviation of (F - F_alone) / error: outliers decide", "std"),
+       f"S/N of {BRIGHT:g} or more alone; F_alone: the transient without noise on an empty sky",
+       Median(RESIDUAL_EDGES)),
+    _f("pull.mean", "pull of the flux, mean", "mean of (F - F_alone) / error", Ratio()),
+    _f("pull.width", "pull of the flux, width",
+       "standard deviation of (F - F_alone) / error: outliers decide", Deviation()),
     _f("pull.nmad", "pull of the flux, middle", "normalised median absolute deviation of (F - F_alone) / error: of the "
-       "many", "nmad", edges=PULL_EDGES),
+       "many", Nmad(PULL_EDGES)),
     _f("lost_snr", "S/N lost", "mean of 1 - error of the exact subtraction / error: what noise of the template and the "
-       "filter cost; the light lost is in the bias", "ratio"),
-    _f("failed", "failed measurements", "fraction of transients and static sources without a forced flux", "fraction"),
-    *(_f(f"status.{name}", f"status {name}", f"fraction of differences with this bit: {text}", "fraction")
+       "filter cost; the light lost is in the bias", Ratio()),
+    _f("failed", "failed measurements", "fraction of transients and static sources without a forced flux", Fraction()),
+    *(_f(f"status.{name}", f"status {name}", f"fraction of differences with this bit: {text}", Fraction())
       for name, text in SUBTRACTION_BITS.values()),
 )
 

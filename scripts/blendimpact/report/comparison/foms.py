@@ -5,7 +5,9 @@ import numpy as np
 from ...data.children import DEBLEND_BITS
 from ...stats.figures_of_merit import FigureOfMerit as F
 from ...stats.figures_of_merit import Scores, strata
-from ...stats.intervals import residual_edges
+from ...stats.histogram_statistics import Median, Nmad
+from ...stats.histograms import residual_edges
+from ...stats.statistic import Fraction, Slope
 from .sources import FOUND, TRUE
 
 OUTLIER = 0.2
@@ -32,37 +34,37 @@ def _f(name, title, definition, kind, unit="1", **more):
 
 
 FIGURES_OF_MERIT = (
-    _f("ap.bias", "aperture flux, bias", f"median of {_AP}; {_EXACT}", "median", edges=EDGES, statistics="ap"),
-    _f("ap.nmad", "aperture flux, scatter", f"normalised median absolute deviation of {_AP}", "nmad", edges=EDGES,
-       statistics="ap"),
+    _f("ap.bias", "aperture flux, bias", f"median of {_AP}; {_EXACT}", Median(EDGES), stored_as="ap"),
+    _f("ap.nmad", "aperture flux, scatter", f"normalised median absolute deviation of {_AP}", Nmad(EDGES),
+       stored_as="ap"),
     _f("ap.outliers", "aperture flux, outliers", f"fraction of sources with |F - F_exact| over {OUTLIER:g} of F_true, "
-       "or whose child failed", "fraction"),
+       "or whose child failed", Fraction()),
     _f("ap_true.bias", "aperture flux against truth, bias", "median of (F - F_true) / F_true in the aperture, shape "
-       "band; F_true: the noiseless source alone", "median", edges=EDGES, statistics="ap_true"),
+       "band; F_true: the noiseless source alone", Median(EDGES), stored_as="ap_true"),
     _f("ap_true.nmad", "aperture flux against truth, scatter", "normalised median absolute deviation of "
-       "(F - F_true) / F_true in the aperture: the noise of the pixels is in it", "nmad", edges=EDGES,
-       statistics="ap_true"),
-    _f("total.bias", "total flux, bias", f"median of (F - F_exact) / F_true; {_KRON}", "median", edges=EDGES,
-       statistics="total"),
+       "(F - F_true) / F_true in the aperture: the noise of the pixels is in it", Nmad(EDGES),
+       stored_as="ap_true"),
+    _f("total.bias", "total flux, bias", f"median of (F - F_exact) / F_true; {_KRON}", Median(EDGES),
+       stored_as="total"),
     _f("total.nmad", "total flux, scatter", f"normalised median absolute deviation of (F - F_exact) / F_true; {_KRON}",
-       "nmad", edges=EDGES, statistics="total"),
+       Nmad(EDGES), stored_as="total"),
     _f("colour.bias", "colour, bias", "median change of the aperture colour of the first two bands against the exact "
-       "child", "median", "mag", edges=EDGES, statistics="colour"),
-    _f("colour.nmad", "colour, scatter", "normalised median absolute deviation of the same", "nmad", "mag", edges=EDGES,
-       statistics="colour"),
+       "child", Median(EDGES), "mag", stored_as="colour"),
+    _f("colour.nmad", "colour, scatter", "normalised median absolute deviation of the same", Nmad(EDGES), "mag",
+       stored_as="colour"),
     _f("shape.slope", "ellipticity, slope", "slope of e - e_exact on e_true, both components; regularised moments "
-       "under a Gaussian weight of fixed width on the centre, |e| = (1-q)/(1+q), not PSF-corrected", "slope"),
+       "under a Gaussian weight of fixed width on the centre, |e| = (1-q)/(1+q), not PSF-corrected", Slope()),
     _f("kappa", "correlation with the source alone", "median of sum c s / sqrt(sum c^2 sum s^2) over pixels whose "
        "noiseless light exceeds half of the sky noise, shape band; c child, s the source alone in the same noise (real "
-       "image: in another draw)", "median", edges=KAPPA_EDGES),
+       "image: in another draw)", Median(KAPPA_EDGES)),
     _f("chi2", "residual chi2: no measure of quality", "median of the mean ((pixels - all models) / noise)^2 in the "
        "aperture, all bands, where the deblender has models. Not a measure of quality: light in the wrong child fits "
-       "the pixels as well", "median", edges=CHI2_EDGES),
+       "the pixels as well", Median(CHI2_EDGES)),
     _f("failed", "failed children", "fraction of children that the deblender could not make or that have no number as "
-       "flux", "fraction"),
+       "flux", Fraction()),
     _f("lost", "sources without a child of their own", "fraction of sources above the truth-side cut that are missed, "
-       "or whose detection a brighter source owns", "fraction"),
-    *(_f(f"status.{name}", f"status {name}", f"fraction of children with this bit: {text}", "fraction")
+       "or whose detection a brighter source owns", Fraction()),
+    *(_f(f"status.{name}", f"status {name}", f"fraction of children with this bit: {text}", Fraction())
       for name, text in DEBLEND_BITS.values()),
 )
 BY_STRATUM = ("ap", "ap.outliers", "shape.slope", "kappa", "failed")
