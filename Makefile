@@ -1,4 +1,4 @@
-# make env · make study · make smoke · make test · make lint · make bench
+# make env · make study · make smoke · make test · make test-fast · make lint · make bench
 # The first of these that is Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python takes another.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
@@ -10,7 +10,7 @@ SLURM_STAMP := $(SLURM_VENV)/.installed
 # Options for Snakemake and pytest: make study FLAGS="--cores 1"
 FLAGS ?=
 
-.PHONY: help env env-slurm study smoke report test lint bench clean
+.PHONY: help env env-slurm study smoke report test test-fast lint bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make smoke      the same in a few minutes, without the statistics"
 	@echo "make report     report.zip: the results with the code that made them"
 	@echo "make test       all tests that this machine can run"
+	@echo "make test-fast  the first tier, in three minutes"
 	@echo "make lint       ruff, snakefmt, snakemake --lint"
 	@echo "make bench      speed, memory, scaling: printed, not asserted"
 	@echo "make env-slurm  $(SLURM_VENV): the environment and the SLURM executor"
@@ -51,8 +52,14 @@ smoke: env
 report: env
 	$(BIN)/snakemake --report report.zip $(FLAGS)
 
+# Files stay together, for what their tests share; the longest come first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
 test: env
-	$(BIN)/python -m pytest $(FLAGS)
+	$(PYTEST) $(FLAGS)
+
+test-fast: env
+	$(PYTEST) -m "not slow" $(FLAGS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -10,6 +10,16 @@ import importlib
 import pytest
 from harness import ROOT, copy_tree
 
+# Those that run studies, and those that compile: none of them is to be the last.
+LONGEST = ("test_smoke", "test_run", "test_scarlet2", "test_docs_pair", "test_slurm", "test_sdm_conda",
+           "test_benchmarks", "test_docs_examples", "test_dag")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first: distributed by files, no worker is left with one of them at the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def root():

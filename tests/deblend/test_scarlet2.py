@@ -38,6 +38,7 @@ def test_family_is_whole_without_jax_and_says_how_to_get_it(root):
     assert "deblenders.scarlet2_free" in done.stdout and "unrelated" in done.stdout
 
 
+@pytest.mark.slow
 def test_importing_the_library_imports_no_jax(root):
     """Its start-up would cost every job 2 CPU-seconds."""
     code = (
@@ -177,6 +178,7 @@ def test_sersic_agrees_with_the_joint_fit(make):
     assert np.percentile(np.abs(difference), 90) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scarlet2_sersic", "scarlet2_free"])
 def test_children_are_the_isolated_twins_and_more_steps_do_no_harm(make, name):
     blends = pairs(8, "quality")

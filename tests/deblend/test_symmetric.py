@@ -248,6 +248,7 @@ def test_the_order_of_the_centres_does_not_matter_and_runs_repeat_to_the_bit():
     np.testing.assert_allclose(other.stamps, one.stamps[order], atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_parent_of_a_thousand_sources_ends():
     rng = stream(9, "cluster")
     x, y = np.clip(rng.normal(85, 25, 1000), 0, 169), np.clip(rng.normal(65, 20, 1000), 0, 129)

@@ -112,6 +112,7 @@ def presets():
     return {p.relative_to(ROOT).as_posix() for p in (ROOT / "config" / "presets").glob("*.yaml")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if snakemake_calls(p) and p not in WORKED])
 def test_what_a_page_runs_has_a_graph_of_jobs(page, tmp_path):
     lay_out(page, tmp_path)

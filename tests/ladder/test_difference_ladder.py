@@ -229,6 +229,7 @@ def differing(a, b):
     return [n for n in a.colnames if not np.array_equal(a[n], b[n], equal_nan=np.asarray(a[n]).dtype.kind == "f")]
 
 
+@pytest.mark.slow
 def test_patches_do_not_know_their_chunk(pair, tables, tmp_path):
     for made in pair:
         index = made[1].index

@@ -292,6 +292,7 @@ def test_the_page_and_the_figures(made, tmp_path):
     assert len(ran) == len(NAMES) - 1
 
 
+@pytest.mark.slow
 def test_chunks_change_no_number(made, members, tmp_path):
     place, config, *_ = made
     config = {**config, "comparison": {**config["comparison"], "deblenders": ["scaled", "none"]}}

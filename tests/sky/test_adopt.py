@@ -276,6 +276,7 @@ def real_inputs():
     pytest.skip("the DES tile is not here: fetch it (results/inputs/des_dr2_g) or set BLENDIMPACT_INPUTS")
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_des_tile():
     adopted = adopt(load_image("des_dr2_g"), real_inputs())

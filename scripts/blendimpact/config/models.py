@@ -135,6 +135,7 @@ def _distinct(values):
 
 
 def ascending(values):
+    """Return two values, the first of which must be the smaller."""
     if not values[0] < values[1]:
         raise PydanticCustomError("study", "must have the smaller number first")
     return values

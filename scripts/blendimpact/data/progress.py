@@ -1,25 +1,17 @@
 """Progress lines of long jobs."""
 
-import sys
-import time
+from tqdm import tqdm
+
+_LINE = "{desc}: {n_fmt}/{total_fmt} in {elapsed}, about {remaining} left\n"
 
 
-def progress(items, label, stream=None):
-    """Yield ``items`` and print a line with the count and the time left after each.
+def progress(items, label):
+    """Return an iterator over ``items`` that prints how many are done, and the time left, every few seconds.
 
     Parameters
     ----------
     items : sized iterable
     label : str
-        What is being worked on.
-    stream : file, optional
-        Where to print, default the standard error.
+        What is being done.
     """
-    stream = stream or sys.stderr
-    start = time.monotonic()
-    total = len(items)
-    for number, item in enumerate(items, 1):
-        yield item
-        spent = time.monotonic() - start
-        left = spent / number * (total - number)
-        print(f"{label}: {number}/{total} in {spent:.1f} s, about {left:.0f} s left", file=stream, flush=True)
+    return tqdm(items, desc=label, mininterval=5, bar_format=_LINE)

@@ -69,7 +69,7 @@ def light_radius(a, b, theta, dx, dy):
 
 
 def _associations(scores, found, truth, targets, settings):
-    """TR-B2: is the nearest galaxy, in light radii, the host?"""
+    """Score TR-B2: whether the nearest galaxy, in light radii, is the host."""
     hosted = targets[(targets["host_id"] >= 0) & targets["class"].isin(("hosted", "nuclear"))].reset_index(drop=True)
     if not len(hosted):
         return

@@ -19,6 +19,7 @@ def style(number):
 
 
 def pick(table, **conditions):
+    """Return the rows of a table with these values of its columns."""
     keep = np.ones(len(table), bool)
     for name, value in conditions.items():
         keep &= np.asarray(table[name]).astype(str) == value
@@ -26,6 +27,7 @@ def pick(table, **conditions):
 
 
 def errors(row):
+    """Return the lengths of an error bar, (2, 1), from the interval of a row."""
     low, high = (float(row[name]) for name in ("ci_low", "ci_high"))
     value = float(row["value"])
     return np.nan_to_num([[max(value - low, 0)], [max(high - value, 0)]])
@@ -39,6 +41,7 @@ def _flux(table, sky):
 
 
 def legend(figure, drawn):
+    """Put the legend below a figure; ``drawn`` has a handle by label."""
     figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False,
                   fontsize=8)
 

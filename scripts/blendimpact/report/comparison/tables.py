@@ -95,4 +95,5 @@ def not_made(columns, reason, **known):
 
 
 def described(table, columns):
+    """Return these columns of a table, with their units and descriptions."""
     return catalogues.describe(table[list(columns)], columns)
