@@ -35,7 +35,6 @@ LONG_MODULES = {
     "sky/adopt/psf.py",
     "sky/injection.py",
     "sky/spectra.py",
-    "stats/intervals.py",
 }
 LONG_FUNCTIONS = {
     "stages/inject.py:run",

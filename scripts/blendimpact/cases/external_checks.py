@@ -53,7 +53,7 @@ class FomRow(Model):
 
 
 class Measure(Model):
-    """This study's value: a row, two rows and how to combine them, or a key of what is derived of the run."""
+    """Value of this study: a row, two rows and how to combine them, or a key of what is derived of the run."""
 
     key: Text | None = absent(description="Key of a value that the run derives; * stands for anything.")
     row: FomRow | None = absent(description="Row of the table of figures of merit.")
