@@ -24,7 +24,7 @@ from common import (
 SIZES = (1, 4, 12)
 QUICK = (1, 2)
 ONCE = ("adopt",)  # works on the whole image, whatever the number of patches that are used
-STAGES = ("simulate", *ONCE, "inject", "detect", "deblend", "measure", "score")
+STAGES = ("simulate", *ONCE, "inject", "subtract", "detect", "deblend", "measure", "score")
 TEMPORARY = ("fits", "h5")
 
 
@@ -78,9 +78,10 @@ def memory_rows(studies):
 def disk_rows(studies, case):
     """Return a row per product: MB per patch in the largest chunk."""
     size, found = max(studies), {}
-    for path in sorted((studies[size][0].folder / case).rglob("*")):
-        stage = path.parent.name
-        if path.is_file() and stage in STAGES:
+    folder = studies[size][0].folder / case
+    for path in sorted(folder.rglob("[!.]*")):
+        stage = path.relative_to(folder).parts[1:2]
+        if path.is_file() and stage and (stage := stage[0]) in STAGES:
             name = stage, path.name.partition(".")[2]
             found[name] = found.get(name, 0) + path.stat().st_size / 1e6
     rows, total = [], {"kept": 0.0, "deleted when used": 0.0}

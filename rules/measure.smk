@@ -8,7 +8,7 @@ rule measure:
         assignments=plan.product("detect", "{chunk}.assignments.parquet"),
         separated=plan.separated,
     output:
-        measurements=data(plan.product("measure", "{chunk}.parquet")),
+        measurements=directory(plan.product("measure", "{chunk}")),
     log:
         plan.log("measure/{case}.{scenario}.{chunk}"),
     benchmark:

@@ -4,7 +4,7 @@ rule score:
         truth=plan.scene("truth.parquet"),
         detections=plan.product("detect", "{chunk}.detections.parquet"),
         assignments=plan.product("detect", "{chunk}.assignments.parquet"),
-        measurements=plan.product("measure", "{chunk}.parquet"),
+        measurements=plan.product("measure", "{chunk}"),
     output:
         scores=data(plan.product("score", "{chunk}.parquet")),
     log:

@@ -136,11 +136,11 @@ def test_a_candidate_trail_is_explained_by_what_its_line_touches():
     """The filter of a long trail finds a bright star from 5 arcsec away, along the line and not across it."""
     for angle, expected in ((0.0, 0), (np.pi / 2, 1)):
         tables = made([LONE])
-        m = tables["measurements"]
-        extra = m[(m["kind"] == "candidate_bank") & (m["rung"] == "pipeline")].copy()
+        m = tables["candidates"]
+        extra = m[m["rung"] == "pipeline"].copy()
         extra["x"] += 25.0
         extra["length"], extra["angle"] = 10.0, angle
-        tables["measurements"] = vstack([m, extra])
+        tables["candidates"] = vstack([m, extra])
         assert rows_n(scored(tables, "TR-D2"), "TR-D2.bank") == 12 * expected
 
 
@@ -243,7 +243,7 @@ def test_magnitudes_pulls_and_positions():
 def test_a_fit_that_fails_on_one_rung_leaves_all_rungs():
     """So that a stage that fails on what is hard is not the better for it; what failed is counted apart."""
     tables = made([*ALL, source("comet", 60, 280, nucleus_fraction=0.5, coma_radius=4.0)])
-    m = tables["measurements"]
+    m = tables["transients"]
     odd = (m["rung"] == "deblended") & (m["patch"] % 2 == 1)
     for name in ("x_psf", "trail_length", "coma_flux"):
         m[name][odd] = np.nan
@@ -270,7 +270,7 @@ def test_trails_beside_a_source_are_told_from_those_that_are_not():
     assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
     assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
     assert values(rows, "MO-B1.all", "distance:5-1e+09")["deblended"] == pytest.approx(0, abs=2e-3)
-    m = tables["measurements"]
+    m = tables["transients"]
     m["trail_flux"][m["rung"] == "deblended"] = np.nan
     m["flux_psf"][(m["rung"] == "deblended") & (m["x"] == TRAIL["x"])] *= 0.4
     rows = scored(tables, "MO-B1 MO-D1")
@@ -280,28 +280,29 @@ def test_trails_beside_a_source_are_told_from_those_that_are_not():
 
 def test_a_trail_has_the_place_of_one_kind_of_fit_on_all_rungs():
     tables = made([TRAIL, FAR_TRAIL])
-    m = tables["measurements"]
-    lines = np.isin(m["kind"], ("target", "detection"))
+    placed, found = tables["transients"], tables["found"]
     for axis in "xy":
-        m[f"trail_{axis}"][lines] = (m[axis] + 0.5 * (m["patch"] % 3 - 1))[lines]
-    m["x_psf"][lines & (m["x"] == TRAIL["x"]) & (m["rung"] == "pipeline")] = np.nan  # a point's fit leaves a long line
+        for m in (placed, found):
+            m[f"trail_{axis}"] = m[axis] + 0.5 * (m["patch"] % 3 - 1)
+    found["x_psf"][(found["x"] == TRAIL["x"]) & (found["rung"] == "pipeline")] = np.nan  # a point's fit leaves the line
     rows = scored(tables, "MO-M1")
     assert {r["n"] for (f, term, _, s), r in rows.items() if (f, s) == ("MO-M1", "all")} == {24}
     apart = 1.4826 * 0.5 * SCALE * 1000
     assert values(rows, "MO-M1") == pytest.approx(dict.fromkeys(LADDER, apart), rel=0.1)
-    m["trail_x"][lines & (m["rung"] == "merged")] = np.nan  # found as points there
-    found = scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]
-    assert found["n"] == 12 and found["value"] < apart / 2  # of the points, which lie 0.1 pixels off
-    m.remove_columns(["trail_x", "trail_y"])
-    assert scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]["value"] == found["value"]
+    found["trail_x"][found["rung"] == "merged"] = np.nan  # found as points there
+    points = scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]
+    assert points["n"] == 12 and points["value"] < apart / 2  # of the points, which lie 0.1 pixels off
+    for m in (placed, found):
+        m.remove_columns(["trail_x", "trail_y"])
+    assert scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]["value"] == points["value"]
 
 
 def test_comets_are_told_from_points_by_the_points_of_the_same_rung():
     """Points with an activity of their own, as residuals give it, raise the threshold of their rung alone."""
     points = [source("hostless", 30 + 12 * k, 30) for k in range(20)]
     tables = made([*points, COMET])
-    m = tables["measurements"]
-    where = (m["rung"] == "deblended") & (m["kind"] == "target") & (m["det_id"] == 1000)
+    m = tables["transients"]
+    where = (m["rung"] == "deblended") & (m["det_id"] == 1000)
     m["activity"][where] = 0.9  # one point in twenty lies above the comet's 0.6
     rows = scored(tables, "CO-D1")
     assert values(rows, "CO-D1.forced")["oracle"] == 1 and values(rows, "CO-D1.forced")["deblended"] == 0
@@ -333,7 +334,7 @@ def test_a_real_coma_is_a_comet_whose_nucleus_nobody_knows():
 
 def test_nucleus_and_coma():
     tables = made([COMET])
-    m = tables["measurements"]
+    m = tables["transients"]
     here = m["rung"] == "deblended"
     m["nucleus_flux"][here] *= 1.3
     m["coma_flux"][here] *= 0.7

@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
+from blendimpact.data import catalogues
 from blendimpact.detect.base import Detection, detection_table
 from blendimpact.ladder.difference import assign_by_sign, varying
-from blendimpact.ladder.difference_rows import CHANGE_COLUMNS
+from blendimpact.ladder.difference_rows import TABLES
 from blendimpact.ladder.differences import Differences, injected
 from blendimpact.ladder.rungs import RUNGS
 from blendimpact.search import FINDERS
@@ -211,7 +212,8 @@ def run(folder, visits, **changes):
     detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"])
     measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
                 at["measurements"])
-    return {name: Table.read(at[name], format="parquet") for name in ("detections", "assignments", "measurements")}
+    tables = {name: Table.read(at[name], format="parquet") for name in ("detections", "assignments")}
+    return tables | catalogues.read_folder(at["measurements"])
 
 
 @pytest.fixture(scope="module")
@@ -240,30 +242,30 @@ def test_patches_do_not_know_their_chunk(pair, tables, tmp_path):
 
 
 def test_every_target_has_a_row_on_every_rung_with_true_centres(pair, tables):
-    rows = tables["measurements"]
     number = sum(int((t["role"] == "target")[injected(t, "r")].sum()) for *_, t in pair)
-    targets = rows[rows["kind"] == "target"]
+    targets = tables["transients"]
     for rung in ("truth", "isolated", "oracle", "undeblended", "deblended"):
         mine = targets[targets["rung"] == rung]
         assert len(mine) == number
         assert np.isnan(mine["flux_psf_err"]).all() == (rung == "truth")
     searched = {"isolated", "oracle", "undeblended", "pipeline"}
-    for kind, rungs in (("static", {"isolated", "oracle", "undeblended", "deblended"}), ("candidate", searched),
-                        ("candidate_bank", searched), ("field", searched), ("detection", {"merged", "pipeline"}),
-                        ("object", {"pipeline"})):
-        assert set(rows["rung"][rows["kind"] == kind]) == rungs, kind
+    for name, rungs in (("static", {"isolated", "oracle", "undeblended", "deblended"}), ("peaks", searched),
+                        ("candidates", searched), ("fields", searched), ("found", {"merged", "pipeline"}),
+                        ("objects", {"pipeline"})):
+        assert set(tables[name]["rung"]) == rungs, name
     for rung in searched:  # also where nothing is found
-        assert ((rows["kind"] == "field") & (rows["rung"] == rung)).sum() == len(pair)
-    assert list(rows.colnames)[:12] == ["case", "scenario", "patch", "twin", "rung", "detector", "deblender", "det_id",
-                                        "kind", "band", "x", "y"]
-    assert rows.colnames[8:] == list(CHANGE_COLUMNS)
-    assert set(rows["deblender"][rows["rung"] == "pipeline"]) == {"zogy"}
+        assert (tables["fields"]["rung"] == rung).sum() == len(pair)
+    for name, columns in TABLES.items():
+        assert tables[name].colnames == ["case", "scenario", "patch", "twin", "rung", "detector", "deblender", "det_id",
+                                         *columns]
+        assert set(tables[name]["deblender"][tables[name]["rung"] == "pipeline"]) <= {"zogy"}
+    assert set(tables["found"]["detector"]) == {"matched_filter"}
 
 
 def test_noiseless_comets_and_trails_have_what_the_truth_says(pair, tables):
     """The light outside of the PSF's pixels, 0.5 % and more, is in all fluxes; a tail is in neither part of a comet."""
-    measured, number = tables["measurements"], 0
-    measured = measured[(measured["kind"] == "target") & (measured["rung"] == "truth")]
+    measured, number = tables["transients"], 0
+    measured = measured[measured["rung"] == "truth"]
     for _, patch, truth in pair:
         rows = measured[measured["patch"] == patch.index]
         truth = truth[injected(truth, "r") & (truth["role"] == "target")]
@@ -282,9 +284,9 @@ def test_noiseless_comets_and_trails_have_what_the_truth_says(pair, tables):
 
 
 def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(pair, tables):
-    found, rows = tables["detections"], tables["measurements"]
+    found, rows = tables["detections"], tables["found"]
     for rung in ("merged", "pipeline"):
-        mine = rows[(rows["kind"] == "detection") & (rows["rung"] == rung)]
+        mine = rows[rows["rung"] == rung]
         inside = found[found["inside"]]
         assert mine["det_id"].tolist() == inside["det_id"].tolist()
         np.testing.assert_array_equal(mine["snr"], inside["peak_snr"])
@@ -296,17 +298,15 @@ def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(pair, tables
     bright = target & np.array([s["snr"] >= 12 for s in sources])
     assert bright.any() and (linked["found_alone"][bright] == 1).all()
     assert ((linked["found_alone"] >= 0) == target).all()  # others are not searched for alone
-    field = rows[rows["kind"] == "field"]
+    field = tables["fields"]
     assert (field["area"] <= 110**2 * 0.04 + 1e-9).all() and (field["alarm_sigma"] > 1).all()
 
 
 def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):  # noqa: F811
     """Without static light the rungs that share an image agree to rounding, and a search finds what noise has."""
     got = run(tmp_path / "a", [visit(galaxies, stars, index=k, population=EMPTY, inject=None) for k in (3, 4)])
-    rows = got["measurements"]
-    assert not len(got["assignments"]) and not (rows["kind"] == "target").any() and not (rows["kind"] == "static").any()
-    counts = {r: rows[(rows["rung"] == r) & (rows["kind"] == "candidate")]
-              for r in ("isolated", "oracle", "undeblended")}
+    assert not any(len(got[name]) for name in ("assignments", "transients", "static"))
+    counts = {r: got["peaks"][got["peaks"]["rung"] == r] for r in ("isolated", "oracle", "undeblended")}
     for other in ("oracle", "undeblended"):
         assert len(counts[other]) == len(counts["isolated"])
         np.testing.assert_allclose(counts[other]["snr"], counts["isolated"]["snr"], rtol=1e-3)
@@ -323,9 +323,10 @@ def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):  # n
     made = visit(galaxies, stars, inject={"catalogue": str(tmp_path / "mine.ecsv")})
     truth = made[2][injected(made[2], "r")]
     assert sorted(truth["injection_id"]) == [3, 4, 5] and not truth["template_flux_r"].any()
-    rows = run(tmp_path / "a", [made])["measurements"]
+    measured = run(tmp_path / "a", [made])
+    rows = measured["transients"]
     for rung, most in (("truth", 0.06), ("isolated", 0.15), ("deblended", 0.25)):
-        mine = rows[(rows["kind"] == "target") & (rows["rung"] == rung)]
+        mine = rows[rows["rung"] == rung]
         assert sorted(mine["det_id"]) == sorted(truth["source_id"])
         got = {s: row for s, row in zip(mine["det_id"], mine)}
         star, line, _ = (got[s] for s in truth["source_id"][np.argsort(truth["injection_id"])])
@@ -333,7 +334,7 @@ def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):  # n
         assert star["flux_psf"] == pytest.approx(flux[3], rel=most)
         assert line["trail_flux"] == pytest.approx(flux[4], rel=most)
     scores = import_module("blendimpact.cases.transients.score").score(
-        {"truth": made[2], "measurements": rows}, {**settings_for(1), **made[0]}).table()
+        {"truth": made[2], **measured}, {**settings_for(1), **made[0]}).table()
     here = scores[(scores["rung"] == "isolated") & (scores["stratum"] == "all")]
     for fom, number in (("TR-D1", 2), ("MO-D1", 1)):  # what does not say what it is is a hostless supernova
         assert here["s1"][here["fom"] == fom].max() == number

@@ -80,8 +80,8 @@ def climb(tmp_path, monkeypatch):
         measure.run(settings, SEED, images, truth, **found, sky=paths["sky.h5"], separated=paths["children.h5"],
                     measurements_out=paths["measurements"])
         score.run(settings, truth, **found, measurements=paths["measurements"], scores_out=paths["scores"])
-        return SimpleNamespace(**{name: catalogues.read(paths[name])
-                                  for name in ("truth", "detections", "assignments", "measurements", "scores")})
+        tables = {name: catalogues.read(paths[name]) for name in ("truth", "detections", "assignments", "scores")}
+        return SimpleNamespace(**tables, **catalogues.read_folder(paths["measurements"]))
 
     return run
 

@@ -51,9 +51,9 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  
                options)
     measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
                 at["measurements"], options=options)
-    rows = Table.read(at["measurements"], format="parquet")
+    rows = catalogues.read_folder(at["measurements"])["peaks"]
     assert rows.meta[THRESHOLD_META] == threshold
-    points = np.abs(rows["snr"][rows["kind"] == "candidate"])
+    points = np.abs(rows["snr"])
     assert points.min() > min(threshold, 4) and (points.min() < 4) == (threshold < 4)
     score.run({**settings, "pixel_scale": 0.2}, truth, at["detections"], at["assignments"], at["measurements"],
               at["scores"])

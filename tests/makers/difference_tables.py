@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
+from blendimpact.ladder.difference_rows import TABLES
 from blendimpact.ladder.rungs import FIXED, REAL, RUNGS
 
 LADDER = ("truth", *RUNGS)
@@ -20,7 +21,7 @@ def source(transient, x, y, snr=20.0, **more):
 
 def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2=None, candidates=(), galaxies=(),
          objects=(), variable=()):
-    """Return truth and measurements of ``patches`` patches that all hold the same ``sources``.
+    """Return the truth and the tables of measurements of ``patches`` patches that all hold the same ``sources``.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2
     """
     rng = np.random.default_rng(2)
     ratio, found = ratio or (lambda rung, s: 1.0), found or (lambda rung, s: True)
-    truth, rows = [], []
+    truth, rows = [], {name: [] for name in TABLES}
     for patch in range(patches):
         ids = {"patch": patch, "twin": "zero"}
         for galaxy in galaxies:
@@ -56,9 +57,8 @@ def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2
             truth.append({**_truth(ids, "star", 500 + number, x, y, 100.0), "variable": True})
         for number, kind, sb in static:
             truth.append(_truth(ids, kind, number, 10.0, 10.0, 100.0))
-            rows += [{**ids, "rung": rung, "det_id": number, "kind": "static", "chi2": (chi2 or (lambda *a: 1.0))(
-                rung, kind, patch), "npix": 78, "static_sb": sb} for rung in
-                ("isolated", "oracle", "undeblended", "deblended")]
+            rows["static"] += [{**ids, "rung": rung, "det_id": number, "npix": 78, "static_sb": sb,
+                                "chi2": (chi2 or (lambda *a: 1.0))(rung, kind, patch)} for rung in FIXED]
         for number, one in enumerate(sources):
             kinds = {"trail": "trail", "beside": "trail", "comet": "comet", "coma_9p": "stamp"}
             row = _truth(ids, kinds.get(one["transient"], "star"), 1000 + number,
@@ -70,21 +70,31 @@ def made(sources, patches=12, ratio=None, found=None, noise=0.0, static=(), chi2
                 if rung in REAL and not found(rung, one):
                     continue
                 factor = ratio(rung, one) + (rung != "truth") * deviate / one["snr"]
-                rows.append({**ids, "rung": rung, "kind": "detection" if rung in REAL else "target",
-                             "det_id": number + 1 if rung in REAL else 1000 + number, **_measured(row, factor, rung)})
+                rows["found" if rung in REAL else "transients"].append({
+                    **ids, "rung": rung, "det_id": number + 1 if rung in REAL else 1000 + number,
+                    **_measured(row, factor, rung)})
             for rung in SEARCHED:
                 if found(rung, one):
                     at = {"x": row["x"], "y": row["y"], "snr": max(one["snr"], 5.5), "rung": rung}
-                    rows += [{**ids, **at, "kind": kind, "det_id": number + 1}
-                             for kind in ("candidate", "candidate_bank")]
-        rows += [{**ids, "rung": rung, "kind": "candidate", "x": float(x), "y": float(y), "snr": snr, "det_id": 900 + k}
-                 for k, (rung, x, y, snr) in enumerate(candidates)]
-        rows += [{**ids, "rung": rung, "kind": "field", "area": (SIZE * SCALE) ** 2, "alarm_sigma": ALARM_SIGMA}
-                 for rung in SEARCHED]
-        rows += [{**ids, "rung": "pipeline", "kind": "object", "det_id": k + 1, "x": float(x), "y": float(y), "a": a,
-                  "b": b, "theta": theta} for k, (x, y, a, b, theta) in enumerate(objects)]
+                    for name in ("peaks", "candidates"):
+                        rows[name].append({**ids, **at, "det_id": number + 1})
+        rows["peaks"] += [{**ids, "rung": rung, "x": float(x), "y": float(y), "snr": snr, "det_id": 900 + k}
+                          for k, (rung, x, y, snr) in enumerate(candidates)]
+        rows["fields"] += [{**ids, "rung": rung, "area": (SIZE * SCALE) ** 2, "alarm_sigma": ALARM_SIGMA}
+                           for rung in SEARCHED]
+        rows["objects"] += [{**ids, "rung": "pipeline", "det_id": k + 1, "x": float(x), "y": float(y), "a": a, "b": b,
+                             "theta": theta} for k, (x, y, a, b, theta) in enumerate(objects)]
     return {"truth": Table(rows=[{**_BLANK_TRUTH, **r} for r in truth]),
-            "measurements": Table(rows=[{**_BLANK, **r} for r in rows])}
+            **{name: _table(name, here) for name, here in rows.items()}}
+
+
+def _table(name, rows):
+    """Return a table of measurements with all its columns; what a row does not say is NaN."""
+    columns = {**_IDS, **dict.fromkeys(TABLES[name], np.nan), "band": "r", "npix": 0, "flag": 0,
+               "length": 0.0, "angle": 0.0}
+    columns = {key: value for key, value in columns.items() if key in _IDS or key in TABLES[name]}
+    table = Table(rows=[{**columns, **{k: v for k, v in row.items() if k in columns}} for row in rows or [{}]])
+    return table if rows else table[:0]
 
 
 def settings_for(patches=12, **changes):
@@ -97,15 +107,8 @@ _BLANK_TRUTH = {
     "nucleus_fraction": np.nan, "coma_radius": np.nan, "tail_fraction": np.nan, "tail_length": np.nan, "hlr": 0.0,
     "g1_bulge": np.nan, "g2_bulge": np.nan, "g1_disk": np.nan, "g2_disk": np.nan, "bulge_fraction_r": 0.0,
     "trail_length": np.nan, "trail_angle": np.nan}
-_BLANK = {
-    "case": "transients", "scenario": "fiducial", "detector": "matched_filter", "deblender": "alard_lupton",
-    "det_id": 0, "band": "r", **dict.fromkeys(
-        ["x", "y", "flux_psf", "flux_psf_err", "snr", "x_psf", "y_psf", "x_psf_err", "y_psf_err", "flux_fit",
-         "flux_fit_err", "flux_ap", "flux_ap_err", "activity", "activity_err", "trail_flux", "trail_flux_err",
-         "trail_x", "trail_y", "trail_length", "trail_length_err", "trail_angle", "nucleus_flux", "nucleus_flux_err",
-         "coma_flux", "coma_flux_err", "chi2", "static_sb", "length", "angle", "a", "b", "theta", "area",
-         "alarm_sigma"],
-        np.nan), "npix": 0, "flag": 0}
+_IDS = {"case": "transients", "scenario": "fiducial", "patch": 0, "twin": "zero", "rung": "pipeline",
+        "detector": "matched_filter", "deblender": "alard_lupton", "det_id": 0}
 
 
 def _truth(ids, kind, source_id, x, y, snr, **more):

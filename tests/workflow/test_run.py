@@ -148,7 +148,7 @@ def killed(study, tmp_path_factory):
                "--configfile", str(config)]
     with open(work / "first.txt", "w") as log:
         first = subprocess.Popen(command, cwd=work, stdout=log, stderr=log, start_new_session=True)
-        wait_for(lambda: list(work.glob("results/tiny/two_point/*/measure/*.parquet")) or first.poll() is not None)
+        wait_for(lambda: list(work.glob("results/tiny/two_point/*/measure/*/*.parquet")) or first.poll() is not None)
         assert first.poll() is None, (work / "first.txt").read_text()[-3000:]
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()

@@ -1,6 +1,8 @@
 """Catalogues: long tables with explicit ids, units and descriptions, kept as Parquet."""
 
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Column, Table, vstack
@@ -49,6 +51,31 @@ def read(path, columns=()):
     if missing:
         raise StudyError(f"columns missing: {', '.join(missing)}", str(path))
     return table
+
+
+def write_folder(tables, path, meta=None):
+    """Write tables, {name: Table}, into a folder of their own, as `write`; it appears when all are complete."""
+    part = Path(f"{path}.part")
+    for folder in (part, path):
+        shutil.rmtree(folder, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, table in tables.items():
+        write(table, part / f"{name}.parquet", meta)
+    os.replace(part, path)
+
+
+def read_folder(path):
+    """Read the tables that `write_folder` wrote, {name: Table}.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    found = {file.stem: read(file) for file in sorted(Path(path).glob("*.parquet"))}
+    if not found:
+        raise StudyError("a folder without tables", str(path), "delete it and run again: the rule that makes it will")
+    return found
 
 
 def describe(table, columns):

@@ -10,13 +10,15 @@ import os
 from pathlib import Path
 
 _KEY = "absent"
+_IN_FOLDER = "absent.json"
 _LIMIT = 65536  # bytes: a marker is short, so a big product is never parsed
 
 
 def mark(paths, reason):
-    """Write a marker with ``reason`` under each of ``paths``."""
+    """Write a marker with ``reason`` under each of ``paths``; a path without an ending is a folder that holds it."""
     for path in paths:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(path) if Path(path).suffix else Path(path, _IN_FOLDER)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = f"{path}.part"
         Path(part).write_text(json.dumps({_KEY: reason}) + "\n", encoding="utf-8")
         os.replace(part, path)
@@ -28,7 +30,7 @@ def reason(paths):
     Markers count, and receipts of the fetch stage with the status "missing".
     """
     for path in paths:
-        path = Path(path)
+        path = Path(path, _IN_FOLDER) if Path(path).is_dir() else Path(path)
         if not path.is_file() or path.stat().st_size > _LIMIT:
             continue
         with open(path, "rb") as file:

@@ -124,7 +124,10 @@ def digest_of(obj):
 
 
 def checksum(path):
-    """Return the sha256 (hexadecimal) of a whole file."""
+    """Return the sha256 (hexadecimal) of a whole file; of a folder, that of the names and sums of its files."""
+    if Path(path).is_dir():
+        files = (file for file in sorted(Path(path).iterdir()) if not file.name.startswith("."))
+        return hashlib.sha256("".join(f"{checksum(file)}  {file.name}\n" for file in files).encode()).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -10,7 +10,7 @@ from ..subtract.store import read, write
 from .assignment import FIRST_TWINS, classified
 from .base import ID_COLUMNS, Found, Ladder
 from .difference_panel import transient_panel
-from .difference_rows import CHANGE_COLUMNS, measure_differences
+from .difference_rows import TABLES, measure_differences
 from .differences import Differences, injected
 
 ALONE = "alone"
@@ -21,7 +21,7 @@ class DifferenceLadder(Ladder):
     """A subtraction engine and a difference finder on one band of a visit and its template."""
 
     families = {"find": FINDERS, "separate": SUBTRACTORS}
-    tables = {"measurements": {**ID_COLUMNS, **CHANGE_COLUMNS}}
+    tables = {name: {**ID_COLUMNS, **columns} for name, columns in TABLES.items()}
 
     def separate(self, data, group):
         """Subtract the template of a patch and write the difference: detection and measurement read it."""
@@ -54,10 +54,9 @@ class DifferenceLadder(Ladder):
         return Found(*classified(patch, detection, kept, pairs, reach, alone, settings), {ALONE: empty_sky.table})
 
     def measure(self, data):
-        """Yield (rung, table, rows) of the differences of a patch."""
-        for rung, rows in measure_differences(self.differences(data), data.detections, data.kept[ALONE], self.settings,
-                                              self.finder):
-            yield rung, "measurements", rows
+        """Yield (rung, table, rows) of the differences of a patch, as `difference_rows.measure_differences`."""
+        yield from measure_differences(self.differences(data), data.detections, data.kept[ALONE], self.settings,
+                                       self.finder)
 
     def notes(self):
         """Return the threshold of the search."""

@@ -1,10 +1,9 @@
-"""What is measured on the differences of every rung: rows of several kinds in one table."""
+"""What is measured on the differences of every rung: a table for each kind of row."""
 
 from dataclasses import replace
 
 import numpy as np
 import sep
-from astropy.table import Table, vstack
 
 from ..data.images import surface_brightness
 from ..data.psf_shift import unit_psf
@@ -16,18 +15,16 @@ from ..measure.trails import fit_trails
 from ..search.filters import forced, search
 from ..search.matched_filter import is_trail, trail_length
 from .differences import injected, to_nanojansky
-from .rungs import FIXED, REFERENCE, RUNGS, SEARCHED
+from .rungs import FIXED, REAL, REFERENCE, SEARCHED
 
-CHANGE_COLUMNS = {
-    "kind": (None, "target, static, detection, candidate (extremum of the point filter beyond 4, or the finder's "
-                   "threshold if less), candidate_bank (found by the finder, with all filters), field, object"),
+_COLUMNS = {
     "band": (None, "band"),
     "x": ("pix", "position at which it was measured, or found, along axis 1"),
     "y": ("pix", "the same along axis 2"),
     "flux_psf": ("nJy", "flux of the PSF's matched filter at that position; where the PSF is a profile this and all "
                         "fitted fluxes have the light outside of its pixels"),
     "flux_psf_err": ("nJy", "its standard error"),
-    "snr": (None, "flux_psf over its error; of candidates and detections the height of the best filter, with sign"),
+    "snr": (None, "flux_psf over its error; of what was found the height of the best filter, with sign"),
     "x_psf": ("pix", "fitted position of a point source; NaN if the fit did not converge"),
     "y_psf": ("pix", "the same along axis 2"),
     "x_psf_err": ("pix", "its standard error"),
@@ -38,8 +35,8 @@ CHANGE_COLUMNS = {
     "flux_ap_err": ("nJy", "its standard error"),
     "activity": (None, "1 - the flux in that aperture of a point source of flux_psf over flux_ap: of a point source 0"),
     "activity_err": (None, "its standard error"),
-    "trail_flux": ("nJy", "flux of the fitted trail: targets that are trails, and detections by a trail's filter on a "
-                          "transient"),
+    "trail_flux": ("nJy", "flux of the fitted trail: of transients that are trails, and of what a trail's filter found "
+                          "on a transient"),
     "trail_flux_err": ("nJy", "its standard error"),
     "trail_x": ("pix", "position of its middle along axis 1"),
     "trail_y": ("pix", "the same along axis 2"),
@@ -58,14 +55,32 @@ CHANGE_COLUMNS = {
     "static_sb": ("mag / arcsec2", "static light of the visit, with the PSF, at the central pixel; NaN: none"),
     "length": ("arcsec", "length of the trail whose filter found it, 0: no trail"),
     "angle": ("rad", "its direction, counterclockwise from the x axis"),
-    "a": ("pix", "object: rms along the major axis above threshold, on the template"),
-    "b": ("pix", "object: rms along the minor axis above threshold"),
-    "theta": ("rad", "object: direction of the major axis, counterclockwise from the x axis"),
-    "area": ("arcsec2", "field: area inside the border that has data"),
-    "alarm_sigma": ("pix", "field: sigma of the Gaussian PSF whose noise peaks are as dense"),
-    "flag": (None, "field: bits of subtract.base.SUBTRACTION_BITS; others: of measure.difference.MEASURE_BITS"),
+    "a": ("pix", "rms along the major axis above threshold, on the template"),
+    "b": ("pix", "rms along the minor axis above threshold"),
+    "theta": ("rad", "direction of the major axis, counterclockwise from the x axis"),
+    "area": ("arcsec2", "area inside the border that has data"),
+    "alarm_sigma": ("pix", "sigma of the Gaussian PSF whose noise peaks are as dense"),
+    "flag": (None, "fields: bits of subtract.base.SUBTRACTION_BITS; others: of measure.difference.MEASURE_BITS"),
 }
-_TEXTS, _WHOLE = ("kind", "band"), ("det_id", "npix", "flag")
+_WHOLE = ("det_id", "npix", "flag")
+_FORCED = ("flux_psf", "flux_psf_err", "snr")
+_AROUND = ("chi2", "npix", "static_sb")
+_PLACED = ("band", "x", "y", *_FORCED, *(f"{n}{end}" for end in ("", "_err") for n in ("x_psf", "y_psf", "flux_fit")),
+           "flux_ap", "flux_ap_err", "activity", "activity_err",
+           *(f"trail_{n}{end}" for n in ("flux", "x", "y", "length", "angle") for end in ("", "_err")), *_AROUND)
+_COMET = ("nucleus_flux", "nucleus_flux_err", "coma_flux", "coma_flux_err")
+TABLES = {name: {column: _COLUMNS[column] for column in (*columns, "flag")} for name, columns in {
+    "transients": (*_PLACED, *_COMET),
+    "static": ("band", "x", "y", *_FORCED, *_AROUND),
+    "found": (*_PLACED, "length", "angle"),
+    "peaks": ("band", "x", "y", *_FORCED),
+    "candidates": ("band", "x", "y", "snr", "length", "angle"),
+    "fields": ("band", "area", "alarm_sigma"),
+    "objects": ("band", "x", "y", "flux_ap", "a", "b", "theta"),
+}.items()}
+"""Tables and their columns beside the ids. Transients and static sources are measured at their true places, what was
+found where it was found; peaks are the extrema of the point's filter, candidates what the finder finds with all of its
+filters; a field is the patch itself; objects are what can be seen on the template."""
 RESIDUAL_RADIUS = 1.0
 """Arcsec."""
 STATIC_SNR, CLEAR = 10.0, 3.0
@@ -74,7 +89,7 @@ POINT_THRESHOLD = 4.0
 
 
 def measure_differences(differences, detections, alone, settings, finder):
-    """Yield (rung, table) of all that is measured on one patch.
+    """Yield (rung, table, rows) of all that is measured on one patch.
 
     Parameters
     ----------
@@ -87,33 +102,30 @@ def measure_differences(differences, detections, alone, settings, finder):
 
     Yields
     ------
-    str
-        Rung.
-    Table
-        ``det_id`` and `CHANGE_COLUMNS`. Where the difference has no data all is NaN.
+    rung, table : str
+        The table is one of `TABLES`.
+    rows : dict of str to array
+        ``det_id`` and the columns of the table. Where the difference has no data all is NaN.
     """
-    patch, image = differences.scene.patch, differences.image
-    truth = differences.scene.truth
+    image, truth = differences.image, differences.scene.truth
     targets = truth[injected(truth, differences.band) & (np.asarray(truth["role"]) == "target")]
-    still = static_sources(truth, patch, differences.band, image.pixel_scale)
+    still = static_sources(truth, differences.scene.patch, differences.band, image.pixel_scale)
     inside = detections[np.asarray(detections["inside"], bool)]
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
-    for rung in (REFERENCE, *RUNGS):
-        parts = []
-        if rung == REFERENCE or rung in FIXED:
-            parts.append(run.targets(rung, targets))
-        if rung in FIXED:
-            parts.append(run.static(rung, still))
-        if RUNGS.get(rung) and RUNGS[rung].detector == "real":
-            parts.append(run.detections(rung, inside))
-        if rung in SEARCHED:
-            found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
-            if found is None:
-                found = finder.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
-            parts += [*run.candidates(rung, found, finder), run.field(rung)]
-        if rung == "pipeline" and differences.band in patch.templates:
-            parts.append(run.objects())
-        yield rung, vstack(parts, join_type="exact", metadata_conflicts="silent")
+    for rung in (REFERENCE, *FIXED):
+        yield rung, "transients", run.transients(rung, targets)
+    for rung in FIXED:
+        yield rung, "static", run.static(rung, still)
+    for rung in REAL:
+        yield rung, "found", run.found(rung, inside)
+    for rung in SEARCHED:
+        found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
+        if found is None:
+            found = finder.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
+        yield rung, "peaks", run.peaks(rung, finder)
+        yield rung, "candidates", run.candidates(found)
+        yield rung, "fields", run.field(rung)
+    yield "pipeline", "objects", run.objects()
 
 
 def static_sources(truth, patch, band, scale):
@@ -141,17 +153,17 @@ class _Measure:
         self.total = self.unit / (float(unit_psf(self.image).sum()) or 1.0)
         self.radius, self.match_radius = diameter / 2 / self.scale, match_radius
 
-    def _rows(self, kind, number, **columns):
-        out = {"det_id": columns.pop("det_id", np.arange(1, number + 1))}
-        for name in CHANGE_COLUMNS:
-            blank = {"kind": kind, "band": self.band}.get(name, 0 if name in _WHOLE else np.nan)
-            out[name] = columns.pop(name, blank)
-        if columns:
-            raise ValueError(f"no columns {', '.join(columns)}")
-        types = {name: "U14" if name in _TEXTS else np.int64 if name in _WHOLE else float for name in out}
-        return Table({n: np.broadcast_to(np.asarray(v), number).astype(types[n]) for n, v in out.items()})
+    def _rows(self, table, number, **columns):
+        """Return ``number`` rows of a table, {name: array}; what is not given is NaN, or 0 where whole numbers are."""
+        names = ("det_id", *TABLES[table])
+        if unknown := set(columns) - set(names):
+            raise ValueError(f"the table {table} has no columns {', '.join(sorted(unknown))}")
+        given = {"det_id": np.arange(1, number + 1), "band": self.band, **columns}
+        types = {"band": "U14", **dict.fromkeys(_WHOLE, np.int64)}
+        return {name: np.broadcast_to(np.asarray(given.get(name, 0 if name in _WHOLE else np.nan)), number).astype(
+            types.get(name, float)) for name in names}
 
-    def _photometry(self, rung, kind, det_id, x, y):
+    def _photometry(self, rung, table, det_id, x, y):
         """Return rows with all that is measured at a position whatever the source is."""
         difference = self.differences.of(rung)
         fluxes = activity(difference, x, y, self.radius)
@@ -159,7 +171,7 @@ class _Measure:
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         psf, error = (np.asarray(fluxes[n], float) for n in ("flux_psf", "flux_psf_err"))
         return self._rows(
-            kind, len(x), det_id=det_id, x=x, y=y, flux_psf=psf * self.total, flux_psf_err=error * self.total,
+            table, len(x), det_id=det_id, x=x, y=y, flux_psf=psf * self.total, flux_psf_err=error * self.total,
             snr=psf / error, x_psf=point["x"], y_psf=point["y"], x_psf_err=point["x_err"], y_psf_err=point["y_err"],
             flux_fit=point["flux"] * self.total, flux_fit_err=point["flux_err"] * self.total,
             flux_ap=fluxes["flux_ap"] * self.unit, flux_ap_err=fluxes["flux_ap_err"] * self.unit,
@@ -173,17 +185,17 @@ class _Measure:
         """Fit trails to the rows ``which``; starting values in pixels and radians."""
         if not len(which):
             return
-        fit = fit_trails(self.differences.of(rung), np.asarray(rows["x"])[which], np.asarray(rows["y"])[which],
+        fit = fit_trails(self.differences.of(rung), rows["x"][which], rows["y"][which],
                          length[which], angle[which])
         for name, factor in (("flux", self.total), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
             for end in ("", "_err"):
                 rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
         rows["flag"][which] |= np.asarray(fit["flag"], np.int64)
 
-    def targets(self, rung, truth):
+    def transients(self, rung, truth):
         """Measure the transients at their true places."""
         x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
-        rows = self._photometry(rung, "target", np.asarray(truth["source_id"]), x, y)
+        rows = self._photometry(rung, "transients", np.asarray(truth["source_id"]), x, y)
         kind = np.asarray(truth["kind"])
         self._trails(rung, rows, np.flatnonzero(kind == "trail"), np.asarray(truth["trail_length"], float) / self.scale,
                      np.radians(np.asarray(truth["trail_angle"], float)))
@@ -196,32 +208,28 @@ class _Measure:
                     rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.total
             rows["flag"][comets] |= np.asarray(fit["flag"], np.int64)
         if rung == REFERENCE:  # no noise was drawn: what the fits call errors are those of `isolated`
-            for name in [n for n in CHANGE_COLUMNS if n.endswith("_err")] + ["snr"]:
-                rows[name] = np.nan
+            for name in [n for n in rows if n.endswith("_err")] + ["snr"]:
+                rows[name][:] = np.nan
         return rows
 
     def static(self, rung, truth):
         """Measure what is left of static sources."""
         x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
-        rows = self._photometry_light(rung, x, y)
-        return self._rows("static", len(x), det_id=np.asarray(truth["source_id"]), x=x, y=y, **rows)
-
-    def _photometry_light(self, rung, x, y):
         difference = self.differences.of(rung)
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         flux = forced(difference, x, y)
-        return {"flux_psf": flux["flux"] * self.total, "flux_psf_err": flux["flux_err"] * self.total,
-                "snr": flux["snr"],
-                "chi2": around["chi2"], "npix": around["npix"], "static_sb": self._static_sb(x, y),
-                "flag": flux["flag"]}
+        return self._rows("static", len(x), det_id=np.asarray(truth["source_id"]), x=x, y=y,
+                          flux_psf=flux["flux"] * self.total, flux_psf_err=flux["flux_err"] * self.total,
+                          snr=flux["snr"], chi2=around["chi2"], npix=around["npix"],
+                          static_sb=self._static_sb(x, y), flag=flux["flag"])
 
-    def detections(self, rung, table):
+    def found(self, rung, table):
         """Measure the detections inside the border at the places they were found."""
         x, y, theta, snr = (np.asarray(table[n], float) for n in ("x", "y", "theta", "peak_snr"))
-        rows = self._photometry(rung, "detection", np.asarray(table["det_id"]), x, y)
+        rows = self._photometry(rung, "found", np.asarray(table["det_id"]), x, y)
         length = trail_length(table)
         self._trails(rung, rows, np.flatnonzero((length > 0) & self._on_transients(x, y)), length, theta)
-        rows["snr"], rows["length"], rows["angle"] = snr, length * self.scale, np.where(length > 0, theta, 0.0)
+        rows |= {"snr": snr, "length": length * self.scale, "angle": np.where(length > 0, theta, 0.0)}
         return rows
 
     def _on_transients(self, x, y):
@@ -234,20 +242,21 @@ class _Measure:
         away = np.hypot(np.subtract.outer(x, np.asarray(truth["x"])), np.subtract.outer(y, np.asarray(truth["y"])))
         return (away <= reach).any(axis=1)
 
-    def candidates(self, rung, found, finder):
-        """Return the extrema of the point filter, and what the finder finds with all of its filters."""
+    def peaks(self, rung, finder):
+        """Return the extrema of the point filter."""
         rescale = finder.rescale or self.differences.scene.real  # their noise is correlated
-        least = min(POINT_THRESHOLD, finder.threshold)
-        points = search(self.differences.of(rung), least, rescale=rescale)
+        points = search(self.differences.of(rung), min(POINT_THRESHOLD, finder.threshold), rescale=rescale)
         points = points[self.patch.inside(points["x"], points["y"])]
+        return self._rows("peaks", len(points), x=points["x"], y=points["y"], snr=points["snr"],
+                          flux_psf=points["flux"] * self.total, flux_psf_err=points["flux_err"] * self.total,
+                          flag=points["flag"])
+
+    def candidates(self, found):
+        """Return what the finder found inside the border."""
         found = found[self.patch.inside(found["x"], found["y"])]
-        trails = is_trail(found)
-        return [
-            self._rows("candidate", len(points), x=points["x"], y=points["y"], snr=points["snr"], angle=0.0, length=0.0,
-                       flux_psf=points["flux"] * self.total, flux_psf_err=points["flux_err"] * self.total,
-                       flag=points["flag"]),
-            self._rows("candidate_bank", len(found), x=found["x"], y=found["y"], snr=found["peak_snr"],
-                       length=trail_length(found) * self.scale, angle=np.where(trails, found["theta"], 0.0))]
+        return self._rows("candidates", len(found), x=found["x"], y=found["y"], snr=found["peak_snr"],
+                          length=trail_length(found) * self.scale,
+                          angle=np.where(is_trail(found), found["theta"], 0.0))
 
     def field(self, rung):
         """Return the row of the patch itself."""
@@ -255,15 +264,17 @@ class _Measure:
         yy, xx = np.indices(difference.image.shape)
         pixels = int((self.patch.inside(xx, yy) & difference.good).sum())
         sigma = difference.alarm_sigma() if pixels else np.nan
-        return self._rows("field", 1, det_id=0, area=pixels * self.scale**2, alarm_sigma=sigma, flag=difference.status)
+        return self._rows("fields", 1, det_id=0, area=pixels * self.scale**2, alarm_sigma=sigma, flag=difference.status)
 
     def objects(self):
-        """Return what can be seen on the template: where hosts are looked for."""
+        """Return what can be seen on the template, if there is one: where hosts are looked for."""
         template = self.differences.epochs[1]
+        if template is None:
+            return self._rows("objects", 0)
         alone = replace(self.patch, bands={self.band: template}, templates={})
         found = DETECTORS.create("sep").detect(alone, {}).table
         flux = sep.sum_circle(np.ascontiguousarray(template.science, np.float32), found["x"], found["y"], self.radius,
                               mask=(template.mask & 1).astype(bool))[0] if len(found) else np.zeros(0)
-        return self._rows("object", len(found), det_id=found["det_id"], x=found["x"], y=found["y"], a=found["a"],
+        return self._rows("objects", len(found), det_id=found["det_id"], x=found["x"], y=found["y"], a=found["a"],
                           b=found["b"], theta=found["theta"], flux_ap=flux * to_nanojansky(template),
                           flag=found["flag"])

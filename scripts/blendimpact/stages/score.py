@@ -9,13 +9,14 @@ from ..data.truth_meta import DEPTH_META, EPOCHS_META, FWHM_META, PATCHES_META
 
 
 def run(settings, truth, detections, assignments, measurements, scores_out, meta=None):
-    """Score one chunk; the parameters are paths of its tables."""
+    """Score one chunk; the parameters are paths of its tables, ``measurements`` a folder."""
     tables = {name: catalogues.read(path) for name, path in
-              (("truth", truth), ("detections", detections), ("assignments", assignments),
-               ("measurements", measurements))}
+              (("truth", truth), ("detections", detections), ("assignments", assignments))}
+    tables |= catalogues.read_folder(measurements)
     facts = facts_of(tables["truth"])
-    if THRESHOLD_META in tables["measurements"].meta:
-        facts["threshold"] = tables["measurements"].meta[THRESHOLD_META]
+    for table in tables.values():
+        if THRESHOLD_META in table.meta:
+            facts["threshold"] = table.meta[THRESHOLD_META]
     scores = load_case(settings["case"]).score(tables, {**settings, **facts})
     catalogues.write(scores.table(), scores_out, meta)
 

@@ -18,14 +18,14 @@ def add(scores, rows, truth, targets, settings):
     ----------
     scores : Scores
     rows : dict of str to pandas.DataFrame
-        Measurements of the kinds "static" and "object".
+        The tables "static" and "objects".
     truth, targets : pandas.DataFrame
         The truth, and what of it was injected (`places.transients`).
     settings : dict
         With ``sky``: of a real image nobody knows the galaxies, so there is no oracle among them.
     """
     _residuals(scores, rows["static"], truth)
-    _associations(scores, rows["object"], truth, targets, settings)
+    _associations(scores, rows["objects"], truth, targets, settings)
 
 
 def _residuals(scores, static, truth):

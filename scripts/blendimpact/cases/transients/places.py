@@ -6,8 +6,10 @@ import pandas as pd
 from ...data.images import AB_NANOJANSKY
 from ...data.transient_geometry import THRESHOLD as THRESHOLD
 from ...data.transient_geometry import distance_from_line
-from ...ladder.rungs import FIXED, REAL, REFERENCE
+from ...ladder.rungs import REAL
 
+MEASURED = ("transients", "static", "found", "peaks", "candidates", "fields", "objects")
+"""Tables of measurements: `ladder.difference_rows.TABLES`."""
 SKY = ["patch", "twin"]
 KEY = [*SKY, "source_id"]
 COLUMNS = (*KEY, "block", "role", "class", "x", "y", "half", "angle", "reach", "snr", "true_flux", "near", "host_id",
@@ -164,13 +166,13 @@ def strongest(rows, candidates, radius):
     return out
 
 
-def by_rung(measured, targets, radius):
+def by_rung(at_places, found, targets, radius):
     """Return one row per target and rung: what was measured at the true place, or on its detection.
 
     Parameters
     ----------
-    measured : pandas.DataFrame
-        Measurements of kinds "target" and "detection".
+    at_places, found : pandas.DataFrame
+        The tables "transients" and "found".
     targets : pandas.DataFrame
         From `transients`.
     radius : float
@@ -183,14 +185,13 @@ def by_rung(measured, targets, radius):
         detection has no row on rungs with a real search.
     """
     shared = {name: f"found_{name}" for name in SHARED}
-    fixed = measured[(measured["kind"] == "target") & measured["rung"].isin([REFERENCE, *FIXED])]
-    fixed = fixed.drop(columns=["case", "scenario"], errors="ignore").rename(
+    fixed = at_places.drop(columns=["case", "scenario"], errors="ignore").rename(
         columns={**shared, "det_id": "source_id"})
     parts = [targets.merge(fixed, on=KEY, validate="one_to_many")]
     for rung in REAL:
-        found = measured[(measured["kind"] == "detection") & (measured["rung"] == rung)].reset_index(drop=True)
-        which = strongest(targets, found, radius)
-        own = found.iloc[which[which >= 0]].drop(columns=[*SKY, "case", "scenario"], errors="ignore").rename(
+        here = found[found["rung"] == rung].reset_index(drop=True)
+        which = strongest(targets, here, radius)
+        own = here.iloc[which[which >= 0]].drop(columns=[*SKY, "case", "scenario"], errors="ignore").rename(
             columns=shared).reset_index(drop=True)
         parts.append(pd.concat([targets[which >= 0].reset_index(drop=True), own], axis=1))
     return pd.concat([p for p in parts if len(p)], ignore_index=True) if any(map(len, parts)) else parts[0]

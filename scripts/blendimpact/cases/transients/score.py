@@ -11,6 +11,7 @@ from .foms import DEPTH_EDGES, PLACES, SB_EDGES, SNR_EDGES, THRESHOLDS
 from .places import (
     KEY,
     LEAST_SNR,
+    MEASURED,
     NEAR,
     SEARCHED,
     SKY,
@@ -35,23 +36,22 @@ def score(tables, settings):
     Parameters
     ----------
     tables : dict of str to Table
-        ``truth`` and ``measurements``; the latter have rows of several kinds, as `stages.measure` says.
+        ``truth``, and those of `ladder.difference_rows.TABLES`.
     settings : dict
         Of the case and scenario; with ``pixel_scale``, ``zero_point``, ``psf_fwhm``, ``patches``, ``epochs``, the
         facts of the visits by patch, and ``threshold``, that of the search (`places.THRESHOLD` if it is not there).
     """
-    truth, measured = (tables[name].to_pandas() for name in ("truth", "measurements"))
+    truth = tables["truth"].to_pandas()
     scale = settings["pixel_scale"]
     radius = settings["match_radius"] / scale
     blocks = {(patch, twin): block for patch, block, twin in settings["patches"]}
-    measured["block"] = [blocks[key] for key in zip(measured["patch"], measured["twin"])]
-    parts = {kind: rows.reset_index(drop=True) for kind, rows in measured.groupby("kind")}
-    rows = {kind: parts.get(kind, measured[:0]) for kind in (
-        "static", "candidate", "candidate_bank", "field", "object")}
+    rows = {name: tables[name].to_pandas() for name in MEASURED}
+    for name in ("static", "fields"):
+        rows[name]["block"] = [blocks[key] for key in zip(rows[name]["patch"], rows[name]["twin"])]
     injected = transients(truth, settings)
     # What was found is known inside the border only: the candidate of a target at its edge may lie beyond.
     targets = injected[(injected["role"] == "target") & inside(injected, settings, radius)].reset_index(drop=True)
-    objects = by_rung(measured.drop(columns="block"), targets, radius)
+    objects = by_rung(rows["transients"], rows["found"], targets, radius)
     objects = _with_reference(objects)
     threshold = settings.get("threshold", THRESHOLD)
     alone = _found(targets, rows, "isolated", radius, threshold)
@@ -78,8 +78,8 @@ def _with_reference(objects):
 
 def _found(targets, rows, rung, radius, threshold):
     """Return which targets have a positive candidate above the threshold: of points, for others of the whole bank."""
-    points = _above(rows["candidate"], rung, threshold)
-    bank = pd.concat([points, _above(rows["candidate_bank"], rung, threshold)], ignore_index=True)
+    points = _above(rows["peaks"], rung, threshold)
+    bank = pd.concat([points, _above(rows["candidates"], rung, threshold)], ignore_index=True)
     is_point = targets["class"].isin(SUPERNOVAE).to_numpy()
     return np.where(is_point, strongest(targets, points, radius) >= 0, strongest(targets, bank, radius) >= 0)
 
@@ -137,21 +137,21 @@ def _spurious(scores, rows, injected, truth, settings, threshold):
     per_patch = changed.groupby(SKY).indices
     levels = {"all": threshold, **{f"threshold:{t:g}": t for t in THRESHOLDS}}
     share = {}
-    for fom, kind in (("TR-D2", "candidate"), ("TR-D2.bank", "candidate_bank")):
+    for fom, kind in (("TR-D2", "peaks"), ("TR-D2.bank", "candidates")):
         candidates = rows[kind][np.abs(rows[kind]["snr"]) > min(levels.values())].reset_index(drop=True)
         candidates["explained"] = _explained(candidates, changed, settings["pixel_scale"])
         there = candidates.groupby([*SKY, "rung"]).indices
-        for field in rows["field"].itertuples():
+        for field in rows["fields"].itertuples():
             key = field.patch, field.twin
             if key not in share:
                 share[key] = open_share(changed.iloc[per_patch.get(key, [])], settings)
             area = field.area * share[key] / ARCSEC2_PER_DEG2
             here = candidates.iloc[there.get((*key, field.rung), [])]
             snr = here.loc[~here["explained"], "snr"].to_numpy(float)
-            for stratum, level in levels.items() if kind == "candidate" else (("all", threshold),):
+            for stratum, level in levels.items() if kind == "peaks" else (("all", threshold),):
                 number = int((np.abs(snr) > level).sum())
                 scores.add(fom, field.rung, field.block, [number, area], stratum=stratum)
-                if kind != "candidate":
+                if kind != "peaks":
                     continue
                 scores.add("TR-D2.positive", field.rung, field.block, [int((snr > level).sum()), number],
                            stratum=stratum)
@@ -179,13 +179,15 @@ def _variable(truth, settings):
 
 
 def _explained(candidates, changed, scale):
-    """Return which candidates lie within the reach of something that changes, (M,) bool array.
+    """Return which candidates, or peaks, lie within the reach of something that changes, (M,) bool array.
 
     A trail is a line: it is explained if any part of it is.
     """
     out = np.zeros(len(candidates), bool)
     there = changed.groupby(SKY).indices
-    x, y, length, angle = (np.nan_to_num(candidates[k].to_numpy(float)) for k in ("x", "y", "length", "angle"))
+    x, y = (candidates[k].to_numpy(float) for k in ("x", "y"))
+    lines = candidates if "length" in candidates else candidates.assign(length=0.0, angle=0.0)
+    length, angle = (lines[k].to_numpy(float) for k in ("length", "angle"))
     for key, mine in candidates.groupby(SKY).indices.items():
         if key not in there:
             continue
