@@ -9,6 +9,7 @@ import pytest
 from astropy.table import Table
 from blendimpact.cases.galaxies.foms import FIGURES_OF_MERIT as INJECTED_FOMS
 from blendimpact.cases.two_point.foms import FIGURES_OF_MERIT
+from blendimpact.data.facts import Facts
 from blendimpact.detect.sep_detector import SepDetector
 from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.neighbours import nearest_neighbour
@@ -21,15 +22,18 @@ from blendimpact.stats.statistic import Fraction
 galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))
 LADDER = ("truth", *RUNGS)
 SETTINGS = {"case": "two_point", "scenario": "fiducial", "bands": ["i"], "shape_band": "i", "shear": 0.05,
-            "pixel_scale": 0.2, "zero_point": 31.4, "patch": {"size": 300}, "match_radius": 1.0, "truth_snr": 5,
-            "depth": {}, "population": {"galaxies": {"density": 1.0}}}
+            "patch": {"size": 300}, "match_radius": 1.0, "truth_snr": 5, "population": {"galaxies": {"density": 1.0}}}
 TWINS = ("plus", "plusflip", "minus", "minusflip")
+
+
+def facts_of(patches=()):
+    return Facts(0.2, 31.4, {"i": 0.8}, list(patches))
 
 
 def scored(tables, settings):
     """Score tables of patches that are all in the truth."""
     rows = sorted({(int(r["patch"]), int(r["block"]), str(r["twin"])) for r in tables["truth"]})
-    return shapes.score(tables, {**settings, "patches": rows})
+    return shapes.score(tables, settings, facts_of(rows))
 
 
 def sheared(rung, twin, k):
@@ -205,7 +209,7 @@ def test_a_response_of_zero_has_no_ratio():
 
 
 def galaxies_scores(**options):
-    scores = galaxies.score(made(4, twins=("zero",), **options), {**SETTINGS, "case": "galaxies"})
+    scores = galaxies.score(made(4, twins=("zero",), **options), {**SETTINGS, "case": "galaxies"}, facts_of())
     table = scores.table()
     return {(r["fom"], r["rung"]): r["s0"] / r["s1"] for r in table if r["stratum"] == "all" and r["cell"] == 0
             and r["s1"]}
@@ -222,7 +226,7 @@ def test_injected_completeness_of_three_in_four():
 def test_shredding_of_one_in_four():
     tables = made(4, twins=("zero",))
     tables["assignments"]["outcome"] = np.where(tables["assignments"]["source_id"] == 2, "shredded", "isolated")
-    table = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}).table()
+    table = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}, facts_of()).table()
     rows = {r["rung"]: r["s0"] / r["s1"] for r in table if r["fom"] == "GA-D2.shred"}
     assert rows["pipeline"] == rows["merged"] == 0.25 and rows["oracle"] == 0
 
@@ -238,7 +242,7 @@ def test_photometry_is_against_the_isolated_twin():
     tables = made(4, twins=("zero",))
     rows = tables["measurements"]
     rows["flux_ap"][rows["rung"] == "pipeline"] *= 10 ** (-0.4 * 0.1)
-    scores = galaxies.score(tables, {**SETTINGS, "case": "galaxies"})
+    scores = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}, facts_of())
     table = aggregate(scores.table(), "galaxies", "fiducial", INJECTED_FOMS, 20, 1)
     found = {str(r["term"]): r["value"] for r in table if r["fom"] == "GA-B1.all" and r["stratum"] == "all"
              and r["kind"] == "value"}

@@ -8,6 +8,7 @@ import pytest
 from astropy.table import Table
 from blendimpact.cases.crowded_fields.foms import FIGURES_OF_MERIT
 from blendimpact.data.children import BITS
+from blendimpact.data.facts import Facts
 from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.rungs import REAL, RUNGS
 from blendimpact.stats.crowding import GAUSSIAN_OVER_DISC, beam_area, crowding_error, crowding_limit
@@ -17,8 +18,8 @@ crowded = import_module("blendimpact.cases.crowded_fields.score")
 LADDER = ("truth", *RUNGS)
 ZERO_POINT = 31.4
 SETTINGS = {"case": "crowded_fields", "scenario": "fiducial", "bands": ["g", "i"], "shape_band": "i",
-            "pixel_scale": 0.2, "zero_point": ZERO_POINT, "patch": {"size": 300, "border": 0}, "truth_snr": 5,
-            "psf_fwhm": {"g": 0.8, "i": 0.8}, "sky": "simulate", "population": {"stars": {"limit": 24.0}}}
+            "patch": {"size": 300, "border": 0}, "truth_snr": 5, "sky": "simulate",
+            "population": {"stars": {"limit": 24.0}}}
 TWINS = ("zero",)
 
 
@@ -79,7 +80,8 @@ def made(stars=4, blocks=12, field=(), flux=None, lost=(), scatter=0.0, shift=0.
 
 def scored(tables, **settings):
     patches = sorted({(int(r["patch"]), int(r["block"]), "zero") for r in tables["truth"]})
-    return crowded.score(tables, {**SETTINGS, "patches": patches, **settings})
+    facts = Facts(0.2, ZERO_POINT, dict.fromkeys("ugi", 0.8), patches)
+    return crowded.score(tables, {**SETTINGS, **settings}, facts)
 
 
 def values(tables, **settings):

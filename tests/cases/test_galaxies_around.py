@@ -6,7 +6,7 @@ import pytest
 from blendimpact.cases.transients.places import galaxy_density, transients
 from blendimpact.stats.intervals import newcombe, wilson
 from blendimpact.stats.statistic import undetermined
-from difference_tables import LADDER, made, settings_for
+from difference_tables import LADDER, SETTINGS, facts_for, made
 from test_transient_scores import ALL, COMET, FAR_TRAIL, LONE, TRAIL, scored, values
 
 
@@ -18,7 +18,7 @@ def test_losses_are_told_apart_by_the_galaxies_around():
     tables = made(ALL, galaxies=[*beside, faint, far], variable=[(200, 100)],
                   found=lambda rung, s: not (s is TRAIL and rung == "pipeline"))
     tables["truth"]["mag_r"][tables["truth"]["source_id"] == 9] = 24.1
-    around = transients(tables["truth"].to_pandas(), settings_for())
+    around = transients(tables["truth"].to_pandas(), SETTINGS, facts_for())
     density = dict(zip(around["x"][around["patch"] == 0], around["galaxies"][around["patch"] == 0]))
     assert density[TRAIL["x"]] == pytest.approx(2 / size, rel=0.01)
     assert density[FAR_TRAIL["x"]] == density[COMET["x"]] == 0 and np.isnan(density[LONE["x"]])
@@ -42,7 +42,7 @@ def test_galaxies_are_counted_on_the_image_alone():
                            for p, x, y in ((0, 10.0, 10.0), (0, -20.0, 10.0), (1, 170.0, 170.0))])
     rows = pd.DataFrame([dict(patch=p, twin="zero", x=x, y=x, half=0.0, angle=0.0) for p, x in ((0, -0.5), (1, 170.0))])
     circle = np.pi * 10**2 / 3600
-    assert galaxy_density(rows, static, settings_for()) == pytest.approx([4 / circle, 1 / circle], rel=0.01)
+    assert galaxy_density(rows, static, SETTINGS, facts_for()) == pytest.approx([4 / circle, 1 / circle], rel=0.01)
 
 
 def test_a_difference_that_is_not_seen_says_how_many_would_show_it():

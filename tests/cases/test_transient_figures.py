@@ -11,7 +11,7 @@ from blendimpact.ladder.aggregate import aggregate
 from blendimpact.report.external import external_checks, measured_values
 from blendimpact.report.figures import CaseFoms, save
 from blendimpact.stages.figures import draw
-from difference_tables import made, settings_for, source
+from difference_tables import SETTINGS, facts_for, made, source
 
 scoring = import_module("blendimpact.cases.transients.score")
 SOURCES = [source(kind, 40 + 30 * k, 40 + 30 * row, snr=snr, static_distance=0.3 + row, host_sb=20.5 + row,
@@ -29,7 +29,7 @@ def foms():
                   found=lambda rung, s: s["snr"] > (10 if rung == "pipeline" else 5),
                   chi2=lambda rung, kind, patch: 1.5 if rung == "deblended" else 1.0,
                   candidates=[("pipeline", 270, 250, 4.7), ("pipeline", 270, 290, -4.2), ("oracle", 270, 290, 4.2)])
-    scores = scoring.score(tables, settings_for()).table()
+    scores = scoring.score(tables, SETTINGS, facts_for()).table()
     return aggregate(scores, "transients", "fiducial", CASE.figures_of_merit, 20, 1)
 
 

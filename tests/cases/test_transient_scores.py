@@ -15,7 +15,7 @@ from blendimpact.ladder.rungs import REAL
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from blendimpact.stats.detection_statistics import NIGHTS, AreaUnderCurve, TruePositives, linked
 from blendimpact.stats.histogram_statistics import Rising
-from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SIZE, made, settings_for, source
+from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SETTINGS, SIZE, facts_for, made, source
 
 scoring = import_module("blendimpact.cases.transients.score")
 TWO_HOSTS = [dict(source_id=7, x=61.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0),
@@ -30,9 +30,9 @@ ALL = [HOSTED, LONE, TRAIL, FAR_TRAIL, COMET]
 EPOCHS = {str(p): {"r": {"fwhm": 0.8, "depth": 24.0, "template_depth": 26.0}} for p in range(12)}
 
 
-def scored(tables, of="", patches=12, **changes):
+def scored(tables, of="", patches=12, sky="simulate", **facts):
     """Return the rows of those figures of merit whose ids begin as one of the words of ``of`` (default: all)."""
-    table = scoring.score(tables, settings_for(patches, **changes)).table()
+    table = scoring.score(tables, {**SETTINGS, "sky": sky}, facts_for(patches, **facts)).table()
     foms = [f for f in FIGURES_OF_MERIT if f.id.startswith(tuple(of.split()) or "")]
     out = aggregate(table, "transients", "fiducial", foms, 20, 3)
     return {(str(r["fom"]), str(r["term"]), str(r["population"]), str(r["stratum"])): r for r in out}
@@ -159,8 +159,8 @@ def test_the_open_share_of_a_patch_is_what_the_discs_leave():
     discs = pd.DataFrame([dict(x=100.0, y=100.0, half=0.0, angle=0.0, reach=20.0),
                           dict(x=200.0, y=200.0, half=30.0, angle=0.7, reach=10.0)])
     expected = 1 - (np.pi * 400 + np.pi * 100 + 60 * 20) / SIZE**2
-    assert open_share(discs, settings_for()) == pytest.approx(expected, abs=1e-3)
-    assert open_share(discs[:0], settings_for()) == 1
+    assert open_share(discs, SETTINGS) == pytest.approx(expected, abs=1e-3)
+    assert open_share(discs[:0], SETTINGS) == 1
 
 
 def test_residuals_are_weighted_by_pixels_and_told_apart_by_kind():
@@ -216,7 +216,7 @@ def test_true_hosts_are_those_that_the_template_can_show():
     tables["truth"]["snr"][tables["truth"]["source_id"] == 7] = 2.0
     for deeper, expected in ((2.5, 0.0), (0.5, 1.0)):
         facts = {str(p): {"r": {"fwhm": 0.8, "depth": 24.0, "template_depth": 24.0 + deeper}} for p in range(12)}
-        table = scoring.score(tables, settings_for(epochs=facts)).table()
+        table = scoring.score(tables, SETTINGS, facts_for(epochs=facts)).table()
         rows = aggregate(table, "transients", "fiducial", [f for f in FIGURES_OF_MERIT if f.id == "TR-B2.none"], 20, 3)
         assert float(rows["value"][rows["term"] == "oracle"][0]) == expected
 

@@ -20,7 +20,7 @@ from blendimpact.sky.true_scene import TruthScene
 from blendimpact.stages import detect, measure, subtract
 from blendimpact.subtract import SUBTRACTORS, store
 from change_maker import CASE, SEED, visit, write
-from difference_tables import settings_for
+from difference_tables import facts_for
 from epochs import empty
 from patch_maker import gaussian_psf
 from scipy.signal import fftconvolve
@@ -334,7 +334,7 @@ def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):  # n
         assert star["flux_psf"] == pytest.approx(flux[3], rel=most)
         assert line["trail_flux"] == pytest.approx(flux[4], rel=most)
     scores = import_module("blendimpact.cases.transients.score").score(
-        {"truth": made[2], **measured}, {**settings_for(1), **made[0]}).table()
+        {"truth": made[2], **measured}, made[0], facts_for(1)).table()
     here = scores[(scores["rung"] == "isolated") & (scores["stratum"] == "all")]
     for fom, number in (("TR-D1", 2), ("MO-D1", 1)):  # what does not say what it is is a hostless supernova
         assert here["s1"][here["fom"] == fom].max() == number

@@ -7,8 +7,8 @@ import pytest
 from astropy.table import Table
 from blendimpact.config import study as config
 from blendimpact.data import catalogues
-from blendimpact.data.transient_geometry import THRESHOLD, THRESHOLD_META
-from blendimpact.data.truth_meta import PATCHES_META
+from blendimpact.data.facts import PATCHES_META, THRESHOLD_META
+from blendimpact.data.transient_geometry import THRESHOLD
 from blendimpact.errors import StudyError
 from blendimpact.search import FINDERS
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
@@ -55,7 +55,7 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  
     assert rows.meta[THRESHOLD_META] == threshold
     points = np.abs(rows["snr"])
     assert points.min() > min(threshold, 4) and (points.min() < 4) == (threshold < 4)
-    score.run({**settings, "pixel_scale": 0.2}, truth, at["detections"], at["assignments"], at["measurements"],
+    score.run(settings, truth, at["detections"], at["assignments"], at["measurements"],
               at["scores"])
     scores = Table.read(at["scores"], format="parquet")
     number = {s: scores["s0"][(scores["fom"] == "TR-D2") & (scores["rung"] == "isolated") & (scores["stratum"] == s)]

@@ -2,14 +2,14 @@
 
 import numpy as np
 from astropy.table import Table
+from blendimpact.data.facts import Facts
 from blendimpact.ladder.difference_rows import TABLES
 from blendimpact.ladder.rungs import FIXED, REAL, RUNGS
 
 LADDER = ("truth", *RUNGS)
 ZERO_POINT, SCALE, SIZE = 31.4, 0.2, 300
-SETTINGS = {"case": "transients", "scenario": "fiducial", "bands": ["r"], "shape_band": "r", "pixel_scale": SCALE,
-            "zero_point": ZERO_POINT, "patch": {"size": SIZE, "border": 20}, "truth_snr": 5, "match_radius": 0.5,
-            "psf_fwhm": {"r": 0.8}, "sky": "simulate", "epochs": {}}
+SETTINGS = {"case": "transients", "scenario": "fiducial", "bands": ["r"], "shape_band": "r", "sky": "simulate",
+            "patch": {"size": SIZE, "border": 20}, "truth_snr": 5, "match_radius": 0.5}
 SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
 ALARM_SIGMA = 2.0  # pixels
 
@@ -97,8 +97,9 @@ def _table(name, rows):
     return table if rows else table[:0]
 
 
-def settings_for(patches=12, **changes):
-    return {**SETTINGS, "patches": [(p, p, "zero") for p in range(patches)], **changes}
+def facts_for(patches=12, **more):
+    """Return the `Facts` of the images of that many patches."""
+    return Facts(SCALE, ZERO_POINT, {"r": 0.8}, [(p, p, "zero") for p in range(patches)], **more)
 
 
 _BLANK_TRUTH = {

@@ -40,8 +40,8 @@ class ScienceCase:
     name, title : str
     figures_of_merit : tuple of FigureOfMerit
     score : callable
-        ``score(tables, settings) -> Scores``; ``tables`` holds truth, detections, assignments
-        and measurements of one chunk.
+        ``score(tables, settings, facts) -> Scores``: ``tables`` are truth, detections, assignments of one chunk, and
+        the tables of measurements of its ladder; ``facts`` those of its images (`data.facts.Facts`).
     derived : callable, optional
         ``derived(foms, settings, conditions) -> dict``: values that the external checks name by key, each a dict of
         ``value``, ``ci_low``, ``ci_high``, ``n``, and optionally ``reference`` (what takes the place of the published

@@ -17,7 +17,7 @@ _LIMIT = 65536  # bytes: a marker is short, so a big product is never parsed
 def mark(paths, reason):
     """Write a marker with ``reason`` under each of ``paths``; a path without an ending is a folder that holds it."""
     for path in paths:
-        path = Path(path) if Path(path).suffix else Path(path, _IN_FOLDER)
+        path = Path(path) if Path(path).suffix or Path(path).is_file() else Path(path, _IN_FOLDER)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = f"{path}.part"
         Path(part).write_text(json.dumps({_KEY: reason}) + "\n", encoding="utf-8")

@@ -4,8 +4,6 @@ import numpy as np
 
 THRESHOLD = 5.0
 """Of a search of differences, sigma, unless the detector is configured with another."""
-THRESHOLD_META = "search_threshold"
-"""Of a table of measurements: that of the search that was measured."""
 
 
 def distance_from_line(dx, dy, length, angle):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..data.facts import THRESHOLD_META
 from ..data.matching import assign
-from ..data.transient_geometry import THRESHOLD_META
 from ..search import FINDERS
 from ..subtract import SUBTRACTORS
 from ..subtract.store import read, write

@@ -13,9 +13,9 @@ import numpy as np
 from astropy.table import Table
 
 from ..data.catalogues import describe
+from ..data.facts import EPOCHS_META
 from ..data.images import BandImage
 from ..data.psf import psf_pixels
-from ..data.truth_meta import EPOCHS_META
 from ..errors import StudyError
 from ..stats.streams import stream
 from .profiles import add_stamp, draw_source

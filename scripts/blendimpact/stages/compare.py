@@ -13,11 +13,11 @@ import numpy as np
 from ..cases.base import load_case
 from ..data import catalogues, missing_inputs
 from ..data.chunk import Chunk
+from ..data.facts import Facts
 from ..errors import MissingPackage, StudyError
 from ..ladder.kinds import ladder_of
 from ..report.comparison.deblender_run import SHARED, Clock, DeblenderRun
 from ..report.comparison.sources import source_table
-from .score import facts_of
 
 
 def reference(settings, seed, images, truth, detections, assignments, sky, measurements_out, meta=None):
@@ -101,13 +101,14 @@ def run(settings, seed, deblender, images, truth, detections, assignments, sky, 
 
 def write(done, tables, measured, outputs, meta):
     """Write what `run` makes: ``done`` is a `DeblenderRun`, ``measured`` what `reference` wrote."""
-    settings = {**done.ladder.settings, **facts_of(tables["truth"])}
+    settings, facts = done.ladder.settings, Facts.of(tables)
     columns = done.ladder.tables["measurements"]
     tables = {**tables, "measurements": catalogues.join([measured, *done.measured], columns)}
     ids = {name: settings[name] for name in ("case", "scenario", "deblender")}
-    sources = source_table(tables["truth"], tables["assignments"], tables["measurements"], done.pixels, settings, **ids)
+    sources = source_table(tables["truth"], tables["assignments"], tables["measurements"], done.pixels, settings, facts,
+                           **ids)
     catalogues.write(sources, outputs["sources"], meta)
-    catalogues.write(deblending_scores(tables, settings), outputs["scores"], meta)
+    catalogues.write(deblending_scores(tables, settings, facts), outputs["scores"], meta)
     with open(f"{outputs['stamps']}.part", "wb") as file:
         np.savez(file, **done.stamps)
     os.replace(f"{outputs['stamps']}.part", outputs["stamps"])
@@ -116,9 +117,9 @@ def write(done, tables, measured, outputs, meta):
     os.replace(f"{outputs['cost']}.part", outputs["cost"])
 
 
-def deblending_scores(tables, settings):
+def deblending_scores(tables, settings, facts):
     """Return the sums of the case's own figures of merit of deblending."""
     case = load_case(settings["case"])
-    scores = case.score(tables, settings).table()
+    scores = case.score(tables, settings, facts).table()
     wanted = {fom.source for fom in case.figures_of_merit if fom.stage == "deblending"}
     return scores[np.isin(np.asarray(scores["fom"]), sorted(wanted))]

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..config.settings import block_of, injected_from
 from ..data import catalogues
+from ..data.facts import DEPTH_META, EPOCHS_META, PATCHES_META
 from ..data.images import PatchFile, PatchWriter
 from ..data.progress import progress
-from ..data.truth_meta import DEPTH_META, EPOCHS_META, PATCHES_META
 from ..populations.catalogue import on_patch, read_catalogue
 from ..populations.real_comet import read_coma
 from ..populations.targets import generate

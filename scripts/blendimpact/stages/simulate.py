@@ -5,10 +5,10 @@ import json
 from ..config.settings import block_of
 from ..config.surveys import load_survey
 from ..data import catalogues
+from ..data.facts import DEPTH_META, FWHM_META, PATCHES_META
 from ..data.images import PatchWriter
 from ..data.progress import progress
 from ..data.psf import psf_fwhm
-from ..data.truth_meta import DEPTH_META, FWHM_META, PATCHES_META
 from ..sky.epochs import add_template, template_survey, to_meta, visit_survey
 from ..sky.patches import measure_depth, simulate_patch
 

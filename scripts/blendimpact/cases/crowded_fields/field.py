@@ -10,9 +10,9 @@ from ...stats.figures_of_merit import CELLS, parts
 from .foms import CMD_EDGES, COLOUR_EDGES, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 
 
-def area(settings):
+def area(settings, facts):
     """Return the area inside the border of a patch in arcsec2."""
-    return (settings["patch"]["size"] * settings["pixel_scale"]) ** 2
+    return (settings["patch"]["size"] * facts.pixel_scale) ** 2
 
 
 def inside(truth, settings):
@@ -21,7 +21,7 @@ def inside(truth, settings):
     return np.all([(truth[k] >= border - 0.5) & (truth[k] < border + size - 0.5) for k in ("x", "y")], axis=0)
 
 
-def add(scores, pipeline, truth, blocks, settings):
+def add(scores, pipeline, truth, blocks, settings, facts):
     """Add CF-Q1, CF-D1.limit, CF-D1.lf and CF-D1.cmd.
 
     Parameters
@@ -34,7 +34,7 @@ def add(scores, pipeline, truth, blocks, settings):
         Block of each patch, patches without a star too.
     settings : dict
     """
-    band, size = settings["shape_band"], area(settings)
+    band, size = settings["shape_band"], area(settings, facts)
     true = truth[inside(truth, settings)]
     stars = true[true["role"] != "target"]
     limit = settings["population"]["stars"].get("limit")
@@ -44,7 +44,7 @@ def add(scores, pipeline, truth, blocks, settings):
     for block, patches in blocks.groupby(blocks):
         number, here = int(seen.get(block, 0)), size * len(patches)
         scores.add("CF-Q1", REFERENCE, block, [number, here / 3600 / ARCMIN2_PER_DEG2, number], "truth")
-        beams = here / beam_area(settings["psf_fwhm"][band])
+        beams = here / beam_area(facts.psf_fwhm[band])
         for cell, count in enumerate(counts.get(block, np.zeros(len(MAGNITUDE_EDGES) - 1))):
             scores.add("CF-D1.limit", REFERENCE, block, [count, beams], "truth", cell=cell)
     for stratum, block, here in parts(true, "magnitude", true[f"mag_{band}"], MAGNITUDE_STRATA):
@@ -52,15 +52,15 @@ def add(scores, pipeline, truth, blocks, settings):
     for stratum, block, here in parts(pipeline, "magnitude", pipeline["mag"], MAGNITUDE_STRATA):
         scores.add("CF-D1.lf", "pipeline", block, [len(here), 0], stratum=stratum)
     if settings["scenario"] == FIDUCIAL and len(settings["bands"]) > 1:
-        _diagram(scores, pipeline, true, settings)
+        _diagram(scores, pipeline, true, settings, facts)
 
 
-def _diagram(scores, pipeline, true, settings):
+def _diagram(scores, pipeline, true, settings, facts):
     """CF-D1.cmd: stars in cells of colour and magnitude; a stratum "cmd:<colour> <magnitude>" each."""
     band = settings["shape_band"]
     blue = next(b for b in settings["bands"] if b != band)
     with np.errstate(invalid="ignore", divide="ignore"):
-        measured = settings["zero_point"] - 2.5 * np.log10(pipeline[f"flux_psf_{blue}"]) - pipeline["mag"]
+        measured = facts.zero_point - 2.5 * np.log10(pipeline[f"flux_psf_{blue}"]) - pipeline["mag"]
     for rung, rows, colour, mag in ((REFERENCE, true, true[f"mag_{blue}"] - true[f"mag_{band}"], true[f"mag_{band}"]),
                                     ("pipeline", pipeline, measured, pipeline["mag"])):
         block = rows["block"].to_numpy()

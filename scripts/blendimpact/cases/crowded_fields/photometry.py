@@ -51,7 +51,7 @@ def with_truth(objects, targets, settings):
     return rows.assign(magnitude=rows[f"true_mag_{settings['shape_band']}"])
 
 
-def add(scores, rows, twins, settings, simulated):
+def add(scores, rows, twins, settings, facts, simulated):
     """Add CF-B1, CF-B2, CF-M1 and CF-M2.
 
     Parameters
@@ -78,7 +78,7 @@ def add(scores, rows, twins, settings, simulated):
         scores.add_histograms("CF-M1", rung, here, "dm", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
         scores.add_histograms("CF-B1.excess", rung, here, "error", DM_EDGES)
         _colours(scores, rung, here, settings)
-        _positions(scores, rung, here, settings["pixel_scale"])
+        _positions(scores, rung, here, facts.pixel_scale)
         if rung == REFERENCE:
             continue
         _pulls(scores, rung, here, band)

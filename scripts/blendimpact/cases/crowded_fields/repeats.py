@@ -16,7 +16,7 @@ STAR = ["block", "source_id"]
 MMAG = 1000 * MAG  # per relative error
 
 
-def add(scores, rows, settings):
+def add(scores, rows, settings, facts):
     """Add CF-M1.repeat and what stands beside it, and CF-D1.repeat.
 
     Parameters
@@ -39,7 +39,7 @@ def add(scores, rows, settings):
         here = good[(good["rung"] == rung) & _is_in(good, common & each[rung])]
         if len(here):
             _fluxes(scores, rung, here, band, visits)
-            _positions(scores, rung, here, settings["pixel_scale"], visits)
+            _positions(scores, rung, here, facts.pixel_scale, visits)
 
 
 def residuals(values, stars, visits):

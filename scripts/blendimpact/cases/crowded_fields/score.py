@@ -20,22 +20,22 @@ NEIGHBOURS = 64  # nearest stars that are looked at
 KEY = ["patch", "twin", "source_id"]
 
 
-def score(tables, settings):
+def score(tables, settings, facts):
     """Return the `Scores` of a chunk; see `blendimpact.cases.two_point.score.score`.
 
-    ``settings`` also holds ``psf_fwhm``, {band: arcsec}, and ``sky``, "simulate" or "adopt": what needs the truth of
-    all stars or the noise of the isolated rung is not there for a real image.
+    ``settings`` also holds ``sky``, "simulate" or "adopt": what needs the truth of all stars or the noise of the
+    isolated rung is not there for a real image.
     """
     band, simulated = settings["shape_band"], settings.get("sky", "simulate") == "simulate"
-    fwhm, scale = settings["psf_fwhm"][band], settings["pixel_scale"]
+    fwhm, scale = facts.psf_fwhm[band], facts.pixel_scale
     truth = tables["truth"].to_pandas()
     truth["brighter"], _ = nearest_neighbour(truth, band, scale, most=NEIGHBOURS)
     apart, truth["ratio"] = nearest_neighbour(truth, band, scale, COMPARABLE, NEIGHBOURS)
     truth["apart"], truth["brighter"] = apart / fwhm, truth["brighter"] / fwhm
-    truth["sigma_c"] = _analytic(truth, band, fwhm, settings) if simulated else np.nan
+    truth["sigma_c"] = _analytic(truth, band, fwhm, settings, facts) if simulated else np.nan
     objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
     with np.errstate(invalid="ignore", divide="ignore"):
-        objects["mag"] = settings["zero_point"] - 2.5 * np.log10(objects[f"flux_psf_{band}"])
+        objects["mag"] = facts.zero_point - 2.5 * np.log10(objects[f"flux_psf_{band}"])
     targets = truth[truth["role"] == "target"]
     scores = Scores(settings["case"], settings["scenario"], copies=visits_of(settings))  # visits are of the same stars
     links = targets.merge(tables["assignments"].to_pandas()[[*KEY, "det_id", "distance", "found_alone"]], on=KEY,
@@ -43,29 +43,29 @@ def score(tables, settings):
     _completeness(scores, links, objects, band)
     _splits(scores, objects, targets)
     rows = photometry.with_truth(objects, targets, settings)
-    photometry.add(scores, rows, sorted(targets["twin"].unique()), settings, simulated)
-    repeats.add(scores, rows, settings)
+    photometry.add(scores, rows, sorted(targets["twin"].unique()), settings, facts, simulated)
+    repeats.add(scores, rows, settings, facts)
     if simulated:
         detections = tables["detections"].to_pandas()
         pipeline = objects[objects["rung"] == "pipeline"].merge(
             detections.loc[detections["inside"], ["patch", "twin", "det_id"]], on=["patch", "twin", "det_id"])
-        blocks = pd.DataFrame(settings["patches"], columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
+        blocks = pd.DataFrame(facts.patches, columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
         pipeline["block"] = pipeline["patch"].map(blocks)
-        _false(scores, pipeline, truth, settings)
+        _false(scores, pipeline, truth, settings, facts)
         # A field in which all targets are of the red clump is no point of a curve against density.
         if (settings.get("inject") or {}).get("red_clump", 0) < 1:
-            field.add(scores, pipeline, truth, blocks, settings)
+            field.add(scores, pipeline, truth, blocks, settings, facts)
     return scores
 
 
-def _analytic(truth, band, fwhm, settings):
+def _analytic(truth, band, fwhm, settings, facts):
     """Return the analytic crowding error of each source, in magnitudes, from the stars of its own patch."""
     out = np.full(len(truth), np.nan)
     stars = (truth["role"] != "target").to_numpy() & field.inside(truth, settings)
     magnitudes = truth[f"mag_{band}"].to_numpy(float)
     for rows in truth.groupby(["patch", "twin"]).indices.values():
         out[rows] = 2.5 / np.log(10) * crowding_error(magnitudes[rows], magnitudes[rows[stars[rows]]],
-                                                       field.area(settings), fwhm)
+                                                       field.area(settings, facts), fwhm)
     return out
 
 
@@ -109,9 +109,9 @@ def _splits(scores, objects, targets):
         scores.add_fractions("CF-B1.failed", rung, here, ~np.isfinite(here["mag"]), population="own")
 
 
-def _false(scores, pipeline, truth, settings):
+def _false(scores, pipeline, truth, settings, facts):
     """CF-D1.false: detections that no true star explains."""
-    true = is_true(pipeline, truth, settings["shape_band"], FOUND_RADIUS / settings["pixel_scale"])
+    true = is_true(pipeline, truth, settings["shape_band"], FOUND_RADIUS / facts.pixel_scale)
     scores.add_fractions("CF-D1.false", "pipeline", pipeline, ~true, population="own")
 
 

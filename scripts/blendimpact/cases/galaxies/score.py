@@ -14,11 +14,11 @@ BLENDEDNESS_EDGES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0001)
 MAGNITUDE_STRATA = (18.0, 22.0, 23.0, 24.0, 25.0, 28.0)
 
 
-def score(tables, settings):
+def score(tables, settings, facts):
     """Return the `Scores` of a chunk; see `blendimpact.cases.two_point.score.score`."""
     band = settings["shape_band"]
     truth = tables["truth"].to_pandas()
-    truth["separation"], _ = nearest_neighbour(truth, band, settings["pixel_scale"])
+    truth["separation"], _ = nearest_neighbour(truth, band, facts.pixel_scale)
     # What lies on a brighter source is the worst blend: it counts as lost or merged, but has no photometry of its own.
     targets = truth[truth["role"] == "target"]
     links = tables["assignments"].to_pandas()

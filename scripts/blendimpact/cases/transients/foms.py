@@ -1,5 +1,6 @@
 """Figures of merit of difference imaging: transients (TR-*), asteroids (MO-*), comets (CO-*)."""
 
+from ...data.transient_geometry import THRESHOLD
 from ...stats.detection_statistics import (
              FALSE_POSITIVES,
              LEAST_NIGHTS,
@@ -13,7 +14,7 @@ from ...stats.figures_of_merit import FigureOfMerit as F
 from ...stats.histogram_statistics import Falling, Median, Nmad, Rising
 from ...stats.histograms import residual_edges
 from ...stats.statistic import Contrast, Density, ExcessChi2, Fraction, Rate, quadrature
-from .places import CROWD_MAG, CROWD_RADIUS, THRESHOLD
+from .places import CROWD_MAG, CROWD_RADIUS
 
 SNR_EDGES = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 25.0, 50.0, 1e9)  # isolated S/N
 THRESHOLDS = (4.0, 4.5, 5.0, 5.5, 6.0)

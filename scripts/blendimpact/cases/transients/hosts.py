@@ -11,7 +11,7 @@ FARTHEST = 4.0
 """Directional light radii within which a galaxy can be the host, as the DES supernova survey has it [M]."""
 
 
-def add(scores, rows, truth, targets, settings):
+def add(scores, rows, truth, targets, settings, facts):
     """Add TR-B1 and TR-B2.
 
     Parameters
@@ -25,7 +25,7 @@ def add(scores, rows, truth, targets, settings):
         With ``sky``: of a real image nobody knows the galaxies, so there is no oracle among them.
     """
     _residuals(scores, rows["static"], truth)
-    _associations(scores, rows["objects"], truth, targets, settings)
+    _associations(scores, rows["objects"], truth, targets, settings, facts)
 
 
 def _residuals(scores, static, truth):
@@ -68,20 +68,21 @@ def light_radius(a, b, theta, dx, dy):
         return np.hypot(dx, dy) / radius
 
 
-def _associations(scores, found, truth, targets, settings):
+def _associations(scores, found, truth, targets, settings, facts):
     """Score TR-B2: whether the nearest galaxy, in light radii, is the host."""
     hosted = targets[(targets["host_id"] >= 0) & targets["class"].isin(("hosted", "nuclear"))].reset_index(drop=True)
     if not len(hosted):
         return
     hosts = hosted[[*SKY, "host_id"]].merge(
         truth[[*SKY, "source_id", "x", "y"]], left_on=[*SKY, "host_id"], right_on=[*SKY, "source_id"], how="left")
-    radius = settings["match_radius"] / settings["pixel_scale"]
+    radius = settings["match_radius"] / facts.pixel_scale
     catalogues = {}
-    if len(found) or settings.get("epochs"):  # else there may be no template to find anything on
+    if len(found) or facts.epochs:  # else there may be no template to find anything on
         catalogues["pipeline", "own"] = found[found["rung"] == "pipeline"]
     if settings["sky"] != "adopt":
-        galaxies = truth[(truth["kind"] == "galaxy") & (template_snr(truth, settings) >= settings["truth_snr"])]
-        catalogues["oracle", "truth"] = _ellipses(galaxies, settings)
+        band = settings["shape_band"]
+        seen = template_snr(truth, band, facts) >= settings["truth_snr"]
+        catalogues["oracle", "truth"] = _ellipses(truth[(truth["kind"] == "galaxy") & seen], band, facts)
     for (rung, population), catalogue in catalogues.items():
         place, far = nearest(hosted, catalogue)
         given = far <= FARTHEST
@@ -119,20 +120,19 @@ def nearest(rows, catalogue):
     return place, far
 
 
-def template_snr(truth, settings):
+def template_snr(truth, band, facts):
     """Return the isolated S/N scaled to the depth of the template, (N,) array; as it is where that is not known."""
-    facts, band = settings.get("epochs") or {}, settings["shape_band"]
-    deeper = {block: here[band]["template_depth"] - here[band]["depth"] for block, here in facts.items()
+    deeper = {block: here[band]["template_depth"] - here[band]["depth"] for block, here in facts.epochs.items()
               if "template_depth" in here.get(band, {})}
     return truth["snr"] * 10 ** (0.4 * truth["block"].map(lambda block: deeper.get(str(block), 0.0)).astype(float))
 
 
-def _ellipses(galaxies, settings):
+def _ellipses(galaxies, band, facts):
     """Return true galaxies with the half-light ellipse of their whole light: ``a``, ``b`` (pix), ``theta`` (rad)."""
-    bulge = galaxies[f"bulge_fraction_{settings['shape_band']}"].to_numpy(float)
+    bulge = galaxies[f"bulge_fraction_{band}"].to_numpy(float)
     g1, g2 = (np.nan_to_num(galaxies[f"{g}_bulge"].to_numpy(float)) * bulge
               + np.nan_to_num(galaxies[f"{g}_disk"].to_numpy(float)) * (1 - bulge) for g in ("g1", "g2"))
     size = np.hypot(g1, g2)
     ratio = (1 - size) / (1 + size)
-    hlr = galaxies["hlr"].to_numpy(float) / settings["pixel_scale"]
+    hlr = galaxies["hlr"].to_numpy(float) / facts.pixel_scale
     return galaxies.assign(a=hlr / np.sqrt(ratio), b=hlr * np.sqrt(ratio), theta=np.arctan2(g2, g1) / 2)

@@ -13,7 +13,7 @@ BESIDE = 1.0
 """FWHM of the visit: a trail whose line passes a static source within this is near it."""
 
 
-def add(scores, targets, objects, recovered, sure, found, settings):
+def add(scores, targets, objects, recovered, sure, found, facts):
     """Add MO-D1, MO-D2, MO-B1 and MO-M1.
 
     Parameters
@@ -27,7 +27,7 @@ def add(scores, targets, objects, recovered, sure, found, settings):
         Which are bright enough and found on empty sky.
     found : dict of str to (N,) bool array
         Which have a candidate, on the rungs that are searched.
-    settings : dict
+    facts : data.facts.Facts
     """
     trail, lines = (targets["class"] == "trail").to_numpy(), targets["class"].isin(TRAILS).to_numpy()
     for rung, got in recovered.items():
@@ -65,7 +65,7 @@ def add(scores, targets, objects, recovered, sure, found, settings):
     common = _placed(rows[rows["class"] == "trail"])
     for rung in (REFERENCE, *RUNGS):
         here = common[common["rung"] == rung]
-        positions(scores, "MO-M1", rung, here, settings["pixel_scale"], "snr", here["snr"], SNR_EDGES)
+        positions(scores, "MO-M1", rung, here, facts.pixel_scale, "snr", here["snr"], SNR_EDGES)
 
 
 def by_galaxies(scores, fom, contrast, rung, rows, lost):

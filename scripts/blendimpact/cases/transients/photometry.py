@@ -13,7 +13,7 @@ TRUE_RUNGS = tuple(rung for rung in COMMON_RUNGS if rung == REFERENCE or rung in
 MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
 
 
-def add(scores, objects, settings):
+def add(scores, objects, settings, facts):
     """Add TR-M1 and its variants.
 
     Parameters
@@ -39,7 +39,7 @@ def add(scores, objects, settings):
         scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES)
         scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "host_sb", here["host_sb"], SB_EDGES, whole=False)
         by_place(scores, "TR-M1", rung, here, "dm", DM_EDGES)
-        positions(scores, "TR-M1.astrometry", rung, placed[placed["rung"] == rung], settings["pixel_scale"])
+        positions(scores, "TR-M1.astrometry", rung, placed[placed["rung"] == rung], facts.pixel_scale)
         if rung == REFERENCE:
             continue
         scores.add_histograms("TR-M1.pull", rung, here, "pull", PULL_EDGES)

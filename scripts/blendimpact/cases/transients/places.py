@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from ...data.images import AB_NANOJANSKY
-from ...data.transient_geometry import THRESHOLD as THRESHOLD
 from ...data.transient_geometry import distance_from_line
 from ...ladder.rungs import REAL
 
@@ -30,14 +29,15 @@ SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
 """Rungs whose whole difference is searched."""
 
 
-def transients(truth, settings):
+def transients(truth, settings, facts):
     """Return what was injected, a row each: the truth's, with its class, line and extent.
 
     Parameters
     ----------
     truth : pandas.DataFrame
     settings : dict
-        ``pixel_scale``, ``psf_fwhm``, ``shape_band``; ``epochs``: {patch: {band: facts}}, may be empty.
+        ``shape_band``, ``sky``, ``patch``.
+    facts : data.facts.Facts
 
     Returns
     -------
@@ -48,13 +48,13 @@ def transients(truth, settings):
         catalogue that do not say what they are are hostless, trails or comets by their kind. What could not be injected
         is not in it.
     """
-    band, scale = settings["shape_band"], settings["pixel_scale"]
+    band, scale = settings["shape_band"], facts.pixel_scale
     injected = truth["injection_id"] >= 0 if "injection_id" in truth else pd.Series(False, truth.index)
     out = truth[injected & np.isfinite(truth[f"flux_{band}"])].copy()
     named = out["transient"] if "transient" in out else pd.Series("", out.index)
     out["class"] = named.map(CLASSES).fillna(out["kind"].map({"trail": "trail", "comet": "comet"})).fillna("hostless")
     out["true_flux"] = 10 ** (0.4 * (AB_NANOJANSKY - out[f"mag_{band}"]))
-    fwhm = visit_fwhm(out["block"], settings)
+    fwhm = visit_fwhm(out["block"], settings, facts)
     trail = out["class"].isin(TRAILS).to_numpy()
     out["half"] = np.where(trail, out["trail_length"] / 2 / scale, 0.0)
     out["angle"] = np.where(trail, np.radians(out["trail_angle"]), 0.0)
@@ -66,18 +66,18 @@ def transients(truth, settings):
     out["near"] = out["static_distance"].to_numpy(float) / fwhm if "static_distance" in out else np.nan
     out["galaxies"] = np.nan
     moving = out["class"].isin(("trail", "comet"))
-    out.loc[moving, "galaxies"] = galaxy_density(out[moving], truth[~injected], settings)
+    out.loc[moving, "galaxies"] = galaxy_density(out[moving], truth[~injected], settings, facts)
     for name, blank in (("host_id", -1), ("host_sb", np.nan), ("nucleus_fraction", np.nan), ("tail_fraction", 0.0)):
         if name not in out:
             out[name] = blank
     return out[[*COLUMNS, f"mag_{band}"]].reset_index(drop=True)
 
 
-def visit_fwhm(blocks, settings):
+def visit_fwhm(blocks, settings, facts):
     """Return the FWHM of the PSF of the visit of each block in ``shape_band``, (N,) array in arcsec."""
-    band, facts = settings["shape_band"], settings.get("epochs") or {}
-    usual = settings["psf_fwhm"][band]
-    return np.array([facts.get(str(b), {}).get(band, {}).get("fwhm", usual) for b in blocks], float)
+    band = settings["shape_band"]
+    usual = facts.psf_fwhm[band]
+    return np.array([facts.epochs.get(str(b), {}).get(band, {}).get("fwhm", usual) for b in blocks], float)
 
 
 def apart(rows, x, y):
@@ -100,7 +100,7 @@ def apart(rows, x, y):
     return distance_from_line(dx, dy, 2 * column["half"], column["angle"])
 
 
-def galaxy_density(rows, static, settings):
+def galaxy_density(rows, static, settings, facts):
     """Return how many galaxies lie around each transient per arcmin2.
 
     Counted are those brighter than `CROWD_MAG` within `CROWD_RADIUS` of the place, of a trail within that of its line;
@@ -114,7 +114,8 @@ def galaxy_density(rows, static, settings):
     static : pandas.DataFrame
         The truth without what was injected.
     settings : dict
-        ``sky``, ``patch``, ``pixel_scale``, ``shape_band``.
+        ``sky``, ``patch``, ``shape_band``.
+    facts : data.facts.Facts
 
     Returns
     -------
@@ -124,7 +125,7 @@ def galaxy_density(rows, static, settings):
     out = np.full(len(rows), np.nan)
     if settings["sky"] == "adopt":
         return out
-    side, scale = settings["patch"]["size"] + 2 * settings["patch"]["border"], settings["pixel_scale"]
+    side, scale = settings["patch"]["size"] + 2 * settings["patch"]["border"], facts.pixel_scale
     seen = static[(static["kind"] == "galaxy") & (static[f"mag_{settings['shape_band']}"] < CROWD_MAG)]
     seen = seen[np.all([(seen[k] >= -0.5) & (seen[k] < side - 0.5) for k in ("x", "y")], axis=0)]
     there, reach = seen.groupby(SKY).indices, CROWD_RADIUS / scale

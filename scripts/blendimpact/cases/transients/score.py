@@ -16,7 +16,6 @@ from .places import (
     SEARCHED,
     SKY,
     SUPERNOVAE,
-    THRESHOLD,
     apart,
     by_rung,
     inside,
@@ -30,7 +29,7 @@ SURE_SNR, AT_SIX = 6.0, (5.5, 6.5)
 FOUND_DM = 0.75  # mag, as for artificial stars
 
 
-def score(tables, settings):
+def score(tables, settings, facts):
     """Return the `Scores` of a chunk.
 
     Parameters
@@ -38,33 +37,34 @@ def score(tables, settings):
     tables : dict of str to Table
         ``truth``, and those of `ladder.difference_rows.TABLES`.
     settings : dict
-        Of the case and scenario; with ``pixel_scale``, ``zero_point``, ``psf_fwhm``, ``patches``, ``epochs``, the
-        facts of the visits by patch, and ``threshold``, that of the search (`places.THRESHOLD` if it is not there).
+        Of the case and scenario.
+    facts : data.facts.Facts
+        Of the images, of the visits among them, and of the search.
     """
     truth = tables["truth"].to_pandas()
-    scale = settings["pixel_scale"]
+    scale = facts.pixel_scale
     radius = settings["match_radius"] / scale
-    blocks = {(patch, twin): block for patch, block, twin in settings["patches"]}
+    blocks = {(patch, twin): block for patch, block, twin in facts.patches}
     rows = {name: tables[name].to_pandas() for name in MEASURED}
     for name in ("static", "fields"):
         rows[name]["block"] = [blocks[key] for key in zip(rows[name]["patch"], rows[name]["twin"])]
-    injected = transients(truth, settings)
+    injected = transients(truth, settings, facts)
     # What was found is known inside the border only: the candidate of a target at its edge may lie beyond.
     targets = injected[(injected["role"] == "target") & inside(injected, settings, radius)].reset_index(drop=True)
     objects = by_rung(rows["transients"], rows["found"], targets, radius)
     objects = _with_reference(objects)
-    threshold = settings.get("threshold", THRESHOLD)
+    threshold = facts.threshold
     alone = _found(targets, rows, "isolated", radius, threshold)
     recovered = {rung: _recovered(targets, objects[objects["rung"] == rung]) for rung in (REFERENCE, *RUNGS)}
     sure = alone & (targets["snr"] >= SURE_SNR).to_numpy()
     found = {rung: _found(targets, rows, rung, radius, threshold) for rung in SEARCHED}
     scores = Scores(settings["case"], settings["scenario"])
     _supernovae(scores, targets, recovered, sure, found, settings["shape_band"])
-    _spurious(scores, rows, injected, truth, settings, threshold)
-    _density(scores, truth, settings)
-    hosts.add(scores, rows, truth, targets, settings)
-    photometry.add(scores, objects, settings)
-    moving.add(scores, targets, objects, recovered, sure, found, settings)
+    _spurious(scores, rows, injected, truth, settings, facts)
+    _density(scores, truth, settings, facts)
+    hosts.add(scores, rows, truth, targets, settings, facts)
+    photometry.add(scores, objects, settings, facts)
+    moving.add(scores, targets, objects, recovered, sure, found, facts)
     comets.add(scores, targets, objects, recovered, sure)
     return scores
 
@@ -131,15 +131,15 @@ def _supernovae(scores, targets, recovered, sure, found, band):
             scores.add("TR-D1.contrast", rung, block, sums)
 
 
-def _spurious(scores, rows, injected, truth, settings, threshold):
+def _spurious(scores, rows, injected, truth, settings, facts):
     """TR-D2: candidates that nothing explains, and Kaiser's rate for the same difference and area."""
-    changed = pd.concat([injected, _variable(truth, settings)], ignore_index=True)
+    changed = pd.concat([injected, _variable(truth, settings, facts)], ignore_index=True)
     per_patch = changed.groupby(SKY).indices
-    levels = {"all": threshold, **{f"threshold:{t:g}": t for t in THRESHOLDS}}
+    levels = {"all": facts.threshold, **{f"threshold:{t:g}": t for t in THRESHOLDS}}
     share = {}
     for fom, kind in (("TR-D2", "peaks"), ("TR-D2.bank", "candidates")):
         candidates = rows[kind][np.abs(rows[kind]["snr"]) > min(levels.values())].reset_index(drop=True)
-        candidates["explained"] = _explained(candidates, changed, settings["pixel_scale"])
+        candidates["explained"] = _explained(candidates, changed, facts.pixel_scale)
         there = candidates.groupby([*SKY, "rung"]).indices
         for field in rows["fields"].itertuples():
             key = field.patch, field.twin
@@ -148,7 +148,7 @@ def _spurious(scores, rows, injected, truth, settings, threshold):
             area = field.area * share[key] / ARCSEC2_PER_DEG2
             here = candidates.iloc[there.get((*key, field.rung), [])]
             snr = here.loc[~here["explained"], "snr"].to_numpy(float)
-            for stratum, level in levels.items() if kind == "peaks" else (("all", threshold),):
+            for stratum, level in levels.items() if kind == "peaks" else (("all", facts.threshold),):
                 number = int((np.abs(snr) > level).sum())
                 scores.add(fom, field.rung, field.block, [number, area], stratum=stratum)
                 if kind != "peaks":
@@ -156,26 +156,26 @@ def _spurious(scores, rows, injected, truth, settings, threshold):
                 scores.add("TR-D2.positive", field.rung, field.block, [int((snr > level).sum()), number],
                            stratum=stratum)
                 if field.alarm_sigma > 0:
-                    rate = 2 * false_alarm_density(level, field.alarm_sigma * settings["pixel_scale"])
+                    rate = 2 * false_alarm_density(level, field.alarm_sigma * facts.pixel_scale)
                     scores.add("TR-D2.kaiser", field.rung, field.block, [rate * ARCSEC2_PER_DEG2 * area, area, 1],
                                stratum=stratum)
 
 
-def _density(scores, truth, settings):
+def _density(scores, truth, settings, facts):
     """TR-Q1."""
     static = (truth["injection_id"] < 0 if "injection_id" in truth else True) & (truth["snr"] >= settings["truth_snr"])
     number = truth[inside(truth, settings) & static].groupby("block").size()
-    area = (settings["patch"]["size"] * settings["pixel_scale"] / 60) ** 2
-    for _, block, _ in settings["patches"]:
+    area = (settings["patch"]["size"] * facts.pixel_scale / 60) ** 2
+    for _, block, _ in facts.patches:
         count = int(number.get(block, 0))
         scores.add("TR-Q1", REFERENCE, block, [count, area, count], "truth")
 
 
-def _variable(truth, settings):
+def _variable(truth, settings, facts):
     """Return the stars that vary as rows like those of `places.transients`."""
     stars = truth[truth["variable"].astype(bool)] if "variable" in truth else truth[:0]
-    fwhm = visit_fwhm(stars["block"], settings)
-    return stars.assign(half=0.0, angle=0.0, reach=np.maximum(NEAR[0], NEAR[1] * fwhm) / settings["pixel_scale"])
+    fwhm = visit_fwhm(stars["block"], settings, facts)
+    return stars.assign(half=0.0, angle=0.0, reach=np.maximum(NEAR[0], NEAR[1] * fwhm) / facts.pixel_scale)
 
 
 def _explained(candidates, changed, scale):

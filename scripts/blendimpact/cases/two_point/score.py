@@ -19,7 +19,7 @@ UB_RECIPE = {"radius": 1.0, "dm": 2.5, "faint": 28.0, "mag": (23.0, 24.5)}  # SI
 MAGNITUDE_STRATA = (18.0, 22.0, 23.0, 24.0, 25.0, 26.0, 27.0, 28.0)
 
 
-def score(tables, settings):
+def score(tables, settings, facts):
     """Return the `Scores` of a chunk.
 
     Parameters
@@ -27,13 +27,14 @@ def score(tables, settings):
     tables : dict of str to Table
         ``truth``, ``detections``, ``assignments``, ``measurements``.
     settings : dict
-        Settings of the case and scenario; ``pixel_scale`` (arcsec) and ``zero_point`` are added by
-        the driver from the images.
+        Of the case and scenario.
+    facts : data.facts.Facts
+        Of the images.
     """
     band = settings["shape_band"]
     truth = tables["truth"].to_pandas()
     objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
-    made = pd.DataFrame(settings["patches"], columns=["patch", "block", "twin"])
+    made = pd.DataFrame(facts.patches, columns=["patch", "block", "twin"])
     blocks = made.groupby("patch")["block"].first()
     objects["block"] = objects["patch"].map(blocks)
     known = truth[["patch", "twin", "source_id", f"mag_{band}", f"purity_{band}", "snr", "role", "kind"]]
@@ -45,20 +46,20 @@ def score(tables, settings):
     objects["weighted"] = (np.isfinite(objects["e1_weighted"]) & np.isfinite(objects["e2_weighted"])
                            & np.isfinite(objects[f"flux_ap_{band}"])).astype(bool)
     with np.errstate(invalid="ignore", divide="ignore"):
-        objects["mag"] = settings["zero_point"] - 2.5 * np.log10(objects[f"flux_kron_{band}"])
+        objects["mag"] = facts.zero_point - 2.5 * np.log10(objects[f"flux_kron_{band}"])
     twins = sorted(made["twin"].unique())
     scores = Scores(settings["case"], settings["scenario"], copies=max(len(twins), 1))
     common = _common(objects, "weighted", twins)
     _responses(scores, common, settings)
     _slopes(scores, _common(objects, "adaptive", twins), settings)
-    _own_samples(scores, objects, made, settings)
+    _own_samples(scores, objects, made, settings, facts)
     _residuals(scores, common, settings)
     _failures(scores, objects)
     _detection(scores, tables, truth, blocks, settings)
-    _efficiency(scores, tables, truth, settings)
-    _unrecognised(scores, objects, truth, tables["detections"].to_pandas(), settings)
+    _efficiency(scores, tables, truth, settings, facts)
+    _unrecognised(scores, objects, truth, tables["detections"].to_pandas(), settings, facts)
     _purity(scores, truth, band)
-    _sky(scores, truth, made, settings)
+    _sky(scores, truth, made, settings, facts)
     return scores
 
 
@@ -131,7 +132,7 @@ def _slopes(scores, common, settings):
                 scores.add("WL-B3", rung, block, [len(x), x.sum(), y.sum(), x @ x, x @ y], "common", stratum)
 
 
-def _own_samples(scores, objects, made, settings):
+def _own_samples(scores, objects, made, settings, facts):
     """WL-D2 (weighted), n_eff and WL-D4 (adaptive moments) on each rung's own selection.
 
     Cuts are on measured quantities; that an object is a star is taken as known.
@@ -144,7 +145,7 @@ def _own_samples(scores, objects, made, settings):
                           settings["shear"], "own")
     own = galaxies[galaxies["adaptive"] & (galaxies["snr_shape"] >= CUTS["snr"])
                    & (galaxies["resolution"] > CUTS["resolution"])]
-    size = settings["patch"]["size"] * settings["pixel_scale"] / 60
+    size = settings["patch"]["size"] * facts.pixel_scale / 60
     images = made.groupby("block").size()
     for rung in RUNGS:
         rows = own[own["rung"] == rung]
@@ -238,9 +239,9 @@ def _detection(scores, tables, truth, blocks, settings):
             scores.add(f"WL-D3.{name}", "pipeline", block, [(here["outcome"] == name).sum(), len(here)])
 
 
-def _efficiency(scores, tables, truth, settings):
+def _efficiency(scores, tables, truth, settings, facts):
     """WL-D3.E: how many detections groups of n true galaxies give (friends of friends in the radius)."""
-    radius = settings["match_radius"] / settings["pixel_scale"]
+    radius = settings["match_radius"] / facts.pixel_scale
     sources = truth[truth["snr"] >= settings["truth_snr"]]
     found = {key: rows[["x", "y"]].to_numpy() for key, rows in
              tables["detections"].to_pandas().groupby(["patch", "twin"])}
@@ -258,9 +259,9 @@ def _efficiency(scores, tables, truth, settings):
                            stratum=f"true:{n} found:{k}")
 
 
-def _unrecognised(scores, objects, truth, detections, settings):
+def _unrecognised(scores, objects, truth, detections, settings, facts):
     """WL-D1 with the recipe of SITCOMTN-128, for true and for detected centres."""
-    radius = UB_RECIPE["radius"] / settings["pixel_scale"]
+    radius = UB_RECIPE["radius"] / facts.pixel_scale
     band = settings["shape_band"]
     low, high = UB_RECIPE["mag"]
     bright = truth[(truth[f"mag_{band}"] < UB_RECIPE["faint"])]
@@ -318,14 +319,14 @@ def _purity(scores, truth, band):
         scores.add_histogram("WL-P2", REFERENCE, block, purity, PURITY_EDGES, "truth")
 
 
-def _sky(scores, truth, made, settings):
+def _sky(scores, truth, made, settings, facts):
     """WL-Q1, WL-Q2, WL-N4: depth, density of sources, and close pairs on the true sky (one twin)."""
-    for patch, depth in settings["depth"].items():
+    for patch, depth in facts.depth.items():
         block = int(made.loc[made["patch"] == int(patch), "block"].iloc[0])
         for band, value in depth.items():
             scores.add("WL-Q1", REFERENCE, block, [value, 1], "truth", f"band:{band}", copies=1)
     band, radius = settings["shape_band"], UB_RECIPE["radius"]
-    area = (settings["patch"]["size"] * settings["pixel_scale"] / 60) ** 2
+    area = (settings["patch"]["size"] * facts.pixel_scale / 60) ** 2
     first = made.drop_duplicates("patch")
     galaxies = truth[(truth["kind"] == "galaxy") & truth["twin"].isin(first["twin"].unique())]
     found = galaxies[(galaxies["role"] == "target") & (galaxies["snr"] >= settings["truth_snr"])]
@@ -337,7 +338,7 @@ def _sky(scores, truth, made, settings):
         if not len(targets):
             continue
         xy, mag = here[["x", "y"]].to_numpy(), here[f"mag_{band}"].to_numpy()
-        near = cKDTree(xy).query_ball_point(targets[["x", "y"]].to_numpy(), radius / settings["pixel_scale"])
+        near = cKDTree(xy).query_ball_point(targets[["x", "y"]].to_numpy(), radius / facts.pixel_scale)
         paired = [np.sum(mag[k] < m + UB_RECIPE["dm"]) > 1 for k, m in zip(near, targets[f"mag_{band}"])]
         density = settings["population"]["galaxies"].get("density", 1.0) * galaxy_counts(
             targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"]) / 3600

@@ -92,7 +92,7 @@ def neighbours(truth, band, cut, pixel_scale):
     return distance, ratio
 
 
-def source_table(truth, assignments, measurements, pixels, settings, **ids):
+def source_table(truth, assignments, measurements, pixels, settings, facts, **ids):
     """Return the rows of a chunk for one deblender.
 
     Parameters
@@ -105,7 +105,8 @@ def source_table(truth, assignments, measurements, pixels, settings, **ids):
     pixels : list of tuple
         (patch, twin, kind of centre, det_id, kappa, chi2).
     settings : dict
-        ``bands``, ``shape_band``, ``truth_snr``, ``pixel_scale``.
+        ``bands``, ``shape_band``, ``truth_snr``.
+    facts : data.facts.Facts
     **ids : str
         Columns that are the same in all rows.
 
@@ -119,7 +120,7 @@ def source_table(truth, assignments, measurements, pixels, settings, **ids):
     known = truth.to_pandas().reset_index(drop=True)
     known["separation"], known["flux_ratio"] = np.inf, np.nan
     for rows in known.groupby(place).indices.values():
-        near = neighbours(known.loc[rows], main, settings["truth_snr"], settings["pixel_scale"])
+        near = neighbours(known.loc[rows], main, settings["truth_snr"], facts.pixel_scale)
         known.loc[rows, "separation"], known.loc[rows, "flux_ratio"] = near
     known["blendedness"] = np.clip(1 - known[f"purity_{main}"], 0, None)
     links = assignments.to_pandas()[[*place, "source_id", "det_id", "dominant", "outcome"]]
