@@ -6,9 +6,7 @@ from blendimpact.data.matching import assign, match
 from blendimpact.ladder.outcomes import (
     OUTCOMES,
     classify,
-    detection_scores,
     efficiency_counts,
-    efficiency_matrix,
     groups,
 )
 from hypothesis import given, settings
@@ -98,14 +96,11 @@ def test_groups_are_friends_of_friends():
     assert len(groups([], 1.0)) == 0 and list(groups([(1, 1)], 1.0)) == [0]
 
 
-def test_efficiency_matrix_of_known_blends():
+def test_efficiency_counts_of_known_blends():
     truth = np.array([(0, 0), (10, 0), (10.8, 0), (20, 0), (20.8, 0), (30, 0)])
     found = np.array([(0.1, 0), (10.4, 0), (20, 0), (20.8, 0), (50, 50)])
     counts = efficiency_counts(groups(truth, 1.0), truth, found, RADIUS, 2, 2)
     assert counts.tolist() == [[0, 1, 0], [0, 1, 1], [0, 0, 1]]
-    matrix = efficiency_matrix(counts + counts)
-    assert matrix.value[:, 1].tolist() == [0.5, 0.5, 0.0] and np.isnan(matrix.value[:, 0]).all()
-    assert (matrix.low[:, 1:] <= matrix.value[:, 1:]).all() and matrix.high[2, 1] > 0
 
 
 @settings(max_examples=50, deadline=None)
@@ -116,17 +111,6 @@ def test_efficiency_counts_hold_every_group_and_every_detection_on_a_source(trut
     assert (counts * n_true).sum() == len(truth)
     on_source = sum(any(np.hypot(*np.subtract(t, f)) <= RADIUS for t in truth) for f in found)
     assert (counts * n_found).sum() == on_source
-
-
-def test_scores_are_pooled_and_f1_is_their_harmonic_mean():
-    scores = detection_scores(80, 100, 90)
-    recall, precision = scores["recall"].value, scores["precision"].value
-    assert [recall, precision] == [0.8, 80 / 90]
-    assert scores["f1"].value == pytest.approx(2 * recall * precision / (recall + precision))
-    assert scores["f1"].low < scores["f1"].value < scores["f1"].high
-    assert np.isnan(detection_scores(0, 0, 0)["f1"].value)
-    # Batches of 1/1 and 0/99 have a recall of 0.01, not 0.5.
-    assert detection_scores(1 + 0, 1 + 99, 1)["recall"].value == pytest.approx(0.01)
 
 
 def test_a_crowded_sky_loses_sources_to_blends_as_its_pairs_say():

@@ -173,16 +173,6 @@ def test_counts():
         assert (drawn < i).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / 200000))
 
 
-def test_unresolved_brightness():
-    """Against a numerical integral of counts times flux."""
-
-    def light(m):
-        return 46 * 0.31 * np.log(10) * 10 ** (0.31 * (m - 25)) * 10 ** (-0.4 * (m - 31.4))
-
-    assert pop.unresolved_brightness(28.0) == pytest.approx(quad(light, 28, 200)[0] / 3600, rel=1e-4)
-    assert 31.4 - 2.5 * np.log10(pop.unresolved_brightness(28.0)) == pytest.approx(29.07, abs=0.01)
-
-
 def test_refuses_other_files(tmp_path, made_inputs):
     (tmp_path / "bad.pkl").write_bytes(b"not a pickle")
     with pytest.raises(StudyError, match="not pzflow's table"):

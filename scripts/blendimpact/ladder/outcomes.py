@@ -7,8 +7,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ..stats.intervals import wilson
-
 OUTCOMES = {
     "isolated": "one source, one detection, nothing overlaps it",
     "recognised": "one source, one detection, in spite of an overlapping neighbour",
@@ -185,36 +183,3 @@ def efficiency_counts(group, truth_xy, detections_xy, reach, max_true=4, max_fou
     np.add.at(counts, (np.minimum(n_found, max_found), np.minimum(n_true, max_true)), 1)
     counts[:, 0] = 0  # numbers of groups that do not occur
     return counts
-
-
-def efficiency_matrix(counts):
-    """Return E_kn = P(k detections | n true sources) with Wilson intervals, from pooled counts.
-
-    Returns
-    -------
-    core.statistics.Proportion
-        Of (K + 1, N + 1) arrays; each column sums to 1, or is NaN where there was no group.
-    """
-    counts = np.asarray(counts)
-    return wilson(counts, np.broadcast_to(counts.sum(axis=0), counts.shape))
-
-
-def detection_scores(n_matched, n_truth, n_detected):
-    """Return recall, precision and F1 from counts pooled over all patches.
-
-    Parameters
-    ----------
-    n_matched : int or array
-        Pairs of a one-to-one matching (`data.matching.match`).
-    n_truth, n_detected : int or array
-
-    Returns
-    -------
-    dict of str to core.statistics.Proportion
-        "recall", "precision", "f1". F1 = 2J / (1 + J), J = matched / (truth + detected - matched), and its
-        interval is that of J carried through. NaN where there is nothing to divide by.
-    """
-    n_matched, n_truth, n_detected = (np.asarray(c, dtype=np.int64) for c in (n_matched, n_truth, n_detected))
-    union = wilson(n_matched, n_truth + n_detected - n_matched)
-    return {"recall": wilson(n_matched, n_truth), "precision": wilson(n_matched, n_detected),
-            "f1": type(union)(*(2 * part / (1 + part) for part in union))}

@@ -114,16 +114,6 @@ def magnitude_at(fraction, faintest=FAINTEST):
     return faintest + np.log10(fraction) / _COUNTS[1]
 
 
-def unresolved_brightness(mag_max):
-    """Return the mean surface brightness (nJy/arcsec^2, i band) of all galaxies fainter than ``mag_max``.
-
-    Their light is not simulated. The integral of the counts converges, the slope being under 0.4.
-    """
-    norm, slope = _COUNTS
-    at_limit = norm * 10 ** (slope * (mag_max - 25.0)) * 10 ** (-0.4 * (mag_max - 31.4))
-    return at_limit * slope / (0.4 - slope) / 3600.0
-
-
 def build_galaxies(pzflow_pickle, skycatalog_files):
     """Build the joint sample of galaxies.
 

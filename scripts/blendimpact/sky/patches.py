@@ -86,7 +86,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
 
     All sources to ``population.galaxies.mag_max`` are drawn in a square that exceeds the image by
     ``patch.margin`` arcsec; what reaches the image is in the truth. The sky is taken as known and
-    subtracted, and with it the mean light of fainter galaxies (`population.unresolved_brightness`).
+    subtracted, and with it the mean light of fainter galaxies.
 
     Visits of a block (``patch.visits``, `config.settings.block_of`) share the scene: its streams are named by the
     block. The noise and the `pointing` of each are its own: theirs are named by the patch.

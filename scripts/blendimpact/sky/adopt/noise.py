@@ -5,7 +5,6 @@ bars that take it for white are wrong. Here the correlation is measured on pixel
 sources and drawn again with GalSim's correlated-noise machinery.
 """
 
-import json
 from dataclasses import dataclass, field
 
 import galsim
@@ -59,15 +58,6 @@ class NoiseModel:
             In pixels; the aperture's edge is resolved to a fifth of a pixel.
         """
         return float(np.sqrt(self.variance_factor(aperture_weights(radius))))
-
-    def to_json(self):
-        """Return the model as JSON text."""
-        return json.dumps(np.round(self.correlation, 6).tolist())
-
-    @classmethod
-    def from_json(cls, text):
-        """Return the model that `to_json` wrote."""
-        return cls(np.array(json.loads(text), float))
 
 
 def aperture_weights(radius, subpixels=5):
