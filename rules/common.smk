@@ -3,21 +3,17 @@
 import os
 import sys
 
-# Jobs too take the library that stands beside this file, whatever else is installed.
-scripts = os.path.join(workflow.basedir, "scripts")
-sys.path.insert(0, scripts)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
 from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.pairs import check_pairs
-from blendimpact.stages.plan import INPUTS, config_file, prepared, read_study
+from blendimpact.stages.plan import INPUTS, config_file, prepare_jobs, prepared, read_study
 from snakemake.exceptions import WorkflowError
 
-# One job is one core: libraries must not start threads of their own.
-for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
-    os.environ[f"{name}_NUM_THREADS"] = "1"
+prepare_jobs(sys.path[0])
+
 
 
 try:

@@ -52,6 +52,13 @@ def read_study(config, sources, plugins=True):
     return Plan(study_config.validate(config, sources=sources, families=families, cases=case_names()))
 
 
+def prepare_jobs(scripts):
+    """Set what all jobs inherit: one core each, and the library in this folder, whatever else is installed."""
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ[f"{name}_NUM_THREADS"] = "1"
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))
+
+
 def config_file(name):
     """Return the path of a file of ``config/``, relative to the working directory."""
     return os.path.relpath(CONFIG_DIR / name)
