@@ -15,7 +15,6 @@ from snakemake.exceptions import WorkflowError
 prepare_jobs(sys.path[0])
 
 
-
 try:
     plan = read_study(
         config,

@@ -300,8 +300,8 @@ TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engin
 
 
 @pytest.mark.parametrize("key, value, rules", [
-    ("deblenders", {"joint_fit": {"OPTION": 1}}, {"deblend", "compare_imaging", *TABLES}),
-    ("subtractors", {"zogy": {"OPTION": 1}}, {"subtract", "compare_engines", *TABLES}),
+    ("deblenders", {"joint_fit": {"sweeps": 7}}, {"deblend", "compare_imaging", *TABLES}),
+    ("subtractors", {"zogy": {"stamp_snr": 33.0}}, {"subtract", "compare_engines", *TABLES}),
     ("bootstrap", 300, {"foms", *TABLES}),
     ("keep_images", True, set()),
 ])
