@@ -4,10 +4,16 @@ import sys
 from typing import Annotated, Literal
 
 import blendimpact.detect
+import numpy as np
 import pytest
+from astropy.table import Table
 from blendimpact.config.plugins import Family
+from blendimpact.data.children import DEBLEND_BITS, Children
+from blendimpact.deblend import DEBLENDERS
 from blendimpact.detect import DETECTORS
+from blendimpact.detect.base import Detection, detection_table
 from blendimpact.errors import StudyError
+from patch_maker import make_patch
 from pydantic import Field
 
 MEMBER = '''
@@ -25,6 +31,9 @@ class Toy:
 
     def __init__(self, cut=1.0):
         self.cut = cut
+
+    def detect(self, patch, sky, truth=None):
+        """Return nothing."""
 '''
 
 
@@ -118,3 +127,71 @@ def test_an_installed_package_adds_a_member(tmp_path, monkeypatch):
     assert DETECTORS.problems("outside", {"cut": "x"})[0].key == ("cut",)
     made = DETECTORS.create("outside", {"cut": 3.0})
     assert made.cut == 3.0 and made.name == "outside"
+
+
+# --- what members return ---------------------------------------------------------------------------
+
+
+def _detector(family, **change):
+    """A registered detector whose table is one good detection with some columns changed."""
+
+    @family.register("returns")
+    class Returns:
+        def detect(self, patch, sky, truth=None):
+            columns = {"det_id": [1, 2], "x": [10.0, 20.0], "y": [10.0, 20.0], **change.get("columns", {})}
+            return Detection(detection_table({k: np.array(v) for k, v in columns.items()}), change.get("segmentation"))
+
+    return family.create("returns")
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"columns": {"x": [10.0, np.nan]}}, r"1 of 2 positions that are not finite, the first det_id 2"),
+    ({"columns": {"det_id": [1, 1]}}, "not distinct"),
+    ({"columns": {"det_id": [0, 1]}}, "not above 0"),
+    ({"segmentation": np.zeros((3, 3), np.int32)}, r"segmentation of shape \(3, 3\)"),
+])
+def test_a_detector_that_returns_nonsense_is_named_with_the_patch(change, words, monkeypatch):
+    monkeypatch.setattr(DETECTORS, "_members", dict(DETECTORS._members))
+    patch = make_patch({"i": np.zeros((41, 43), np.float32)})
+    with pytest.raises(StudyError, match=words) as error:
+        _detector(DETECTORS, **change).detect(patch, {})
+    text = str(error.value)
+    assert "'returns'" in text and f"patch {patch.index}" in text and "Remedy" in text
+    assert len(_detector(DETECTORS).detect(patch, {}).table) == 2
+
+
+@pytest.mark.parametrize("fault, words", [
+    (lambda c: c.select(slice(1)), "returned stamps"),
+    (lambda c: c.select(slice(None, None, -1)), "in another order"),
+    (lambda c: c.stamps.fill(np.nan) or c, "no child with finite pixels"),
+    (lambda c: None, "returned stamps NoneType"),
+])
+def test_a_deblender_that_returns_nonsense_is_named_with_the_patch(fault, words, monkeypatch):
+    monkeypatch.setattr(DEBLENDERS, "_members", dict(DEBLENDERS._members))
+
+    @DEBLENDERS.register("returns")
+    class Returns:
+        def deblend(self, patch, sky, centres, stamp_size):
+            return fault(Children.blank(patch, centres, stamp_size))
+
+    patch = make_patch({"i": np.zeros((41, 43), np.float32)})
+    centres = Table({"det_id": [1, 2], "x": [10.0, 20.0], "y": [10.0, 20.0]})
+    with pytest.raises(StudyError, match=words) as error:
+        DEBLENDERS.create("returns").deblend(patch, {}, centres, 21)
+    assert "'returns'" in str(error.value) and f"patch {patch.index}" in str(error.value)
+
+
+def test_one_child_without_numbers_is_a_counted_failure(monkeypatch):
+    monkeypatch.setattr(DEBLENDERS, "_members", dict(DEBLENDERS._members))
+
+    @DEBLENDERS.register("returns")
+    class Returns:
+        def deblend(self, patch, sky, centres, stamp_size):
+            children = Children.blank(patch, centres, stamp_size)
+            children.stamps[1, 0, 3, 3] = np.inf
+            return children
+
+    centres = Table({"det_id": [1, 2], "x": [10.0, 20.0], "y": [10.0, 20.0]})
+    children = DEBLENDERS.create("returns").deblend(make_patch({"i": np.zeros((41, 43), np.float32)}), {}, centres, 21)
+    assert children.status.tolist() == [children.status[0], children.status[0] | DEBLEND_BITS.FAILED]
+    assert np.isfinite(children.stamps).all()

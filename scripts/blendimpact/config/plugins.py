@@ -20,7 +20,7 @@ import importlib.util
 import inspect
 import sys
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 
 from pydantic import create_model
@@ -64,10 +64,12 @@ class Family:
     config_key : str
         Block of the configuration that holds the options of members ("detectors"); ``blendimpact.<config_key>`` is the
         group of entry points.
+    checked : str, optional
+        Method of members whose result passes through ``<package>.base.checked(name, result, *arguments)``.
     """
 
-    def __init__(self, kind, package, config_key):
-        self.kind, self.package, self.config_key = kind, package, config_key
+    def __init__(self, kind, package, config_key, checked=None):
+        self.kind, self.package, self.config_key, self.checked = kind, package, config_key, checked
         self._members = {}
 
     def register(self, name):
@@ -193,7 +195,16 @@ class Family:
         if found:
             first = found[0]
             raise StudyError(first.what, ".".join([self.config_key, name, *map(str, first.key)]), first.remedy)
-        return cls(**settings)
+        member = cls(**settings)
+        if self.checked:
+            method = getattr(member, self.checked, None)
+            if method is None:
+                raise StudyError(f"the {self.kind} {name!r} has no method {self.checked!r}", cls.__module__,
+                                 f"see {self.package}.base for what a {self.kind} must have")
+            check = importlib.import_module(f"{self.package}.base").checked
+            setattr(member, self.checked, wraps(method)(
+                lambda *arguments, **more: check(name, method(*arguments, **more), *arguments)))
+        return member
 
 
 def _type_of(default):

@@ -2,4 +2,4 @@
 
 from ..config.plugins import Family
 
-DEBLENDERS = Family("deblender", "blendimpact.deblend", "deblenders")
+DEBLENDERS = Family("deblender", "blendimpact.deblend", "deblenders", checked="deblend")

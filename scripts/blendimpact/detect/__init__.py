@@ -2,4 +2,4 @@
 
 from ..config.plugins import Family
 
-DETECTORS = Family("detector", "blendimpact.detect", "detectors")
+DETECTORS = Family("detector", "blendimpact.detect", "detectors", checked="detect")

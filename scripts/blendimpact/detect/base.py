@@ -13,6 +13,7 @@ from ..data.flags import Bits
 from ..data.images import Patch
 from ..data.significance import detection_image
 from ..data.stamps import cut
+from ..errors import StudyError
 
 __all__ = ["BITS", "COLUMNS", "DETECTION_BITS", "Detection", "Detector", "detect_on_stamp",
            "detect_on_stamps", "detection_image", "detection_table"]
@@ -85,6 +86,40 @@ class Detector(Protocol):
         """Return x and y of what `detect` finds; a member may know a faster way to the same."""
         table = self.detect(patch, sky).table
         return np.asarray(table["x"]), np.asarray(table["y"])
+
+
+def checked(name, detection, patch, *_):
+    """Return what a detector has found on a patch, if it is what the rest of the study can take.
+
+    Raises
+    ------
+    StudyError
+        That names the detector, the patch and what to mend.
+    """
+    where = f"patch {patch.index} ({patch.twin})"
+    return checked_detection(detection, patch.shape, f"the detector {name!r}", where)
+
+
+def checked_detection(detection, shape, who, where):
+    """Return a `Detection` on an image of a shape (ny, nx), if it holds what it must; ``who`` made it."""
+    table = getattr(detection, "table", None)
+    if not isinstance(table, Table) or set(COLUMNS) - set(table.colnames):
+        missing = sorted(set(COLUMNS) - set(getattr(table, "colnames", ())))
+        raise StudyError(f"{who} returned no Detection with the columns {', '.join(missing)}", where,
+                         "make its table with detect.base.detection_table")
+    numbers = np.asarray(table["det_id"])
+    if len(np.unique(numbers)) != len(table) or (numbers < 1).any():
+        raise StudyError(f"{who} returned numbers det_id that are not distinct or not above 0", where,
+                         "number the detections 1, 2, ...")
+    lost = ~(np.isfinite(np.asarray(table["x"], float)) & np.isfinite(np.asarray(table["y"], float)))
+    if lost.any():
+        raise StudyError(f"{who} returned {lost.sum()} of {len(table)} positions that are not finite, the first "
+                         f"det_id {numbers[lost][0]}", where, "leave such objects out, or give the peak's position")
+    owners = detection.segmentation
+    if owners is not None and owners.shape != shape:
+        raise StudyError(f"{who} returned a segmentation of shape {owners.shape}, the image has {shape}", where,
+                         "give the owner of each pixel of the image, or None")
+    return detection
 
 
 def detection_table(columns):

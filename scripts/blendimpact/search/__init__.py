@@ -2,4 +2,4 @@
 
 from ..config.plugins import Family
 
-FINDERS = Family("finder", "blendimpact.search", "finders")
+FINDERS = Family("finder", "blendimpact.search", "finders", checked="find")

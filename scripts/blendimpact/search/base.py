@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from ..detect.base import checked_detection
+
 
 class Finder(Protocol):
     """A member of the family: ``blendimpact.search.FINDERS.register(name)`` makes it one.
@@ -36,3 +38,14 @@ class Finder(Protocol):
             ``peak_snr`` has the sign of the change. ``a`` larger than ``b``: a trail along ``theta`` of length
             sqrt(12 (a^2 - b^2)).
         """
+
+
+def checked(name, detection, difference, *_):
+    """Return what a finder has found on a difference, if it is what the rest of the study can take.
+
+    Raises
+    ------
+    StudyError
+        That names the finder and what to mend.
+    """
+    return checked_detection(detection, difference.image.shape, f"the finder {name!r}", None)

@@ -2,4 +2,4 @@
 
 from ..config.plugins import Family
 
-SUBTRACTORS = Family("subtractor", "blendimpact.subtract", "subtractors")
+SUBTRACTORS = Family("subtractor", "blendimpact.subtract", "subtractors", checked="subtract")

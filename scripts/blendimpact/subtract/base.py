@@ -291,3 +291,25 @@ def finish(pair, image, psf, noise, static=None, registration=0.0, edges=True, *
     return Difference(np.where(bad, 0, image).astype(np.float32), np.maximum(variance, 0).astype(np.float32), mask,
                       psf / psf.sum(), noise, status=status, registration=registration,
                       static=None if static is None or not registration else static.astype(np.float32), **measured)
+
+
+def checked(name, difference, science, *_):
+    """Return the difference that an engine made, if it is what the rest of the study can take.
+
+    Raises
+    ------
+    StudyError
+        That names the engine and what to mend: planes of another shape than the science image's, or pixels that are
+        said to have data and are no numbers.
+    """
+    who, shape = f"the subtractor {name!r}", science.science.shape
+    for name in ("image", "variance", "mask"):
+        found = getattr(getattr(difference, name, None), "shape", None)
+        if found != shape:
+            raise StudyError(f"{who} returned a plane {name!r} of shape {found}, the science image has {shape}",
+                             None, "return a subtract.base.Difference on the pixels of the science image")
+    lost = difference.good & ~(np.isfinite(difference.image) & np.isfinite(difference.variance))
+    if lost.any():
+        raise StudyError(f"{who} returned {lost.sum()} pixels without a number that are not masked", None,
+                         "set BAD in the mask of pixels without data, and 0 in their image")
+    return difference
