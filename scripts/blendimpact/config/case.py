@@ -79,8 +79,8 @@ class Sky(override(Keys, without=("sky", "epochs", "deblender", "subtractor"))):
 class Settings(Keys):
     """All that holds for one case and scenario, complete."""
 
-    case: Text
-    scenario: Text
+    case: Text = Field(description="Name of the case.")
+    scenario: Text = Field(description="Name of the scenario.")
     pixel_scale: Positive | None = absent(description="Arcsec.")
     zero_point: Number | None = Field(None, description="AB; null where only the image's header knows it.")
 

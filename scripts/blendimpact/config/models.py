@@ -123,7 +123,7 @@ def _whole(value):
 
 
 def _bounded(value):
-    if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) > LARGEST:
+    if isinstance(value, (int, float)) and LARGEST < abs(value) < math.inf:
         raise PydanticCustomError("study", "is too large for any use")
     return value
 

@@ -137,7 +137,9 @@ class Epochs(Model):
     """Simulated patches are single visits, each with a deep template of the same sky."""
 
     visits: Visits = Field(Visits(), description="Seeing and depth of each visit.")
-    template: Template = Field(Template(survey="lsst_y10_forecast"), description="What the template is made of.")
+    template: Template = Field(
+        Template(survey="lsst_y10_forecast"), description="What the template is made of; if not given, survey: "
+        "lsst_y10_forecast.")
     registration: Number = Field(
         0.02, ge=0, le=1, description="Registration error: rms in arcsec, of each axis, of an offset per patch and "
         "band between template and visit.")

@@ -41,7 +41,8 @@ class Comparison(Model):
     deblenders: Annotated[list[Text], Distinct] = Field(
         min_length=1, description="Deblenders that are compared, with their options under `deblenders`.")
     skies: dict[Name, Sky | None] = Field(
-        min_length=1, description="Skies on which they are compared, by name; null removes one.")
+        min_length=1, description="Skies on which they are compared, by name: each a `case`, and keys that differ from "
+        "its fiducial scenario; null removes one.")
 
 
 class SubtractionComparison(Model):
