@@ -59,7 +59,7 @@ class Resource(Model):
     link: str = Field(pattern="^https?://", description="Home.")
     version: str | None = Field(description="Version that was looked at, with its date; null: none.")
     reference: Text | None = absent(description="Paper.")
-    used: bool = Field(False, description="Is it used by this study?")
+    used: bool = Field(False, description="true: this study uses it.")
     note: Text | None = absent(description="What a user should know.")
 
 
