@@ -1,11 +1,10 @@
 """How much of the CPU time is not the stages' own work: start-up, imports, the graph of jobs.
 
-A fresh interpreter imports what each script imports, and what Snakemake imports before it. What the jobs of a finished
+A fresh interpreter imports the driver of each stage, and what Snakemake imports before it. What the jobs of a finished
 run took in all stands at the end of their logs. A dry run gives the cost of the graph. Fetching is not counted, nor is
 the population, which is made once for all studies.
 """
 
-import ast
 import sys
 import tempfile
 from pathlib import Path
@@ -27,18 +26,12 @@ TARGET = 15.0
 PREAMBLE = "import snakemake.logging, snakemake.iocontainers"
 
 
-def imports_of(script):
-    """Return the import statements of a script, wherever they stand in it, as one line of Python."""
-    nodes = ast.walk(ast.parse(script.read_text()))
-    return "; ".join(ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)))
-
-
 def startup(repetitions, names=None):
-    """Return {script: CPU seconds of its start-up in each repetition}, in turns; "python" is the bare interpreter."""
-    scripts = {path.stem: path for path in sorted((ROOT / "scripts").glob("*.py")) if path.stem != "job"}
-    if unknown := sorted(set(names or ()) - set(scripts)):
-        raise SystemExit(f"there is no script {', '.join(unknown)}: {', '.join(scripts)}")
-    code = {name: f"{PREAMBLE}; {imports_of(path)}" for name, path in scripts.items() if not names or name in names}
+    """Return {stage: CPU seconds of its start-up in each repetition}, in turns; "python" is the bare interpreter."""
+    stages = sorted(path.stem for path in (ROOT / "scripts" / "blendimpact" / "stages").glob("[a-z]*.py"))
+    if unknown := sorted(set(names or ()) - set(stages)):
+        raise SystemExit(f"there is no stage {', '.join(unknown)}: {', '.join(stages)}")
+    code = {name: f"{PREAMBLE}; import blendimpact.stages.{name}" for name in names or stages}
     code = {"python": "pass", "snakemake": PREAMBLE, **code}
     seconds = {name: [] for name in code}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -76,13 +69,13 @@ def main():
     parser.add_argument("--run", type=Path, metavar="DIR",
                         help="folder of a finished run, default results/laptop or else results/smoke")
     parser.add_argument("--repetitions", type=int, metavar="N", help="of the start-ups, default 5")
-    parser.add_argument("--scripts", nargs="+", metavar="NAME", help="whose start-up is measured, default all")
+    parser.add_argument("--stages", nargs="+", metavar="NAME", help="whose start-up is measured, default all")
     args = parser.parse_args()
     finished = finished_run(args.run)
     print_conditions()
-    seconds = startup(args.repetitions or (1 if args.quick else 5), args.scripts)
-    print_table("CPU seconds of the start-up of a script: interpreter, Snakemake's preamble, imports",
-                ["script", "CPU s", "times the bare interpreter"],
+    seconds = startup(args.repetitions or (1 if args.quick else 5), args.stages)
+    print_table("CPU seconds of the start-up of a stage: interpreter, Snakemake's preamble, imports",
+                ["stage", "CPU s", "times the bare interpreter"],
                 [[name, spread(values), spread((a / b for a, b in zip(values, seconds["python"])), 0)]
                  for name, values in seconds.items()], ["python: nothing; snakemake: the preamble alone"])
     if finished is None:

@@ -169,8 +169,8 @@ def test_overhead(tmp_path):
         path.write_text(text)
     (tmp_path / "run" / "benchmarks").mkdir()
     (tmp_path / "run" / "matrix.json").write_text("[]")
-    text = run("overhead", "--quick", "--scripts", "measure", "--run", tmp_path / "run")
-    starts = rows(text, "CPU seconds of the start-up of a script")
+    text = run("overhead", "--quick", "--stages", "measure", "--run", tmp_path / "run")
+    starts = rows(text, "CPU seconds of the start-up of a stage")
     assert number(starts["python"][0]) < number(starts["snakemake"][0]) < number(starts["measure"][0])
     whole = rows(text, "CPU seconds of a finished run: run")
     assert whole["measure"][:2] == ["2", "20.0"] and whole["matrix"][:3] == ["1", "5.0", "0.0"]
@@ -196,14 +196,6 @@ def test_cost_of_a_patch_is_a_slope(tmp_path):
     studies = {n: [made_study(tmp_path, {"detect": (3 + 3.5 * n, 104 + 6 * n)})] for n in (1, 4, 12)}
     assert stages.cpu_rows(studies) == [["detect", "3.50", "3.00"], ["all", "3.50", ""]]
     assert stages.memory_rows(studies) == [["detect", "110", "128", "176", "6.0", "0"]]
-
-
-def test_start_up_imports_what_the_script_imports():
-    import overhead
-
-    code = overhead.imports_of(ROOT / "scripts" / "measure.py")
-    assert "from job import" in code and "from blendimpact.stages import measure" in code
-    compile(code, "measure", "exec")
 
 
 def test_chunk_size_for_a_number_of_jobs():

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from blendimpact.deblend import DEBLENDERS
 from blendimpact.detect import DETECTORS
 from blendimpact.search import FINDERS
 from blendimpact.subtract import SUBTRACTORS
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 MatchSpec = pytest.importorskip("rattler", reason="py-rattler is not installed").MatchSpec
 
@@ -110,6 +113,17 @@ def test_a_plug_in_s_own_environment_holds_all_of_the_rule_s_usual_one(root):
         assert usual <= {str(spec) for spec in specs(file)}, f"{path.name}: {file.name}"
         for name in ("scarlet2", "jax", "jaxlib", "equinox", "numpyro", "optax"):
             assert name in {n for n, _ in pip_specs(file)} | {spec.name.normalized for spec in specs(file)}
+
+
+@pytest.mark.parametrize("lock, extras", [("requirements.lock", ("workflow", "scarlet2", "test")),
+                                          ("requirements-slurm.lock", ("workflow", "scarlet2", "test", "slurm"))])
+def test_a_lock_holds_what_the_project_asks_for(root, lock, extras):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(text for extra in extras for text in project["optional-dependencies"][extra])]
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", (root / lock).read_text(), flags=re.M))
+    for requirement in map(Requirement, asked):
+        version = locked[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{lock}: {requirement}, {version}"
 
 
 def rules(root):
