@@ -90,7 +90,7 @@ def run_stages(job):
     config, case, table = given["config"], given["case"], folder / given["case"] / "foms.parquet"
     start = time.process_time()
     foms.run(case, given["scores"], config["bootstrap"], config["seed"], table)
-    matrix.run(config, [table], **{name: str(folder / file) for name, file in outputs.items()})
+    matrix.run(config, [table], **{f"{name}_out": str(folder / file) for name, file in outputs.items()})
     spent["the rest"] = time.process_time() - start - sum(spent.values())
     print("SPENT " + json.dumps(spent))
 

@@ -16,12 +16,12 @@ rule adopt:
     resources:
         **needs(2000, 30),
     params:
+        **stage("adopt"),
         settings=plan.settings_for("adopt"),
         inputs_dir=INPUTS,
         seed=plan.seed,
-        library=stage_digest("adopt"),
     script:
-        "../scripts/adopt.py"
+        "../scripts/stage.py"
 
 
 rule inject:
@@ -43,9 +43,9 @@ rule inject:
     resources:
         **needs(2000, 30),
     params:
+        **stage("inject"),
         settings=plan.settings_for("inject"),
         patches=patches_of,
         seed=plan.seed,
-        library=stage_digest("inject"),
     script:
-        "../scripts/inject.py"
+        "../scripts/stage.py"

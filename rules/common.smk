@@ -9,7 +9,7 @@ from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.pairs import check_pairs
-from blendimpact.stages.plan import INPUTS, config_file, prepare_jobs, prepared, read_study
+from blendimpact.stages.plan import INPUTS, config_file, fetched, prepare_jobs, prepared, read_study
 from snakemake.exceptions import WorkflowError
 
 prepare_jobs(sys.path[0])
@@ -71,6 +71,11 @@ def patches_of(wildcards):
         return plan.patches(wildcards)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
+
+
+def stage(name):
+    """Return the parameters of every rule: its driver in the library, and the digest of all that this imports."""
+    return {"stage": name, "library": stage_digest(name.partition(".")[0])}
 
 
 def announce():

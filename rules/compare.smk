@@ -23,11 +23,11 @@ rule reference:
     resources:
         **needs(1000, 60),
     params:
+        **stage("compare.reference"),
         settings=plan.settings_for("reference"),
         seed=plan.seed,
-        library=stage_digest("compare"),
     script:
-        "../scripts/reference.py"
+        "../scripts/stage.py"
 
 
 # A job runs the deblenders of one environment one after the other: half of what one of them takes is start-up.
@@ -58,13 +58,13 @@ for environment, (deblenders, memory) in plan.compared_deblenders().items():
         resources:
             **needs(memory, 30 * len(deblenders)),
         params:
+            **stage("compare.run_each"),
             settings=plan.settings_for("compare"),
             deblenders=deblenders,
             options={name: plan.study["deblenders"].get(name, {}) for name in deblenders},
             seed=plan.seed,
-            library=stage_digest("compare"),
         script:
-            "../scripts/compare.py"
+            "../scripts/stage.py"
 
 
 rule comparison:
@@ -88,11 +88,11 @@ rule comparison:
     resources:
         **needs(2000, 30),
     params:
+        **stage("comparison"),
         config=plan.config,
         seed=plan.seed,
-        library=stage_digest("comparison"),
     script:
-        "../scripts/comparison.py"
+        "../scripts/stage.py"
 
 
 rule comparison_page:
@@ -124,7 +124,7 @@ rule comparison_page:
     resources:
         **needs(1500, 15),
     params:
+        **stage("comparison_page"),
         config=plan.config,
-        library=stage_digest("comparison_page"),
     script:
-        "../scripts/comparison_page.py"
+        "../scripts/stage.py"

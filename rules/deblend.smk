@@ -16,8 +16,8 @@ rule deblend:
     resources:
         **needs(plan.memory_for("separate"), 60),
     params:
+        **stage("deblend"),
         settings=plan.settings_for("deblend"),
         options=plan.options_for("separate"),
-        library=stage_digest("deblend"),
     script:
-        "../scripts/deblend.py"
+        "../scripts/stage.py"

@@ -17,9 +17,9 @@ rule detect:
     resources:
         **needs(plan.memory_for("find"), 20),
     params:
+        **stage("detect"),
         settings=plan.settings_for("detect"),
         options=plan.options_for("find"),
         seed=plan.seed,
-        library=stage_digest("detect"),
     script:
-        "../scripts/detect.py"
+        "../scripts/stage.py"

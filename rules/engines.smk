@@ -16,13 +16,13 @@ rule compare_engines:
     resources:
         **needs(plan.memory_for("separate"), 30),
     params:
+        **stage("compare_engines"),
         settings=plan.settings_for("compare_engines"),
         options=plan.options_for("separate"),
         patches=plan.study["subtraction_comparison"]["patches"],
         seed=plan.seed,
-        library=stage_digest("compare_engines"),
     script:
-        "../scripts/compare_engines.py"
+        "../scripts/stage.py"
 
 
 rule engine_comparison:
@@ -41,11 +41,11 @@ rule engine_comparison:
     resources:
         **needs(2000, 15),
     params:
+        **stage("engine_comparison"),
         config=plan.config,
         seed=plan.seed,
-        library=stage_digest("engine_comparison"),
     script:
-        "../scripts/engine_comparison.py"
+        "../scripts/stage.py"
 
 
 rule engine_page:
@@ -66,7 +66,7 @@ rule engine_page:
     resources:
         **needs(1500, 15),
     params:
+        **stage("engine_page"),
         config=plan.config,
-        library=stage_digest("engine_page"),
     script:
-        "../scripts/engine_page.py"
+        "../scripts/stage.py"

@@ -3,7 +3,7 @@ rule fetch:
     input:
         spec=ancient(config_file("inputs.yaml")),
     output:
-        receipt=data(f"{INPUTS}/{{name}}/receipt.json"),
+        receipt=data(fetched("{name}")),
     log:
         plan.log("fetch/{name}", INPUTS),
     benchmark:
@@ -13,16 +13,16 @@ rule fetch:
     resources:
         **needs(500, 30),
     params:
+        **stage("fetch"),
         package=plan.package,
-        library=stage_digest("fetch"),
     script:
-        "../scripts/fetch.py"
+        "../scripts/stage.py"
 
 
 rule population:
     """Join the catalogues into the galaxies and stars that are drawn."""
     input:
-        receipts=expand(rules.fetch.output.receipt, name=["pzflow", "skycatalogs"]),
+        receipts=[fetched("pzflow"), fetched("skycatalogs")],
     output:
         galaxies=data(prepared("galaxies")),
         stars=data(prepared("stars")),
@@ -35,15 +35,15 @@ rule population:
     resources:
         **needs(1500, 15),
     params:
-        library=stage_digest("population"),
+        **stage("population"),
     script:
-        "../scripts/population.py"
+        "../scripts/stage.py"
 
 
 rule isochrone:
     """Number the stars of an old population by an initial mass function: fields of any density are drawn from it."""
     input:
-        receipt=expand(rules.fetch.output.receipt, name="artpop"),
+        receipt=fetched("artpop"),
     output:
         stars=data(prepared("isochrone")),
     log:
@@ -55,15 +55,15 @@ rule isochrone:
     resources:
         **needs(500, 5),
     params:
-        library=stage_digest("population"),
+        **stage("population.isochrone"),
     script:
-        "../scripts/isochrone.py"
+        "../scripts/stage.py"
 
 
 rule visits:
     """Reduce simulated visits to the seeing and depth of each."""
     input:
-        receipt=expand(rules.fetch.output.receipt, name="sorcha"),
+        receipt=fetched("sorcha"),
     output:
         visits=data(prepared("visits")),
     log:
@@ -75,15 +75,15 @@ rule visits:
     resources:
         **needs(700, 5),
     params:
-        library=stage_digest("population"),
+        **stage("population.visits"),
     script:
-        "../scripts/visits.py"
+        "../scripts/stage.py"
 
 
 rule supernovae:
     """Tabulate magnitudes of supernovae by redshift and phase."""
     input:
-        receipt=expand(rules.fetch.output.receipt, name="sncosmo"),
+        receipt=fetched("sncosmo"),
     output:
         supernovae=data(prepared("supernovae")),
     log:
@@ -95,15 +95,15 @@ rule supernovae:
     resources:
         **needs(700, 5),
     params:
-        library=stage_digest("population"),
+        **stage("population.supernovae"),
     script:
-        "../scripts/supernovae.py"
+        "../scripts/stage.py"
 
 
 rule coma:
     """Cut the coma of a real comet out of its frame: a stamp to inject."""
     input:
-        receipt=expand(rules.fetch.output.receipt, name="comet_9p"),
+        receipt=fetched("comet_9p"),
     output:
         stamp=data(prepared("coma_9p", "fits")),
     log:
@@ -115,6 +115,6 @@ rule coma:
     resources:
         **needs(500, 5),
     params:
-        library=stage_digest("population"),
+        **stage("population.coma"),
     script:
-        "../scripts/coma.py"
+        "../scripts/stage.py"

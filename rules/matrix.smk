@@ -14,11 +14,11 @@ rule foms:
     resources:
         **needs(2000, 30),
     params:
-        settings={"bootstrap": plan.study["bootstrap"]},
+        **stage("foms"),
+        bootstrap=plan.study["bootstrap"],
         seed=plan.seed,
-        library=stage_digest("foms"),
     script:
-        "../scripts/foms.py"
+        "../scripts/stage.py"
 
 
 rule matrix:
@@ -49,11 +49,11 @@ rule matrix:
     resources:
         **needs(1500, 15),
     params:
+        **stage("matrix"),
         config=plan.config,
         seed=plan.seed,
-        library=stage_digest("matrix"),
     script:
-        "../scripts/matrix.py"
+        "../scripts/stage.py"
 
 
 rule figures:
@@ -78,9 +78,9 @@ rule figures:
     resources:
         **needs(1500, 15),
     params:
-        library=stage_digest("figures"),
+        **stage("figures"),
     script:
-        "../scripts/figures.py"
+        "../scripts/stage.py"
 
 
 rule panel:
@@ -108,8 +108,8 @@ rule panel:
     resources:
         **needs(1500, 15),
     params:
+        **stage("panel"),
         settings=plan.first_chunk(plan.settings_for("measure")),
         seed=plan.seed,
-        library=stage_digest("panel"),
     script:
-        "../scripts/panel.py"
+        "../scripts/stage.py"

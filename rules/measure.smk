@@ -18,9 +18,9 @@ rule measure:
     resources:
         **needs(1000, 60),
     params:
+        **stage("measure"),
         settings=plan.settings_for("measure"),
         options=plan.options_for("find"),
         seed=plan.seed,
-        library=stage_digest("measure"),
     script:
-        "../scripts/measure.py"
+        "../scripts/stage.py"

@@ -16,8 +16,8 @@ rule score:
     resources:
         **needs(1000, 15),
     params:
+        **stage("score"),
         settings=plan.settings_for("score"),
         seed=plan.seed,
-        library=stage_digest("score"),
     script:
-        "../scripts/score.py"
+        "../scripts/stage.py"

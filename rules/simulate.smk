@@ -18,9 +18,9 @@ rule simulate:
     resources:
         **needs(1000, 30),
     params:
+        **stage("simulate"),
         settings=plan.settings_for("simulate"),
         patches=patches_of,
         seed=plan.seed,
-        library=stage_digest("simulate"),
     script:
-        "../scripts/simulate.py"
+        "../scripts/stage.py"

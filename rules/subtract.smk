@@ -14,8 +14,8 @@ rule subtract:
     resources:
         **needs(plan.memory_for("separate"), 20),
     params:
+        **stage("subtract"),
         settings=plan.settings_for("subtract"),
         options=plan.options_for("separate"),
-        library=stage_digest("subtract"),
     script:
-        "../scripts/subtract.py"
+        "../scripts/stage.py"

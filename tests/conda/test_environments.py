@@ -17,6 +17,7 @@ from blendimpact.deblend import DEBLENDERS
 from blendimpact.detect import DETECTORS
 from blendimpact.search import FINDERS
 from blendimpact.subtract import SUBTRACTORS
+from harness import build_dag
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -57,17 +58,20 @@ def installed_version(name):
     return importlib.metadata.version(PYPI.get(name, name))
 
 
-def test_every_rule_has_an_environment_that_exists_and_every_file_is_used(root):
-    used = set()
-    for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
-        text = path.read_text()
-        rules = re.findall(r"^\s*rule (\w+):$(.*?)(?=^\s*rule |\Z)", text, flags=re.M | re.S)
-        for name, body in rules:
-            conda = re.search(r'conda:\s+(?:"([^"]+)"|(?:.|\n)*?environment_for)', body)
-            if "script:" in body:
-                assert conda, f"rule {name} has no environment"
-            if conda and conda[1]:
-                used.add((path.parent / conda[1]).resolve())
+@pytest.fixture(scope="module")
+def rules(root, tmp_path_factory):
+    """Return the (rule, module of its driver, environment file) of the jobs of the survey, which has every rule."""
+    dag = build_dag(tmp_path_factory.mktemp("survey"), root / "config" / "presets" / "survey.yaml")
+    jobs = {job.rule.name: job for job in dag.jobs if job.output}
+
+    def environment(job):
+        return Path(job.rule.expand_conda_env(job.wildcards_dict).file.get_path_or_uri(secret_free=True)).resolve()
+
+    return sorted({(job.rule.name, job.params.stage.partition(".")[0], environment(job)) for job in jobs.values()})
+
+
+def test_every_environment_exists_and_is_used(root, rules):
+    used = {environment for _, _, environment in rules}
     used |= {root / "envs" / f"{d.environment}.yaml" for family in FAMILIES for d in family.declarations().values()}
     assert used == {p.resolve() for p in environments(root)}
 
@@ -126,15 +130,6 @@ def test_a_lock_holds_what_the_project_asks_for(root, lock, extras):
         assert requirement.specifier.contains(version), f"{lock}: {requirement}, {version}"
 
 
-def rules(root):
-    """Yield (name, stage whose code it runs, environment file) of every rule with a script."""
-    for path in sorted((root / "rules").glob("*.smk")):
-        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S):
-            conda = re.search(r'conda:\s+"([^"]+)"', body)
-            stage = re.search(r'stage_digest\("(\w+)"\)', body)[1]
-            yield name, stage, (path.parent / conda[1] if conda else root / "envs" / "imaging.yaml").resolve()
-
-
 def third_party(path):
     """Return the packages that a source file imports, by the name that is imported."""
     found = set()
@@ -143,16 +138,16 @@ def third_party(path):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"blendimpact", "job"} - OPTIONAL
+    return found - set(sys.stdlib_module_names) - {"blendimpact"} - OPTIONAL
 
 
-def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(root):
+def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(rules):
     """Wherever it is imported: the modules are those whose edits rerun the rule."""
     from blendimpact.data.provenance import source_of, stage_modules
 
     conda_name = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic", "skimage": "scikit-image",
                   "matplotlib": "matplotlib-base"}
-    for rule, stage, environment in rules(root):
+    for rule, stage, environment in rules:
         known = {spec.name.normalized for spec in specs(environment)}
         for module in stage_modules(stage):
             for name in third_party(source_of(module)):

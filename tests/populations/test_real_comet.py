@@ -28,7 +28,7 @@ from blendimpact.populations.transients import generate_transients
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
-from blendimpact.stages.population import run_coma
+from blendimpact.stages import population
 from harness import ROOT
 from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 from test_transients import SETTINGS
@@ -51,7 +51,7 @@ def made(tmp_path):
     def make(frame):
         (tmp_path / "input").mkdir(exist_ok=True)
         fits.writeto(tmp_path / "input/hbo.fits", frame, overwrite=True)
-        run_coma(tmp_path / "input", tmp_path / "coma.fits")
+        population.coma(tmp_path / "input" / "receipt.json", tmp_path / "coma.fits")
         return tmp_path / "coma.fits"
 
     return make
@@ -128,7 +128,7 @@ def test_injected_it_keeps_its_flux_and_its_centre(made, sky):
 
 def test_without_the_frame_these_comets_are_left_out_and_no_other(made, sky, tmp_path):
     coma = read_coma(made(frame_of(-1.0)))
-    run_coma(None, tmp_path / "none.fits", missing="no network")
+    population.coma(None, tmp_path / "none.fits", missing="no network")
     assert read_coma(tmp_path / "none.fits") is None
     _, every = drawn(sky, coma, coma_9p=1, trail=1)
     _, some = drawn(sky, None, coma_9p=1, trail=1)
@@ -142,7 +142,7 @@ def test_the_coma_of_9p_is_flatter_than_a_steady_outflow(tmp_path):
     folder = Path(os.environ.get("BLENDIMPACT_INPUTS", ROOT / "results" / "inputs")) / "comet_9p"
     if not (folder / "hbo.fits").is_file():
         pytest.skip(f"no {folder}/hbo.fits: snakemake results/inputs/comet_9p/receipt.json, or set BLENDIMPACT_INPUTS")
-    run_coma(folder, tmp_path / "coma.fits")
+    population.coma(folder / "receipt.json", tmp_path / "coma.fits")
     coma, stamp = read_coma(tmp_path / "coma.fits"), fits.getdata(tmp_path / "coma.fits")
     assert coma.slope == pytest.approx(-0.60, abs=0.03) and coma.slope_error < 0.03
     frame = fits.getdata(folder / "hbo.fits").astype(float)

@@ -30,6 +30,29 @@ def reference(settings, seed, images, truth, detections, assignments, sky, measu
     catalogues.write(catalogues.join(rows, ladder.tables["measurements"]), measurements_out, meta)
 
 
+def run_each(deblenders, options, provenance, sources_out, scores_out, stamps_out, cost_out, settings, seed, images,
+             truth, detections, assignments, sky, measured):
+    """Do what `run` does for several deblenders, one after the other.
+
+    Parameters
+    ----------
+    deblenders : list of str
+    options : dict of str to dict
+        Of each of them.
+    provenance : callable
+        ``provenance(options=...)`` gives the provenance of one's products, whatever runs beside it.
+    sources_out, scores_out, stamps_out, cost_out : list of path-like
+        Outputs of each of them.
+    settings, seed, images, truth, detections, assignments, sky, measured
+        As for `run`.
+    """
+    outputs = zip(sources_out, scores_out, stamps_out, cost_out, strict=True)
+    for name, (sources, scores, stamps, cost) in zip(deblenders, outputs, strict=True):
+        run_apart(settings=settings, seed=seed, deblender=name, images=images, truth=truth, detections=detections,
+                  assignments=assignments, sky=sky, measured=measured, sources_out=sources, scores_out=scores,
+                  stamps_out=stamps, cost_out=cost, options=options[name], meta=provenance(options=options[name]))
+
+
 def run_apart(**arguments):
     """Do what `run` does in a process of its own, so that memory and CPU time are one deblender's.
 

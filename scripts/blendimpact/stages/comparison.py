@@ -9,9 +9,10 @@ from ..report.comparison.cost import below
 from ..report.comparison.tables import BOARD_COLUMNS, COLUMNS, board_rows, comparison_rows, not_made
 
 MOST_RESAMPLES = 400  # so many intervals that more would cost more than the deblenders do
+AGGREGATED_FROM = ()
 
 
-def run(config, sources, scores, comparison, comparison_csv, column, column_csv, meta=None):
+def run(config, sources, scores, comparison_out, comparison_csv_out, column_out, column_csv_out, meta=None):
     """Aggregate.
 
     Parameters
@@ -20,7 +21,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
         The checked configuration.
     sources, scores : list of path-like
         Outputs of `stages.compare.run`, ``.../<scenario>/compare/<deblender>.<chunk>...``.
-    comparison, comparison_csv, column, column_csv : path-like
+    comparison_out, comparison_csv_out, column_out, column_csv_out : path-like
         Outputs: `blendimpact.report.comparison.tables.COLUMNS` and `BOARD_COLUMNS`.
     """
     names, resamples = config["comparison"]["deblenders"], min(config["bootstrap"], MOST_RESAMPLES)
@@ -45,7 +46,7 @@ def run(config, sources, scores, comparison, comparison_csv, column, column_csv,
             sums = catalogues.stack([catalogues.read(path) for path in here[name][1]])
             board.append(board_rows(sky, case, scenario, sums, name, load_case(case).figures_of_merit,
                                     resamples, config["seed"]))
-    for parts, path, csv in ((tables, comparison, comparison_csv), (board, column, column_csv)):
+    for parts, path, csv in ((tables, comparison_out, comparison_csv_out), (board, column_out, column_csv_out)):
         table = catalogues.stack(parts)
         catalogues.write(table, path, meta)
         catalogues.write_csv(table, csv)

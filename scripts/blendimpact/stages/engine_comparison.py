@@ -7,8 +7,10 @@ from ..report.comparison import engine_report
 from ..report.comparison.cost import below
 from .comparison import MOST_RESAMPLES
 
+AGGREGATED_FROM = ()
 
-def run(config, rows, comparison, comparison_csv, meta=None):
+
+def run(config, rows, comparison_out, comparison_csv_out, meta=None):
     """Aggregate.
 
     Parameters
@@ -17,7 +19,7 @@ def run(config, rows, comparison, comparison_csv, meta=None):
         The checked configuration.
     rows : list of path-like
         Outputs of `stages.compare_engines.run`, ``.../engines/<engine>.<chunk>.parquet``.
-    comparison, comparison_csv : path-like
+    comparison_out, comparison_csv_out : path-like
         Outputs: `blendimpact.report.comparison.engine_report.COLUMNS`.
     """
     chosen = config["subtraction_comparison"]
@@ -27,5 +29,5 @@ def run(config, rows, comparison, comparison_csv, meta=None):
     frames = [catalogues.read(path).to_pandas() for path in made]
     table = engine_report.table(pd.concat(frames, ignore_index=True) if frames else None, chosen["engines"], reasons,
                                 chosen["case"], "fiducial", min(config["bootstrap"], MOST_RESAMPLES), config["seed"])
-    catalogues.write(table, comparison, meta)
-    catalogues.write_csv(table, comparison_csv)
+    catalogues.write(table, comparison_out, meta)
+    catalogues.write_csv(table, comparison_csv_out)

@@ -7,9 +7,9 @@ from ..data.packages import fetch
 from ..errors import StudyError
 
 
-def run(name, spec_path, outputs, log=None):
-    """Fetch the input ``name`` of ``spec_path`` into the folder of its receipt, the only output."""
-    inputs = load_inputs(spec_path)
+def run(name, spec, receipt_out, log=None):
+    """Fetch the input ``name`` of the file ``spec`` into the folder of its receipt."""
+    inputs = load_inputs(spec)
     if name not in inputs:
-        raise StudyError(f"there is no input {name!r}", str(spec_path), f"choose one of {', '.join(inputs)}")
-    fetch(inputs[name], Path(outputs[0]).parent, log)
+        raise StudyError(f"there is no input {name!r}", str(spec), f"choose one of {', '.join(inputs)}")
+    fetch(inputs[name], Path(receipt_out).parent, log)

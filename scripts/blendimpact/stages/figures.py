@@ -9,6 +9,7 @@ from ..report.figures import CaseFoms, nothing, save
 
 PANELS = "panels"
 FIGURES = "figures"
+AGGREGATED_FROM = ()
 
 
 def figure_list(cases):

@@ -11,6 +11,7 @@ from ..ladder.aggregate import FOM_COLUMNS, aggregate
 
 ABSENT = "absent"
 """Key of a table's metadata: why some or all scores of its case are not to be had."""
+AGGREGATED_FROM = ("sources",)
 
 
 def run(case, scores, bootstrap, seed, foms_out, meta=None):

@@ -19,7 +19,7 @@ from ..sky.injection import inject
 from .simulate import image_facts
 
 
-def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth_out, cards=None, meta=None, coma=None):
+def run(settings, patches, seed, images, truth, sources, images_out, truth_out, cards=None, meta=None, coma=None):
     """Inject into ``patches`` and write their images and truth.
 
     Parameters
@@ -30,7 +30,7 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
         Of this chunk. On a real image a patch is a block and a realisation
         (`blendimpact.config.settings.block_of`); blocks that were not adopted are passed over. Visits of a simulated
         block get the same targets.
-    images_in, truth_in : path-like
+    images, truth : path-like
         Patches of the simulation, or of the adopted image, and their truth.
     sources : path-like
         What `injected_from` names: galaxies, the isochrone, supernovae, or the user's injection catalogue.
@@ -38,7 +38,7 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
         Stamp of a real coma, for transients of that kind.
     """
     options, adopted = settings["inject"], settings["sky"] == "adopt"
-    known = catalogues.read(truth_in)
+    known = catalogues.read(truth)
     kind = injected_from(settings)
     galaxies = catalogues.read(sources) if kind == "galaxies" else None
     stars = catalogues.read(sources) if kind == "isochrone" else None
@@ -46,7 +46,7 @@ def run(settings, patches, seed, images_in, truth_in, sources, images_out, truth
     coma = read_coma(coma) if coma else None
     given = None
     tables, made = [], []
-    with PatchFile(images_in) as file, PatchWriter(images_out, cards) as writer:
+    with PatchFile(images) as file, PatchWriter(images_out, cards) as writer:
         twins = {}
         for index, twin in list(file.keys()):
             twins.setdefault(index, []).append(twin)

@@ -24,28 +24,30 @@ COMPARISON = (
     ("comparison/page/blendedness.png", "deblenders: flux against blendedness", "Scatter and bias of the aperture flux "
      "of each deblender against blendedness, true centres."),
 )
+AGGREGATED_FROM = ("requirements", "sources")
 
 
-def run(config, tables, foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv, meta=None):
+def run(config, foms, foms_out, foms_csv_out, html_out, figure_out, pdf_out, json_out, csv_out, parquet_out, checks_out,
+        checks_csv_out, meta=None):
     """Stack the figures of merit of all cases and write the board.
 
     Parameters
     ----------
     config : dict
         The checked configuration.
-    tables : list of path-like
+    foms : list of path-like
         Figures of merit of each case, from `blendimpact.stages.foms.run`.
-    foms, foms_csv, html, figure, pdf, json, csv, parquet, checks, checks_csv : path-like
-        Outputs. ``figure`` and ``pdf`` share their stem.
+    foms_out, foms_csv_out, html_out, figure_out, pdf_out, json_out, csv_out, parquet_out, checks_out, checks_csv_out
+        Outputs. Those of the board share their stem.
     meta : dict, optional
         Provenance of the tables.
     """
-    stem = os.path.splitext(json)[0]
-    if {os.path.splitext(path)[0] for path in (figure, pdf, csv, parquet)} != {stem}:
+    stem = os.path.splitext(json_out)[0]
+    if {os.path.splitext(path)[0] for path in (figure_out, pdf_out, csv_out, parquet_out)} != {stem}:
         raise ValueError("the files of the board share their stem")
-    all_foms, scored, missing = read_foms(tables)
-    catalogues.write(all_foms, foms, meta)
-    write_csv(all_foms, foms_csv)
+    all_foms, scored, missing = read_foms(foms)
+    catalogues.write(all_foms, foms_out, meta)
+    write_csv(all_foms, foms_csv_out)
     board = board_of(config, missing)
     cells = matrix_cells(all_foms, board, load_requirements(requirement_year(config)))
     write_cells(cells, stem, meta)
@@ -55,19 +57,19 @@ def run(config, tables, foms, foms_csv, html, figure, pdf, json, csv, parquet, c
     published = load_external_checks()
     found = measured_values(all_foms, published, derived_values(config, all_foms), conditions(config))
     table = external_checks(found, published)
-    catalogues.write(table, checks, meta)
-    write_csv(table, checks_csv)
-    folder = os.path.dirname(html)
+    catalogues.write(table, checks_out, meta)
+    write_csv(table, checks_csv_out)
+    folder = os.path.dirname(html_out)
     compared = COMPARISON if skies(config) else ()
-    write_page(html, cells, board, all_foms, table, {"name": config["study"], "title": title,
-                                                     "subtitle": subtitle}, image=figure,
+    write_page(html_out, cells, board, all_foms, table, {"name": config["study"], "title": title,
+                                                     "subtitle": subtitle}, image=figure_out,
                figures=[{"path": os.path.join(folder, path), "title": name, "caption": caption}
                         for path, name, caption in (*compared, *figure_list(scored))],
                links=[(os.path.join(folder, COMPARISON_PAGE), "Deblenders side by side")] if compared else [],
                provenance=read_meta(all_foms.meta | (meta or {})),
-               downloads=[(pdf, "the board, for a slide (PDF)"), (json, "its cells (JSON)"),
-                          (foms_csv, "all figures of merit (CSV)"),
-                          (checks_csv, "comparison with published values (CSV)")])
+               downloads=[(pdf_out, "the board, for a slide (PDF)"), (json_out, "its cells (JSON)"),
+                          (foms_csv_out, "all figures of merit (CSV)"),
+                          (checks_csv_out, "comparison with published values (CSV)")])
 
 
 def read_foms(paths):

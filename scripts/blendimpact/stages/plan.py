@@ -64,6 +64,11 @@ def config_file(name):
     return os.path.relpath(CONFIG_DIR / name)
 
 
+def fetched(name):
+    """Return the path of the receipt of an input, which lies beside its files."""
+    return f"{INPUTS}/{name}/receipt.json"
+
+
 def prepared(name, ending="parquet"):
     """Return the path of what the populations are drawn from."""
     return f"{INPUTS}/population/{name}.{ending}"
@@ -256,8 +261,8 @@ class Plan:
     def image_files(self, job):
         """Return the files of a real image and its template: the receipt of a fetched one, and the user's own."""
         image = study_config.load_image(self.settings_of(job)["image"])
-        fetched = [f"{INPUTS}/{image['input']}/receipt.json"] if "input" in image else []
-        return fetched + study_config.image_files(image)
+        receipts = [fetched(image["input"])] if "input" in image else []
+        return receipts + study_config.image_files(image)
 
     def injected_from(self, job):
         """Return what targets are drawn from: the user's catalogue, the isochrone, supernovae, or the galaxies."""

@@ -13,41 +13,47 @@ from ..populations.supernovae import build_supernovae
 from ..sky.epochs import build_visits
 
 
-def run(inputs, galaxies_out, stars_out, meta=None):
-    """Build both samples from ``inputs``: folders by name, "pzflow" and "skycatalogs"."""
-    files = sorted(Path(inputs["skycatalogs"]).glob("*.parquet"))
-    galaxies = build_galaxies(Path(inputs["pzflow"]) / "galaxy-data.pkl", files)
+def run(receipts, galaxies_out, stars_out, meta=None):
+    """Build the samples of galaxies and stars from the ``receipts`` of the inputs "pzflow" and "skycatalogs"."""
+    pzflow, skycatalogs = (Path(receipt).parent for receipt in receipts)
+    files = sorted(skycatalogs.glob("*.parquet"))
+    galaxies = build_galaxies(pzflow / "galaxy-data.pkl", files)
     catalogues.write(galaxies, galaxies_out, meta)
     catalogues.write(build_stars(files), stars_out, meta)
     print(f"{len(galaxies)} galaxies")
 
 
-def run_isochrone(folder, out, meta=None):
-    """Build the stars of one age from the folder of the input "artpop"."""
-    (path,) = Path(folder).glob("*.pkl")
-    catalogues.write(build_isochrone(path), out, meta)
+def isochrone(receipt, stars_out, meta=None):
+    """Build the stars of one age from the input "artpop"."""
+    catalogues.write(build_isochrone(beside(receipt, "*.pkl")), stars_out, meta)
 
 
-def run_visits(folder, out, meta=None):
-    """Build the table of visits from the folder of the input "sorcha"."""
-    (path,) = Path(folder).glob("*.db")
-    catalogues.write(build_visits(path), out, meta)
+def visits(receipt, visits_out, meta=None):
+    """Build the table of visits from the input "sorcha"."""
+    catalogues.write(build_visits(beside(receipt, "*.db")), visits_out, meta)
 
 
-def run_supernovae(folder, out, meta=None):
-    """Build the table of supernovae from the folder of the input "sncosmo"."""
-    (path,) = Path(folder).glob("*.fits")
-    catalogues.write(build_supernovae(path), out, meta)
+def supernovae(receipt, supernovae_out, meta=None):
+    """Build the table of magnitudes from the input "sncosmo"."""
+    catalogues.write(build_supernovae(beside(receipt, "*.fits")), supernovae_out, meta)
 
 
-def run_coma(folder, out, cards=None, missing=None):
-    """Cut the stamp of a coma from the folder of the input "comet_9p"; ``missing``: why the frame is not to be had."""
+def coma(receipt, stamp_out, cards=None, missing=None):
+    """Cut the stamp of a coma from the input "comet_9p".
+
+    Where that is not to be had, the stamp says so (``missing``): other transients are injected without it.
+    """
     if missing:
         hdu = fits.PrimaryHDU()
         hdu.header["ABSENT"] = missing
     else:
-        (path,) = Path(folder).glob("*.fits")
-        hdu = build_coma(path)
+        hdu = build_coma(beside(receipt, "*.fits"))
     hdu.header.update(cards or {})
-    hdu.writeto(f"{out}.part", overwrite=True)
-    os.replace(f"{out}.part", out)
+    hdu.writeto(f"{stamp_out}.part", overwrite=True)
+    os.replace(f"{stamp_out}.part", stamp_out)
+
+
+def beside(receipt, pattern):
+    """Return the one file of an input that is called like ``pattern``."""
+    (path,) = Path(receipt).parent.glob(pattern)
+    return path

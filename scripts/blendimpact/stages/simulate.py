@@ -13,7 +13,7 @@ from ..sky.epochs import add_template, template_survey, to_meta, visit_survey
 from ..sky.patches import measure_depth, simulate_patch
 
 
-def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth_out, cards=None, meta=None,
+def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out, cards=None, meta=None,
         visits=None):
     """Simulate ``patches`` and write their images and truth.
 
@@ -25,7 +25,7 @@ def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth
         Indices of the patches of this chunk.
     seed : int
         Seed of the study.
-    galaxies, stars, survey_path : path-like
+    galaxies, stars, survey : path-like
         Population tables and survey definition.
     images_out, truth_out : path-like
         FITS file of patches, Parquet table of truth. The table's meta holds the 5-sigma depth
@@ -37,7 +37,7 @@ def run(settings, patches, seed, galaxies, stars, survey_path, images_out, truth
         Table of `epochs.build_visits`, where ``epochs`` draws from it. The truth's meta then also holds what
         `epochs.add_template` says of each patch.
     """
-    survey = load_survey(survey_path)
+    survey = load_survey(survey)
     epochs, template = settings.get("epochs"), None
     if epochs:
         survey, template = _epochs(survey, epochs)
