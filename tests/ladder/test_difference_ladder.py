@@ -24,7 +24,6 @@ from difference_tables import facts_for
 from epochs import empty
 from patch_maker import gaussian_psf
 from scipy.signal import fftconvolve
-from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 
 EMPTY = {"galaxies": {"density": 0.0}, "stars": {"density": 0.0}, "positions": {}}
 OPTIONS = {"scale": "zero_points"}
@@ -39,12 +38,12 @@ def differences_of(made):
 
 
 @pytest.fixture(scope="module")
-def full(galaxies, stars):  # noqa: F811
+def full(galaxies, stars):
     return visit(galaxies, stars)
 
 
 @pytest.fixture(scope="module")
-def bare(galaxies, stars):  # noqa: F811
+def bare(galaxies, stars):
     return visit(galaxies, stars, population=EMPTY)
 
 
@@ -96,7 +95,7 @@ def test_rungs_share_what_the_ladder_says_they_share(full):
     assert worst > 10 and d.real.chi2(static)[0] < 0.1 * worst
 
 
-def test_what_changes_is_injected_or_varies(galaxies, stars):  # noqa: F811
+def test_what_changes_is_injected_or_varies(galaxies, stars):
     _, _, truth = visit(galaxies, stars, epochs={"registration": 0.0, "variables": {"share": 1.0, "amplitude": 0.5}},
                         index=1)
     new, star = injected(truth, "r"), np.asarray(truth["variable"])
@@ -217,7 +216,7 @@ def run(folder, visits, **changes):
 
 
 @pytest.fixture(scope="module")
-def pair(galaxies, stars):  # noqa: F811
+def pair(galaxies, stars):
     return [visit(galaxies, stars, index=k) for k in (0, 1)]
 
 
@@ -302,7 +301,7 @@ def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(pair, tables
     assert (field["area"] <= 110**2 * 0.04 + 1e-9).all() and (field["alarm_sigma"] > 1).all()
 
 
-def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):  # noqa: F811
+def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):
     """Without static light the rungs that share an image agree to rounding, and a search finds what noise has."""
     got = run(tmp_path / "a", [visit(galaxies, stars, index=k, population=EMPTY, inject=None) for k in (3, 4)])
     assert not any(len(got[name]) for name in ("assignments", "transients", "static"))
@@ -313,7 +312,7 @@ def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):  # noqa: F811
     assert len(counts["isolated"]) < 10
 
 
-def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):  # noqa: F811
+def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):
     _, patch, _ = visit(galaxies, stars, inject=None)
     ra, dec = patch.bands["r"].wcs.wcs_pix2world([45.0, 62.0, 70.0], [45.0, 72.0, 48.0], 0)
     Table({"injection_id": [3, 4, 5], "ra": ra, "dec": dec, "source_type": ["Star", "Trail", "Sersic"],

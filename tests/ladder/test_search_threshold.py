@@ -15,7 +15,6 @@ from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from blendimpact.stages import detect, measure, score, subtract
 from change_maker import SEED, visit, write
 from difference_tables import ALARM_SIGMA, SCALE, made, source
-from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 from test_transient_scores import scored, values
 
 FAINT, BRIGHT = source("hostless", 60, 160, snr=5.8), source("hostless", 160, 160, snr=20.0)
@@ -39,7 +38,7 @@ def test_figures_of_the_search_are_those_of_its_threshold(threshold, found, spur
 
 
 @pytest.mark.parametrize("threshold", [3.0, 8.0])
-def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):  # noqa: F811
+def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):
     settings, *rest = made_visit = visit(galaxies, stars)
     images, truth = write(tmp_path, [made_visit])
     catalogues.write(catalogues.read(truth), truth, {PATCHES_META: json.dumps([[0, 0, "zero"]])})

@@ -30,7 +30,6 @@ from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
 from blendimpact.stages import population
 from harness import ROOT
-from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 from test_transients import SETTINGS
 
 PIXEL = FRAME_SCALE * BIN * FRAME_DELTA / DELTA  # arcsec
@@ -94,7 +93,7 @@ def test_another_frame_is_refused(tmp_path):
 
 
 @pytest.fixture
-def sky(galaxies, stars):  # noqa: F811
+def sky(galaxies, stars):
     return simulate_patch(SETTINGS, 0, 5, "case", "fiducial", load_survey("lsst_y10_ideal"), galaxies, stars)[0]
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import synthetic
 from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
 from blendimpact.config.study import case_settings, validate
 from blendimpact.config.surveys import load_survey
@@ -13,7 +12,6 @@ from blendimpact.sky.epochs import add_template, template_survey, without_transi
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
-from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 
 SETTINGS = {
     "case": "case", "scenario": "fiducial", "bands": ["g", "r"], "shape_band": "r", "shear": 0.0, "truth_snr": 5,
@@ -25,13 +23,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def supernovae(tmp_path_factory):
-    """Of a flat spectrum: colours have closed forms."""
-    return synthetic.supernovae(tmp_path_factory.mktemp("sed") / "sed.fits")
-
-
-@pytest.fixture(scope="module")
-def sky(galaxies, stars):  # noqa: F811
+def sky(galaxies, stars):
     survey = load_survey("lsst_y10_ideal")
     return [simulate_patch(SETTINGS, k, 5, "case", "fiducial", survey, galaxies, stars)[0] for k in range(3)]
 

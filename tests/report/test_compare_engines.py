@@ -21,8 +21,7 @@ from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.stages import compare_engines, engine_comparison, engine_page
 from blendimpact.subtract import SUBTRACTORS
-from test_scene import galaxies, stars  # noqa: F401 (fixtures)
-from test_transients import SETTINGS, supernovae  # noqa: F401 (a fixture)
+from test_transients import SETTINGS
 
 HERE = {**SETTINGS, "case": "transients", "bands": ["r"], "measure": {}, "subtractor": "zogy", "sky": "simulate",
         "patch": {"size": 180, "border": 20, "margin": 6.0}, "survey": "lsst_y10_ideal", "pixel_scale": 0.2}
@@ -101,7 +100,7 @@ def test_places_near_changes_are_not_searched():
 
 
 @pytest.fixture(scope="module")
-def chunk(tmp_path_factory, galaxies, stars, supernovae):  # noqa: F811
+def chunk(tmp_path_factory, galaxies, stars, supernovae):
     """Three patches, the template as the visit, nothing varies; images, truth, sky."""
     folder = tmp_path_factory.mktemp("chunk")
     survey, tables = load_survey("lsst_y10_ideal"), []

@@ -14,7 +14,6 @@ from blendimpact.sky.epochs import add_template, build_visits, template_survey, 
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import add_stamp, draw_source
 from scipy.ndimage import shift as shifted
-from test_scene import galaxies, stars  # noqa: F401 (fixtures)
 
 SETTINGS = {
     "bands": ["g", "i"], "shape_band": "i", "shear": 0.0, "patch": {"size": 80, "border": 20, "margin": 6.0},
@@ -29,7 +28,7 @@ def survey():
 
 
 @pytest.fixture(scope="module")
-def simulated(survey, galaxies, stars):  # noqa: F811
+def simulated(survey, galaxies, stars):
     return simulate_patch(SETTINGS, 3, 5, "case", "fiducial", survey, galaxies, stars)[0]
 
 
@@ -156,7 +155,7 @@ def test_visits_have_the_seeing_and_depth_of_the_table(database, survey):
         visit_survey(survey, {}, 5, "case", 0, visits)
 
 
-def test_all_of_it_is_deterministic_and_flips(survey, galaxies, stars):  # noqa: F811
+def test_all_of_it_is_deterministic_and_flips(survey, galaxies, stars):
     deep = template_survey(survey, {"template": {"visits": 4}})
     pairs = {**SETTINGS, "noise_pairs": True}
     runs = []

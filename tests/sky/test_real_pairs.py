@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
-from blendimpact.config import checks
 from blendimpact.config.real_image import image_files, load_image
 from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
@@ -19,7 +18,6 @@ from blendimpact.sky.injection import INJECTED_IDS, inject
 from blendimpact.subtract import SUBTRACTORS
 from pages import directory, write_pair
 from sky_maker import epoch
-from test_transients import supernovae  # noqa: F401 (fixture)
 
 SHAPE = sky_maker.PAIR
 SETTINGS = {
@@ -83,7 +81,7 @@ def test_the_planes_of_the_template_are_kept_in_fits(pair, tmp_path):
         assert np.array_equal(getattr(again.templates["g"], name), getattr(patch.templates["g"], name))
 
 
-def injected(pair, supernovae):  # noqa: F811
+def injected(pair, supernovae):
     """Yield, for each block: before, after, truth."""
     for patch, truth in pair[1]:
         rows = generate_transients(SETTINGS, patch, truth, 5, "transients", patch.index, 0, supernovae)
@@ -91,7 +89,7 @@ def injected(pair, supernovae):  # noqa: F811
         yield patch, after, table
 
 
-def test_transients_are_added_to_the_visit_alone_and_recovered(pair, supernovae):  # noqa: F811
+def test_transients_are_added_to_the_visit_alone_and_recovered(pair, supernovae):
     """Forced fluxes of points on the real difference are those of the truth; without injection they are 0."""
     engine = SUBTRACTORS.create("zogy", {})
     pulls, nulls, ratios, kinds = [], [], [], set()
@@ -115,7 +113,7 @@ def test_transients_are_added_to_the_visit_alone_and_recovered(pair, supernovae)
     assert np.median(np.abs(nulls)) < 2 * 0.6745
 
 
-def test_hosts_are_the_extended_sources_of_the_image(pair, supernovae):  # noqa: F811
+def test_hosts_are_the_extended_sources_of_the_image(pair, supernovae):
     hosted = 0
     for before, _, table in injected(pair, supernovae):
         places = {int(r["source_id"]): (float(r["x"]), float(r["y"])) for r in table if r["role"] == "context"}
@@ -224,17 +222,6 @@ def test_what_no_file_is_needed_for_is_refused_with_the_configuration(tmp_path, 
     with pytest.raises(StudyError) as caught:
         load_image(tmp_path / "mine.yaml")
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("engine, template, refused", [("zogy", False, True), ("zogy", True, False),
-                                                       ("none", False, False), ("truth", False, False)])
-def test_an_engine_that_needs_a_template_is_refused_where_there_is_none(tmp_path, engine, template, refused):
-    entry = "  file: t.fits\n  gain: 5\n  psf: {kind: measured}"
-    (tmp_path / "mine.yaml").write_text(TEXT + entry if template else TEXT.replace("template:", ""))
-    settings = {"subtractor": engine, "bands": ["r"]}
-    found = list(checks._pair_problems(settings, load_image(tmp_path / "mine.yaml")))
-    assert [p.key for p in found] == ([("subtractor",)] if refused else [])
-    assert not list(checks._pair_problems({"bands": ["r"]}, load_image(tmp_path / "mine.yaml")))
 
 
 def test_the_files_of_both_epochs_are_inputs_of_the_rule(tmp_path):

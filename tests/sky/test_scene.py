@@ -4,32 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from astropy.table import Table
 from blendimpact.errors import StudyError
 from blendimpact.populations import population
 from blendimpact.sky.scene import STAR_IDS, draw_scene
 
 HALF = 30.0  # arcsec
 AREA = (2 * HALF / 60) ** 2  # arcmin2
-
-
-@pytest.fixture(scope="module")
-def galaxies():
-    """Return a made population, in the columns of build_galaxies."""
-    rng, n = np.random.default_rng(7), 3000
-    i = np.linspace(16, 28.8, n)
-    table = Table({"redshift": rng.uniform(0.1, 2, n)})
-    for k, b in enumerate("ugrizy"):
-        table[f"mag_{b}"], table[f"bulge_fraction_{b}"] = i + 0.4 * (3 - k), rng.uniform(0, 0.5, n)
-    for part, n_sersic in (("bulge", 4.0), ("disk", 1.0)):
-        table[f"hlr_{part}"] = 0.2 * 10 ** (-0.1 * (i - 25)) * rng.uniform(0.7, 1.3, n)
-        table[f"q_{part}"], table[f"n_{part}"] = rng.uniform(0.3, 1, n), n_sersic
-    return table
-
-
-@pytest.fixture(scope="module")
-def stars():
-    return Table({f"mag_{b}": np.linspace(17, 27, 400) for b in "ugrizy"})
 
 
 @pytest.fixture(scope="module")
