@@ -56,11 +56,11 @@ class Cell(Model):
 
 
 class Cells(Model):
-    """One cell per stage at which blending acts."""
+    """One cell per stage at which blending acts; without one, the board says that no figure of merit is chosen."""
 
-    detection: Cell = Field(description="The cell of detection.")
-    deblending: Cell = Field(description="The cell of deblending.")
-    measurement: Cell = Field(description="The cell of measurement.")
+    detection: Cell | None = absent(description="The cell of detection.")
+    deblending: Cell | None = absent(description="The cell of deblending.")
+    measurement: Cell | None = absent(description="The cell of measurement.")
 
 
 class Row(Model):
