@@ -19,11 +19,12 @@ from blendimpact.search.shapes import coma_shape, trail
 from blendimpact.sky.true_scene import TruthScene
 from blendimpact.stages import detect, measure, subtract
 from blendimpact.subtract import SUBTRACTORS, store
-from change_maker import CASE, SEED, visit, write
+from blendimpact.subtract.zogy import ZogySubtractor
 from difference_tables import facts_for
 from epochs import empty
 from patch_maker import gaussian_psf
 from scipy.signal import fftconvolve
+from visit_maker import CASE, SEED, visit, write
 
 EMPTY = {"galaxies": {"density": 0.0}, "stars": {"density": 0.0}, "positions": {}}
 OPTIONS = {"scale": "zero_points"}
@@ -238,6 +239,13 @@ def test_patches_do_not_know_their_chunk(pair, tables, tmp_path):
         for name, table in alone.items():
             assert len(table)
             assert differing(table, tables[name][tables[name]["patch"] == index]) == []
+
+
+def test_the_difference_of_a_patch_is_made_once(pair, tmp_path, monkeypatch):
+    made, subtract_ = [], ZogySubtractor.subtract
+    monkeypatch.setattr(ZogySubtractor, "subtract", lambda *given: made.append(1) or subtract_(*given))
+    run(tmp_path / "counted", pair[:1])
+    assert len(made) == 1
 
 
 def test_every_target_has_a_row_on_every_rung_with_true_centres(pair, tables):

@@ -13,9 +13,9 @@ from blendimpact.errors import StudyError
 from blendimpact.search import FINDERS
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from blendimpact.stages import detect, measure, score, subtract
-from change_maker import SEED, visit, write
 from difference_tables import ALARM_SIGMA, SCALE, made, source
 from test_transient_scores import scored, values
+from visit_maker import SEED, visit, write
 
 FAINT, BRIGHT = source("hostless", 60, 160, snr=5.8), source("hostless", 160, 160, snr=20.0)
 

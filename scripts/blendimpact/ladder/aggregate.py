@@ -8,7 +8,7 @@ from ..stats.figures_of_merit import N_SUMS
 from ..stats.intervals import bootstrap_weights
 from ..stats.statistic import Blocks, Value, notes
 from .budget import budget, split_verdict
-from .rungs import REFERENCE, RUNGS
+from .rungs import ORDER, REFERENCE
 
 FOM_COLUMNS = {
     "case": (None, "science case"),
@@ -136,7 +136,7 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
 
 
 def _order(rung):
-    names = (REFERENCE, *RUNGS)
+    names = ORDER
     return names.index(rung) if rung in names else len(names), rung
 
 
@@ -167,7 +167,7 @@ def _impacts(values, fixed):
     """
     if not set(LADDER if not fixed else LADDER[:3]) <= set(values):
         return {}
-    ladder = [rung for rung in values if rung in (REFERENCE, *RUNGS)]
+    ladder = [rung for rung in values if rung in ORDER]
     full, samples = {r: values[r].value for r in ladder}, {r: values[r].samples for r in ladder}
     best, drawn = budget(full), budget(samples)
     out = {term: (best[term], drawn[term]) for term in TERMS if term in best}

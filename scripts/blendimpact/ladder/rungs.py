@@ -16,6 +16,8 @@ class Rung:
         "truth", "none", or "real": the one that the configuration names.
     text : str
         What the rung holds, for tables and captions.
+    colour : str
+        In figures.
     """
 
     name: str
@@ -23,20 +25,24 @@ class Rung:
     detector: str
     deblender: str
     text: str
+    colour: str
 
 
 RUNGS = {
     rung.name: rung
     for rung in (
-        Rung("isolated", "alone", "truth", "none", "the target alone, sky known"),
-        Rung("oracle", "full", "truth", "truth", "true centres, exact deblending"),
-        Rung("undeblended", "full", "truth", "none", "true centres, raw pixels"),
-        Rung("deblended", "full", "truth", "real", "true centres, real deblender"),
-        Rung("merged", "full", "real", "truth", "real detector, exact deblending"),
-        Rung("pipeline", "full", "real", "real", "real detector, real deblender"),
+        Rung("isolated", "alone", "truth", "none", "the target alone, sky known", "#009E73"),
+        Rung("oracle", "full", "truth", "truth", "true centres, exact deblending", "#0072B2"),
+        Rung("undeblended", "full", "truth", "none", "true centres, raw pixels", "#333333"),
+        Rung("deblended", "full", "truth", "real", "true centres, real deblender", "#E69F00"),
+        Rung("merged", "full", "real", "truth", "real detector, exact deblending", "#CC79A7"),
+        Rung("pipeline", "full", "real", "real", "real detector, real deblender", "#D55E00"),
     )
 }
 REFERENCE = "truth"  # noiseless isolated images measured the same way: F(truth)
+ORDER = (REFERENCE, *RUNGS)
+"""Of figures and tables."""
+COLOURS = {REFERENCE: "#999999", **{rung.name: rung.colour for rung in RUNGS.values()}}
 REAL = tuple(r.name for r in RUNGS.values() if r.detector == "real")
 FIXED = tuple(r.name for r in RUNGS.values() if r.detector == "truth")
 SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")

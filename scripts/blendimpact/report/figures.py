@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ..config.settings import FIDUCIAL
 from ..data.catalogues import rows_of
-from ..ladder.rungs import REFERENCE, RUNGS
+from ..ladder.rungs import ORDER, REFERENCE
 
 STAGE_COLOURS = {"measurement": "#0072B2", "deblending": "#E69F00", "detection": "#D55E00",
                  "interaction": "#999999", "intrinsic": "#56B4E9", "selection": "#CC79A7"}
@@ -102,7 +102,7 @@ def ladder(foms, fom):
     values = rows_of(rows, kind="value", population=population)
     figure = Figure(figsize=(10, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    names = [r for r in (REFERENCE, *RUNGS) if r in list(values["term"])]
+    names = [r for r in ORDER if r in list(values["term"])]
     order = [list(values["term"]).index(r) for r in names]
     value, error = errors(values[order])
     main = [k for k, r in enumerate(names) if r in (REFERENCE, "isolated", "oracle", "deblended", "pipeline")]

@@ -8,11 +8,9 @@ from astropy.visualization import make_lupton_rgb
 from matplotlib.figure import Figure
 
 from ..ladder.panels import BlendPanel, NoPanel, TransientPanel
-from ..ladder.rungs import REFERENCE, RUNGS
+from ..ladder.rungs import ORDER, REFERENCE
 from .figures import nothing
 from .triplets import draw_triplets
-
-ORDER = (REFERENCE, *RUNGS)
 
 
 @singledispatch

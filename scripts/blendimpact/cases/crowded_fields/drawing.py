@@ -4,12 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...data.catalogues import rows_of
-from ...ladder.rungs import REFERENCE
+from ...ladder.rungs import COLOURS, REFERENCE
 from ...report.figures import MARKERS, STAGE_COLOURS, errors, plain, strata_of
 from ...stats.figures_of_merit import CROWDED
-
-RUNG_COLOURS = {"alone": "#009E73", "deblended": "#E69F00", "pipeline": "#D55E00", "undeblended": "#333333"}
-COLOURS = {"isolated": "#0072B2", "oracle": "#56B4E9", "deblended": "#E69F00", "pipeline": "#D55E00"}
 
 
 def crowding_stages(foms, density, stages, xlabel, log=True):
@@ -47,8 +44,9 @@ def crowding_stages(foms, density, stages, xlabel, log=True):
                         ("analytic", {"fmt": "x--", "label": "analytic (Olsen et al. 2003)"})):
         _against(error, foms, density, 1, {**style, "color": "#333333"}, fom="CF-B1.rms", term=term,
                  kind="value")
-    for k, term in enumerate(("alone", "deblended", "pipeline")):
-        style = {"fmt": f"{MARKERS[k]}-", "color": RUNG_COLOURS[term], "label": f"50 % recovered, {term}"}
+    for k, term in enumerate(("alone", "deblended", "pipeline")):  # alone: on the sky of the isolated rung
+        colour = COLOURS["isolated" if term == "alone" else term]
+        style = {"fmt": f"{MARKERS[k]}-", "color": colour, "label": f"50 % recovered, {term}"}
         _against(depth, foms, density, 1, style, fom="CF-D1.m50", term=term, kind="value")
     _against(depth, foms, density, 1, {"fmt": "x--", "color": "#333333", "label": f"analytic error = {CROWDED:g}"},
              fom="CF-D1.limit", term=REFERENCE, kind="value")

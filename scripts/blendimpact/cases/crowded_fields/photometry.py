@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...ladder.objects import common_sources, select
-from ...ladder.rungs import REFERENCE, RUNGS
+from ...ladder.rungs import ORDER, REFERENCE
 from ...stats.figures_of_merit import by_block
 from .foms import (
     AXES,
@@ -72,7 +72,7 @@ def add(scores, rows, twins, settings, facts, simulated):
     common = select(rows[usable], common_sources(rows, usable & (rows["snr"] >= BRIGHT_SNR), twins)).copy()
     common = _with_alone(common, band)
     own = rows[usable & (rows[f"flux_psf_{band}"] >= BRIGHT_SNR * rows[f"flux_psf_err_{band}"])]
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         here = common[common["rung"] == rung]
         magnitude = here[f"true_mag_{band}"]
         scores.add_histograms("CF-M1", rung, here, "dm", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)

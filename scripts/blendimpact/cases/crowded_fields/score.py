@@ -8,7 +8,7 @@ from ...config.settings import visits_of
 from ...data.children import BITS as DEBLEND_BITS
 from ...ladder.neighbours import nearest_neighbour
 from ...ladder.objects import by_source, wide
-from ...ladder.rungs import REAL, REFERENCE, RUNGS
+from ...ladder.rungs import ORDER, REAL, RUNGS
 from ...stats.crowding import crowding_error
 from ...stats.figures_of_merit import Scores
 from . import field, photometry, repeats
@@ -77,7 +77,7 @@ def recovered(links, objects, band):
     neighbours is lost by deblending, and one that is taken for part of a brighter star by detection.
     """
     out = {"alone": links["found_alone"].eq(1).to_numpy()}
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         real = rung in REAL
         measured = objects.loc[objects["rung"] == rung, ["patch", "twin", "det_id", "mag"]]
         own = links[[*KEY, "det_id"]].assign(det_id=links["det_id"] if real else links["source_id"])
@@ -92,7 +92,7 @@ def _completeness(scores, links, objects, band):
     found = recovered(links, objects, band)
     sure = found["alone"] & (links["snr"] >= BRIGHT_SNR).to_numpy()
     magnitude = links[f"mag_{band}"]
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         scores.add_fractions("CF-D1", rung, links[sure], found[rung][sure], "magnitude", magnitude[sure],
                              MAGNITUDE_STRATA)
     for rung in ("alone", "deblended", "pipeline"):

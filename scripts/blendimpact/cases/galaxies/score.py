@@ -4,7 +4,7 @@ import numpy as np
 
 from ...ladder.neighbours import nearest_neighbour
 from ...ladder.objects import by_source, common_sources, select, wide
-from ...ladder.rungs import REAL, REFERENCE, RUNGS
+from ...ladder.rungs import ORDER, REAL, REFERENCE, RUNGS
 from ...stats.figures_of_merit import Scores
 from .foms import DM_EDGES, MAGNITUDE_EDGES, SEPARATION_EDGES
 
@@ -67,7 +67,7 @@ def _photometry(scores, tables, targets, settings):
     common = common.merge(alone, on=["patch", "twin", "source_id"], suffixes=("", "_alone"))
     common["leak"] = -2.5 * np.log10(common[f"flux_ap_{band}"] / common[f"flux_ap_{band}_alone"])
     common["error"] = -2.5 * np.log10(common[f"flux_kron_{band}"] / common[f"flux_{band}"])
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         rows = common[common["rung"] == rung]
         scores.add_histograms("GA-B1.all", rung, rows, "leak", DM_EDGES, "separation", rows["separation"],
                               SEPARATION_EDGES)

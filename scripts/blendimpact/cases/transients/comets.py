@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...ladder.rungs import FIXED, REFERENCE, RUNGS
+from ...ladder.rungs import FIXED, ORDER, REFERENCE
 from .foms import ACTIVITY_EDGES, DISTANCE_EDGES, DM_EDGES, SHARE_EDGES
 from .moving import by_galaxies
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of
@@ -23,7 +23,7 @@ def add(scores, targets, objects, recovered, sure):
     rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
     measurable = np.isfinite(rows["activity"])
     common = common_of(rows, measurable & np.isfinite(rows["flux_ap"]))
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         here = common[common["rung"] == rung]
         _curves(scores, "CO-D1", rung, here, "common")
         scores.add_curves("CO-D1.curve", rung, here, "activity", ACTIVITY_EDGES, here["class"] == "comet")

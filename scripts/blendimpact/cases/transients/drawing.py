@@ -4,11 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...data.catalogues import rows_of
+from ...ladder.rungs import COLOURS
 from ...report.figures import MARKERS, errors, plain, strata_of
 from ...stats.detection_statistics import FALSE_POSITIVES
 
-COLOURS = {"truth": "#999999", "isolated": "#009E73", "oracle": "#0072B2", "undeblended": "#333333",
-           "deblended": "#E69F00", "merged": "#CC79A7", "pipeline": "#D55E00"}
 LINEAR = 0.02  # of a symmetric logarithmic axis: linear within
 
 

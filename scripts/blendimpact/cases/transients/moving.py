@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...ladder.rungs import FIXED, REFERENCE, RUNGS
+from ...ladder.rungs import FIXED, ORDER, REFERENCE
 from ...stats.figures_of_merit import by_block
 from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
@@ -63,7 +63,7 @@ def add(scores, targets, objects, recovered, sure, found, facts):
         scores.add_fractions("MO-B1.failed", rung, rows[here], ~fitted[here], "distance", rows["near"][here],
                              DISTANCE_EDGES, whole=False)
     common = _placed(rows[rows["class"] == "trail"])
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         here = common[common["rung"] == rung]
         positions(scores, "MO-M1", rung, here, facts.pixel_scale, "snr", here["snr"], SNR_EDGES)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...ladder.objects import COMMON_RUNGS, common_sources, select
-from ...ladder.rungs import FIXED, REFERENCE, RUNGS
+from ...ladder.rungs import FIXED, ORDER, REFERENCE
 from ...stats.figures_of_merit import by_block
 from .foms import DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, PLACES, PULL_EDGES, SB_EDGES
 from .places import SUPERNOVAE
@@ -24,7 +24,7 @@ def add(scores, objects, settings, facts):
     settings : dict
     """
     band = settings["shape_band"]
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         here = objects[(objects["rung"] == rung) & (objects["class"] != "beside")]
         scores.add_fractions("TR-M1.failed", rung, here, ~np.isfinite(here["flux_psf"]), population="own")
     points = objects[objects["class"].isin(SUPERNOVAE) & (objects["snr"] >= BRIGHT_SNR)].copy()
@@ -34,7 +34,7 @@ def add(scores, objects, settings, facts):
     measured = np.isfinite(points["flux_psf"])
     common = common_of(points, measured)
     placed = common_of(points, measured & np.isfinite(points["x_psf"]) & np.isfinite(points["y_psf"]))
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         here = common[common["rung"] == rung]
         scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES)
         scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "host_sb", here["host_sb"], SB_EDGES, whole=False)

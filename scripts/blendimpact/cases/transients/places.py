@@ -25,8 +25,6 @@ CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", 
 TRAILS = ("trail", "beside")
 """Those that were put beside static sources are for the figures of that alone."""
 SUPERNOVAE = ("hosted", "nuclear", "hostless")
-SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
-"""Rungs whose whole difference is searched."""
 
 
 def transients(truth, settings, facts):

@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 from ...data.children import BITS as DEBLEND_BITS
 from ...ladder.objects import by_source, common_sources, select, wide
 from ...ladder.outcomes import efficiency_counts, groups
-from ...ladder.rungs import REAL, REFERENCE, RUNGS
+from ...ladder.rungs import ORDER, REAL, REFERENCE, RUNGS
 from ...sky.blends import galaxy_counts, poisson_pair_fraction
 from ...stats.figures_of_merit import Scores, strata
 from .foms import BLENDEDNESS_EDGES, CLASSES, PURITY_EDGES, RESIDUAL_EDGES, RESPONSE_EDGES
@@ -88,7 +88,7 @@ def _add_response(scores, fom, rung, rows, e1, g, population, stratum="all"):
 
 def _responses(scores, common, settings):
     """WL-M1 and its offsets: weighted moments of the common sample."""
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _per_source(scores, rung, rows, settings["shear"])
@@ -121,7 +121,7 @@ def _slopes(scores, common, settings):
     reference = common.loc[common["rung"] == REFERENCE, ["patch", "twin", "source_id", "e1", "e2"]]
     common = common.merge(reference.rename(columns={"e1": "true_e1", "e2": "true_e2"}),
                           on=["patch", "twin", "source_id"])
-    for rung in (REFERENCE, *RUNGS):
+    for rung in ORDER:
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _add_response(scores, "WL-M1.adaptive", rung, rows, "e1", settings["shear"], "common")
