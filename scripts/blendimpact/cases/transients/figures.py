@@ -1,10 +1,10 @@
 """Figures of the row of transients, asteroids and comets."""
 
-from ...ladder.rungs import FIXED
+from ...ladder.rungs import FIXED, SEARCHED
 from ...report.figures import against_density, ladder
 from ..base import FigureSpec
 from .drawing import by_place, detection_curve, side_by_side, spurious
-from .places import CROWD_MAG, CROWD_RADIUS, SEARCHED
+from .places import CROWD_MAG, CROWD_RADIUS
 
 RESIDUAL = "mean of D² / V within 1 arcsec, minus 1"
 DISTANCE = "distance from the nearest static source [FWHM]"

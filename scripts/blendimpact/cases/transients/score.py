@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...ladder.rungs import ORDER, REFERENCE
+from ...ladder.rungs import ORDER, REFERENCE, SEARCHED
 from ...sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from ...stats.figures_of_merit import Scores, by_block
 from . import comets, hosts, moving, photometry
@@ -13,7 +13,6 @@ from .places import (
     LEAST_SNR,
     MEASURED,
     NEAR,
-    SEARCHED,
     SKY,
     SUPERNOVAE,
     apart,
