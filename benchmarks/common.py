@@ -198,14 +198,6 @@ def read_config(*presets):
         raise SystemExit(str(error)) from None
 
 
-def count_patches(config, case):
-    """Return the number of patches of each scenario of a case."""
-    from blendimpact.config.study import case_settings, patches
-
-    return {scenario: len(patches(case_settings(config, case, scenario)))
-            for scenario in config["cases"][case]["scenarios"]}
-
-
 def config_file(preset):
     """Return the file of a preset, or the file itself."""
     path = ROOT / "config" / "presets" / f"{preset}.yaml"

@@ -209,7 +209,8 @@ def test_the_constants_of_the_page_are_those_of_the_code(page, before):
 
 
 def test_the_widths_of_bins_are_those_of_the_code():
-    foms = {f.id: np.asarray(getattr(f.statistic, "edges", ())) for case in case_names() for f in load_case(case).figures_of_merit}
+    foms = {f.id: np.asarray(getattr(f.statistic, "edges", ()))
+            for case in case_names() for f in load_case(case).figures_of_merit}
     assert [round(float(resolution(foms[k], 0.0)), 4) for k in ("WL-B1", "GA-B1", "GA-M1")] == [0.0006] * 3
     assert round(float(resolution(foms["CF-B1"], 0.0)), 4) == 0.0005
     assert float(resolution(foms["CF-M1.astrometry"], 0.0)) == pytest.approx(0.3, abs=0.005)

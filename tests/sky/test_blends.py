@@ -8,7 +8,6 @@ from blendimpact.sky.blends import (
     false_alarm_density,
     galaxy_counts,
     moments_to_shape,
-    overlapping,
     poisson_pair_fraction,
     purity,
 )
@@ -113,9 +112,3 @@ def test_counted_false_alarms_obey_kaisers_formula_at_two_samplings():
         expected = false_alarm_density(thresholds, sigma) * searched
         # The formula is the leading order at high threshold; 5 % besides counting noise.
         assert (np.abs(counts - expected) < 4 * np.sqrt(expected) + 0.05 * expected).all()
-
-
-def test_overlapping_by_purity_or_by_distance():
-    xy = [(0, 0), (0.5, 0), (9, 9), (20, 20), (30, 30)]
-    assert list(overlapping([1, 1, 0.98, 1, np.nan], xy, 1.0)) == [True, True, True, False, False]
-    assert list(overlapping([1.0], [(0, 0)], 1.0)) == [False]

@@ -91,7 +91,7 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
     reach : float or (N,) array
         Radius of each source's footprint, in the unit of the positions; at least the matching radius.
     overlap : (N,) bool array
-        Which sources overlap another (`sky.blends.overlapping`).
+        Which sources overlap another.
     failed : (M,) bool array, optional
         Detections whose deblending or fit failed.
 

@@ -6,7 +6,6 @@ Shapes: second moments of a light distribution, or (g1, g2) in the reduced-shear
 
 import numpy as np
 from scipy import fft
-from scipy.spatial import cKDTree
 
 ARCMIN2_PER_DEG2 = 3600.0
 ARCSEC2_PER_DEG2 = 3600.0 ** 2
@@ -142,27 +141,3 @@ def _peak_heights(image, floor):
     xy = (around[:, 2, 2] + around[:, 0, 0] - around[:, 2, 0] - around[:, 0, 2]) / 4
     # The top of the parabola is at -H^-1 g, higher by -g H^-1 g / 2.
     return middle - 0.5 * (gx ** 2 * yy - 2 * gx * gy * xy + gy ** 2 * xx) / (xx * yy - xy ** 2)
-
-
-def overlapping(purities, xy, radius, limit=0.99):
-    """Return which sources overlap another: purity below ``limit`` or a neighbour within ``radius``.
-
-    Parameters
-    ----------
-    purities : (N,) array
-        `purity` of each; NaN (light not known) decides nothing.
-    xy : (N, 2) array
-    radius : float
-        In the unit of ``xy``.
-    limit : float
-        0.99: one per cent of foreign flux, as Sanchez et al. (2021) count.
-
-    Returns
-    -------
-    (N,) bool array
-    """
-    near = np.zeros(len(purities), dtype=bool)
-    if len(near) > 1:
-        pairs = cKDTree(np.asarray(xy, dtype=float)).query_pairs(radius, output_type="ndarray")
-        near[pairs.ravel()] = True
-    return near | (np.asarray(purities, dtype=float) < limit)
