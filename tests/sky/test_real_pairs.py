@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
+from blendimpact.config import study
 from blendimpact.config.real_image import image_files, load_image
 from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
@@ -222,6 +223,19 @@ def test_what_no_file_is_needed_for_is_refused_with_the_configuration(tmp_path, 
     with pytest.raises(StudyError) as caught:
         load_image(tmp_path / "mine.yaml")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("engine, template, refused", [("zogy", False, True), ("zogy", True, False),
+                                                       ("none", False, False), ("truth", False, False)])
+def test_an_engine_that_needs_a_template_is_refused_where_there_is_none(tmp_path, engine, template, refused):
+    entry = "  file: t.fits\n  gain: 5\n  psf: {kind: measured}"
+    (tmp_path / "mine.yaml").write_text(TEXT + entry if template else TEXT.replace("template:", ""))
+    case = {"sky": "adopt", "image": str(tmp_path / "mine.yaml"), "bands": ["r"], "shape_band": "r", "epochs": None,
+            "patch": {"size": None, "border": None, "count": None}, "subtractor": engine, "stamp": 1.0,
+            "inject": {"per_patch": 1}, "scenarios": {"dense_stars": None}}
+    found = study.read(study.merged_settings(study.load_config(overrides={"cases": {"transients": case}}), "transients",
+                                             "fiducial"), study.Settings)[1]
+    assert [p.key for p in found] == ([("subtractor",)] if refused else [])
 
 
 def test_the_files_of_both_epochs_are_inputs_of_the_rule(tmp_path):

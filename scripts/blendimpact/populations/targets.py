@@ -107,12 +107,12 @@ def generate(settings, patch, seed, case, block, realisation, galaxies=None, sta
     options, bands = settings["inject"], list(settings["bands"])
     reference = settings.get("shape_band", bands[0])
     image = patch.bands[bands[0]]
-    number, (low, high) = int(options.get("per_patch", 16)), options.get("mag", (20.0, 25.5))
+    number, (low, high) = int(options["per_patch"]), options["mag"]
     if not low <= high:
         raise StudyError(f"magnitudes {low} to {high}", "inject.mag", "give the brightest first")
     inside = min(patch.shape) - 2 * patch.border
     key = (case, "injection", int(block), int(realisation))
-    place = lattice(number, inside, options.get("separation", 12.0) / image.pixel_scale,
+    place = lattice(number, inside, options["separation"] / image.pixel_scale,
                     stream(seed, *key, "positions")) + patch.border - 0.5
     place = place + pointing(settings, seed, case, patch.index)
     draws = stream(seed, *key, "profiles").uniform(size=(number, 4))

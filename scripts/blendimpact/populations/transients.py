@@ -70,8 +70,8 @@ def generate_transients(settings, patch, truth, seed, case, block, realisation, 
     key = (case, "transients", int(block), int(realisation))
     sky = _Static(patch, truth, reference, settings)
     placed, rows = np.empty((0, 2)), []
-    separation = options.get("separation", 12.0) / image.pixel_scale
-    draws = stream(seed, *key, "kinds").uniform(size=int(options.get("per_patch", 8)))
+    separation = options["separation"] / image.pixel_scale
+    draws = stream(seed, *key, "kinds").uniform(size=int(options["per_patch"]))
     for number, draw in enumerate(draws):
         kind = KINDS[min(int(np.searchsorted(np.cumsum(shares) / shares.sum(), draw, "right")), len(KINDS) - 1)]
         rng = stream(seed, *key, number)
@@ -134,7 +134,7 @@ def _brighten(row, options, image, colours, rng, sigma):
         unit = draw_source({**row, "kind": kind, "trail_angle": row["beta"], f"flux_{band}": 1.0}, image)
         mag = image.zero_point - 2.5 * np.log10(wanted * sigma / np.sqrt((unit.array**2).sum()))
     else:
-        mag = rng.uniform(*options.get("mag", (20.0, 25.5)))
+        mag = rng.uniform(*options["mag"])
     row.update({f"mag_{name}": float(mag + colour) for name, colour in colours.items()})
     if row["transient"] in SUPERNOVAE:
         row["excess_mag"] = float(row["excess_mag"] + mag)
@@ -217,7 +217,7 @@ class _Static:
         self.x, self.y = (np.asarray(truth[name], float) for name in ("x", "y"))
         self.ids = np.asarray(truth["source_id"])
         self.galaxy = self._extended(image) if real else np.asarray(truth["kind"]) == "galaxy"
-        self.seen = np.asarray(truth["snr"], float) >= settings.get("truth_snr", 5)
+        self.seen = np.asarray(truth["snr"], float) >= settings["truth_snr"]
         self.flux = np.where(self.galaxy, np.nan_to_num(np.asarray(truth[f"flux_{band}"], float)), 0.0)
 
     def _extended(self, image):

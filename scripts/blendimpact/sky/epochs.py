@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from astropy.table import Table
 
+from ..config.sky import Epochs
 from ..data.catalogues import describe
 from ..data.facts import EPOCHS_META
 from ..data.images import BandImage
@@ -20,6 +21,7 @@ from ..errors import StudyError
 from ..stats.streams import stream
 from .profiles import add_stamp, draw_source
 
+DEFAULTS = Epochs()
 FWHM_MAX = 2.0
 """Arcsec: visits in worse seeing are not in the table; 0.4 % of the simulated ones, which no search would use."""
 _GRID = 161
@@ -71,7 +73,7 @@ def visit_survey(survey, epochs, seed, case, index, visits=None):
         the exposure is the effective one that gives the depth, so that clouds and bright sky count as
         lost time, and what light there is has up to that much more photon noise than in a real visit.
     """
-    if (epochs.get("visits") or {}).get("source", "sorcha") == "fixed":
+    if (epochs.get("visits") or {}).get("source", DEFAULTS.visits.source) == "fixed":
         return survey
     bands = {}
     for name, band in survey.bands.items():
@@ -146,7 +148,7 @@ def add_template(patch, truth, template, epochs, seed, case):
     for number, (name, image) in enumerate(patch.bands.items()):
         factor = np.array([changes[int(s)][number] if int(s) in changes else 1.0 for s in truth["source_id"]])
         truth[f"template_flux_{name}"] = np.asarray(truth[f"flux_{name}"], float) * factor
-        shift = (epochs.get("registration", 0.02)
+        shift = (epochs.get("registration", DEFAULTS.registration)
                  * stream(seed, case, patch.index, name, "registration").standard_normal(2))
         templates[name] = _draw(patch, truth, name, template.bands[name], shift, seed, case)
         facts[name] = {"fwhm": image.psf_model["fwhm"], "depth": _depth(image),
@@ -166,7 +168,7 @@ def _depth(image):
 
 def _variations(truth, options, bands, seed, case, index):
     """Return {source_id: factors on the flux, by band} of the stars that vary."""
-    share, amplitude = options.get("share", 0.1), options.get("amplitude", 0.3)
+    share, amplitude = (options.get(key, getattr(DEFAULTS.variables, key)) for key in ("share", "amplitude"))
     out = {}
     for source in np.asarray(truth["source_id"])[np.asarray(truth["kind"]) == "star"]:
         rng = stream(seed, case, index, int(source), "variability")

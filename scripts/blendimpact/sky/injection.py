@@ -56,7 +56,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
     case : str
         Names the streams, with the patch.
     settings : dict
-        ``scenario``, ``bands``, ``shape_band``, ``match_radius`` (arcsec, default 1), ``inject.photon_noise``
+        ``scenario``, ``bands``, ``shape_band``, ``match_radius`` (arcsec), ``truth_snr``, ``inject.photon_noise``
         (default true).
 
     Returns
@@ -66,8 +66,8 @@ def inject(patch, truth, catalogue, seed, case, settings):
         ``truth`` and a row per row of the catalogue; those that could not be injected have no flux and no
         S/N, role "scene", and the flag that says why. ``purity`` of a target on a real image counts as
         neighbours the other injected sources and `data.images.real_light`. On simulated patches the purity
-        of sources that injected light falls on is updated; of those with a ``snr`` below ``truth_snr`` (default
-        0), of which there may be thousands, it is NaN.
+        of sources that injected light falls on is updated; of those with a ``snr`` below ``truth_snr``, of
+        which there may be thousands, it is NaN.
     """
     real = any("BASE" in image.planes for image in patch.bands.values())
     bands = {name: _Band(image, real) for name, image in patch.bands.items()}
@@ -82,7 +82,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
     for row in rows:
         _measure(row, patch, bands)
     catalogue["source_id"] = np.array([row["source_id"] for row in rows], np.int64)
-    truth = _known(truth, patch, bands, real, settings.get("truth_snr", 0))
+    truth = _known(truth, patch, bands, real, settings["truth_snr"])
     add_blank(truth, catalogue)
     _neighbours(rows, truth, bands, settings)
     catalogue["injection_flag"] = np.array([row["injection_flag"] for row in rows], np.int32)
@@ -317,7 +317,7 @@ def _neighbours(rows, truth, bands, settings):
     context = truth[np.asarray(truth["role"]) == "context"]
     x, y, flux = (np.asarray(context[key], float) for key in ("x", "y", f"flux_{name}"))
     owners = dict(zip(context["source_id"].tolist(), flux))
-    radius = settings.get("match_radius", 1.0) / image.pixel_scale
+    radius = settings["match_radius"] / image.pixel_scale
     seg = image.planes.get("SEG")
     for row in rows:
         if row["injection_flag"] & NOT_INJECTED:

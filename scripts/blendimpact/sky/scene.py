@@ -7,16 +7,16 @@ magnitude limits nor the bands change a source that is there anyway.
 import numpy as np
 from astropy.table import Table
 
+from ..config.sky import Galaxies
 from ..errors import StudyError
 from ..populations import population
 from ..populations.isochrone import Stars
 from ..stats.streams import stream
 from .positions import DENSITY_MAX, draw_positions
 
-MAG_MIN = 18.0
-"""Default bright limit: brighter sources saturate, are masked by surveys, and fill a small patch."""
-MAG_MAX = 28.0
-"""Default faint limit; the mean light of what is fainter is 29.1 mag/arcsec2, taken as part of the sky."""
+GALAXIES = Galaxies()
+"""Defaults. Sources brighter than ``mag_min`` saturate, are masked by surveys, and fill a small patch; the mean light
+of what is fainter than ``mag_max`` is 29.1 mag/arcsec2, taken as part of the sky."""
 STARS_MAX = 4e7
 """Stars per deg2, however faint, at which fields of an isochrone are drawn before they are thinned: about ten times
 the bulge in Baade's window."""
@@ -67,8 +67,8 @@ def draw_scene(options, half, seed, case, index, galaxies, stars, bands, referen
 
 
 def _limits(options, kind):
-    density = options.get("density", 1.0)
-    low, high = options.get("mag_min", MAG_MIN), options.get("mag_max", MAG_MAX)
+    density = options.get("density", GALAXIES.density)
+    low, high = options.get("mag_min", GALAXIES.mag_min), options.get("mag_max", GALAXIES.mag_max)
     where = f"population.{kind}"
     if not 0 <= density <= DENSITY_MAX:
         raise StudyError(f"density {density}", where, f"give a factor from 0 to {DENSITY_MAX}")
@@ -99,7 +99,7 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
     pick = _pick(galaxies, i, draws[:, 1], cluster, places.cluster, seed, key)
 
     dimming = i - np.asarray(galaxies["mag_i"])[pick]
-    factor = chosen.get("size_factor", 1.0) * 10 ** (-0.4 * population.SIZE_LUMINOSITY * dimming)
+    factor = chosen.get("size_factor", GALAXIES.size_factor) * 10 ** (-0.4 * population.SIZE_LUMINOSITY * dimming)
     angle = np.pi * draws[:, 2]
     out = {
         "source_id": keep + 1,
@@ -120,7 +120,7 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
         out[f"mag_{band}"] = np.asarray(galaxies[f"mag_{band}"])[pick] + dimming
         out[f"flux_{band}"] = 10 ** (-0.4 * (out[f"mag_{band}"] - 31.4))
         out[f"bulge_fraction_{band}"] = np.asarray(galaxies[f"bulge_fraction_{band}"])[pick]
-    if knots := chosen.get("knots", 0.0):
+    if knots := chosen.get("knots", GALAXIES.knots):
         out["knots"] = np.full(len(keep), float(knots))
         # Of every candidate, as all else: no limit or density moves the knots of a galaxy.
         out["knots_seed"] = stream(seed, *key, "knots").integers(2**31, size=number)[keep]

@@ -34,7 +34,7 @@ def run(config, sources, scores, comparison_out, comparison_csv_out, column_out,
         made = [name for name in names if not reasons[name]]
         frames = [catalogues.read(path).to_pandas() for name in made for path in here[name][0]]
         if made:
-            aperture = settings["measure"].get("aperture_diameter", 2.0)
+            aperture = settings["measure"]["aperture_diameter"]
             tables.append(comparison_rows(sky, case, scenario, pd.concat(frames, ignore_index=True), made, aperture,
                                           resamples, config["seed"], settings["sky"] == "simulate"))
         for name in names:

@@ -340,7 +340,7 @@ def _sky(scores, truth, made, settings, facts):
         xy, mag = here[["x", "y"]].to_numpy(), here[f"mag_{band}"].to_numpy()
         near = cKDTree(xy).query_ball_point(targets[["x", "y"]].to_numpy(), radius / facts.pixel_scale)
         paired = [np.sum(mag[k] < m + UB_RECIPE["dm"]) > 1 for k, m in zip(near, targets[f"mag_{band}"])]
-        density = settings["population"]["galaxies"].get("density", 1.0) * galaxy_counts(
+        density = settings["population"]["galaxies"]["density"] * galaxy_counts(
             targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"]) / 3600
         block = here["block"].iloc[0]
         scores.add("WL-N4", REFERENCE, block, [np.sum(paired), len(paired)], "truth", copies=1)

@@ -105,7 +105,7 @@ def _pixels(scene, children, canvas, table, data, settings, kind):
     """Return (patch, twin, kind, det_id, kappa, chi2) of the children of one patch."""
     patch, size, band = scene.patch, children.size, settings["shape_band"]
     image, place = patch.bands[band], list(patch.bands).index(band)
-    radius = 0.5 * settings["measure"].get("aperture_diameter", 2.0) / image.pixel_scale
+    radius = 0.5 * settings["measure"]["aperture_diameter"] / image.pixel_scale
     chi2 = residual_chi2(canvas, table["x"], table["y"], radius)
     ids = [int(d) for d in children.det_id]
     main = {int(s["det_id"]): int(s["source_id"]) for s in data.assignments if s["dominant"]}

@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 
+from ...config.real_image import Psf
 from ...data.images import real_light
 from ...data.significance import KERNEL_3X3
 from ...errors import StudyError
@@ -205,7 +206,7 @@ def _psf(spec, read, science, bad, objects, segmentation, scale, base_dir):
     entry = spec.get("psf") or {"kind": "measured"}
     where = f"{spec.get('name', 'image')}: psf"
     if entry["kind"] == "measured":
-        return measure_psf(science, bad, objects, segmentation, scale, int(entry.get("size", 41)),
-                           read["saturation"], where)
+        size = int(entry.get("size", Psf(kind="measured").size))
+        return measure_psf(science, bad, objects, segmentation, scale, size, read["saturation"], where)
     path = path_of(entry, spec, base_dir) if entry["kind"] == "file" else None
     return given_psf(entry, scale, path, where)

@@ -12,6 +12,10 @@ import numpy as np
 import sep
 from scipy import fft, ndimage
 
+from ...config.real_image import SkyMesh
+
+MESH = SkyMesh()
+"""Defaults of the mesh on which the sky is measured."""
 MAD_TO_SIGMA = 1.482602218505602
 MAX_LAG = 10
 NOISE_META = "noise_model"
@@ -92,7 +96,7 @@ class Sky:
     report: dict
 
 
-def measure_sky(science, bad, pixel_scale, mesh=256, grow=2.0, smoothing=2.0, threshold=3.0):
+def measure_sky(science, bad, pixel_scale, mesh=MESH.mesh, grow=MESH.grow, smoothing=2.0, threshold=3.0):
     """Measure sky and noise behind a deep mask of sources.
 
     Sources are masked down to ``threshold`` sigma of a smoothed image, with a margin of ``grow`` arcsec,

@@ -8,14 +8,15 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs.utils import fit_wcs_from_points, pixel_to_skycoord
 
-from ...config.real_image import blocks
+from ...config.case import Keys
+from ...config.real_image import Tiling, blocks
 from ...data.catalogues import describe
 from ...data.images import BandImage, Patch, real_light
 from ...errors import StudyError
 from .noise import NOISE_META
 
+MAX_MASKED = Keys.model_fields["max_masked"].default
 CONTEXT_IDS = 1_000_000
-MAX_MASKED = 0.1
 
 PROFILE_COLUMNS = ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge", "hlr_disk", "n_disk", "g1_disk",
                    "g2_disk", "trail_length", "trail_angle")
@@ -105,7 +106,7 @@ def adopt_patches(image, settings, seed, case, scenario):
         Its ``report`` gets the entry ``blocks``.
     settings : dict
         ``patch`` with ``size`` and ``border`` in pixels (else the tiling of the image's entry), ``bands``,
-        ``max_masked`` (share of a block's pixels that may be masked, default 0.1).
+        ``max_masked`` (share of a block's pixels that may be masked).
     seed : int
         Not used: nothing here is random.
     case, scenario : str
@@ -129,10 +130,10 @@ def adopt_patches(image, settings, seed, case, scenario):
     if list(settings.get("bands", [image.band])) != [image.band]:
         raise StudyError(f"the image {image.name} is in band {image.band}, the case asks for "
                          f"{settings['bands']}", f"cases.{case}.bands", f"bands: [{image.band}]")
-    tiling = image.spec.get("tiling") or {}
-    size = settings.get("patch", {}).get("size") or tiling.get("block", 300)
-    border = settings.get("patch", {}).get("border", tiling.get("border", 36))
-    entry = {"tiling": {"region": tiling.get("region")}, "size": image.science.shape[::-1]}
+    tiling = {**Tiling().plain(), **(image.spec.get("tiling") or {})}
+    size = settings.get("patch", {}).get("size") or tiling["block"]
+    border = settings.get("patch", {}).get("border", tiling["border"])
+    entry = {"tiling": {"region": tiling["region"]}, "size": image.science.shape[::-1]}
     origins = blocks(entry, {"size": size, "border": border})
     if not origins:
         raise StudyError(f"no block of {size} pixels with a border of {border} fits into the image",

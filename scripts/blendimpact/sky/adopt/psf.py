@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 from scipy.optimize import least_squares
 
+from ...config.real_image import Psf
 from ...data.psf import psf_pixels
 from ...errors import StudyError
 from .noise import MAD_TO_SIGMA
@@ -80,7 +81,7 @@ def given_psf(spec, pixel_scale, path=None, where="psf"):
     StudyError
         If a parameter is missing or the stamp is not a centred PSF of odd size.
     """
-    size = int(spec.get("size", 41))
+    size = int(spec.get("size", Psf(kind="measured").size))
     if spec["kind"] != "file":
         model = {"kind": spec["kind"]}
         for key in ("fwhm", "beta")[:2 if spec["kind"] == "moffat" else 1]:
