@@ -15,7 +15,8 @@ from blendimpact.sky.injection_flags import FLAG, INJECTION_BITS
 from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream
 
-SETTINGS = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0}
+SETTINGS = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0,
+            "truth_snr": 0}
 QUIET = {**SETTINGS, "inject": {"photon_noise": False}}
 
 

@@ -15,7 +15,8 @@ from blendimpact.sky.injection import inject
 from blendimpact.sky.profiles import add_stamp, draw_source
 
 SHAPE, PSF, BORDER = sky_maker.PATCH, sky_maker.PSF_MODEL, sky_maker.BORDER
-SETTINGS = {"scenario": "fiducial", "bands": ["g", "r"], "shape_band": "g", "match_radius": 1.0}
+SETTINGS = {"scenario": "fiducial", "bands": ["g", "r"], "shape_band": "g", "match_radius": 1.0,
+            "truth_snr": 0}
 QUIET = {**SETTINGS, "inject": {"photon_noise": False}}
 
 

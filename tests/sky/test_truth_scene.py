@@ -144,7 +144,8 @@ def test_pixels_that_are_not_on_the_image_are_zero(twins):
 def injected(**options):
     patch, truth = sky_maker.real_patch()
     catalogue = sky_maker.sources(patch, [{"x": 84.3, "y": 75.6}, {"x": 64.0, "y": 52.0, "mag": 20.0}])
-    settings = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0, "inject": options}
+    settings = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0, "truth_snr": 0,
+                "inject": options}
     after, rows = inject(patch, truth, catalogue, 1, "galaxies", settings)
     return patch, TruthScene(after, rows, 1, "galaxies", photons=injects_photons(settings))
 
@@ -201,7 +202,7 @@ def test_a_chunk_whose_blocks_were_all_left_out(tmp_path):
     truth["patch"] = 7
     catalogues.write(truth, table)
     settings = {"case": "galaxies", "scenario": "fiducial", "sky": "adopt", "bands": ["g"], "shape_band": "g",
-                "match_radius": 1.0, "patch": {"size": 110, "border": 20},
+                "match_radius": 1.0, "truth_snr": 0, "patch": {"size": 110, "border": 20},
                 "inject": {"population": "sersic", "per_patch": 2, "mag": [20, 22], "separation": 5,
                            "realisations": 1}}
     inject_stage.run(settings, [8000, 9000], SEED, images, table, None, tmp_path / "out.fits", tmp_path / "out.parquet")

@@ -20,6 +20,7 @@ from test_subtract_real import FOLDER, GAIN, SCALE, X, Y, coadd
 
 pytestmark = pytest.mark.real
 SETTINGS = {"case": "transients", "scenario": "decam", "bands": ["i"], "shape_band": "i", "truth_snr": 5, "patch": {},
+            "match_radius": 1.0,
             "inject": {"kinds": {"trail": 1, "comet": 1}, "per_patch": 6, "separation": 8, "snr": [20, 60]}}
 
 

@@ -4,17 +4,12 @@ import numpy as np
 from scipy.interpolate import NearestNDInterpolator, RectBivariateSpline
 from scipy.ndimage import distance_transform_edt, median_filter
 
+from ..config.measure import SkyEstimate
 from ..data.significance import BAD, coadd, extract, kernel_pixels, smooth
 from ..errors import StudyError
 
-SKY_OPTIONS = {
-    "known": (False, "the sky is known to be 0: nothing is estimated"),
-    "mesh": (25.6, "width of a mesh cell in arcsec (128 LSST pixels, as in LSST's pipelines)"),
-    "filter": (3, "width in cells of the median filter over the mesh; 1 does not filter"),
-    "threshold": (3.0, "objects: standard deviations of the PSF-smoothed detection image"),
-    "min_area": (5, "objects: least number of connected pixels"),
-    "grow": (1.2, "arcsec by which the object mask is grown"),
-}
+SKY_OPTIONS = SkyEstimate().plain()
+"""Options with their defaults."""
 PASSES = 2  # times that objects are masked and the mesh is made again; a third changes 0.002 sigma
 CLIP = 3.0  # standard deviations
 LEAST_FREE = 0.1  # share of a cell's pixels; at LSST's ten-year depth objects cover two thirds of the sky
@@ -32,7 +27,7 @@ def sky_options(options=None):
     if unknown:
         raise StudyError(f"unknown option {', '.join(unknown)}", "measure.sky",
                          f"its options are: {', '.join(SKY_OPTIONS)}")
-    return {name: default for name, (default, _) in SKY_OPTIONS.items()} | dict(options or {})
+    return {**SKY_OPTIONS, **(options or {})}
 
 
 def known_sky(patch):
@@ -59,7 +54,7 @@ def estimate_sky(patch, options=None):
     patch : Patch
         Science, mask, PSF and variance of every band.
     options : dict, optional
-        See `SKY_OPTIONS`.
+        Those of `config.measure.SkyEstimate`.
 
     Returns
     -------
