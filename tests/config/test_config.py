@@ -230,6 +230,11 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
         ("cases: {two_point: {scenarios: {fiducial: null}}}", "cases.two_point.scenarios", ["fiducial"]),
         ("cases: {two_point: {sky: real}}", "cases.two_point.sky", ["simulate, adopt"]),
         ("cases: {two_point: {sky: adopt}}", "cases.two_point", ["needs the key 'image'"]),
+        ("cases: {two_point: {scenarios: {5: {}}}}", "cases.two_point.scenarios.5", ["the number 5", "quote it"]),
+        ("cases: {two_point: {scenarios: {on: {}}}}", "cases.two_point.scenarios.True", ["the truth value true"]),
+        ("cases: {two_point: {stamp: .inf}}", "cases.two_point.stamp", ["the number inf", "finite"]),
+        ("cases: {two_point: {inject: {mag: [20, .nan]}}}", "cases.two_point.inject.mag.1", ["finite"]),
+        ("detectors: {sep: {threshold: .nan}}", "detectors.sep", ["finite numbers only"]),
         ("study: ../escape", "study", ["must match"]),
         ("measure: {sky: {filter: 1.5}}", "measure.sky.filter", ["a whole number"]),
     ],
@@ -268,6 +273,13 @@ def test_all_problems_come_at_once_and_each_once(overlay):
     assert len(problems) == 3 and "3 things are wrong" in message
     problems, message = refused(overlay, "cases: {two_point: {patch: {border: 3}, shape_band: z}}")
     assert len(problems) == 2, message  # not once per scenario
+
+
+def test_a_whole_number_may_be_written_with_a_point(overlay):
+    config = overlay("chunk_size: 5.0\ncases: {two_point: {patch: {count: 40.0}}}\n")
+    assert [config["chunk_size"], config["cases"]["two_point"]["patch"]["count"]] == [5, 40]
+    assert isinstance(config["chunk_size"], int)
+    assert study.patches(study.case_settings(config, "two_point")) == list(range(40))
 
 
 def test_bands_that_look_like_truth_values_stay_bands(overlay):
