@@ -31,7 +31,6 @@ UPWARD = {
 LONG_MODULES = {
     "fitting/stars.py",
     "populations/population.py",
-    "report/cells.py",
     "sky/adopt/psf.py",
     "sky/injection.py",
     "sky/spectra.py",

@@ -88,7 +88,7 @@ def test_two_cases_do_not_require_the_same(folder):
 def test_the_board_has_a_row_of_every_case_in_its_order():
     rows = load_board()
     assert sorted(row["case"] for row in rows) == case_names()
-    assert [row["case"] for row in rows][:4] == ["two_point", "transients", "crowded_fields", "galaxies"]
+    assert [row["order"] for row in rows] == sorted({row["order"] for row in rows})  # no two at one place
     known = load_requirements()
     for row in rows:
         assert tuple(row["cells"]) == STAGES

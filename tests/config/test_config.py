@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import yaml
+from blendimpact.cases.base import case_names
 from blendimpact.config import study
 from blendimpact.config.case import Case, Keys, Scenario
 from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
@@ -23,7 +24,7 @@ PRESETS = sorted(p for p in (CONFIG_DIR / "presets").glob("*.yaml"))
 BASE = CONFIG_DIR / "config.yaml"
 NAMES = {
     "families": {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)},
-    "cases": ["two_point", "transients", "crowded_fields", "galaxies"],
+    "cases": case_names(),
 }
 
 

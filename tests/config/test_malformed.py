@@ -5,6 +5,7 @@ import datetime
 import json
 
 import pytest
+from blendimpact.cases.base import case_names
 from blendimpact.config import study
 from blendimpact.config.files import CONFIG_DIR, load_yaml
 from blendimpact.config.models import read
@@ -15,7 +16,7 @@ from blendimpact.errors import StudyError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-CASES = ["two_point", "transients", "crowded_fields", "galaxies"]
+CASES = case_names()
 BASE = study.load_config()
 FILES = [(model, load_yaml(CONFIG_DIR / path).data) for model, path in (
     (SurveyFile, "surveys/des.yaml"), (SurveyFile, "surveys/lsst_y1.yaml"), (Image, "images/isaac_bulge.yaml"),

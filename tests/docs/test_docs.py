@@ -20,10 +20,11 @@ from blendimpact.errors import StudyError
 from blendimpact.ladder.aggregate import FOM_COLUMNS, TERMS, aggregate
 from blendimpact.ladder.rungs import RUNGS
 from blendimpact.populations.catalogue import SOURCE_TYPES
-from blendimpact.report.cells import CELL_COLUMNS, TAGS, VERDICTS, matrix_cells, write_cells
+from blendimpact.report.cells import CELL_COLUMNS, VERDICTS, matrix_cells, write_cells
 from blendimpact.report.comparison.foms import BLENDED, OUTLIER
 from blendimpact.report.comparison.foms import FIGURES_OF_MERIT as COMPARED
 from blendimpact.report.comparison.pixels import LIGHT
+from blendimpact.report.words import TAGS
 from blendimpact.sky.injection_flags import INJECTION_BITS
 from blendimpact.stats.figures_of_merit import Scores
 from blendimpact.stats.histograms import resolution

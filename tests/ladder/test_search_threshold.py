@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from astropy.table import Table
+from blendimpact.cases.base import case_names
 from blendimpact.config import study as config
 from blendimpact.data import catalogues
 from blendimpact.data.facts import PATCHES_META, THRESHOLD_META
@@ -67,7 +68,7 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):
 
 def test_another_threshold_is_told_before_the_run_and_none_is_refused():
     names = {"families": {"finders": FINDERS},
-             "cases": ["two_point", "galaxies", "crowded_fields", "transients"]}
+             "cases": case_names()}
     for chosen, said in ((4.5, True), (5.0, False)):
         study = config.validate(config.load_config(overrides={"finders": {"matched_filter": {"threshold": chosen}}}),
                                 **names)

@@ -19,13 +19,12 @@ from blendimpact.report.cells import (
     CELL_COLUMNS,
     VERDICTS,
     blocks_to_settle,
-    decimals,
     matrix_cells,
-    quote,
     verdict,
     write_cells,
 )
 from blendimpact.report.page import budgets, write_page
+from blendimpact.report.words import decimals, quote
 from hypothesis import given
 from hypothesis import strategies as st
 

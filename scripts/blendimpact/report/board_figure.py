@@ -11,7 +11,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from .cells import LEVEL, STAGES, TAGS, VERDICTS, also_lines, limit_text, quote, requirement_sense, split_tag
+from .cells import STAGES, VERDICTS
+from .words import LEVEL, TAGS, also_lines, limit_text, quote, requirement_sense, split_tag
 
 # Okabe and Ito's palette, darkened for white text; each verdict also has its word and symbol.
 COLOURS = {"meets": "#00795A", "exceeds": "#B84A00", "undetermined": "#7D6608", "no requirement": "#0064A0",

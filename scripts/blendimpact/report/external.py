@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from ..data.catalogues import describe
 from ..errors import StudyError
-from .cells import LEVEL, TAGS
+from .words import LEVEL, TAGS
 
 CHECK_COLUMNS = {
     "id": (None, "name of the check"),

@@ -1,16 +1,12 @@
 """The page of the matrix: one HTML file with every number of the study."""
 
-import base64
-import os
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meaningful
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..stats.figures_of_merit import CELLS
 from .board_figure import COLOURS, SYMBOLS, TINTS
-from .cells import LEVEL, STAGES, TAGS, VERDICTS, also_lines, limit_text, quote, split_tag
+from .cells import STAGES, VERDICTS
+from .html import data_uri, relative, write
+from .words import LEVEL, TAGS, also_lines, limit_text, quote, split_tag
 
 RUNG_TEXTS = {REFERENCE: "truth: noiseless isolated sources", **{r.name: r.text for r in RUNGS.values()}}
 TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; part of detection"}
@@ -44,33 +40,18 @@ def write_page(path, cells, board, foms, checks, study, image=None, figures=(), 
     embed : bool
         Put the figures into the page as well, so that it can be sent as one file.
     """
-    folder = Path(path).resolve().parent
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.get_template("matrix.html").render(
-        study=study, level=LEVEL, stages=STAGES, verdicts=VERDICTS, tags=TAGS,
+    write(
+        path, "matrix.html", study=study, level=LEVEL, stages=STAGES, verdicts=VERDICTS, tags=TAGS,
         colours=COLOURS, tints=TINTS, symbols=SYMBOLS, rows=_board_rows(cells, board),
-        image=_data_uri(image) if image else None,
+        image=data_uri(image) if image else None,
         foms=[_quoted(row) for row in foms if not str(row["stratum"]).startswith(CELLS)], budgets=budgets(foms),
         selection=[_quoted(row) for row in foms if row["term"] == "selection"],
         checks=[_check_row(row) for row in checks],
-        figures=[{**f, "source": _data_uri(f["path"]) if embed else _relative(f["path"], folder)}
+        figures=[{**f, "source": data_uri(f["path"]) if embed else relative(f["path"], path)}
                  for f in figures],
-        downloads=[(_relative(p, folder), text) for p, text in downloads],
-        links=[(_relative(p, folder), text) for p, text in links],
+        downloads=[(relative(p, path), text) for p, text in downloads],
+        links=[(relative(p, path), text) for p, text in links],
         provenance=_flat(provenance or {}))
-    part = f"{path}.part"
-    Path(part).write_text(page, encoding="utf-8")
-    os.replace(part, path)
-
-
-def _relative(path, folder):
-    return Path(os.path.relpath(Path(path).resolve(), folder)).as_posix()
-
-
-def _data_uri(path):
-    kind = {".png": "png", ".svg": "svg+xml", ".jpg": "jpeg"}[Path(path).suffix]
-    return f"data:image/{kind};base64,{base64.b64encode(Path(path).read_bytes()).decode('ascii')}"
 
 
 def _board_rows(cells, board):

@@ -10,10 +10,10 @@ from ...data import catalogues, missing_inputs
 from ...ladder.aggregate import FOM_COLUMNS, aggregate
 from ...stats.figures_of_merit import bin_names
 from ..figures import nothing
-from . import html
+from . import pages
 from .engines import FIGURES_OF_MERIT, SB_EDGES, score
 from .figures import errors, legend, pick, style
-from .html import cell
+from .pages import cell
 from .tables import described, not_made
 
 COLUMNS = {
@@ -184,8 +184,8 @@ def write_page(path, config, about, found, cost, pictures, downloads):
              "cells": [cell(index.get((name, population, "all", fom))) for fom, population in HEADLINES],
              "strata": [cell(index.get((name, "static sources", s, "chi2.median"))) for s in strata],
              "bits": [cell(index.get((name, "differences", "all", fom))) for fom in bits]} for name in engines]
-    html.write(path, "engines.html", config["study"], engines, config["subtractors"], pictures, downloads, about=about,
-               rows=rows, cost_columns=COST_COLUMNS,
-               heads=[(foms[f].title, population, foms[f].definition) for f, population in HEADLINES],
-               strata=[s.split(":")[1].replace("-", "–") for s in strata],
-               bits=[(foms[f].title, foms[f].definition) for f in bits])
+    pages.write_page(path, "engines.html", config["study"], engines, config["subtractors"], pictures, downloads,
+                     about=about, rows=rows, cost_columns=COST_COLUMNS,
+                     heads=[(foms[f].title, population, foms[f].definition) for f, population in HEADLINES],
+                     strata=[s.split(":")[1].replace("-", "–") for s in strata],
+                     bits=[(foms[f].title, foms[f].definition) for f in bits])

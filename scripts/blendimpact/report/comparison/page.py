@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from . import html
+from . import pages
 from .cost import COLUMNS as COST_COLUMNS
 from .foms import BLENDED, FIGURES_OF_MERIT
-from .html import cell
+from .pages import cell
 
 HEADLINES = (("ap.bias", "blended"), ("ap.nmad", "blended"), ("ap.outliers", "blended"), ("ap_true.bias", "blended"),
              ("ap_true.nmad", "blended"), ("total.nmad", "all"), ("colour.nmad", "all"), ("shape.slope", "all"),
@@ -46,8 +46,8 @@ def write_page(path, config, settings, table, board, costs, figures, downloads):
         parts.append({"sky": sky, "about": _about(chosen), "rows": rows,
                       "heads": [(foms[fom].title, "blended" if s == "blended" else "all sources", foms[fom].definition)
                                 for fom, s in heads], "board": _board(board, sky, names)})
-    html.write(path, "comparison.html", config["study"], names, config["deblenders"], figures, downloads, parts=parts,
-               outcomes=OUTCOMES, blended=BLENDED, cost_columns=COST_COLUMNS)
+    pages.write_page(path, "comparison.html", config["study"], names, config["deblenders"], figures, downloads,
+                     parts=parts, outcomes=OUTCOMES, blended=BLENDED, cost_columns=COST_COLUMNS)
 
 
 def _about(settings):

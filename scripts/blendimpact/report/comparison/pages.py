@@ -1,0 +1,41 @@
+"""What the pages of the comparisons share: a value in a cell, links, options."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .. import html
+from ..words import LEVEL, quote
+
+
+def cell(row):
+    """Return a value as people read it: {number, interval, n}, or empty texts."""
+    if row is None or not np.isfinite(row["value"]):
+        return {"number": "", "interval": "", "n": 0}
+    number, interval = quote(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), str(row["unit"]))
+    return {"number": number, "interval": interval, "n": int(row["n"])}
+
+
+def write_page(path, template, study, names, options, figures, downloads, **context):
+    """Write a page two folders below the matrix.
+
+    Parameters
+    ----------
+    path : path-like
+        Links are relative to it.
+    template : str
+        One of ``templates`` that extends base.html.
+    study : str
+    names : sequence of str
+        What is compared.
+    options : dict
+        Options by name; one without has its defaults.
+    figures, downloads : sequence of path-like
+    **context
+        What the template needs beside.
+    """
+    board = Path(path).resolve().parents[2] / "matrix.html"
+    html.write(path, template, study=study, level=LEVEL, options={name: options.get(name, {}) for name in names},
+               figures=[html.relative(f, path) for f in figures],
+               downloads=[(html.relative(d, path), Path(d).name) for d in downloads],
+               matrix=html.relative(board, path), **context)
