@@ -15,7 +15,7 @@ HERE = ["--workflow-profile", ROOT / "profiles" / "slurm", "--slurm-status-comma
 FAIL_ONCE = """\
 import pathlib, sys
 marker = pathlib.Path("tried")
-if not marker.exists():
+if snakemake.rule == "detect" and not marker.exists():
     marker.touch()
     sys.exit("out of memory, says the test")
 """
@@ -34,7 +34,7 @@ def test_the_study_with_the_resources_that_the_rules_state(tmp_path, cluster, ex
     """Every job is submitted with its rule's memory and time; one that fails is submitted again with more."""
     tree, work = tmp_path / "tree", tmp_path / "work"
     copy_tree(tree)
-    script = tree / "scripts" / "detect.py"
+    script = tree / "scripts" / "stage.py"
     script.write_text(FAIL_ONCE + script.read_text())
     config = synthetic.make_study(work, chunk_size=3)
     wanted = {job.rule.name: job for job in build_dag(work, config).jobs}
