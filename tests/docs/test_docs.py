@@ -43,7 +43,6 @@ from pages import (
     saved,
     snakemake_calls,
     table_after,
-    take_catalogue,
     write_field,
     write_pair,
 )
@@ -179,8 +178,6 @@ def test_the_commands_of_a_worked_example_plan_a_run(page, tree):
         lay_out(name, tree)
     write_field(tree / "my_field.fits")
     write_pair(tree)
-    if page == "docs/inject-your-own.md":
-        take_catalogue(tree / "config" / "config.yaml")
     calls = {tuple(w for w in words[1:] if w != "-n") for _, words in snakemake_calls(page)}
     assert calls
     for words in calls:

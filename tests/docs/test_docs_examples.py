@@ -34,7 +34,6 @@ from pages import (
     lay_out,
     run_code,
     saved,
-    take_catalogue,
     write_field,
 )
 from patch_maker import make_patch, peak_snr_flux, scene
@@ -152,7 +151,6 @@ def adopted(tmp_path_factory):
             pipeline_adopt.run(case, 1, "config/images/my_field.yaml", "unused", out / "image.fits",
                                out / "image.truth.parquet", out / "report.json")
         lay_out("docs/inject-your-own.md", folder)
-        take_catalogue(folder / "config" / "config.yaml")
         mine = config.case_settings(checked("my_sources_study.yaml"), "galaxies")
     with PatchFile(out / "image.fits") as file:
         return folder, stars, case, mine, list(file), out
@@ -257,7 +255,6 @@ def test_a_user_s_image_and_catalogue_run_through_the_study(tree):
     for page in ("docs/add-a-real-image.md", "docs/inject-your-own.md"):
         lay_out(page, tree)
     write_field(tree / "my_field.fits")
-    take_catalogue(tree / "config" / "config.yaml")
     done = run_snakemake(tree, "galaxies", "--cores", 2, "--configfile", "my_sources_study.yaml", root=tree)
     assert done.returncode == 0, done.stdout[-5000:]
     scores = catalogues.read(tree / "results/my_sources/galaxies/fiducial/score/000.parquet")

@@ -122,8 +122,6 @@ def directory(folder, *pages):
     for page in pages:
         lay_out(page, folder)
     write_field(folder / "my_field.fits")
-    if "docs/inject-your-own.md" in pages:
-        take_catalogue(folder / "config" / "config.yaml")
     surveys.survey_of.cache_clear()
     with pytest.MonkeyPatch.context() as patcher:
         patcher.chdir(folder)
@@ -131,16 +129,6 @@ def directory(folder, *pages):
             patcher.setattr(module, "CONFIG_DIR", folder / "config")
         yield folder
     surveys.survey_of.cache_clear()
-
-
-def take_catalogue(path):
-    """Edit a configuration as docs/inject-your-own.md says."""
-    page = (ROOT / "docs/inject-your-own.md").read_text(encoding="utf-8")
-    old = re.search(r"replace the line `([^`]+)`", " ".join(page.split()))[1]
-    new = next(b.text for b in blocks("docs/inject-your-own.md", "yaml") if b.path is None)
-    text, count = re.subn(rf"^ *{old}.*\n", new, path.read_text(encoding="utf-8"), flags=re.M)
-    assert count == 1
-    path.write_text(text, encoding="utf-8")
 
 
 def checked(overlay):
