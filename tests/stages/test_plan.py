@@ -1,11 +1,14 @@
 """The plan of a study: chunks, paths, and what the jobs of each rule are told, without Snakemake."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from blendimpact.config.study import load_config
 from blendimpact.errors import StudyError
 from blendimpact.stages.plan import Job, read_study
+from harness import ROOT
 
 SMALL = {
     "study": "s",
@@ -148,3 +151,13 @@ def test_an_input_is_pinned_by_what_is_fetched_of_it(plan):
 def test_the_plan_reads_what_it_is_told_with_its_mistakes_named():
     with pytest.raises(StudyError, match="seeed"):
         plan_of(seeed=3)
+
+
+def test_a_job_s_plan_imports_no_library_of_images():
+    """Snakemake makes one at each start, in the process of each job too."""
+    code = ("import sys\nfrom blendimpact.config.study import load_config\n"
+            "from blendimpact.stages.plan import read_study\nread_study(load_config(), None, plugins=False)\n"
+            "print(*{'astropy', 'galsim', 'h5py', 'pandas', 'scipy', 'sep', 'snakemake'} & set(sys.modules))")
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "scripts")}, capture_output=True,
+                          text=True, check=True)
+    assert done.stdout.split() == []
