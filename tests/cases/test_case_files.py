@@ -152,3 +152,9 @@ def test_a_case_depends_on_its_own_files_and_the_board_on_those_of_all():
     parts = [set(published_files([case])) for case in case_names()]
     assert set().union(*parts) == everything - {general} and all(parts)
     assert general in everything and all(os.path.isfile(path) for path in everything)
+
+
+@pytest.mark.parametrize("package", ["report", "stages", "ladder", "sky", "measure", "config"])
+def test_only_cases_name_figures_of_merit(package):
+    for path in (FOLDER.parent / package).rglob("*.py"):
+        assert not re.findall(r"\b[A-Z]{2,3}-[A-Z][0-9]", path.read_text(encoding="utf-8")), path

@@ -8,7 +8,7 @@ import os
 import numpy as np
 from astropy.table import Table
 
-from ..data.catalogues import describe, write
+from ..data.catalogues import describe, rows_of, write
 from ..errors import StudyError
 from ..stats.intervals import needed_blocks
 from .words import DIMENSIONLESS, LEVEL, NOTHING_ELSE, SENSES, TAGS, quote
@@ -99,29 +99,8 @@ def matrix_cells(foms, board, requirements):
         One row per case, scenario, fom, population, stratum, kind and term, with value, ci_low, ci_high, n,
         n_blocks and unit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
     board : list of dict
-        One per row of the matrix, in order::
-
-            case: two_point           # as in foms; any name for a row that is not built
-            title: 2-pt correlations  # and science: what the row stands for
-            not_built: reason         # absent or None for a row that this study measures
-            not_covered: reason       # parts of a built row that it does not measure
-            cells:
-              detection:              # and deblending, measurement
-                fom: WL-D2
-                name: detection shear bias      # short name for people
-                headline_term: detection        # the term, or with kind "value" the rung
-                kind: impact                    # default
-                scenario: fiducial              # default
-                population: common              # these two: default whatever there is, if only one
-                stratum: all
-                identified: "yes"               # a figure of merit is identified: yes, partly, no
-                published: few per cent (Sheldon+2020)   # what the literature says
-                data: simulated LSST Y10 patches
-                percent: true                   # people read it in per cent (default false)
-                also:                           # further values, told beside the verdict; what is not given
-                  - {scenario: real, data: VLT frame}               # is as in the cell
-                  - {fom: MO-D1, data: asteroids, percent: true}
-
+        One per row of the matrix, in order, from `blendimpact.cases.board.load_board`. A row that is not measured says
+        why, as ``not_built``; it may lack cells.
     requirements : dict of str to dict
         By id of the figure of merit (`blendimpact.cases.requirements.load_requirements`): ``value``, ``unit``,
         ``source``, ``tag`` (`TAGS`), optional ``sense`` (`SENSES`, default "within"). A ``value`` of None
@@ -220,10 +199,7 @@ def _headline(foms, case, stage, spec):
     wanted = {"case": case, "fom": spec["fom"], "term": spec["headline_term"],
               "kind": spec.get("kind", "impact"), "scenario": spec.get("scenario", "fiducial")}
     wanted.update({key: spec[key] for key in ("population", "stratum") if spec.get(key)})
-    rows = np.ones(len(foms), dtype=bool)
-    for column, value in wanted.items():
-        rows &= np.asarray(foms[column]).astype(str) == value
-    rows = foms[rows]
+    rows = rows_of(foms, **wanted)
     if len(rows) > 1:
         choices = sorted({f"population {r['population']}, stratum {r['stratum']}" for r in rows})
         raise StudyError(f"{len(rows)} rows of figures of merit fit this cell: {'; '.join(choices)}",

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from astropy.table import Table
 
-from ..data.catalogues import describe
+from ..data.catalogues import describe, rows_of
 from ..errors import StudyError
 from .words import LEVEL, TAGS
 
@@ -71,10 +71,7 @@ def measured_values(foms, published, extra=None, conditions=None):
 
 
 def _row(foms, wanted, name):
-    keep = np.ones(len(foms), dtype=bool)
-    for column, value in wanted.items():
-        keep &= np.asarray(foms[column]).astype(str) == value
-    rows = foms[keep]
+    rows = rows_of(foms, **wanted)
     if len(rows) > 1:
         raise StudyError(f"{len(rows)} rows of figures of merit fit", f"external checks {name}.measure",
                          "name the population and the stratum")

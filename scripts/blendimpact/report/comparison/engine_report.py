@@ -7,12 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...data import catalogues, missing_inputs
+from ...data.catalogues import rows_of
 from ...ladder.aggregate import FOM_COLUMNS, aggregate
 from ...stats.figures_of_merit import bin_names
 from ..figures import nothing
 from . import pages
 from .engines import FIGURES_OF_MERIT, SB_EDGES, score
-from .figures import errors, legend, pick, style
+from .figures import errors, legend, style
 from .pages import cell
 from .tables import described, not_made
 
@@ -110,7 +111,7 @@ def figure(found, engines):
         return nothing("no engine ran")
     out = Figure(figsize=(11, 8), layout="constrained")
     axes, drawn = out.subplots(2, 2), {}
-    names = [name for name in bin_names("sb", SB_EDGES) if len(pick(found, fom="chi2.median", stratum=name))]
+    names = [name for name in bin_names("sb", SB_EDGES) if len(rows_of(found, fom="chi2.median", stratum=name))]
     groups = {axes[0, 0]: [("chi2.median", "static sources", name) for name in names],
               axes[0, 1]: [("alarms4", "differences", "all"), ("alarms5", "differences", "all")],
               axes[1, 0]: [("bias", "hosted", "all"), ("bias", "hostless", "all")],
@@ -118,9 +119,9 @@ def figure(found, engines):
     for axis, places in groups.items():
         labels = []
         for k, (fom, population, stratum) in enumerate(places):
-            rows = pick(found, fom=fom, population=population, stratum=stratum)
+            rows = rows_of(found, fom=fom, population=population, stratum=stratum)
             for number, engine in enumerate(engines):
-                row = pick(rows, engine=engine)
+                row = rows_of(rows, engine=engine)
                 if len(row) and np.isfinite(row["value"][0]):
                     place = k + 0.7 * ((number + 0.5) / len(engines) - 0.5)
                     drawn[engine] = axis.errorbar(place, float(row["value"][0]), errors(row[0]), ls="", capsize=3,

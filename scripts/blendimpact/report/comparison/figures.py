@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from ...data.catalogues import rows_of
 from ..figures import nothing
 from ..panel import to_rgb
 from .foms import BLENDED
@@ -18,14 +19,6 @@ def style(number):
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def pick(table, **conditions):
-    """Return the rows of a table with these values of its columns."""
-    keep = np.ones(len(table), bool)
-    for name, value in conditions.items():
-        keep &= np.asarray(table[name]).astype(str) == value
-    return table[keep]
-
-
 def errors(row):
     """Return the lengths of an error bar, (2, 1), from the interval of a row."""
     low, high = (float(row[name]) for name in ("ci_low", "ci_high"))
@@ -35,7 +28,7 @@ def errors(row):
 
 def _flux(table, sky):
     """Return the id of the flux residual of a sky, and its formula: against the truth on a real image."""
-    rows = pick(table, sky=sky, fom="ap_true.nmad")
+    rows = rows_of(table, sky=sky, fom="ap_true.nmad")
     real = any(str(stratum).startswith("blendedness:") for stratum in rows["stratum"])
     return ("ap_true", "(F - F_true) / F_true") if real else ("ap", "(F - F_exact) / F_true")
 
@@ -66,9 +59,9 @@ def frontier(table, costs, skies, deblenders):
     drawn = {}
     for axis, sky in zip(axes, skies):
         fom, formula = _flux(table, sky)
-        rows = pick(table, sky=sky, fom=f"{fom}.nmad", stratum="blended", population="true centres")
+        rows = rows_of(table, sky=sky, fom=f"{fom}.nmad", stratum="blended", population="true centres")
         for number, name in enumerate(deblenders):
-            row, cost = pick(rows, deblender=name), [c for c in costs if (c["sky"], c["deblender"]) == (sky, name)]
+            row, cost = rows_of(rows, deblender=name), [c for c in costs if (c["sky"], c["deblender"]) == (sky, name)]
             if not len(row) or not cost or not np.isfinite(row["value"][0]):
                 continue
             value, x = float(row["value"][0]), [max(cost[0][k], LEAST_MS) for k in ("ms_steady", "ms_all")]
@@ -102,18 +95,18 @@ def against_blendedness(table, skies, deblenders):
     for column, sky in enumerate(skies):
         flux, formula = _flux(table, sky)
         for axis, fom, text in ((axes[0, column], "nmad", "NMAD"), (axes[1, column], "bias", "median")):
-            rows = pick(table, sky=sky, fom=f"{flux}.{fom}", population="true centres")
+            rows = rows_of(table, sky=sky, fom=f"{flux}.{fom}", population="true centres")
             rows = rows[[str(s).startswith("blendedness:") for s in rows["stratum"]]]
             bins = sorted({str(s) for s in rows["stratum"]}, key=lambda s: float(s.split(":")[1].split("-")[0]))
             for number, name in enumerate(deblenders):
                 for k, stratum in enumerate(bins):
-                    row = pick(rows, deblender=name, stratum=stratum)
+                    row = rows_of(rows, deblender=name, stratum=stratum)
                     if len(row) and np.isfinite(row["value"][0]):
                         place = k + 0.8 * ((number + 0.5) / len(deblenders) - 0.5)
                         drawn[name] = axis.errorbar(place, float(row["value"][0]), errors(row[0]), ls="", capsize=2,
                                                     ms=5, **style(number))
             labels = [s.split(":")[1].replace("-", "–").replace("1.0001", "1") for s in bins]
-            counts = [int(max(pick(rows, stratum=s)["n"])) for s in bins]
+            counts = [int(max(rows_of(rows, stratum=s)["n"])) for s in bins]
             axis.set_xticks(range(len(bins)), [f"{a}\nN = {n}" for a, n in zip(labels, counts)], fontsize=8)
             if column == 0:
                 axis.set_ylabel(f"{text} of the aperture flux")
