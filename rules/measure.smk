@@ -14,9 +14,9 @@ rule measure:
     benchmark:
         plan.benchmark("measure/{case}.{scenario}.{chunk}")
     conda:
-        "../envs/imaging.yaml"
+        plan.environment_for("measure")
     resources:
-        **needs(1000, 60),
+        **needs(plan.memory_for("measure"), 60),
     params:
         **stage("measure"),
         settings=plan.settings_for("measure"),

@@ -10,9 +10,11 @@ from blendimpact.cases.crowded_fields.figures import FIGURES
 from blendimpact.data.chunk import PatchData
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.ladder.image_panel import star_field
+from blendimpact.measure.objects import made as measurements
 from blendimpact.report import figures_density, panel
 from blendimpact.report.figures import CaseFoms, save
 from blendimpact.stages.figures import draw
+from measured import asked
 from patch_maker import make_patch, scene
 from test_crowded_scores import made, values
 
@@ -183,8 +185,8 @@ def test_the_residual_of_stars_that_are_fitted_is_noise():
     sky = {"i": np.zeros((130, 130))}
     children = DEBLENDERS.create("none").deblend(patch, sky, table["det_id", "x", "y"], 31)
     known = Table({"x": [s[0] for s in stars], "y": [s[1] for s in stars], "role": ["target", "scene", "scene"]})
-    field = star_field(PatchData(patch, detections=table, sky=sky), known, children,
-                       {"case": "crowded_fields", "shape_band": "i", "measure": {"psf": True}})
+    field = star_field(PatchData(patch, detections=table, sky=sky), known, children, measurements({"psf": {}}),
+                       {"case": "crowded_fields", "shape_band": "i", "measure": asked()})
     assert field["image"].shape == (90, 90) and field["noise"] == pytest.approx(1)
     assert len(field["true_xy"]) == len(field["found_xy"]) == 3 and len(field["targets_xy"]) == 1
     assert field["residual"].std() == pytest.approx(1, rel=0.04) and field["image"].max() > 100

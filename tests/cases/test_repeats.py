@@ -14,6 +14,7 @@ from blendimpact.data.psf import psf_object
 from blendimpact.ladder.aggregate import aggregate
 from blendimpact.populations.isochrone import build_isochrone
 from blendimpact.stages import deblend, detect, inject, measure, score, simulate
+from measured import asked
 from test_crowded_scores import FIGURES_OF_MERIT, SETTINGS, made, scored, values
 from test_isochrone import FIELD, GALAXIES
 from test_isochrone import SETTINGS as SKY
@@ -23,7 +24,7 @@ SEED = 3
 NUMBERS = [0, 1, 1000, 1001]  # two blocks, two visits
 TWICE = {**SKY, "patch": {"size": 60, "border": 25, "margin": 3.0, "visits": 2}, "subtractor": None,
          "inject": {"population": "stars", "per_patch": 4, "mag": [17, 20], "separation": 3.0},
-         "detector": "daofind", "deblender": "psf_fit", "measure": {"psf": True}}
+         "detector": "daofind", "deblender": "psf_fit", "measure": asked("psf")}
 
 
 # --- blocks, patches, chunks ------------------------------------------------------------------------

@@ -138,9 +138,9 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
         ),
         ("seed: twelve", "seed", ["the text 'twelve'", "a whole number"]),
         (
-            "cases: {crowded_fields: {measure: {psf: false}}}",
+            "cases: {crowded_fields: {measure: {psf: true}}}",
             "cases.crowded_fields.measure.psf",
-            ["artificial stars would have no flux", "psf: true"],
+            ["unknown key"],
         ),
         (
             "cases: {crowded_fields: {noise_pairs: true}}",

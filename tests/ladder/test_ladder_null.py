@@ -14,6 +14,7 @@ from blendimpact.ladder.rungs import FIXED, RUNGS
 from blendimpact.sky import patches
 from blendimpact.stages import deblend, detect, measure, score
 from blendimpact.stages.simulate import image_facts
+from measured import asked
 
 SEED = 11
 LADDER = ("truth", *RUNGS)
@@ -21,7 +22,7 @@ SETTINGS = {
     "case": "two_point", "scenario": "fiducial", "sky": "simulate", "bands": ["i"], "shape_band": "i",
     "shear": 0.05, "noise_pairs": True, "patch": {"size": 56, "border": 24, "margin": 2.0},
     "population": {"galaxies": {"density": 1.0}}, "truth_snr": 5, "match_radius": 1.0, "stamp": 9.0,
-    "detector": "sep", "deblender": "sep", "inject": None, "measure": {"sky": {"known": True}},
+    "detector": "sep", "deblender": "sep", "inject": None, "measure": {**asked(), "sky": {"known": True}},
 }
 
 

@@ -7,9 +7,9 @@ import pytest
 from blendimpact.data.children import Children
 from blendimpact.errors import StudyError
 from blendimpact.measure.correlated import Correlation, noise_of
-from blendimpact.measure.objects import measure_children
 from blendimpact.sky.adopt.noise import NOISE_META, NoiseModel, draw_noise
 from blendimpact.stats.streams import stream
+from measured import measured
 from patch_maker import PSF_SIGMA, gaussian, make_patch
 
 SIZE = 41
@@ -27,34 +27,34 @@ def stamps(n, flux, correlation):
     return Children(np.arange(n), one + 60, one + 50, (cut + source)[:, None].astype(np.float32), one.astype(np.int32))
 
 
-def measured(noise, n=600, flux=400.0):
+def errors_of(noise, n=600, flux=400.0):
     patch = make_patch(np.zeros((160, 180)))
     children = stamps(n, flux, NOISE.correlation)
-    table = measure_children(children, np.full(n, 80.2), np.full(n, 69.9), patch,
-                             {"psf": True, "noise_correlation": noise, "aperture_diameter": 1.6}, "i")
+    table = measured(children, np.full(n, 80.2), np.full(n, 69.9), patch, ("psf",), "i", noise_correlation=noise,
+                     aperture_diameter=1.6)
     return {name: np.asarray(table[name], float) for name in table.colnames if table[name].dtype.kind == "f"}
 
 
 def test_pulls_have_unit_width_on_correlated_noise():
-    found, n = measured({"i": NOISE}), 600
+    found, n = errors_of({"i": NOISE}), 600
     within = 4 / np.sqrt(2 * n)  # four standard errors of a standard deviation
     for name, value in (("flux_psf", found["flux_psf"] - 400.0), ("x_psf", found["x_psf"] - 80.2),
                         ("y_psf", found["y_psf"] - 69.9), ("flux_ap", found["flux_ap"] - found["flux_ap"].mean())):
         assert np.std(value / found[f"{name}_err"]) == pytest.approx(1.0, abs=within), name
     # Taken for white it is not: the test can fail.
-    white = measured(1.0)
+    white = errors_of(1.0)
     assert np.std((white["flux_psf"] - 400.0) / white["flux_psf_err"]) > 1.5
     np.testing.assert_array_equal(white["flux_psf"], found["flux_psf"])
 
 
 def test_a_number_multiplies_all_errors():
-    once, twice = measured(1.0, 40), measured({"i": 2.0}, 40)
+    once, twice = errors_of(1.0, 40), errors_of({"i": 2.0}, 40)
     for name in ("flux_ap", "flux_kron", "flux_psf", "x_psf", "y_psf"):
         np.testing.assert_allclose(twice[f"{name}_err"], 2 * once[f"{name}_err"])
 
 
 def test_white_noise_as_a_model_changes_nothing():
-    white, model = measured(1.0, 40), measured({"i": NoiseModel()}, 40)
+    white, model = errors_of(1.0, 40), errors_of({"i": NoiseModel()}, 40)
     for name in ("flux_ap", "flux_kron", "flux_psf", "x_psf", "y_psf"):
         np.testing.assert_allclose(model[f"{name}_err"], white[f"{name}_err"])
 

@@ -7,9 +7,10 @@ from astropy.table import Table
 from blendimpact.data.children import Children
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.errors import StudyError
-from blendimpact.measure import photometry, shapes
-from blendimpact.measure.objects import MEASUREMENT_COLUMNS, measure_children, measure_options
+from blendimpact.measure import MEASUREMENTS, photometry, shapes
+from blendimpact.measure.objects import COMMON_COLUMNS, columns_of, made, measure_children
 from blendimpact.stats.streams import stream
+from measured import USUAL, measured
 from patch_maker import PSF_SIGMA, SCALE, gaussian, make_patch, peak_snr_flux
 from scipy.integrate import quad
 
@@ -22,13 +23,13 @@ def noise(*key, shape=SHAPE):
     return stream(1, "test_measure", *key).normal(size=shape)
 
 
-def measure(image, x, y, options=None, size=SIZE, shape_band=None, noiseless=False, **patch):
+def measure(image, x, y, size=SIZE, shape_band=None, noiseless=False, options=None, settings=None, **patch):
     """Measure sources at (x, y) on an image, without deblending."""
     patch = make_patch(image, **patch)
     x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     table = Table({"det_id": np.arange(len(x)) + 5, "x": x, "y": y})
     children = DEBLENDERS.create("none").deblend(patch, {}, table, size)
-    return measure_children(children, x, y, patch, options, shape_band, noiseless)
+    return measured(children, x, y, patch, (), shape_band, noiseless, options, **(settings or {}))
 
 
 def flags(value, decode):
@@ -74,7 +75,7 @@ def test_shear_of_galsim_profiles_has_the_sign_and_size_of_galsim():
 
 @pytest.mark.parametrize("diameter", [1.0, 2.0, 4.0])
 def test_aperture_flux_of_a_gaussian(diameter):
-    row = measure(gaussian(SHAPE, 120.4, 80.7, FLUX, 2.5), 120.4, 80.7, {"aperture_diameter": diameter})[0]
+    row = measure(gaussian(SHAPE, 120.4, 80.7, FLUX, 2.5), 120.4, 80.7, settings={"aperture_diameter": diameter})[0]
     radius = diameter / 2 / SCALE
     # Exact overlaps take each sample as a square pixel, of variance 1/12 along each axis.
     expected = FLUX * (1 - np.exp(-radius**2 / (2 * (2.5**2 + 1 / 12))))
@@ -83,9 +84,9 @@ def test_aperture_flux_of_a_gaussian(diameter):
 
 
 def test_aperture_error_is_the_root_of_the_summed_variance():
-    row = measure(np.zeros(SHAPE), 100.3, 70.2, {"aperture_diameter": 2.0}, variance=4.0)[0]
+    row = measure(np.zeros(SHAPE), 100.3, 70.2, variance=4.0)[0]
     assert row["flux_ap_err"] == pytest.approx(np.sqrt(4.0 * np.pi * 5.0**2), rel=1e-6)
-    double = measure(np.zeros(SHAPE), 100.3, 70.2, {"noise_correlation": 2.0}, variance=4.0)[0]
+    double = measure(np.zeros(SHAPE), 100.3, 70.2, settings={"noise_correlation": 2.0}, variance=4.0)[0]
     assert double["flux_ap_err"] == pytest.approx(2 * row["flux_ap_err"])
 
 
@@ -97,7 +98,7 @@ def test_errors_are_the_scatter():
     stamps = (stamp + rng.normal(size=(n, SIZE, SIZE)))[:, None].astype(np.float32)
     zero = np.zeros(n, np.int64)
     children = Children(np.arange(n), zero + 60, zero + 40, stamps, zero.astype(np.int32))
-    table = measure_children(children, zero + 90.2, zero + 69.9, make_patch(np.zeros(SHAPE)))
+    table = measured(children, zero + 90.2, zero + 69.9, make_patch(np.zeros(SHAPE)))
     assert (table["shape_flag"] == 0).all()
     tolerance = 4 / np.sqrt(2 * n)  # 4 standard errors of a standard deviation
     for name in ("flux_ap", "flux_kron"):
@@ -124,7 +125,7 @@ def test_kron_flux_of_a_star_uses_the_least_radius():
     assert row["kron_radius"] == pytest.approx(3.5 * PSF_SIGMA * SCALE, rel=1e-3)
     assert row["flux_kron"] == pytest.approx(FLUX * (1 - np.exp(-3.5**2 / 2)), rel=2e-3)
     options = {"kron": {"min_radius": 3.0}}
-    wide = measure(gaussian(SHAPE, 110.1, 75.3, FLUX, PSF_SIGMA), 110.1, 75.3, options)[0]
+    wide = measure(gaussian(SHAPE, 110.1, 75.3, FLUX, PSF_SIGMA), 110.1, 75.3, options=options)[0]
     assert wide["kron_radius"] == pytest.approx(3.0)
 
 
@@ -169,7 +170,7 @@ def test_everything_scales_with_the_flux_as_it_should():
 def test_nothing_depends_on_the_size_of_the_stamp():
     image = gaussian(SHAPE, 100.3, 70.2, FLUX, 2.4, 0.2, 0.1) + 0.3 * noise("padding")
     small, large = (measure(image, 100.3, 70.2, size=size, variance=0.09)[0] for size in (51, 91))
-    for name in MEASUREMENT_COLUMNS:
+    for name in columns_of(made(dict.fromkeys(USUAL))):
         if name != "band":
             assert small[name] == pytest.approx(large[name], rel=1e-5, abs=1e-6, nan_ok=True)
 
@@ -183,7 +184,7 @@ def test_apertures_take_nothing_from_the_next_stamp():
     for other in (bright, empty):
         stamps = np.stack([other, flat, other])[:, None].astype(np.float32)
         children = Children(np.arange(3), x0, x0 - 20, stamps, np.zeros(3, np.int32))
-        rows.append(measure_children(children, x0 + 30.4, x0 + 9.6, make_patch(np.zeros(SHAPE)))[1])
+        rows.append(measured(children, x0 + 30.4, x0 + 9.6, make_patch(np.zeros(SHAPE)))[1])
     for name in ("flux_ap", "flux_kron", "kron_radius"):
         assert rows[0][name] == rows[1][name]
     assert "KRON_CUT" in flags(rows[0]["flux_flag"], photometry.BITS.decode)
@@ -223,7 +224,7 @@ def test_failures_are_rows_with_flags():
     x0 = np.full(n, 60)
     status = np.full(n, 4, np.int32)
     children = Children(np.arange(n) + 1, x0, x0 - 20, stamps[:, None].astype(np.float32), status)
-    table = measure_children(children, x0 + 30.0, x0 + 10.0, make_patch(np.zeros(SHAPE)))
+    table = measured(children, x0 + 30.0, x0 + 10.0, make_patch(np.zeros(SHAPE)))
     assert list(table["det_id"]) == list(range(1, n + 1))
     named = [flags(f, shapes.BITS.decode) for f in table["shape_flag"]]
     assert named[0] == set()
@@ -246,16 +247,16 @@ def test_failures_are_rows_with_flags():
 
 def test_shape_flags_of_shapes_that_are_not_the_sources():
     image = gaussian(SHAPE, 100.0, 70.0, FLUX, 2.5) + gaussian(SHAPE, 4.0, 70.0, FLUX, 2.5)
-    table = measure(image, [100.0, 107.0, 4.0], [70.0, 70.0, 70.0], {"shape": {"min_snr": 50.0}})
+    table = measure(image, [100.0, 107.0, 4.0], [70.0, 70.0, 70.0], options={"moments": {"min_snr": 50.0}})
     shifted = flags(table["shape_flag"][1], shapes.BITS.decode)
     assert "CENTROID_SHIFT" in shifted
     assert "EDGE" in flags(table["shape_flag"][2], shapes.BITS.decode)
     assert table["shape_flag"][0] == 0
     assert {"APERTURE_EDGE", "KRON_EDGE"} <= flags(table["flux_flag"][2], photometry.BITS.decode)
     assert table["flux_flag"][0] == 0
-    wider = measure(image, 107.0, 70.0, {"shape": {"max_shift": 2.0}})
+    wider = measure(image, 107.0, 70.0, options={"moments": {"max_shift": 2.0}})
     assert "CENTROID_SHIFT" not in flags(wider["shape_flag"][0], shapes.BITS.decode)
-    faint = measure(image, 100.0, 70.0, {"shape": {"min_snr": 50.0}}, variance=1e4)
+    faint = measure(image, 100.0, 70.0, options={"moments": {"min_snr": 50.0}}, variance=1e4)
     assert flags(faint["shape_flag"][0], shapes.BITS.decode) == {"LOW_SNR"}
     spike = np.zeros(SHAPE)
     spike[70, 100], spike[70, 101] = 100.0, 50.0
@@ -297,7 +298,7 @@ def test_noiseless_children_are_measured_by_the_same_code_without_errors():
 
 def test_the_table_has_its_columns_and_they_are_described():
     table = measure({"g": noise("g"), "r": noise("r")}, [50.0, 60.0, 70.0], [50.0, 60.0, 70.0])
-    assert table.colnames == ["det_id", *MEASUREMENT_COLUMNS]
+    assert table.colnames == ["det_id", *columns_of(made(dict.fromkeys(USUAL)))]
     assert len(table) == 6
     assert list(table["det_id"]) == [5, 5, 6, 6, 7, 7]
     assert all(table[name].info.description for name in table.colnames)
@@ -309,17 +310,62 @@ def test_the_table_has_its_columns_and_they_are_described():
 
 def test_wrong_options_are_refused():
     image = np.zeros(SHAPE)
-    with pytest.raises(StudyError, match="apertur"):
-        measure(image, 50.0, 50.0, {"apertur": 3})
-    with pytest.raises(StudyError, match="kron.k"):
-        measure(image, 50.0, 50.0, {"kron": {"k": 3}})
+    with pytest.raises(StudyError, match="no option 'k'"):
+        measure(image, 50.0, 50.0, options={"kron": {"k": 3}})
     with pytest.raises(StudyError, match="no band z"):
         measure(image, 50.0, 50.0, shape_band="z")
     with pytest.raises(StudyError, match="does not fit"):
-        measure(image, 50.0, 50.0, {"aperture_diameter": 13.0})
-    merged = measure_options({"kron": {"factor": 3.0}, "sky": {"mesh": 9}})
-    assert merged["kron"] == {"factor": 3.0, "min_radius": None}
-    assert merged["sky"] == {"mesh": 9}
+        measure(image, 50.0, 50.0, settings={"aperture_diameter": 13.0})
+
+
+class Toy:
+    """Returns what it is told to."""
+
+    name, columns = "toy", {"flux_toy": (None, "a flux"), "count_toy": (None, "a number")}
+
+    def __init__(self, **found):
+        self.found = found
+
+    def measure(self, objects):
+        return {"flux_toy": np.full(len(objects), 3.0), "count_toy": np.ones((len(objects), 2), int), **self.found}
+
+
+def with_toy(**found):
+    patch = make_patch({"g": noise("g"), "r": noise("r")})
+    x, y = np.array([50.0, np.nan]), np.array([60.0, 60.0])
+    children = DEBLENDERS.create("none").deblend(patch, {}, Table({"det_id": [1, 2], "x": x, "y": y}), SIZE)
+    return measure_children(children, x, y, patch, [Toy(**found)], {"aperture_diameter": 2.0}, "r")
+
+
+def test_a_measurement_adds_its_columns():
+    table = with_toy(flux_flag=np.array([[photometry.BITS.PSF_EDGE], [0]]))
+    assert table.colnames == ["det_id", *COMMON_COLUMNS, "flux_toy", "count_toy"]
+    # of the shape band; NaN in others, and without a centre
+    np.testing.assert_array_equal(table["flux_toy"], [np.nan, 3.0, np.nan, np.nan])
+    assert list(table["count_toy"]) == [1, 1, 1, 1] and table["count_toy"].dtype == np.int32
+    assert table["flux_flag"].tolist()[:2] == [photometry.BITS.PSF_EDGE] * 2 and not table["flux_flag"][2:].any()
+
+
+@pytest.mark.parametrize("found, words", [
+    ({"more": np.zeros(2)}, "columns that it declares: more"),
+    ({"flux_toy": np.zeros(3)}, r"shape \(3,\) for flux_toy"),
+    ({"count_toy": np.ones(2, int)}, "for count_toy"),
+    ({"flux_toy": np.array(["a", "b"])}, "for flux_toy"),
+])
+def test_a_measurement_that_returns_something_else_is_named(found, words):
+    with pytest.raises(StudyError, match=f"measurement toy .*{words}") as error:
+        with_toy(**found)
+    assert error.value.where == "patch 0" and error.value.remedy
+
+
+def test_two_measurements_cannot_have_one_column():
+    with pytest.raises(StudyError, match="of the measurement toy is there already"):
+        columns_of([Toy(), Toy()])
+
+
+def test_all_members_are_described_and_have_columns_of_their_own():
+    columns = columns_of(made(dict.fromkeys(MEASUREMENTS.names())))
+    assert {*USUAL, "psf"} <= set(MEASUREMENTS.names()) and all(text for _, text in columns.values())
 
 
 def test_a_psf_without_moments_is_an_error():

@@ -9,13 +9,13 @@ from blendimpact.data.psf import psf_object, psf_pixels
 from blendimpact.data.psf_shift import ShiftedPsf, dirichlet, equivalent_fwhm, unit_psf
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.measure import photometry
-from blendimpact.measure.objects import MEASUREMENT_COLUMNS, measure_children
-from blendimpact.measure.psf import PsfWindow
+from blendimpact.measure.psf import PsfPhotometry, PsfWindow
 from blendimpact.stats.streams import stream
+from measured import measured
 from patch_maker import PSF_SIGMA, SCALE, gaussian, gaussian_psf, make_patch, peak_snr_flux, scene
 
 SHAPE = (150, 220)
-COLUMNS = [name for name in MEASUREMENT_COLUMNS if "psf" in name and name != "sigma_psf"]
+COLUMNS = list(PsfPhotometry.columns)
 
 
 def model(kind, fwhm):
@@ -33,7 +33,7 @@ def measure(images, x, y, psf=True, noiseless=False, shape_band=None, **patch):
     x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     children = DEBLENDERS.create("none").deblend(
         patch, {}, Table({"det_id": np.arange(len(x)) + 1, "x": x, "y": y}), 31)
-    return measure_children(children, x, y, patch, {"psf": psf}, shape_band, noiseless)
+    return measured(children, x, y, patch, ("psf",) if psf else (), shape_band, noiseless)
 
 
 def flags(value):
@@ -112,10 +112,10 @@ def test_errors_have_their_closed_forms():
     assert row["flux_psf"] / row["flux_psf_err"] == pytest.approx(80, rel=2e-3)
     for name in ("x_psf_err", "y_psf_err"):
         assert row[name] == pytest.approx(np.sqrt(2) * PSF_SIGMA / 80, rel=5e-3)
-    double = measure_children(
+    double = measured(
         DEBLENDERS.create("none").deblend(make_patch(np.ones(SHAPE)), {}, Table({"det_id": [1], "x": [100.0],
                                                                                 "y": [70.0]}), 31),
-        [100.0], [70.0], make_patch(np.ones(SHAPE)), {"psf": True, "noise_correlation": 2.0})
+        [100.0], [70.0], make_patch(np.ones(SHAPE)), ("psf",), noise_correlation=2.0)
     single = measure(np.ones(SHAPE), 100, 70)
     assert double["flux_psf_err"][0] == pytest.approx(2 * single["flux_psf_err"][0])
 
@@ -154,14 +154,14 @@ def test_other_bands_are_fitted_at_the_place_of_the_shape_band():
     np.testing.assert_allclose(g["flux_psf"] / i["flux_psf"], 0.5 * np.exp(-1 / (4 * PSF_SIGMA**2)), rtol=5e-3)
 
 
-def test_without_the_option_columns_are_nan_and_flags_as_before():
+def test_it_adds_columns_and_flags_and_changes_no_other():
     image = scene(SHAPE, [(60.3, 70.1, 500.0)]) + stream(4, "off").normal(size=SHAPE)
     off, on = measure(image, [60, 3], [70, 3], psf=False), measure(image, [60, 3], [70, 3])
     assert COLUMNS == ["flux_psf", "flux_psf_err", "x_psf", "y_psf", "x_psf_err", "y_psf_err", "chi2_psf"]
+    assert on.colnames == [*off.colnames, *COLUMNS]
+    assert all(np.isfinite(on[name][0]) for name in COLUMNS)
     for name in off.colnames:
-        if name in COLUMNS:
-            assert np.isnan(off[name]).all() and np.isfinite(on[name][0])
-        elif name != "flux_flag":
+        if name != "flux_flag":
             np.testing.assert_array_equal(off[name], on[name])
     assert off["flux_flag"].max() < photometry.BITS.PSF_NOT_CONVERGED
 

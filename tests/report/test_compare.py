@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import synthetic
 from astropy.table import Table
-from blendimpact.cases.base import load_case
+from blendimpact.cases.base import load_case, with_needs
 from blendimpact.config import study
 from blendimpact.config.files import find, merge
 from blendimpact.config.settings import case_settings, compared_scenario
@@ -95,7 +95,7 @@ def run_sky(folder, config, names, chunks):
     """Run a sky of the comparison as the workflow does, in some chunks; return the folder."""
     for name, table in (("galaxies", synthetic.galaxies()), ("stars", synthetic.stars())):
         catalogues.write(table, folder / f"{name}.parquet")
-    settings = case_settings(config, "two_point", compared_scenario("smooth"))
+    settings = with_needs(case_settings(config, "two_point", compared_scenario("smooth")))
     place = folder / "two_point" / compared_scenario("smooth")
     for part in ("compare", "cost"):
         (place / part).mkdir(parents=True)

@@ -1,9 +1,12 @@
 """What a science case offers to the rest of the study."""
 
+import ast
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import StudyError
 
@@ -47,6 +50,9 @@ class ScienceCase:
         ``value``, ``ci_low``, ``ci_high``, ``n``, and optionally ``reference`` (what takes the place of the published
         value) and ``conditions``. ``foms`` are the case's figures of merit, ``settings`` those of its fiducial
         scenario, ``conditions`` the run's by name. Asked of cases on simulated sky.
+    measurements : tuple of str
+        Measurements (`blendimpact.measure`) of child images that the case cannot do without, written as a tuple of
+        names.
     """
 
     name: str
@@ -54,6 +60,7 @@ class ScienceCase:
     figures_of_merit: tuple
     score: Callable
     derived: Callable | None = None
+    measurements: tuple = ("aperture", "kron", "moments", "weighted")
 
     @property
     def figures(self):
@@ -83,3 +90,41 @@ def load_case(name):
         raise StudyError(f"there is no science case {name!r}", "cases",
                          f"choose one of {', '.join(case_names())}, or add a package to blendimpact/cases")
     return importlib.import_module(f"blendimpact.cases.{name}").CASE
+
+
+def needed_measurements(name):
+    """Return the measurements of child images that a case cannot do without: `ScienceCase.measurements`.
+
+    They are read from the source of the case, so that to plan a study, or to measure, imports no case.
+
+    Raises
+    ------
+    StudyError
+        If they are not written there as a tuple of names.
+    """
+    path = importlib.util.find_spec(f"{__package__}.{name}").origin
+    for call in ast.walk(ast.parse(Path(path).read_bytes())):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == ScienceCase.__name__:
+            for keyword in call.keywords:
+                if keyword.arg == "measurements":
+                    try:
+                        return ast.literal_eval(keyword.value)
+                    except ValueError as error:
+                        raise StudyError("measurements of a case must be a tuple of names", path,
+                                         'write e.g. measurements=("aperture", "psf")') from error
+    return ScienceCase.measurements
+
+
+def with_needs(settings, added=True):
+    """Return settings of a case and scenario in which ``measurements`` are complete, {name: options}.
+
+    Parameters
+    ----------
+    settings : dict
+    added : bool
+        With those that only the configuration asks for.
+    """
+    chosen, names = settings["measure"]["measurements"], ()
+    if not settings["subtractor"]:  # else differences are measured
+        names = dict.fromkeys([*needed_measurements(settings["case"]), *(chosen if added else ())])
+    return {**settings, "measure": {**settings["measure"], "measurements": {n: chosen.get(n, {}) for n in names}}}

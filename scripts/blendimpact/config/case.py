@@ -214,9 +214,6 @@ class Settings(Keys):
         if not image and self.population.stars.kind != "isochrone":
             yield Problem(("inject", "population"), "stars of known colours need an isochrone",
                           "set population.stars.kind: isochrone (a surface_density of 0 draws no others)")
-        if not self.measure.psf:
-            yield Problem(("measure", "psf"), "is false: artificial stars would have no flux",
-                          "set measure: {psf: true}")
         for name, none in (("shear", 0), ("noise_pairs", "false")):
             if getattr(self, name):
                 yield Problem((name,), "is for shapes of galaxies: twins of a star field would count twice",

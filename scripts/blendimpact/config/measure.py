@@ -5,15 +5,7 @@ from typing import Annotated
 from pydantic import Field, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from .models import Model, Number, Positive, Whole
-
-
-class Kron(Model):
-    """Kron photometry."""
-
-    factor: Positive = Field(2.5, description="Kron radii in the aperture's radius.")
-    min_radius: Positive | None = Field(
-        None, description="Least radius in arcsec; null: 3.5 standard deviations of the PSF.")
+from .models import Model, Number, Options, Positive, Whole
 
 
 class SkyEstimate(Model):
@@ -27,14 +19,6 @@ class SkyEstimate(Model):
         "PSF.")
     min_area: Whole = Field(5, ge=1, description="Least number of connected pixels of an object.")
     grow: Number = Field(1.2, ge=0, description="Arcsec by which the object mask is grown.")
-
-
-class Shape(Model):
-    """Shape measurement."""
-
-    min_snr: Number = Field(0.0, ge=0, description="Least S/N of a shape without a flag.")
-    max_shift: Positive = Field(1.0, description="Largest arcsec from centre to centroid without one.")
-    weight_fwhm: Positive = Field(1.2, description="Full width of the Gaussian weight of weighted moments, arcsec.")
 
 
 def _factor(value, check):
@@ -51,12 +35,14 @@ class Measure(Model):
     """How child images are measured."""
 
     aperture_diameter: Positive = Field(2.0, description="Diameter of the circular aperture, arcsec.")
-    kron: Kron = Field(Kron(), description="Kron photometry.")
     sky: SkyEstimate = Field(SkyEstimate(), description="How the sky is estimated.")
-    shape: Shape = Field(Shape(), description="Shape measurement.")
-    psf: bool = Field(
-        False, description="Fit a point source to every child image: columns flux_psf, x_psf, y_psf, their errors and "
-        "chi2_psf.")
+    measurements: dict[str, Options | None] = Field(
+        {}, description="Measurements beside those that the case needs, and options of all, by name; null removes one. "
+        "Cases with a subtractor measure differences, and have none.")
     noise_correlation: Correlation = Field(
         1.0, description="Factor by which correlations between pixels raise the errors of fluxes and positions; image: "
         "what the correlation that was measured on the adopted image makes of each.")
+
+    def plain(self):
+        plain = super().plain()
+        return {**plain, "measurements": {k: v for k, v in plain["measurements"].items() if v is not None}}

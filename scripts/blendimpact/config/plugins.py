@@ -29,6 +29,9 @@ from ..errors import MissingPackage, StudyError
 from .files import Problem, nearest
 from .models import UNKNOWN, Model, Number, Text, read
 
+USUAL = "imaging"
+"""Conda environment of a member that names none."""
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -47,7 +50,7 @@ class Declaration:
 
     name: str
     module: str
-    environment: str = "imaging"
+    environment: str = USUAL
     memory_mb: int = 1000
     entry_point: object = field(default=None, compare=False)
 
@@ -124,6 +127,22 @@ class Family:
         cls = self._members[name]  # registered by code, e.g. of a notebook
         jobs = {key: getattr(cls, key) for key in ("environment", "memory_mb") if hasattr(cls, key)}
         return Declaration(name, cls.__module__, **jobs)
+
+    def together(self, names):
+        """Return the `Declaration` of a job that runs several members.
+
+        Raises
+        ------
+        StudyError
+            If two of them need environments of their own.
+        """
+        found = [self.declaration(name) for name in names]
+        others = sorted({d.environment for d in found} - {USUAL})
+        if len(others) > 1:
+            raise StudyError(f"{self.kind}s of several environments: {', '.join(others)}", self.config_key,
+                             "one job runs all of them: choose those of one environment")
+        return Declaration(", ".join(d.name for d in found), self.package, *others,
+                           memory_mb=max((d.memory_mb for d in found), default=Declaration.memory_mb))
 
     def member(self, name):
         """Return the class of a member, imported when it is first asked for.
@@ -205,6 +224,23 @@ class Family:
             setattr(member, self.checked, wraps(method)(
                 lambda *arguments, **more: check(name, method(*arguments, **more), *arguments)))
         return member
+
+
+def member_problems(family, block):
+    """Yield the `Problem` of the options of members of a family, {name: options}; without a family there is none.
+
+    Where there are no options the member is not imported.
+    """
+    for name, options in block.items() if family else ():
+        found = family.problems(name, options) if options else unknown(family, name)
+        yield from (problem.below(name) for problem in found)
+
+
+def unknown(family, name):
+    """Return the problem that a family has no member of that name, if so, in a list; without a family there is none."""
+    if family is None or name is None or name in (names := family.names()):
+        return []
+    return [Problem((), f"there is no {family.kind} {name!r}", nearest(name, names))]
 
 
 def _type_of(default):

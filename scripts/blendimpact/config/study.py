@@ -10,6 +10,7 @@ from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky
 from .files import CONFIG_DIR, Problem, Source, load_yaml, merge, nearest, raise_problems
 from .measure import Measure
 from .models import Distinct, Model, Name, Options, Text, Whole, override, read
+from .plugins import member_problems, unknown
 from .real_image import image_files, load_image
 from .settings import (
     COMPARED,
@@ -153,10 +154,11 @@ def validate(config, sources=None, families=None, cases=None):
 def _problems(study, families, cases):
     """Yield what is wrong with the settings of each case and scenario, and of the comparisons."""
     for key, family in families.items():
-        for name, options in study[key].items():
-            # where there are no options the plug-in need not be imported
-            found = family.problems(name, options) if options else _unknown(family, name)
-            yield from (problem.below(key, name) for problem in found)
+        if key in study:
+            yield from (problem.below(key) for problem in member_problems(family, study[key]))
+    measurements = families.get("measurements")
+    yield from (problem.below("measure", "measurements")
+                for problem in member_problems(measurements, study["measure"].get("measurements", {})))
     for case, block in study["cases"].items():
         if cases is not None and case not in cases:
             yield Problem(("cases", case), "there is no science case of that name", nearest(case, cases))
@@ -180,11 +182,15 @@ def _problems(study, families, cases):
         yield from (problem.below("subtraction_comparison") for problem in _engine_problems(study, families))
 
 
-def _unknown(family, name):
-    """Return the problem that a family has no member of that name, if so, in a list; without a family there is none."""
-    if family is None or name is None or name in (names := family.names()):
-        return []
-    return [Problem((), f"there is no {family.kind} {name!r}", nearest(name, names))]
+def _measurement_problems(family, chosen, everywhere):
+    """Yield what is wrong with the measurements of a case, but what is so in the whole study."""
+    found = list(member_problems(family, {k: v for k, v in chosen.items() if everywhere.get(k) != v}))
+    yield from found
+    if not found:
+        try:
+            family.together(name for name in chosen if name in family.names())
+        except StudyError as error:
+            yield Problem((), error.what, error.remedy)
 
 
 def _found(study, case, changes, families, scenario=FIDUCIAL):
@@ -198,16 +204,22 @@ def _found(study, case, changes, families, scenario=FIDUCIAL):
     except StudyError as error:  # a survey or an image that cannot be read
         key = "image" if changes.get("sky", block.get("sky")) == "adopt" else "survey"
         return [Problem((key,), str(error).replace("\n  Remedy: ", ". "))]
+    if settings and "measurements" in families and not settings.subtractor:
+        found += [problem.below("measure", "measurements") for problem in _measurement_problems(
+            families["measurements"], settings.measure.plain()["measurements"],
+            study["measure"].get("measurements", {}))]
     for key, family in families.items() if settings else ():
+        if key not in study:
+            continue
         key = key.removesuffix("s")
-        found += [problem.below(key) for problem in _unknown(family, getattr(settings, key))]
+        found += [problem.below(key) for problem in unknown(family, getattr(settings, key))]
     return found
 
 
 def _comparison_problems(study, families):
     comparison, known = study["comparison"], skies(study)
     for number, name in enumerate(comparison["deblenders"]):
-        yield from (problem.below("deblenders", number) for problem in _unknown(families.get("deblenders"), name))
+        yield from (problem.below("deblenders", number) for problem in unknown(families.get("deblenders"), name))
     for sky, choice in comparison["skies"].items():
         key, case = ("skies", sky), choice["case"]
         if case not in study["cases"]:
@@ -226,7 +238,7 @@ def _engine_problems(study, families):
     chosen = study["subtraction_comparison"]
     case = chosen["case"]
     for number, name in enumerate(chosen["engines"]):
-        yield from (problem.below("engines", number) for problem in _unknown(families.get("subtractors"), name))
+        yield from (problem.below("engines", number) for problem in unknown(families.get("subtractors"), name))
     if case not in study["cases"]:
         yield Problem(("case",), f"there is no case {case!r}", nearest(case, study["cases"]))
         return

@@ -1,5 +1,7 @@
 """The ladder on images: sources are detected on a patch, and a deblender parts their light."""
 
+from functools import cached_property
+
 import numpy as np
 from astropy.table import Table
 
@@ -9,7 +11,7 @@ from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..detect.base import detect_on_stamps
 from ..measure.correlated import noise_of
-from ..measure.objects import MEASUREMENT_COLUMNS, measure_arrays
+from ..measure.objects import columns_of, made, measure_arrays
 from ..sky.true_scene import TruthScene, injects_photons
 from .assignment import FIRST_TWINS, classified
 from .base import ID_COLUMNS, Found, Ladder, detectable, stamp_size
@@ -24,11 +26,20 @@ class ImageLadder(Ladder):
     """A detector and a deblender on images of any number of bands."""
 
     families = {"find": DETECTORS, "separate": DEBLENDERS}
-    tables = {"measurements": {**ID_COLUMNS, **MEASUREMENT_COLUMNS}}
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self._shared = None, {}, {}  # patch and shear; stamps and noiseless measurements of their sources
+
+    @cached_property
+    def measurements(self):
+        """What is measured on child images: list of `measure.base.Measurement`."""
+        return made(self.settings["measure"]["measurements"])
+
+    @cached_property
+    def tables(self):
+        """Columns of the table of measurements."""
+        return {"measurements": {**ID_COLUMNS, **columns_of(self.measurements)}}
 
     def detect(self, data):
         """Return the detections of a patch and the assignment of its truth sources to them."""
@@ -145,7 +156,7 @@ class ImageLadder(Ladder):
         """Yield (rung, {column: array}) for all rungs of a patch, or for the ``rungs`` that are named.
 
         The other parameters are those of `children`; the columns are ``det_id`` and those of
-        `measure.objects.MEASUREMENT_COLUMNS`.
+        `measure.objects.columns_of` what is measured.
         """
         scene, settings = self.scene(data), self.settings
         references = self._shared[2]
@@ -162,7 +173,7 @@ class ImageLadder(Ladder):
                 continue
             children = make()
             x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
-            rows = measure_arrays(children, x, y, data.patch, options, settings["shape_band"],
+            rows = measure_arrays(children, x, y, data.patch, self.measurements, options, settings["shape_band"],
                                   noiseless=rung == REFERENCE)
             if rung == REFERENCE:
                 references[rung] = rows

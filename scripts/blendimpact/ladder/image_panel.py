@@ -36,8 +36,8 @@ def blend_panel(ladder, chunk):
     size = stamp_size(settings, patch)
     x0, y0 = round(row["x"]) - size // 2, round(row["y"]) - size // 2
     field = None
-    if settings["measure"].get("psf"):
-        field = star_field(data, near, stored["real"], settings)
+    if psf := [one for one in ladder.measurements if one.name == "psf"]:
+        field = star_field(data, near, stored["real"], psf, settings)
     return BlendPanel(
         children=_stamps(ladder.children(data, ladder.scene(data), stored), source_id, det_id),
         titles=_titles(settings["deblender"], int((links["det_id"] == det_id).sum()) if det_id else None),
@@ -76,7 +76,7 @@ def _caption(row, patch, settings):
             f"detector {settings['detector']}, deblender {settings['deblender']}")
 
 
-def star_field(data, known, children, settings):
+def star_field(data, known, children, psf, settings):
     """Return what `blendimpact.report.panel.draw_field` draws of the middle of a patch.
 
     The residual is the scene minus a point source for each measured detection of the pipeline.
@@ -88,6 +88,8 @@ def star_field(data, known, children, settings):
         Truth rows to mark.
     children : Children
         Of the detections.
+    psf : list of Measurement
+        PSF photometry.
     settings : dict
     """
     band, patch = settings["shape_band"], data.patch
@@ -96,7 +98,7 @@ def star_field(data, known, children, settings):
     where = {int(d): (x, y) for d, x, y in zip(found["det_id"], found["x"], found["y"])}
     x, y = np.array([where[int(d)] for d in children.det_id]).reshape(-1, 2).T
     options = {**settings["measure"], "noise_correlation": 1.0}  # errors are not shown
-    rows = measure_children(children, x, y, patch, options, band)
+    rows = measure_children(children, x, y, patch, psf, options, band)
     rows = rows[np.asarray(rows["band"]) == band]
     light = image.science - data.sky[band]
     residual = light - point_sources(image, rows)

@@ -26,14 +26,12 @@ def wide(measurements, bands, shape_band):
     Returns
     -------
     pandas.DataFrame
-        Columns patch, twin, rung, det_id, x, y, shapes, positions of the PSF fit, and per band flux_ap_b,
-        flux_kron_b, flux_psf_b with errors.
+        Columns patch, twin, rung, det_id, x, y, what was measured in the shape band, and per band flux_ap_b and all
+        other fluxes with errors.
     """
     frame = _frame(measurements)
     ids = ["patch", "twin", "rung", "det_id"]
-    fluxes = ["flux_ap", "flux_ap_err", "flux_kron", "flux_kron_err", "flux_psf", "flux_psf_err"]
-    # Products of a run before PSF photometry have no such columns.
-    fluxes = [f for f in fluxes if f in frame]
+    fluxes = [name for name in frame if name.startswith("flux_") and name not in ("flux_flag", "flux_hsm")]
     base = frame[frame["band"] == shape_band].drop(columns=[*fluxes, "band"])
     for band in bands:
         part = frame.loc[frame["band"] == band, ids + fluxes]

@@ -1,1 +1,5 @@
-"""Measure sky, fluxes and shapes on child images."""
+"""Measurements: from child images to fluxes, shapes and positions."""
+
+from ..config.plugins import Family
+
+MEASUREMENTS = Family("measurement", "blendimpact.measure", "measurements")

@@ -1,97 +1,143 @@
-"""From child images to a table: fluxes in every band, the shape in one."""
+"""From child images to a table: what measurements share, and their columns side by side."""
+
+from functools import cache, cached_property
 
 import numpy as np
 
 from ..data.catalogues import table_of
 from ..data.stamps import cut
 from ..errors import StudyError
-from . import photometry, shapes
+from . import MEASUREMENTS, photometry, shapes
 from .correlated import Correlation
-from .psf import PsfWindow
-from .weighted import weighted_moments
 
-MEASURE_OPTIONS = {
-    "aperture_diameter": (2.0, "diameter of the circular aperture in arcsec"),
-    "kron": ({"factor": 2.5, "min_radius": None},
-             "Kron radii in the aperture's radius; least radius in arcsec, by default 3.5 PSF sigmas"),
-    "shape": ({"min_snr": 0.0, "max_shift": 1.0, "weight_fwhm": 1.2},
-              "least signal-to-noise ratio, and largest distance in arcsec of centroid and centre, "
-              "of a shape without a flag; full width in arcsec of the weight of weighted moments"),
-    "psf": (False, "whether point sources are fitted (measure.psf): their columns are NaN otherwise"),
-    "noise_correlation": (1.0, "factor by which pixel correlations raise the error of a sum of pixels, or {band: "
-                               "factor or NoiseModel}"),
-    "sky": ({}, "options of measure.sky"),
-}
-
-MEASUREMENT_COLUMNS = {
+COMMON_COLUMNS = {
     "band": (None, "band"),
     "x": ("pix", "centre that was given, along axis 1, 0-based"),
     "y": ("pix", "centre that was given, along axis 2, 0-based"),
-    "flux_ap": (None, "flux in the circular aperture, unit of the image"),
-    "flux_ap_err": (None, "its standard deviation from the pixels' variance; NaN for noiseless images"),
-    "snr_ap": (None, "flux_ap / flux_ap_err"),
-    "flux_kron": (None, "flux in the Kron ellipse of the shape band, unit of the image"),
-    "flux_kron_err": (None, "its standard deviation; NaN for noiseless images"),
-    "flux_psf": (None, "flux of a point source at x_psf, y_psf, unit of the image; NaN unless measure.psf is true"),
-    "flux_psf_err": (None, "its standard deviation 1 / sqrt(sum P^2 / V); NaN for noiseless images"),
-    "x_psf": ("pix", "position of the point source along axis 1, 0-based, fitted in the shape band"),
-    "y_psf": ("pix", "the same along axis 2"),
-    "x_psf_err": ("pix", "standard deviation of x_psf, the flux free; NaN for noiseless images"),
-    "y_psf_err": ("pix", "standard deviation of y_psf"),
-    "chi2_psf": (None, "reduced chi^2 of the point source in its disc; NaN for noiseless images"),
-    "kron_radius": ("arcsec", "geometric mean of the Kron aperture's semi-axes"),
+    "sigma_psf": ("pix", "size det(M)^(1/4) of the adaptive moments of the PSF"),
     "flux_flag": (None, "bits of blendimpact.measure.photometry.FLUX_BITS"),
-    "e1": (None, "shape of the adaptive moments, |e| = (1-q)/(1+q), along the x axis; not PSF-corrected"),
-    "e2": (None, "the same along the diagonal y = x"),
-    "sigma": ("pix", "size det(M)^(1/4) of the adaptive moments"),
-    "sigma_psf": ("pix", "the same of the PSF"),
-    "resolution": (None, "1 - sigma_psf^2 / sigma^2"),
-    "snr_shape": (None, "signal-to-noise ratio of the adaptive Gaussian; 1 / snr_shape is the standard "
-                        "deviation of e1 and of e2 for a Gaussian source in white noise"),
-    "rho4": (None, "weighted radial fourth moment: 2 for a Gaussian"),
-    "flux_hsm": (None, "flux of the adaptive Gaussian, unit of the image"),
-    "x_hsm": ("pix", "adaptive centroid along axis 1, 0-based"),
-    "y_hsm": ("pix", "adaptive centroid along axis 2, 0-based"),
-    "e1_weighted": (None, "shape under a fixed Gaussian weight on the given centre, along the x axis, "
-                          "regularised: blendimpact.measure.weighted; not PSF-corrected"),
-    "e2_weighted": (None, "the same along the diagonal y = x"),
-    "snr_weighted": (None, "signal-to-noise ratio of the flux under that weight"),
-    "shape_flag": (None, "bits of blendimpact.measure.shapes.SHAPE_BITS"),
     "child_status": (None, "bits of blendimpact.data.children.DEBLEND_BITS"),
 }
-_SHAPE_COLUMNS = ("e1", "e2", "sigma", "resolution", "snr_shape", "rho4", "flux_hsm", "x_hsm", "y_hsm")
+"""Of every object, whatever is measured."""
 
 
-def measure_options(options=None):
-    """Return ``options`` over the defaults of `MEASURE_OPTIONS`, groups key by key.
+class Objects:
+    """Child images of N objects in B bands, and what several measurements need of them, made once.
+
+    Parameters
+    ----------
+    children, x, y, patch, shape_band, noiseless
+        See `measure_children`.
+    settings : dict
+        ``aperture_diameter`` in arcsec, and ``noise_correlation``: a factor, or {band: factor or NoiseModel}.
+
+    Attributes
+    ----------
+    bands, images : list
+        Names of the bands, and each `BandImage`.
+    shape : int
+        Index of the shape band.
+    stamps : (B, N, S, S) array
+        Sky-subtracted; pixels that are not finite are 0.
+    good : (B, N) bool array
+        Stamps in which all pixels were finite.
+    x, y : (N,) array
+        Centres in pixels of the patch.
+    stamp_x, stamp_y : (N,) array
+        The same in pixels of the stamp; the middle where the centre is not a number (`lost`).
+    lost, unusable : (N,) bool array
+        Without a centre; without that or a finite stamp in the shape band.
+    scale, radius : float
+        Arcsec per pixel, and the aperture's radius in pixels.
+    psf_sigmas : dict of str to float
+        Size of each band's PSF in pixels, from adaptive moments; ``psf_sigma``: of the shape band's.
+    noiseless : bool
+        Errors are not wanted: they are NaN.
+    """
+
+    def __init__(self, children, x, y, patch, settings, shape_band=None, noiseless=False):
+        self.children, self.patch, self.noiseless = children, patch, noiseless
+        self.bands, self.images = list(patch.bands), list(patch.bands.values())
+        shape_band = self.bands[0] if shape_band is None else shape_band
+        if shape_band not in self.bands:
+            raise StudyError(f"the patch has no band {shape_band}", "shape_band",
+                             f"use one of {', '.join(self.bands)}")
+        self.shape, self.settings = self.bands.index(shape_band), settings
+        self.x, self.y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        # A centre that is not a number has an empty child; it is measured, for nothing, in its middle.
+        self.lost, middle = ~(np.isfinite(self.x) & np.isfinite(self.y)), children.stamps.shape[-1] // 2
+        self.stamp_x, self.stamp_y = (np.where(self.lost, middle, c - c0)
+                                      for c, c0 in ((self.x, children.x0), (self.y, children.y0)))
+        self.scale = self.images[self.shape].pixel_scale
+        self.radius = 0.5 * settings["aperture_diameter"] / self.scale
+        self.psf_sigmas = shapes.psf_sigma(patch)
+        self.psf_sigma = self.psf_sigmas[shape_band]
+        self.stamps = np.ascontiguousarray(np.moveaxis(children.stamps, 1, 0))
+        finite = np.isfinite(self.stamps)
+        self.good = finite.all(axis=(2, 3))
+        if not self.good.all():
+            self.stamps = np.where(finite, self.stamps, np.float32(0))
+        self.unusable = self.lost | ~self.good[self.shape]
+        self.variances, self.correlation, self.aperture = (
+            cache(of_band) for of_band in (self._variances, self._correlation, self._aperture))
+
+    def __len__(self):
+        return len(self.x)
+
+    @property
+    def reference(self):
+        """Stamps of the shape band, (N, S, S)."""
+        return self.stamps[self.shape]
+
+    @cached_property
+    def moments(self):
+        """The `shapes.Shapes` of the shape band: failed where the object is unusable."""
+        x = np.where(self.unusable, np.nan, self.stamp_x)
+        return shapes.adaptive_moments(self.reference, x, self.stamp_y, 1.2 * self.psf_sigma)
+
+    def _variances(self, k):
+        """Return the variance of the stamps' pixels in band number ``k``; 0 where there is none."""
+        found = cut(self.images[k].variance, self.children.x0, self.children.y0, self.stamps.shape[-1], 0)
+        return np.where(np.isfinite(found) & (found > 0), found, 0)
+
+    def _correlation(self, k):
+        """Return the `Correlation` of band number ``k``, which makes errors for white noise those of its noise."""
+        noise = self.settings.get("noise_correlation", 1.0)
+        return Correlation(noise[self.bands[k]] if isinstance(noise, dict) else noise, self.images[k])
+
+    def _aperture(self, k):
+        """Return fluxes in the circular aperture and their errors, (N,), in band number ``k``."""
+        flux, error = photometry.circular(self.stamps[k], self.variances(k), self.stamp_x, self.stamp_y, self.radius)
+        error = np.full(len(self), np.nan) if self.noiseless else self.correlation(k).apertures(error, self.radius)
+        return flux, error
+
+
+def made(chosen):
+    """Return the measurements of {name: options}, in that order."""
+    return [MEASUREMENTS.create(name, options) for name, options in chosen.items()]
+
+
+def columns_of(measurements):
+    """Return the columns of the table of some measurements, {name: (unit, description)}.
 
     Raises
     ------
     StudyError
-        If an option is unknown.
+        If two of them have a column of one name.
     """
-    merged = {}
-    given = dict(options or {})
-    for name, (default, _) in MEASURE_OPTIONS.items():
-        value = given.pop(name, None)
-        if isinstance(default, dict):
-            value = dict(value or {})
-            if name != "sky":
-                given.update({f"{name}.{key}": None for key in set(value) - set(default)})
-            merged[name] = default | value
-        else:
-            merged[name] = default if value is None else value
-    if given:
-        raise StudyError(f"unknown option {', '.join(sorted(given))}", "measure",
-                         f"its options are: {', '.join(MEASURE_OPTIONS)}")
-    return merged
+    columns = dict(COMMON_COLUMNS)
+    for one in measurements:
+        if twice := sorted(set(columns) & set(one.columns)):
+            raise StudyError(f"the column {twice[0]} of the measurement {one.name} is there already",
+                             "measure.measurements", "rename it")
+        columns |= one.columns
+    return columns
 
 
-def measure_children(children, x, y, patch, options=None, shape_band=None, noiseless=False):
+def measure_children(children, x, y, patch, measurements, settings, shape_band=None, noiseless=False):
     """Measure every child image in every band: one row per object and band, whatever happens.
 
-    The same code measures noisy and noiseless children. Nothing is fitted and nothing is raised
-    for one bad object: what could not be measured is NaN and has a flag.
+    The same code measures noisy and noiseless children.
 
     Parameters
     ----------
@@ -101,8 +147,9 @@ def measure_children(children, x, y, patch, options=None, shape_band=None, noise
         Centres of the children in pixels of the patch: apertures sit on them, moments start there.
     patch : Patch
         For the PSF, the pixel scale and the variance.
-    options : dict, optional
-        See `MEASURE_OPTIONS`.
+    measurements : list of Measurement
+    settings : dict
+        See `Objects`.
     shape_band : str, optional
         Band of shapes and of the Kron ellipses; the first by default.
     noiseless : bool
@@ -111,164 +158,63 @@ def measure_children(children, x, y, patch, options=None, shape_band=None, noise
     Returns
     -------
     astropy.table.Table
-        ``det_id`` and the columns of `MEASUREMENT_COLUMNS`; rows of a child together, bands in the
-        order of the patch. Shape columns are filled in the shape band's rows.
+        ``det_id`` and the columns of `columns_of`; rows of a child together, bands in the order of the patch.
 
     Raises
     ------
     StudyError
-        If an option is unknown, the shape band is not in the patch or the aperture does not fit.
+        If the shape band is not in the patch, the aperture does not fit, or a measurement does not return what it
+        declares.
     """
-    return table_of(measure_arrays(children, x, y, patch, options, shape_band, noiseless),
-                    {"det_id": (None, "number of the detection"), **MEASUREMENT_COLUMNS})
+    return table_of(measure_arrays(children, x, y, patch, measurements, settings, shape_band, noiseless),
+                    {"det_id": (None, "number of the detection"), **columns_of(measurements)})
 
 
-def measure_arrays(children, x, y, patch, options=None, shape_band=None, noiseless=False):
+def measure_arrays(children, x, y, patch, measurements, settings, shape_band=None, noiseless=False):
     """Return what `measure_children` does as {column: array}, without the time that a table takes to make."""
-    options = measure_options(options)
-    bands = list(patch.bands)
-    shape_band = bands[0] if shape_band is None else shape_band
-    if shape_band not in bands:
-        raise StudyError(f"the patch has no band {shape_band}", "shape_band",
-                         f"use one of {', '.join(bands)}")
-    n, size = len(children.det_id), children.stamps.shape[-1]
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    # A centre that is not a number has an empty child; it is measured, for nothing, in its middle.
-    lost = ~(np.isfinite(x) & np.isfinite(y))
-    xs, ys = (np.where(lost, size // 2, c - c0) for c, c0 in ((x, children.x0), (y, children.y0)))
-    image = patch.bands[shape_band]
-    scale, psf = image.pixel_scale, shapes.psf_sigma(patch)
-    stamps = np.ascontiguousarray(np.moveaxis(children.stamps, 1, 0))
-    finite = np.isfinite(stamps)
-    good = finite.all(axis=(2, 3))
-    if not good.all():
-        stamps = np.where(finite, stamps, np.float32(0))
-
-    columns = {name: np.full((n, len(bands)), np.nan) for name in MEASUREMENT_COLUMNS}
-    reference = stamps[bands.index(shape_band)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unusable = lost | ~good[bands.index(shape_band)]
-        found = shapes.adaptive_moments(reference, np.where(unusable, np.nan, xs), ys, 1.2 * psf[shape_band])
-        ellipse, kron_flag = _kron(reference, xs, ys, found, psf[shape_band], options["kron"], scale)
-        for b, band in enumerate(bands):
-            _fluxes(columns, b, stamps[b], patch.bands[band], children, (xs, ys), ellipse, options, noiseless)
-            columns["flux_flag"][:, b] = (_flux_flags(x, y, ellipse, options, patch) | kron_flag
-                                          | np.where(good[b], 0, photometry.BITS.NOT_FINITE))
-        _shape_columns(columns, bands.index(shape_band), found, children, x, y, psf[shape_band], scale,
-                       options, noiseless, patch.shape)
-        _weighted_columns(columns, bands.index(shape_band), reference, np.where(unusable, np.nan, xs), ys, image,
-                          options)
-        if options["psf"]:
-            _psf_columns(columns, bands.index(shape_band), stamps, xs, ys, unusable, children, patch, options,
-                         noiseless)
-    if lost.any():
-        for name in ("flux_ap", "flux_ap_err", "snr_ap", "flux_kron", "flux_kron_err", "flux_psf", "flux_psf_err",
-                     "chi2_psf"):
-            columns[name][lost] = np.nan
-
-    columns["x"][:], columns["y"][:] = x[:, None], y[:, None]
-    columns["sigma_psf"][:] = [psf[band] for band in bands]
-    columns["child_status"][:] = np.asarray(children.status)[:, None]
-    arrays = {"det_id": np.repeat(np.asarray(children.det_id, dtype=np.int64), len(bands))}
-    for name, values in columns.items():
-        integer = name in ("flux_flag", "shape_flag", "child_status")
-        arrays[name] = (np.tile(np.array(bands, dtype=str), n) if name == "band"
-                        else values.ravel().astype(np.int32 if integer else np.float64))
-    return arrays
+    objects = Objects(children, x, y, patch, settings, shape_band, noiseless)
+    n, count = len(objects), len(objects.bands)
+    flag = np.where(objects.good.T, 0, photometry.BITS.NOT_FINITE).astype(np.int32)
+    columns = {}
+    for one in measurements:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = dict(one.measure(objects))
+        flag |= np.asarray(found.pop("flux_flag", 0), dtype=np.int32)
+        columns |= checked(one, found, objects)
+    columns |= {"x": np.repeat(objects.x, count), "y": np.repeat(objects.y, count), "flux_flag": flag.ravel(),
+                "sigma_psf": np.tile([objects.psf_sigmas[band] for band in objects.bands], n),
+                "child_status": np.repeat(np.asarray(children.status, dtype=np.int32), count),
+                "band": np.tile(np.array(objects.bands, dtype=str), n)}
+    return {"det_id": np.repeat(np.asarray(children.det_id, dtype=np.int64), count),
+            **{name: columns[name] for name in columns_of(measurements)}}
 
 
-def _kron(stamps, xs, ys, found, psf_sigma, options, scale):
-    least = None if options["min_radius"] is None else options["min_radius"] / scale
-    usable = (found.flag == 0) & (found.flux > 0) & (found.sigma > 0.5 * psf_sigma)
-    a, b, theta, flag = photometry.kron_ellipses(
-        stamps, xs, ys, np.where(usable, found.sigma, np.nan), found.g1, found.g2, psf_sigma,
-        options["factor"], least)
-    return (a, b, theta), flag
+def checked(measurement, found, objects):
+    """Return the columns of a measurement as flat arrays, of an object without a centre NaN.
 
+    Raises
+    ------
+    StudyError
+        If they are not those that it declares, or have another shape or type.
+    """
+    def wrong(what, remedy):
+        return StudyError(f"the measurement {measurement.name} {what}", f"patch {objects.patch.index}", remedy)
 
-def _fluxes(columns, b, stamps, image, children, centres, ellipse, options, noiseless):
-    size, radius = stamps.shape[-1], 0.5 * options["aperture_diameter"] / image.pixel_scale
-    variances = cut(image.variance, children.x0, children.y0, size, 0)
-    variances = np.where(np.isfinite(variances) & (variances > 0), variances, 0)
-    for name, (flux, error) in (
-            ("flux_ap", photometry.circular(stamps, variances, *centres, radius)),
-            ("flux_kron", photometry.elliptical(stamps, variances, *centres, *ellipse))):
-        columns[name][:, b] = flux
-        if not noiseless:
-            wide = radius if name == "flux_ap" else np.sqrt(ellipse[0] * ellipse[1])
-            columns[f"{name}_err"][:, b] = _correlation(options, image).apertures(error, wide)
-    columns["snr_ap"][:, b] = columns["flux_ap"][:, b] / columns["flux_ap_err"][:, b]
-    columns["kron_radius"][:, b] = np.sqrt(ellipse[0] * ellipse[1]) * image.pixel_scale
-
-
-def _correlation(options, image):
-    noise = options["noise_correlation"]
-    return Correlation(noise[image.band] if isinstance(noise, dict) else noise, image)
-
-
-def _flux_flags(x, y, ellipse, options, patch):
-    radius = 0.5 * options["aperture_diameter"] / next(iter(patch.bands.values())).pixel_scale
-    flag = np.where(photometry.reaches_outside(x, y, radius, radius, 0.0, patch.shape),
-                    photometry.BITS.APERTURE_EDGE, 0)
-    outside = photometry.reaches_outside(x, y, *ellipse, patch.shape)
-    return flag | np.where(outside, photometry.BITS.KRON_EDGE, 0)
-
-
-def _psf_columns(columns, b, stamps, xs, ys, unusable, children, patch, options, noiseless):
-    """Fit a point source: its position in band ``b``, and fluxes of all bands at that position."""
-    bits, images = photometry.BITS, list(patch.bands.values())
-    windows = [PsfWindow(s, image, children.x0, children.y0) for s, image in zip(stamps, images)]
-    fit = windows[b].fit(xs, ys)
-    columns["flux_flag"][:] = columns["flux_flag"].astype(np.int32) | np.where(
-        fit.left, bits.PSF_LEFT, np.where(fit.failed | unusable, bits.PSF_NOT_CONVERGED, 0))[:, None]
-    found = ~(fit.left | fit.failed | unusable)
-    _, *errors = _correlation(options, images[b]).point_sources(windows[b], fit.flux_err, fit.x_err, fit.y_err)
-    for name, origin, error in (("x", children.x0, errors[0]), ("y", children.y0, errors[1])):
-        columns[f"{name}_psf"][:, b] = np.where(found, getattr(fit, name) + origin, np.nan)
-        if not noiseless:
-            columns[f"{name}_psf_err"][:, b] = np.where(found, error, np.nan)
-    for k, window in enumerate(windows):
-        flux, error, chi2 = (fit.flux, fit.flux_err, fit.chi2) if k == b else window.fluxes(fit.x, fit.y)
-        columns["flux_psf"][:, k] = flux
-        if not noiseless:
-            columns["flux_psf_err"][:, k] = _correlation(options, images[k]).point_sources(window, error)[0]
-            columns["chi2_psf"][:, k] = chi2
-        partial = window.pixels < window.disc
-        columns["flux_flag"][:, k] = columns["flux_flag"][:, k].astype(np.int32) | np.where(partial, bits.PSF_EDGE, 0)
-
-
-def _weighted_columns(columns, b, stamps, xs, ys, image, options):
-    sigma = options["shape"]["weight_fwhm"] / image.pixel_scale / (2 * np.sqrt(2 * np.log(2)))
-    good = image.variance[np.isfinite(image.variance) & (image.variance > 0)]
-    # The faint end of the variance is that of empty sky.
-    noise = float(np.sqrt(np.quantile(good, 0.1))) if good.size else 1.0
-    e1, e2, flux, error = weighted_moments(stamps, xs, ys, sigma, noise)
-    columns["e1_weighted"][:, b], columns["e2_weighted"][:, b] = e1, e2
-    columns["snr_weighted"][:, b] = flux / error
-
-
-def _shape_columns(columns, b, found, children, x, y, psf_sigma, scale, options, noiseless, shape):
-    size, bits = children.stamps.shape[-1], shapes.BITS
-    radius = 0.5 * options["aperture_diameter"] / scale
-    noise = columns["flux_ap_err"][:, b] / np.sqrt(np.pi * radius**2)  # per pixel, correlations included
-    snr = found.flux / (2 * np.sqrt(np.pi) * found.sigma * noise)
-    x_hsm, y_hsm = found.x + children.x0, found.y + children.y0
-    for name, values in zip(_SHAPE_COLUMNS, (found.g1, found.g2, found.sigma,
-                                             1 - psf_sigma**2 / found.sigma**2, snr, found.rho4,
-                                             found.flux, x_hsm, y_hsm)):
-        columns[name][:, b] = values
-    reach = 3 * found.sigma
-    outside = photometry.reaches_outside(x_hsm, y_hsm, reach, reach, 0.0, shape)
-    outside |= photometry.reaches_outside(found.x, found.y, reach, reach, 0.0, (size, size))
-    conditions = {
-        bits.CENTROID_SHIFT: np.hypot(x_hsm - x, y_hsm - y) * scale > options["shape"]["max_shift"],
-        bits.SMALL: found.sigma < 0.5 * psf_sigma,
-        bits.NEGATIVE: found.flux <= 0,
-        bits.EDGE: outside & np.isfinite(found.sigma),
-        bits.LOW_SNR: snr < options["shape"]["min_snr"],
-    }
-    flag = found.flag.copy()
-    for bit, condition in conditions.items():
-        flag |= np.where(condition, bit, 0).astype(np.int32)
-    columns["shape_flag"][:] = bits.NOT_MEASURED
-    columns["shape_flag"][:, b] = flag
+    if set(found) != set(measurement.columns):
+        odd = ", ".join(sorted(set(found) ^ set(measurement.columns)))
+        raise wrong(f"does not return the columns that it declares: {odd}", "make `columns` and `measure` agree")
+    full = len(objects), len(objects.bands)
+    columns = {}
+    for name, values in found.items():
+        values = np.asarray(values)
+        whole = values.dtype.kind in "iu"
+        if values.dtype.kind not in "fiu" or values.shape not in ((full,) if whole else (full, full[:1])):
+            raise wrong(f"returns {values.dtype} of shape {values.shape} for {name}",
+                        f"return numbers of shape {full}, (objects, bands), or {full[:1]} for the shape band")
+        if values.ndim == 1:
+            values, shape = np.full(full, np.nan), values
+            values[:, objects.shape] = shape
+        if not whole:
+            values = np.where(objects.lost[:, None], np.nan, values)
+        columns[name] = values.ravel().astype(np.int32 if whole else np.float64)
+    return columns

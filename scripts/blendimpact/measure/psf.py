@@ -7,6 +7,9 @@ import numpy as np
 from ..data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
 from ..data.significance import BAD
 from ..data.stamps import cut
+from . import MEASUREMENTS
+from .base import Measurement
+from .photometry import BITS
 
 RADIUS = 1.5  # of the disc that is fitted, in PSF FWHM: it has over 99 % of a point source's information
 MAX_SHIFT = 1.0  # in PSF FWHM: further from the given centre it is another source
@@ -188,3 +191,42 @@ def _solve(matrix, right):
     determinant = np.where(determinant > 0, determinant, np.nan)
     return np.column_stack([matrix[:, 1, 1] * right[:, 0] - matrix[:, 0, 1] * right[:, 1],
                             matrix[:, 0, 0] * right[:, 1] - matrix[:, 1, 0] * right[:, 0]]) / determinant[:, None]
+
+
+@MEASUREMENTS.register("psf")
+class PsfPhotometry(Measurement):
+    """A point source fitted to every child: its position in the shape band, and fluxes of all bands there."""
+
+    columns = {
+        "flux_psf": (None, "flux of a point source at x_psf, y_psf, unit of the image"),
+        "flux_psf_err": (None, "its standard deviation 1 / sqrt(sum P^2 / V); NaN for noiseless images"),
+        "x_psf": ("pix", "position of the point source along axis 1, 0-based, fitted in the shape band"),
+        "y_psf": ("pix", "the same along axis 2"),
+        "x_psf_err": ("pix", "standard deviation of x_psf, the flux free; NaN for noiseless images"),
+        "y_psf_err": ("pix", "standard deviation of y_psf"),
+        "chi2_psf": (None, "reduced chi^2 of the point source in its disc; NaN for noiseless images"),
+    }
+
+    def measure(self, objects):
+        """Return the columns of `columns`, and bits that say what became of the fit."""
+        children, b = objects.children, objects.shape
+        windows = [PsfWindow(stamps, image, children.x0, children.y0)
+                   for stamps, image in zip(objects.stamps, objects.images)]
+        fit = windows[b].fit(objects.stamp_x, objects.stamp_y)
+        failed = fit.failed | objects.unusable
+        flag = np.where(fit.left, BITS.PSF_LEFT, np.where(failed, BITS.PSF_NOT_CONVERGED, 0))[:, None]
+        flag = flag | np.column_stack([np.where(w.pixels < w.disc, BITS.PSF_EDGE, 0) for w in windows])
+        found = ~(fit.left | failed)
+        _, *errors = objects.correlation(b).point_sources(windows[b], fit.flux_err, fit.x_err, fit.y_err)
+        columns = {name: np.full((len(objects), len(windows)), np.nan) for name in self.columns}
+        for name, origin, error in (("x", children.x0, errors[0]), ("y", children.y0, errors[1])):
+            columns[f"{name}_psf"][:, b] = np.where(found, getattr(fit, name) + origin, np.nan)
+            if not objects.noiseless:
+                columns[f"{name}_psf_err"][:, b] = np.where(found, error, np.nan)
+        for k, window in enumerate(windows):
+            flux, error, chi2 = (fit.flux, fit.flux_err, fit.chi2) if k == b else window.fluxes(fit.x, fit.y)
+            columns["flux_psf"][:, k] = flux
+            if not objects.noiseless:
+                columns["flux_psf_err"][:, k] = objects.correlation(k).point_sources(window, error)[0]
+                columns["chi2_psf"][:, k] = chi2
+        return {**columns, "flux_flag": flag}

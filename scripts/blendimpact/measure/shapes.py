@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
+from ..config.options import NotNegative, Positive
 from ..data.flags import Bits
+from . import MEASUREMENTS
+from .base import Measurement
+from .photometry import reaches_outside
 
 BITS = SHAPE_BITS = Bits({
     0: ("NOT_MEASURED", "shapes are measured in another band"),
@@ -133,3 +137,57 @@ def psf_sigma(patch):
             raise ValueError(f"the PSF of band {band} has no moments: {', '.join(reasons)}")
         sizes[band] = float(found.sigma[0])
     return sizes
+
+
+@MEASUREMENTS.register("moments")
+class AdaptiveMoments(Measurement):
+    """Shape, size and centroid of the elliptical Gaussian that fits best, in the shape band.
+
+    Parameters
+    ----------
+    min_snr : float
+        Least signal-to-noise ratio of a shape without a flag.
+    max_shift : float
+        Largest distance in arcsec from the given centre to the centroid without one.
+    """
+
+    columns = {
+        "e1": (None, "shape of the adaptive moments, |e| = (1-q)/(1+q), along the x axis; not PSF-corrected"),
+        "e2": (None, "the same along the diagonal y = x"),
+        "sigma": ("pix", "size det(M)^(1/4) of the adaptive moments"),
+        "resolution": (None, "1 - sigma_psf^2 / sigma^2"),
+        "snr_shape": (None, "signal-to-noise ratio of the adaptive Gaussian; 1 / snr_shape is the standard "
+                            "deviation of e1 and of e2 for a Gaussian source in white noise"),
+        "rho4": (None, "weighted radial fourth moment: 2 for a Gaussian"),
+        "flux_hsm": (None, "flux of the adaptive Gaussian, unit of the image"),
+        "x_hsm": ("pix", "adaptive centroid along axis 1, 0-based"),
+        "y_hsm": ("pix", "adaptive centroid along axis 2, 0-based"),
+        "shape_flag": (None, "bits of blendimpact.measure.shapes.SHAPE_BITS"),
+    }
+
+    def __init__(self, min_snr: NotNegative = 0.0, max_shift: Positive = 1.0):
+        self.min_snr, self.max_shift = min_snr, max_shift
+
+    def measure(self, objects):
+        """Return the columns of `columns`."""
+        found, children = objects.moments, objects.children
+        _, error = objects.aperture(objects.shape)
+        noise = error / np.sqrt(np.pi * objects.radius**2)  # per pixel, correlations included
+        snr = found.flux / (2 * np.sqrt(np.pi) * found.sigma * noise)
+        x, y = found.x + children.x0, found.y + children.y0
+        reach, size = 3 * found.sigma, children.stamps.shape[-1]
+        outside = reaches_outside(x, y, reach, reach, 0.0, objects.patch.shape)
+        outside |= reaches_outside(found.x, found.y, reach, reach, 0.0, (size, size))
+        flag = found.flag.copy()
+        for bit, condition in (
+                (BITS.CENTROID_SHIFT, np.hypot(x - objects.x, y - objects.y) * objects.scale > self.max_shift),
+                (BITS.SMALL, found.sigma < 0.5 * objects.psf_sigma),
+                (BITS.NEGATIVE, found.flux <= 0),
+                (BITS.EDGE, outside & np.isfinite(found.sigma)),
+                (BITS.LOW_SNR, snr < self.min_snr)):
+            flag |= np.where(condition, bit, 0).astype(np.int32)
+        flags = np.full((len(objects), len(objects.bands)), BITS.NOT_MEASURED, dtype=np.int32)
+        flags[:, objects.shape] = flag
+        return {"e1": found.g1, "e2": found.g2, "sigma": found.sigma,
+                "resolution": 1 - objects.psf_sigma**2 / found.sigma**2, "snr_shape": snr, "rho4": found.rho4,
+                "flux_hsm": found.flux, "x_hsm": x, "y_hsm": y, "shape_flag": flags}

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from ..config.options import Positive
+from . import MEASUREMENTS
+from .base import Measurement
+
 REACH = 3.5  # standard deviations of the weight that are summed
 REGULARISATION = 4.0  # standard deviations of M0 that are added to the denominator
 
@@ -58,3 +62,32 @@ def weighted_moments(stamps, x, y, sigma, noise):
     # Light that is more negative than the constant has no shape.
     denominator = np.where(denominator > 0, denominator, np.nan)
     return (mxx - myy) / denominator, 2 * mxy / denominator, m0, error
+
+
+@MEASUREMENTS.register("weighted")
+class WeightedMoments(Measurement):
+    """Shapes under a fixed Gaussian weight on the given centre, in the shape band.
+
+    Parameters
+    ----------
+    fwhm : float
+        Full width of the weight in arcsec.
+    """
+
+    columns = {
+        "e1_weighted": (None, "shape under a fixed Gaussian weight on the given centre, along the x axis, "
+                              "regularised: blendimpact.measure.weighted; not PSF-corrected"),
+        "e2_weighted": (None, "the same along the diagonal y = x"),
+        "snr_weighted": (None, "signal-to-noise ratio of the flux under that weight"),
+    }
+
+    def __init__(self, fwhm: Positive = 1.2):
+        self.fwhm = fwhm
+
+    def measure(self, objects):
+        """Return the columns of `columns`."""
+        sigma = self.fwhm / objects.scale / (2 * np.sqrt(2 * np.log(2)))
+        noise = float(np.sqrt(objects.correlation(objects.shape).sky)) or 1.0
+        x = np.where(objects.unusable, np.nan, objects.stamp_x)
+        e1, e2, flux, error = weighted_moments(objects.reference, x, objects.stamp_y, sigma, noise)
+        return {"e1_weighted": e1, "e2_weighted": e2, "snr_weighted": flux / error}

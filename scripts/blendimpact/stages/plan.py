@@ -7,7 +7,7 @@ wildcards of the job: anything with the attributes ``case``, ``scenario`` and ``
 import os
 from typing import NamedTuple
 
-from ..cases.base import case_names
+from ..cases.base import case_names, with_needs
 from ..config import study as study_config
 from ..config.files import CONFIG_DIR, find
 from ..config.registry import load_inputs
@@ -15,12 +15,13 @@ from ..config.settings import FIDUCIAL, roles
 from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
+from ..measure import MEASUREMENTS
 from ..search import FINDERS
 from ..subtract import SUBTRACTORS
 
 INPUTS = "results/inputs"
 """Folder of what is fetched, and of the tables made of it: all studies share them."""
-FAMILIES = {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)}
+FAMILIES = {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS)}
 
 
 class Job(NamedTuple):
@@ -110,7 +111,8 @@ class Plan:
         own = [(case, scenario) for case, block in study["cases"].items() if block["enabled"]
                for scenario in block["scenarios"]]
         self.cases = list(dict.fromkeys(case for case, _ in own))
-        self.settings = {key: study_config.case_settings(study, *key) for key in [*own, *self.skies.values()]}
+        self.settings = {key: with_needs(study_config.case_settings(study, *key), added=key in own)
+                         for key in [*own, *self.skies.values()]}
         self.chunks = {key: {f"{number:03d}": patches
                              for number, patches in enumerate(study_config.chunks(study, settings))}
                        for key, settings in self.settings.items()}
@@ -209,7 +211,9 @@ class Plan:
         return options
 
     def declaration(self, job, task):
-        """Return what the plug-in for a task says of its jobs: environment and memory."""
+        """Return what the plug-in for a task ("measure": all that are) says of its jobs: environment and memory."""
+        if task == "measure":
+            return MEASUREMENTS.together(self.settings_of(job)["measure"]["measurements"])
         family, name = self.member(job, task)
         return family.declaration(name)
 

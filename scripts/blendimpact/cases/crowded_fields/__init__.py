@@ -5,4 +5,5 @@ from .derived import derived
 from .foms import FIGURES_OF_MERIT
 from .score import score
 
-CASE = ScienceCase("crowded_fields", "Crowded fields: stars", FIGURES_OF_MERIT, score, derived)
+CASE = ScienceCase("crowded_fields", "Crowded fields: stars", FIGURES_OF_MERIT, score, derived,
+                   measurements=("aperture", "kron", "moments", "weighted", "psf"))

@@ -100,7 +100,7 @@ def source_table(truth, assignments, measurements, pixels, settings, facts, **id
     truth, assignments : Table
         Of the chunk.
     measurements : Table
-        Rungs of `RUNGS` and "truth"; columns of `blendimpact.measure.objects.MEASUREMENT_COLUMNS`, ``patch``, ``twin``,
+        Rungs of `RUNGS` and "truth"; columns of `blendimpact.measure.objects.columns_of`, ``patch``, ``twin``,
         ``rung`` and ``det_id``.
     pixels : list of tuple
         (patch, twin, kind of centre, det_id, kappa, chi2).
