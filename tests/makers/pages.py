@@ -24,7 +24,7 @@ CASE_PAGE = "docs/add-a-case.md"
 CASE_PAGES = {case: f"scripts/blendimpact/cases/{case}/numbers.md" for case in case_names()}
 PAGES = ("README.md", *(f"docs/{name}.md" for name in (
     "add-a-detector", "add-a-survey", "add-a-real-image", "inject-your-own", "numbers", "slurm", "matrix",
-    "deblenders", "architecture")), CASE_PAGE, *CASE_PAGES.values())
+    "deblenders", "architecture", "add-a-measurement")), CASE_PAGE, *CASE_PAGES.values())
 WORKED = ("docs/add-a-detector.md", "docs/add-a-survey.md", "docs/add-a-real-image.md", "docs/inject-your-own.md")
 
 
