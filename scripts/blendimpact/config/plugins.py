@@ -68,7 +68,7 @@ class Family:
         Block of the configuration that holds the options of members ("detectors"); ``blendimpact.<config_key>`` is the
         group of entry points.
     checked : str, optional
-        Method of members whose result passes through ``<package>.base.checked(name, result, *arguments)``.
+        Method of members whose result passes through ``<package>.base.checked(name, result, ...)``, with its arguments.
     """
 
     def __init__(self, kind, package, config_key, checked=None):
@@ -222,7 +222,7 @@ class Family:
                                  f"see {self.package}.base for what a {self.kind} must have")
             check = importlib.import_module(f"{self.package}.base").checked
             setattr(member, self.checked, wraps(method)(
-                lambda *arguments, **more: check(name, method(*arguments, **more), *arguments)))
+                lambda *arguments, **more: check(name, method(*arguments, **more), *arguments, **more)))
         return member
 
 

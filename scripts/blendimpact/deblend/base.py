@@ -42,7 +42,7 @@ class Deblender(Protocol):
         """
 
 
-def checked(name, children, patch, sky, centres, stamp_size, *_):
+def checked(name, children, patch, sky, centres, stamp_size, *_, **__):
     """Return the children that a deblender made of a patch; those with pixels that are no numbers count as failed.
 
     Raises

@@ -88,7 +88,7 @@ class Detector(Protocol):
         return np.asarray(table["x"]), np.asarray(table["y"])
 
 
-def checked(name, detection, patch, *_):
+def checked(name, detection, patch, *_, **__):
     """Return what a detector has found on a patch, if it is what the rest of the study can take.
 
     Raises

@@ -40,7 +40,7 @@ class Finder(Protocol):
         """
 
 
-def checked(name, detection, difference, *_):
+def checked(name, detection, difference, *_, **__):
     """Return what a finder has found on a difference, if it is what the rest of the study can take.
 
     Raises

@@ -293,7 +293,7 @@ def finish(pair, image, psf, noise, static=None, registration=0.0, edges=True, *
                       static=None if static is None or not registration else static.astype(np.float32), **measured)
 
 
-def checked(name, difference, science, *_):
+def checked(name, difference, science, *_, **__):
     """Return the difference that an engine made, if it is what the rest of the study can take.
 
     Raises
