@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from blendimpact.ladder.aggregate import Sums, aggregate
-from blendimpact.stats.figures_of_merit import N_SUMS, FigureOfMerit, Scores, strata
+from blendimpact.stats.figures_of_merit import N_SUMS, FigureOfMerit, Scores, classes, strata
 from blendimpact.stats.histogram_statistics import Falling, Median, Nmad, TrimmedMean
 from blendimpact.stats.histograms import histogram
 from blendimpact.stats.intervals import bootstrap_weights, resampled_sums
@@ -76,6 +76,22 @@ def test_strata_cover_every_value_once():
     masks = dict(strata("b", values, (0, 0.3, 0.6, 1.01)))
     assert masks.pop("all").all()
     assert (sum(m.astype(int) for m in masks.values()) == 1).all()
+
+
+def test_scores_add_rows_by_stratum_and_block():
+    scores, block = Scores("demo", "fiducial", copies=2), np.array([3, 1, 3, 1])
+    kind, x = np.array(["a", "b", "a", "a"]), np.array([0.5, 9.0, -0.5, np.nan])
+    scores.add_sums("S", "oracle", block, [1, np.array([1.0, 2.0, 4.0, 8.0])], classes("kind", kind, "ab"))
+    scores.add_fractions("F", "oracle", 7, kind == "a", copies=1)
+    scores.add_histogram("H", "oracle", block, (x, -x), (-1, 0, 1))
+    scores.add_curve("C", "oracle", block, kind == "a", np.array([0, 0, 1, 2]), (0, 1, 2))
+    found = {(str(r["fom"]), int(r["block"]), str(r["stratum"]), int(r["cell"])): (r["s0"], r["s1"])
+             for r in scores.table()}
+    assert found == {("S", 1, "kind:a", 0): (1, 8), ("S", 3, "kind:a", 0): (2, 5), ("S", 1, "kind:b", 0): (1, 2),
+                     ("F", 7, "all", 0): (3, 4), ("H", 3, "all", 0): (1, 1), ("H", 3, "all", 1): (1, 1),
+                     ("H", 1, "all", 0): (0, 1), ("H", 1, "all", 1): (1, 0),  # the end bins are open; NaN is in none
+                     ("C", 3, "all", 0): (1, 1), ("C", 1, "all", 0): (0, 1), ("C", 3, "all", 1): (1, 1)}
+    assert {str(r["fom"]): int(r["copies"]) for r in scores.table()} == {"S": 2, "F": 1, "H": 2, "C": 2}
 
 
 def ladder_table(n_blocks=40, seed=3, scale=1.0):

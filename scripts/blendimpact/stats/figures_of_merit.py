@@ -77,7 +77,13 @@ class Scores:
     ----------
     case, scenario : str
     copies : int
-        Twins of each patch: a source enters so many times unless `add` is told otherwise.
+        Twins of each patch: a source enters so many times unless a method is told otherwise.
+
+    Notes
+    -----
+    Parameters that methods share: ``fom`` and ``rung``, ids; ``block``, (N,) array or int, the block of sky of each
+    row; ``by``, an iterable of (stratum, (N,) bool array) as `strata` and `classes` give it, None for "all" alone;
+    ``population``; ``copies``, of each source among the rows.
     """
 
     def __init__(self, case, scenario, copies=1):
@@ -91,55 +97,33 @@ class Scores:
         self._sums[key][:len(sums)] += sums
         self._copies[key] = self.copies if copies is None else copies
 
-    def add_histogram(self, fom, rung, block, values, edges, population="all", stratum="all", copies=None):
-        """Add values to a histogram; what lies outside of the edges goes to the end bins."""
-        values = np.clip(np.asarray(values, float), edges[0], np.nextafter(edges[-1], edges[0]))
-        counts, _ = np.histogram(values, edges)
-        for cell in np.flatnonzero(counts):
-            self.add(fom, rung, block, [counts[cell]], population, stratum, cell, copies)
+    def add_sums(self, fom, rung, block, values, by=None, population="all", cell=0, copies=None):
+        """Add sums over rows; ``values`` has an (N,) array, or a number that all rows share, for each sum."""
+        values = np.broadcast_arrays(*values, block)[:-1]
+        for stratum, number, here in parts(block, by, len(values[0])):
+            self.add(fom, rung, number, [x[here].sum() for x in values], population, stratum, cell, copies)
 
-    def add_fractions(self, fom, rung, rows, success, name="", values=None, edges=(), population="all", whole=True):
-        """Add successes and trials of ``rows`` (with a column block) to bins of ``values``, if whole to "all" too."""
-        success = np.asarray(success, bool)
-        for stratum, block, here in parts(rows, name, values, edges, whole):
-            self.add(fom, rung, block, [success[here].sum(), len(here)], population, stratum)
+    def add_fractions(self, fom, rung, block, success, by=None, population="all", cell=0, copies=None):
+        """Add successes, an (N,) bool array, and trials."""
+        self.add_sums(fom, rung, block, [np.asarray(success, bool), 1], by, population, cell, copies)
 
-    def add_curve(self, fom, rung, rows, success, values, edges, population="all"):
-        """Add successes and trials per bin of ``values`` as cells, for the kinds that seek a crossing."""
-        success = np.asarray(success, bool)
-        for cell, (_, inside) in enumerate(list(strata("", values, edges))[1:]):
-            for block, here in by_block(rows, inside):
-                self.add(fom, rung, block, [success[here].sum(), len(here)], population, cell=cell)
+    def add_curve(self, fom, rung, block, success, values, edges, population="all"):
+        """Add successes and trials per bin of ``values`` as cells, for the statistics that seek a crossing."""
+        for cell, (_, inside) in enumerate(strata("", values, edges, whole=False)):
+            self.add_fractions(fom, rung, block, success, [("all", inside)], population, cell)
 
-    def add_curves(self, fom, rung, rows, column, bins, positive, name="", values=None, edges=(), population="common",
-                   whole=True):
-        """Add histograms of negatives (first sum) and positives (second) of a column, for the detection curves.
+    def add_histogram(self, fom, rung, block, values, edges, by=None, population="common", copies=None):
+        """Add finite values to the bins between ``edges``, of which the end bins are open.
 
-        All negatives enter each bin of ``values``: a threshold is the same for all positives of a rung.
+        ``values`` is an (N,) array, or a sequence of them: one for each sum.
         """
-        x, positive = rows[column].to_numpy(float), np.asarray(positive, bool)
-        values = np.zeros(len(rows)) if values is None else values
-        for stratum, inside in list(strata(name, values, edges))[0 if whole else 1:]:
-            for number, kept in enumerate((~positive, positive & inside)):
-                for block, here in by_block(rows, kept & np.isfinite(x)):
-                    counts, _ = np.histogram(np.clip(x[here], bins[0], np.nextafter(bins[-1], bins[0])), bins)
-                    for cell in np.flatnonzero(counts):
-                        sums = [0, 0]
-                        sums[number] = counts[cell]
-                        self.add(fom, rung, block, sums, population, stratum, cell)
-
-    def add_moments(self, fom, rung, rows, x, square, name="", values=None, edges=(), population="common"):
-        """Add number, sum of ``x`` and sum of ``square`` to "all" and to each bin of ``values``."""
-        x, square = np.asarray(x, float), np.asarray(square, float)
-        for stratum, block, here in parts(rows, name, values, edges):
-            self.add(fom, rung, block, [len(here), x[here].sum(), square[here].sum()], population, stratum)
-
-    def add_histograms(self, fom, rung, rows, column, bins, name="", values=None, edges=(), population="common",
-                       whole=True, copies=None):
-        """Add the finite values of a column to a histogram of each bin of ``values``, if whole of "all" too."""
-        x = rows[column].to_numpy(float)
-        for stratum, block, here in parts(rows, name, values, edges, whole):
-            self.add_histogram(fom, rung, block, x[here][np.isfinite(x[here])], bins, population, stratum, copies)
+        values = np.atleast_2d(np.asarray(values, float))
+        clipped = np.clip(values, edges[0], np.nextafter(edges[-1], edges[0]))
+        for stratum, number, here in parts(block, by, values.shape[1]):
+            counts = np.array([np.histogram(x[here][np.isfinite(raw[here])], edges)[0]
+                               for x, raw in zip(clipped, values)])
+            for cell in np.flatnonzero(counts.any(axis=0)):
+                self.add(fom, rung, number, counts[:, cell], population, stratum, cell, copies)
 
     def table(self):
         """Return the sums as a table, sorted by their ids."""
@@ -166,25 +150,35 @@ def bin_names(name, edges):
     return [f"{name}:{low:g}-{high:g}" for low, high in pairwise(edges)]
 
 
-def strata(name, values, edges):
-    """Yield (stratum name, mask) of "all" and of each bin of ``values``."""
+def strata(name, values, edges, whole=True):
+    """Yield (stratum, mask) of "all", if ``whole``, and of each bin of ``values`` between ``edges``."""
     values = np.asarray(values, float)
-    yield "all", np.ones(len(values), bool)
+    if whole:
+        yield "all", np.ones(len(values), bool)
     for label, low, high in zip(bin_names(name, edges), edges[:-1], edges[1:]):
         yield label, (values >= low) & (values < high)
 
 
-def by_block(rows, inside):
-    """Yield (block, row numbers) of the rows where ``inside`` is true, in the order of the blocks."""
-    block = rows["block"].to_numpy()
-    where = np.flatnonzero(np.asarray(inside, bool))
-    for number in np.unique(block[where]):
-        yield int(number), where[block[where] == number]
+def classes(name, values, names):
+    """Yield (stratum, mask) of each of the ``names`` among ``values``, e.g. "place:hosted"."""
+    for label in names:
+        yield f"{name}:{label}", np.asarray(values == label)
 
 
-def parts(rows, name="", values=None, edges=(), whole=True):
-    """Yield (stratum, block, row numbers) of "all", if whole, and of each bin of ``values``, block by block."""
-    values = np.zeros(len(rows)) if values is None else values
-    for stratum, inside in list(strata(name, values, edges))[0 if whole else 1:]:
-        for block, here in by_block(rows, inside):
-            yield stratum, block, here
+def parts(block, by=None, n=None):
+    """Yield (stratum, block, row numbers), stratum by stratum and in each in the order of the blocks.
+
+    Parameters
+    ----------
+    block : (N,) array or int
+        Of each row.
+    by : iterable of (str, (N,) bool array), optional
+        Strata; "all" alone without it.
+    n : int, optional
+        N, where ``block`` is an int.
+    """
+    block = np.broadcast_to(block, np.shape(block) or n)
+    for stratum, inside in (("all", True),) if by is None else by:
+        where = np.flatnonzero(np.broadcast_to(inside, block.shape))
+        for number in np.unique(block[where]):
+            yield stratum, int(number), where[block[where] == number]

@@ -6,7 +6,7 @@ from ...config.settings import FIDUCIAL
 from ...ladder.rungs import REFERENCE
 from ...sky.blends import ARCMIN2_PER_DEG2
 from ...stats.crowding import beam_area
-from ...stats.figures_of_merit import CELLS, parts
+from ...stats.figures_of_merit import CELLS, strata
 from .foms import CMD_EDGES, COLOUR_EDGES, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 
 
@@ -47,10 +47,9 @@ def add(scores, pipeline, truth, blocks, settings, facts):
         beams = here / beam_area(facts.psf_fwhm[band])
         for cell, count in enumerate(counts.get(block, np.zeros(len(MAGNITUDE_EDGES) - 1))):
             scores.add("CF-D1.limit", REFERENCE, block, [count, beams], "truth", cell=cell)
-    for stratum, block, here in parts(true, "magnitude", true[f"mag_{band}"], MAGNITUDE_STRATA):
-        scores.add("CF-D1.lf", "pipeline", block, [0, len(here)], stratum=stratum)
-    for stratum, block, here in parts(pipeline, "magnitude", pipeline["mag"], MAGNITUDE_STRATA):
-        scores.add("CF-D1.lf", "pipeline", block, [len(here), 0], stratum=stratum)
+    for rows, magnitude, counts in ((true, true[f"mag_{band}"], [0, 1]), (pipeline, pipeline["mag"], [1, 0])):
+        scores.add_sums("CF-D1.lf", "pipeline", rows["block"], counts,
+                        strata("magnitude", magnitude, MAGNITUDE_STRATA))
     if settings["scenario"] == FIDUCIAL and len(settings["bands"]) > 1:
         _diagram(scores, pipeline, true, settings, facts)
 

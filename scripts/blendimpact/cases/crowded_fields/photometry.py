@@ -4,7 +4,7 @@ import numpy as np
 
 from ...ladder.objects import common_sources, select
 from ...ladder.rungs import ORDER, REFERENCE
-from ...stats.figures_of_merit import by_block
+from ...stats.figures_of_merit import strata
 from .foms import (
     AXES,
     BRIGHT_SNR,
@@ -74,17 +74,18 @@ def add(scores, rows, twins, settings, facts, simulated):
     own = rows[usable & (rows[f"flux_psf_{band}"] >= BRIGHT_SNR * rows[f"flux_psf_err_{band}"])]
     for rung in ORDER:
         here = common[common["rung"] == rung]
-        magnitude = here[f"true_mag_{band}"]
-        scores.add_histograms("CF-M1", rung, here, "dm", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
-        scores.add_histograms("CF-B1.excess", rung, here, "error", DM_EDGES)
+        by = list(strata("magnitude", here[f"true_mag_{band}"], MAGNITUDE_STRATA))
+        scores.add_histogram("CF-M1", rung, here["block"], here["dm"], DM_EDGES, by)
+        scores.add_histogram("CF-B1.excess", rung, here["block"], here["error"], DM_EDGES)
         _colours(scores, rung, here, settings)
         _positions(scores, rung, here, facts.pixel_scale)
         if rung == REFERENCE:
             continue
         _pulls(scores, rung, here, band)
-        scores.add_histograms("CF-M1.own", rung, own[own["rung"] == rung], "dm", DM_EDGES, population="own")
+        scores.add_histogram("CF-M1.own", rung, own["block"], own["dm"], DM_EDGES, [("all", own["rung"] == rung)],
+                             population="own")
         if simulated:
-            scores.add_histograms("CF-B1", rung, here, "crowding", DM_EDGES, "magnitude", magnitude, MAGNITUDE_STRATA)
+            scores.add_histogram("CF-B1", rung, here["block"], here["crowding"], DM_EDGES, by)
             _partition(scores, rung, here)
     if simulated:
         _analytic(scores, rows[usable & (rows["snr"] >= BRIGHT_SNR)], band)
@@ -101,9 +102,11 @@ def _with_alone(rows, band):
 
 def _partition(scores, rung, rows):
     """CF-B2: by the distance to the nearest comparable star, and by its flux where it is near."""
-    scores.add_histograms("CF-B2.all", rung, rows, "crowding", DM_EDGES, "separation", rows["apart"], SEPARATION_EDGES)
+    scores.add_histogram("CF-B2.all", rung, rows["block"], rows["crowding"], DM_EDGES,
+                         strata("separation", rows["apart"], SEPARATION_EDGES))
     near = rows[rows["apart"] < NEAR]
-    scores.add_histograms("CF-B2", rung, near, "crowding", DM_EDGES, "ratio", near["ratio"], RATIO_EDGES)
+    scores.add_histogram("CF-B2", rung, near["block"], near["crowding"], DM_EDGES,
+                         strata("ratio", near["ratio"], RATIO_EDGES))
 
 
 def _analytic(scores, rows, band):
@@ -113,8 +116,8 @@ def _analytic(scores, rows, band):
     raw = raw[(raw["rung"] == "undeblended") & np.isfinite(raw["crowding"])]
     for rung, x, square in (("undeblended", raw["crowding"], raw["crowding"] ** 2),
                             ("analytic", 0 * raw["crowding"], raw["sigma_c"] ** 2)):
-        scores.add_moments("CF-B1.rms", rung, raw, x, square, "magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA,
-                           population="raw")
+        scores.add_sums("CF-B1.rms", rung, raw["block"], [1, x, square],
+                        strata("magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA), "raw")
 
 
 def _colours(scores, rung, rows, settings):
@@ -127,30 +130,27 @@ def _colours(scores, rung, rows, settings):
     # No flux in one band is a colour beyond the last bin, not a missing one: a median must not lose its tail.
     no_blue, no_red = rows[f"flux_psf_{blue}"] <= 0, rows[f"flux_psf_{red}"] <= 0
     colour = -2.5 * np.log10(ratio.mask(no_blue | no_red))
-    rows = rows.assign(colour=colour.mask(no_blue & ~no_red, DM_EDGES[-1]).mask(no_red & ~no_blue, DM_EDGES[0]))
-    scores.add_histograms("CF-M2", rung, rows, "colour", DM_EDGES)
-    for block, here in by_block(rows, rows["evolution"] == "red clump"):
-        colour = rows["colour"].to_numpy()[here]
-        colour = colour[np.isfinite(colour)]
-        scores.add_histogram("CF-M2", rung, block, colour, DM_EDGES, "common", RED_CLUMP)
-        if (blue, red) == METALLICITY_BANDS:
-            scores.add_histogram("CF-M2.feh", rung, block, METALLICITY * colour, FEH_EDGES, "common")
+    colour = colour.mask(no_blue & ~no_red, DM_EDGES[-1]).mask(no_red & ~no_blue, DM_EDGES[0])
+    clump = rows["evolution"] == "red clump"
+    scores.add_histogram("CF-M2", rung, rows["block"], colour, DM_EDGES, [("all", True), (RED_CLUMP, clump)])
+    if (blue, red) == METALLICITY_BANDS:
+        scores.add_histogram("CF-M2.feh", rung, rows["block"], METALLICITY * colour, FEH_EDGES, [("all", clump)])
 
 
 def _positions(scores, rung, rows, pixel_scale):
     """CF-M1.astrometry: both axes of each star enter."""
     for axis in AXES:
-        rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"]))
-        scores.add_histograms("CF-M1.astrometry", rung, rows, "offset", MAS_EDGES, copies=len(AXES) * scores.copies)
+        offset = 1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"])
+        scores.add_histogram("CF-M1.astrometry", rung, rows["block"], offset, MAS_EDGES,
+                             copies=len(AXES) * scores.copies)
 
 
 def _pulls(scores, rung, rows, band):
     """CF-M1.pull and CF-M1.pull_xy."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        rows = rows.assign(pull=(rows[f"flux_psf_{band}"] - rows[f"true_flux_{band}"]) / rows[f"flux_psf_err_{band}"],
-                           **{f"pull_{axis}": (rows[f"{axis}_psf"] - rows[f"true_{axis}"]) / rows[f"{axis}_psf_err"]
-                              for axis in AXES})
-    scores.add_histograms("CF-M1.pull", rung, rows, "pull", PULL_EDGES)
-    for axis in AXES:
-        scores.add_histograms("CF-M1.pull_xy", rung, rows, f"pull_{axis}", PULL_EDGES,
-                              copies=len(AXES) * scores.copies)
+        pull = (rows[f"flux_psf_{band}"] - rows[f"true_flux_{band}"]) / rows[f"flux_psf_err_{band}"]
+        placed = [(rows[f"{axis}_psf"] - rows[f"true_{axis}"]) / rows[f"{axis}_psf_err"] for axis in AXES]
+    scores.add_histogram("CF-M1.pull", rung, rows["block"], pull, PULL_EDGES)
+    for axis_pull in placed:
+        scores.add_histogram("CF-M1.pull_xy", rung, rows["block"], axis_pull, PULL_EDGES,
+                             copies=len(AXES) * scores.copies)

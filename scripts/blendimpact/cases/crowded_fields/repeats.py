@@ -9,7 +9,7 @@ import numpy as np
 from ...config.settings import visits_of
 from ...ladder.objects import COMMON_RUNGS
 from ...ladder.rungs import RUNGS
-from ...stats.figures_of_merit import parts
+from ...stats.figures_of_merit import strata
 from .foms import AXES, BRIGHT_SNR, MAG, MAGNITUDE_STRATA, PULL_EDGES, REPEAT_MAS_EDGES, REPEAT_MMAG_EDGES
 
 STAR = ["block", "source_id"]
@@ -77,9 +77,8 @@ def _counts(scores, bright, each):
     """CF-D1.repeat: of all bright stars, those that are measured in every visit."""
     stars = bright.drop_duplicates(STAR)
     for rung in RUNGS:
-        for stratum, block, here in parts(stars, "magnitude", stars["magnitude"], MAGNITUDE_STRATA):
-            found = _is_in(stars.iloc[here], each[rung])
-            scores.add("CF-D1.repeat", rung, block, [found.sum(), len(here)], "all", stratum, copies=1)
+        scores.add_fractions("CF-D1.repeat", rung, stars["block"], _is_in(stars, each[rung]),
+                             strata("magnitude", stars["magnitude"], MAGNITUDE_STRATA), copies=1)
 
 
 def _fluxes(scores, rung, rows, band, visits):
@@ -95,11 +94,9 @@ def _fluxes(scores, rung, rows, band, visits):
                         ("CF-M1.repeat_error", (MMAG * error / mean) ** 2)):
         star = rows.assign(square=square).groupby(STAR, as_index=False).agg(
             square=("square", "mean"), magnitude=("magnitude", "first"))
-        for stratum, block, here in parts(star, "magnitude", star["magnitude"], MAGNITUDE_STRATA):
-            scores.add(fom, rung, block, [len(here), 0, star["square"].to_numpy()[here].sum()], "common", stratum,
-                       copies=1)
-    scores.add_histograms("CF-M1.repeat_pull", rung, rows.assign(pull=deviation / error), "pull", PULL_EDGES,
-                          copies=visits)
+        scores.add_sums(fom, rung, star["block"], [1, 0, star["square"]],
+                        strata("magnitude", star["magnitude"], MAGNITUDE_STRATA), "common", copies=1)
+    scores.add_histogram("CF-M1.repeat_pull", rung, rows["block"], deviation / error, PULL_EDGES, copies=visits)
 
 
 def _positions(scores, rung, rows, pixel_scale, visits):
@@ -114,14 +111,11 @@ def _positions(scores, rung, rows, pixel_scale, visits):
         deviation = residuals(offset, stars, visits)
         _pair(scores, "CF-M1.repeat_xy", rung, rows, 1000 * pixel_scale * deviation, 1000 * pixel_scale * offset,
               REPEAT_MAS_EDGES, len(AXES) * visits)
-        scores.add_histograms("CF-M1.repeat_xy_pull", rung, rows.assign(pull=deviation / rows[f"{axis}_psf_err"]),
-                              "pull", PULL_EDGES, copies=len(AXES) * visits)
+        scores.add_histogram("CF-M1.repeat_xy_pull", rung, rows["block"], deviation / rows[f"{axis}_psf_err"],
+                             PULL_EDGES, copies=len(AXES) * visits)
 
 
 def _pair(scores, fom, rung, rows, deviation, error, edges, copies):
     """Add the histogram of the deviations as first sum and that of the errors, of the same rows, as second."""
-    both = [np.clip(np.asarray(x, float), edges[0], np.nextafter(edges[-1], edges[0])) for x in (deviation, error)]
-    for stratum, block, here in parts(rows, "magnitude", rows["magnitude"], MAGNITUDE_STRATA):
-        counts = np.array([np.histogram(x[here], edges)[0] for x in both])
-        for cell in np.flatnonzero(counts.any(axis=0)):
-            scores.add(fom, rung, block, counts[:, cell], "common", stratum, cell, copies)
+    scores.add_histogram(fom, rung, rows["block"], (deviation, error), edges,
+                         strata("magnitude", rows["magnitude"], MAGNITUDE_STRATA), copies=copies)

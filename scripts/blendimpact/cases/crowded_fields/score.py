@@ -10,7 +10,7 @@ from ...ladder.neighbours import nearest_neighbour
 from ...ladder.objects import by_source, wide
 from ...ladder.rungs import ORDER, REAL, RUNGS
 from ...stats.crowding import crowding_error
-from ...stats.figures_of_merit import Scores
+from ...stats.figures_of_merit import Scores, strata
 from . import field, photometry, repeats
 from .foms import BRIGHT_SNR, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 
@@ -93,11 +93,12 @@ def _completeness(scores, links, objects, band):
     sure = found["alone"] & (links["snr"] >= BRIGHT_SNR).to_numpy()
     magnitude = links[f"mag_{band}"]
     for rung in ORDER:
-        scores.add_fractions("CF-D1", rung, links[sure], found[rung][sure], "magnitude", magnitude[sure],
-                             MAGNITUDE_STRATA)
+        scores.add_fractions("CF-D1", rung, links["block"][sure], found[rung][sure],
+                             strata("magnitude", magnitude[sure], MAGNITUDE_STRATA))
     for rung in ("alone", "deblended", "pipeline"):
-        scores.add_fractions("CF-D1.all", rung, links, found[rung], "magnitude", magnitude, MAGNITUDE_STRATA)
-        scores.add_curve("CF-D1.m", rung, links, found[rung], magnitude, MAGNITUDE_EDGES)
+        scores.add_fractions("CF-D1.all", rung, links["block"], found[rung],
+                             strata("magnitude", magnitude, MAGNITUDE_STRATA))
+        scores.add_curve("CF-D1.m", rung, links["block"], found[rung], magnitude, MAGNITUDE_EDGES)
 
 
 def _splits(scores, objects, targets):
@@ -105,14 +106,15 @@ def _splits(scores, objects, targets):
     rows = objects.merge(targets[[*KEY, "block"]], on=KEY)
     for rung in RUNGS:
         here = rows[rows["rung"] == rung]
-        scores.add_fractions("CF-D2", rung, here, (here["child_status"] & DEBLEND_BITS.SPLIT) != 0, population="own")
-        scores.add_fractions("CF-B1.failed", rung, here, ~np.isfinite(here["mag"]), population="own")
+        scores.add_fractions("CF-D2", rung, here["block"], (here["child_status"] & DEBLEND_BITS.SPLIT) != 0,
+                             population="own")
+        scores.add_fractions("CF-B1.failed", rung, here["block"], ~np.isfinite(here["mag"]), population="own")
 
 
 def _false(scores, pipeline, truth, settings, facts):
     """CF-D1.false: detections that no true star explains."""
     true = is_true(pipeline, truth, settings["shape_band"], FOUND_RADIUS / facts.pixel_scale)
-    scores.add_fractions("CF-D1.false", "pipeline", pipeline, ~true, population="own")
+    scores.add_fractions("CF-D1.false", "pipeline", pipeline["block"], ~true, population="own")
 
 
 def is_true(found, truth, band, radius, dm=FOUND_DM):

@@ -5,7 +5,7 @@ import numpy as np
 from ...ladder.neighbours import nearest_neighbour
 from ...ladder.objects import by_source, common_sources, select, wide
 from ...ladder.rungs import ORDER, REAL, REFERENCE, RUNGS
-from ...stats.figures_of_merit import Scores
+from ...stats.figures_of_merit import Scores, strata
 from .foms import DM_EDGES, MAGNITUDE_EDGES, SEPARATION_EDGES
 
 BRIGHT_SNR = 10.0
@@ -35,20 +35,21 @@ def _completeness(scores, links, band):
     found, alone = links["dominant"].eq(True), links["found_alone"].eq(1)
     sure = alone & (links["snr"] >= BRIGHT_SNR)
     outcome = links["outcome"].fillna("missed")
-    magnitude, separation = links[f"mag_{band}"], links["separation"]
+    block, magnitude, separation = links["block"], links[f"mag_{band}"], links["separation"]
     for rung in RUNGS:
         real = rung in REAL
         got = found[sure] if real else np.ones(sure.sum(), bool)
-        scores.add_fractions("GA-D1", rung, links[sure], got, "magnitude", magnitude[sure], MAGNITUDE_STRATA)
-        scores.add_fractions("GA-D1", rung, links[sure], got, "separation", separation[sure], SEPARATION_EDGES,
-                             whole=False)
-        scores.add_fractions("GA-D2.shred", rung, links, (outcome == "shredded") & real)
-        scores.add_fractions("GA-D2.merge", rung, links, (outcome == "unrecognised") & real)
+        for by in (strata("magnitude", magnitude[sure], MAGNITUDE_STRATA),
+                   strata("separation", separation[sure], SEPARATION_EDGES, whole=False)):
+            scores.add_fractions("GA-D1", rung, block[sure], got, by)
+        scores.add_fractions("GA-D2.shred", rung, block, (outcome == "shredded") & real)
+        scores.add_fractions("GA-D2.merge", rung, block, (outcome == "unrecognised") & real)
     for rung, got in (("alone", alone), ("pipeline", found)):
         blended = np.clip(1 - links[f"purity_{band}"], 0, None)
-        scores.add_fractions("GA-D1.all", rung, links, got, "magnitude", magnitude, MAGNITUDE_STRATA)
-        scores.add_fractions("GA-D1.all", rung, links, got, "blendedness", blended, BLENDEDNESS_EDGES, whole=False)
-        scores.add_curve("GA-D1.m", rung, links, got, magnitude, MAGNITUDE_EDGES)
+        for by in (strata("magnitude", magnitude, MAGNITUDE_STRATA),
+                   strata("blendedness", blended, BLENDEDNESS_EDGES, whole=False)):
+            scores.add_fractions("GA-D1.all", rung, block, got, by)
+        scores.add_curve("GA-D1.m", rung, block, got, magnitude, MAGNITUDE_EDGES)
 
 
 def _photometry(scores, tables, targets, settings):
@@ -69,8 +70,8 @@ def _photometry(scores, tables, targets, settings):
     common["error"] = -2.5 * np.log10(common[f"flux_kron_{band}"] / common[f"flux_{band}"])
     for rung in ORDER:
         rows = common[common["rung"] == rung]
-        scores.add_histograms("GA-B1.all", rung, rows, "leak", DM_EDGES, "separation", rows["separation"],
-                              SEPARATION_EDGES)
-        scores.add_histograms("GA-B1", rung, rows[rows["separation"] < NEAR], "leak", DM_EDGES)
-        scores.add_histograms("GA-M1", rung, rows, "error", DM_EDGES, "magnitude", rows[f"mag_{band}"],
-                              MAGNITUDE_STRATA)
+        scores.add_histogram("GA-B1.all", rung, rows["block"], rows["leak"], DM_EDGES,
+                             strata("separation", rows["separation"], SEPARATION_EDGES))
+        scores.add_histogram("GA-B1", rung, rows["block"], rows["leak"], DM_EDGES, [("all", rows["separation"] < NEAR)])
+        scores.add_histogram("GA-M1", rung, rows["block"], rows["error"], DM_EDGES,
+                             strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA))

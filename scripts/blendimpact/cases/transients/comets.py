@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...ladder.rungs import FIXED, ORDER, REFERENCE
+from ...stats.figures_of_merit import strata
 from .foms import ACTIVITY_EDGES, DISTANCE_EDGES, DM_EDGES, SHARE_EDGES
 from .moving import by_galaxies
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of
@@ -17,7 +18,8 @@ def add(scores, targets, objects, recovered, sure):
     comet = (targets["class"] == "comet").to_numpy()
     for rung, got in recovered.items():
         rows, lost = targets[comet & sure], ~got[comet & sure]
-        scores.add_fractions("CO-D1.lost", rung, rows, lost, "distance", rows["near"], DISTANCE_EDGES)
+        scores.add_fractions("CO-D1.lost", rung, rows["block"], lost,
+                             strata("distance", rows["near"], DISTANCE_EDGES))
         by_galaxies(scores, "CO-D1.lost", "CO-D1.dense", rung, rows, lost)
     rows = objects[objects["class"].isin((*SUPERNOVAE, "comet")) & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
@@ -26,9 +28,8 @@ def add(scores, targets, objects, recovered, sure):
     for rung in ORDER:
         here = common[common["rung"] == rung]
         _curves(scores, "CO-D1", rung, here, "common")
-        scores.add_curves("CO-D1.curve", rung, here, "activity", ACTIVITY_EDGES, here["class"] == "comet")
-        active = here[here["class"] == "comet"]
-        scores.add_histograms("CO-M1", rung, active, "light", DM_EDGES)
+        _told(scores, "CO-D1.curve", rung, here)
+        scores.add_histogram("CO-M1", rung, here["block"], here["light"], DM_EDGES, [("all", here["class"] == "comet")])
         if rung == REFERENCE or rung in FIXED:
             here = rows[(rows["rung"] == rung) & measurable]
             _curves(scores, "CO-D1.forced", rung, here, "all")
@@ -38,11 +39,20 @@ def add(scores, targets, objects, recovered, sure):
 
 def _curves(scores, fom, rung, rows, population):
     """Histograms of the activity of points and comets: by distance, and by the share of the nucleus."""
-    active = (rows["class"] == "comet").to_numpy()
-    for name, values, edges in (("distance", rows["near"], DISTANCE_EDGES),
-                                ("nucleus", rows["nucleus_fraction"], SHARE_EDGES)):
-        scores.add_curves(fom, rung, rows, "activity", ACTIVITY_EDGES, active, name, values, edges, population,
-                          whole=name == "distance")
+    for by in (strata("distance", rows["near"], DISTANCE_EDGES),
+               strata("nucleus", rows["nucleus_fraction"], SHARE_EDGES, whole=False)):
+        _told(scores, fom, rung, rows, by, population)
+
+
+def _told(scores, fom, rung, rows, by=(("all", True),), population="common"):
+    """Add histograms of the activity of points (first sum) and of comets (second), for the detection curves.
+
+    All points enter each stratum of the comets: a threshold is the same for all comets of a rung.
+    """
+    comet = (rows["class"] == "comet").to_numpy()
+    activity = rows["activity"].to_numpy(float)
+    scores.add_histogram(fom, rung, rows["block"], [np.where(kept, activity, np.nan) for kept in (~comet, comet)],
+                         ACTIVITY_EDGES, ((stratum, ~comet | inside) for stratum, inside in by), population)
 
 
 def _split(scores, rows):
@@ -57,9 +67,9 @@ def _split(scores, rows):
     split = np.isfinite(rows["nucleus_flux"] + rows["coma_flux"])
     common = common_of(rows, split, TRUE_RUNGS)
     for rung in (REFERENCE, *FIXED):
-        here = rows["rung"] == rung
-        scores.add_fractions("CO-B1.failed", rung, rows[here], ~split[here])
+        here = [("all", rows["rung"] == rung)]
+        scores.add_fractions("CO-B1.failed", rung, rows["block"], ~split, here)
         for fom, part in (("CO-B1", "nucleus"), ("CO-B1.afrho", "coma")):
             kept = common[(common["rung"] == rung) & (common[f"{part}_share"] >= LEAST_SHARE)]
-            scores.add_histograms(fom, rung, kept, part, DM_EDGES, "distance", kept["near"], DISTANCE_EDGES,
-                                  population="all")
+            scores.add_histogram(fom, rung, kept["block"], kept[part], DM_EDGES,
+                                 strata("distance", kept["near"], DISTANCE_EDGES), "all")

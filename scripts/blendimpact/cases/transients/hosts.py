@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...ladder.rungs import FIXED
-from ...stats.figures_of_merit import parts
+from ...stats.figures_of_merit import strata
 from .foms import CHI2_EDGES, SB_EDGES
 from .places import SKY
 
@@ -41,10 +41,11 @@ def _residuals(scores, static, truth):
         for fom, population, kept in (("TR-B1", "galaxies", ~star), ("TR-B1.stars", "stars", star)):
             mine = static[here & kept]
             chi2, npix = mine["chi2"].to_numpy(float), mine["npix"].to_numpy(float)
-            for stratum, block, k in parts(mine, "sb", mine["static_sb"], SB_EDGES):
-                scores.add(fom, rung, block, [(chi2[k] * npix[k]).sum(), npix[k].sum(), len(k)], population, stratum)
-        scores.add_histograms("TR-B1.median", rung, static[here & ~star], "excess", CHI2_EDGES, "sb",
-                              static["static_sb"][here & ~star], SB_EDGES, population="galaxies")
+            scores.add_sums(fom, rung, mine["block"], [chi2 * npix, npix, 1],
+                            strata("sb", mine["static_sb"], SB_EDGES), population)
+        mine = static[here & ~star]
+        scores.add_histogram("TR-B1.median", rung, mine["block"], mine["excess"], CHI2_EDGES,
+                             strata("sb", mine["static_sb"], SB_EDGES), "galaxies")
 
 
 def light_radius(a, b, theta, dx, dy):
@@ -87,8 +88,8 @@ def _associations(scores, found, truth, targets, settings, facts):
         place, far = nearest(hosted, catalogue)
         given = far <= FARTHEST
         off = np.hypot(*(place - hosts[["x", "y"]].to_numpy(float)).T)
-        scores.add_fractions("TR-B2.none", rung, hosted, ~given, population=population)
-        scores.add_fractions("TR-B2", rung, hosted[given], ~(off[given] <= radius), population=population)
+        scores.add_fractions("TR-B2.none", rung, hosted["block"], ~given, population=population)
+        scores.add_fractions("TR-B2", rung, hosted["block"], ~(off <= radius), [("all", given)], population)
 
 
 def nearest(rows, catalogue):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ...ladder.rungs import FIXED, ORDER, REFERENCE
-from ...stats.figures_of_merit import by_block
+from ...stats.figures_of_merit import strata
 from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
 from .places import LEAST_SNR, TRAILS
@@ -32,17 +32,16 @@ def add(scores, targets, objects, recovered, sure, found, facts):
     trail, lines = (targets["class"] == "trail").to_numpy(), targets["class"].isin(TRAILS).to_numpy()
     for rung, got in recovered.items():
         rows, here = targets[trail & sure], got[trail & sure]
-        scores.add_fractions("MO-D1", rung, rows, ~here)
+        scores.add_fractions("MO-D1", rung, rows["block"], ~here, strata("snr", rows["snr"], SNR_EDGES))
         both, gone = targets[lines & sure], ~got[lines & sure]
-        scores.add_fractions("MO-D1", rung, both, gone, "distance", both["near"], DISTANCE_EDGES, whole=False)
-        scores.add_fractions("MO-D1", rung, rows, ~here, "snr", rows["snr"], SNR_EDGES, whole=False)
-        scores.add_fractions("MO-D2", rung, rows, here, "galaxies", rows["galaxies"], GALAXY_EDGES)
+        scores.add_fractions("MO-D1", rung, both["block"], gone,
+                             strata("distance", both["near"], DISTANCE_EDGES, whole=False))
+        scores.add_fractions("MO-D2", rung, rows["block"], here, strata("galaxies", rows["galaxies"], GALAXY_EDGES))
         by_galaxies(scores, "MO-D1", "MO-D1.dense", rung, rows, ~here)
     for rung, got in found.items():
         rows, here = targets[trail], got[trail]
-        scores.add_fractions("MO-D1.efficiency", rung, rows, here, "snr", rows["snr"], SNR_EDGES)
-        usable = (rows["snr"] >= LEAST_SNR).to_numpy()
-        scores.add_fractions("MO-D2.all", rung, rows[usable], here[usable])
+        scores.add_fractions("MO-D1.efficiency", rung, rows["block"], here, strata("snr", rows["snr"], SNR_EDGES))
+        scores.add_fractions("MO-D2.all", rung, rows["block"], here, [("all", rows["snr"] >= LEAST_SNR)])
     rows = objects[objects["class"].isin(TRAILS) & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["dm"] = -MAG * (rows["trail_flux"] / rows["true_flux"] - 1)
     rows["stretch"] = rows["found_trail_length"] - rows["trail_length"]
@@ -50,22 +49,20 @@ def add(scores, targets, objects, recovered, sure, found, facts):
     common = common_of(rows, fitted, TRUE_RUNGS)
     for rung in (REFERENCE, *FIXED):
         here = common[common["rung"] == rung]
-        beside = here[here["near"] < BESIDE]
+        by = [("all", here["class"] == "trail"), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
         for fom, column, bins in (("MO-B1", "dm", DM_EDGES), ("MO-B1.length", "stretch", ARCSEC_EDGES)):
-            scores.add_histograms(fom, rung, beside, column, bins, population="all")
+            scores.add_histogram(fom, rung, here["block"], here[column], bins, [("all", here["near"] < BESIDE)], "all")
             every = {"MO-B1": "MO-B1.all"}.get(fom, f"{fom}_all")
-            scores.add_histograms(every, rung, here[here["class"] == "trail"], column, bins, population="all")
-            scores.add_histograms(every, rung, here, column, bins, "distance", here["near"], DISTANCE_EDGES,
-                                  population="all", whole=False)
-        here = rows["rung"] == rung
-        alone = here & (rows["class"] == "trail")
-        scores.add_fractions("MO-B1.failed", rung, rows[alone], ~fitted[alone])
-        scores.add_fractions("MO-B1.failed", rung, rows[here], ~fitted[here], "distance", rows["near"][here],
-                             DISTANCE_EDGES, whole=False)
+            scores.add_histogram(every, rung, here["block"], here[column], bins, by, "all")
+        mine = rows["rung"] == rung
+        here = rows[mine]
+        by = [("all", here["class"] == "trail"), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
+        scores.add_fractions("MO-B1.failed", rung, here["block"], ~fitted[mine], by)
     common = _placed(rows[rows["class"] == "trail"])
     for rung in ORDER:
         here = common[common["rung"] == rung]
-        positions(scores, "MO-M1", rung, here, facts.pixel_scale, "snr", here["snr"], SNR_EDGES)
+        positions(scores, "MO-M1", rung, here, facts.pixel_scale,
+                  strata("snr", here["snr"], SNR_EDGES))
 
 
 def by_galaxies(scores, fom, contrast, rung, rows, lost):
@@ -82,10 +79,10 @@ def by_galaxies(scores, fom, contrast, rung, rows, lost):
     lost : (N,) bool array
     """
     density = rows["galaxies"].to_numpy(float)
-    scores.add_fractions(fom, rung, rows, lost, "galaxies", density, GALAXY_EDGES, whole=False)
-    for block, k in by_block(rows, np.isfinite(density)):
-        dense = density[k] >= DENSE
-        scores.add(contrast, rung, block, [n for part in (dense, ~dense) for n in ((lost[k] & part).sum(), part.sum())])
+    scores.add_fractions(fom, rung, rows["block"], lost, strata("galaxies", density, GALAXY_EDGES, whole=False))
+    dense = density >= DENSE
+    scores.add_sums(contrast, rung, rows["block"], [lost & dense, dense, lost & ~dense, ~dense],
+                    [("all", np.isfinite(density))])
 
 
 def _placed(rows):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...ladder.objects import COMMON_RUNGS, common_sources, select
 from ...ladder.rungs import FIXED, ORDER, REFERENCE
-from ...stats.figures_of_merit import by_block
+from ...stats.figures_of_merit import classes, strata
 from .foms import DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, PLACES, PULL_EDGES, SB_EDGES
 from .places import SUPERNOVAE
 
@@ -26,7 +26,7 @@ def add(scores, objects, settings, facts):
     band = settings["shape_band"]
     for rung in ORDER:
         here = objects[(objects["rung"] == rung) & (objects["class"] != "beside")]
-        scores.add_fractions("TR-M1.failed", rung, here, ~np.isfinite(here["flux_psf"]), population="own")
+        scores.add_fractions("TR-M1.failed", rung, here["block"], ~np.isfinite(here["flux_psf"]), population="own")
     points = objects[objects["class"].isin(SUPERNOVAE) & (objects["snr"] >= BRIGHT_SNR)].copy()
     true = points["true_flux"]
     points["dm"] = -MAG * (points["flux_psf"] / true - 1)
@@ -36,19 +36,18 @@ def add(scores, objects, settings, facts):
     placed = common_of(points, measured & np.isfinite(points["x_psf"]) & np.isfinite(points["y_psf"]))
     for rung in ORDER:
         here = common[common["rung"] == rung]
-        scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES)
-        scores.add_histograms("TR-M1", rung, here, "dm", DM_EDGES, "host_sb", here["host_sb"], SB_EDGES, whole=False)
-        by_place(scores, "TR-M1", rung, here, "dm", DM_EDGES)
+        for by in (strata("magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES),
+                   strata("host_sb", here["host_sb"], SB_EDGES, whole=False), classes("place", here["class"], PLACES)):
+            scores.add_histogram("TR-M1", rung, here["block"], here["dm"], DM_EDGES, by)
         positions(scores, "TR-M1.astrometry", rung, placed[placed["rung"] == rung], facts.pixel_scale)
         if rung == REFERENCE:
             continue
-        scores.add_histograms("TR-M1.pull", rung, here, "pull", PULL_EDGES)
-        by_place(scores, "TR-M1.pull", rung, here, "pull", PULL_EDGES)
+        for by in (None, classes("place", here["class"], PLACES)):
+            scores.add_histogram("TR-M1.pull", rung, here["block"], here["pull"], PULL_EDGES, by)
         if rung in FIXED:
             here = points[points["rung"] == rung]
-            scores.add_histograms("TR-M1.forced_pull", rung, here, "pull", PULL_EDGES, "host_sb", here["host_sb"],
-                                  SB_EDGES, population="all")
-            by_place(scores, "TR-M1.forced_pull", rung, here, "pull", PULL_EDGES, population="all")
+            for by in (strata("host_sb", here["host_sb"], SB_EDGES), classes("place", here["class"], PLACES)):
+                scores.add_histogram("TR-M1.forced_pull", rung, here["block"], here["pull"], PULL_EDGES, by, "all")
 
 
 def common_of(rows, good, rungs=COMMON_RUNGS):
@@ -56,17 +55,9 @@ def common_of(rows, good, rungs=COMMON_RUNGS):
     return select(rows, common_sources(rows, good, sorted(rows["twin"].unique()), rungs)).copy()
 
 
-def by_place(scores, fom, rung, rows, column, bins, population="common"):
-    """Add histograms of hosted, nuclear and hostless supernovae as strata."""
-    values = rows[column].to_numpy(float)
-    for name in PLACES:
-        for block, k in by_block(rows, (rows["class"] == name) & np.isfinite(values)):
-            scores.add_histogram(fom, rung, block, values[k], bins, population, f"place:{name}")
-
-
-def positions(scores, fom, rung, rows, pixel_scale, name="", values=None, edges=()):
+def positions(scores, fom, rung, rows, pixel_scale, by=(("all", True),)):
     """Add offsets of fitted positions in mas: both axes of each source enter."""
+    by = list(by)
     for axis in ("x", "y"):
-        rows = rows.assign(offset=1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[axis]))
-        scores.add_histograms(fom, rung, rows, "offset", bins=MAS_EDGES, name=name, values=values, edges=edges,
-                              copies=2)
+        offset = 1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[axis])
+        scores.add_histogram(fom, rung, rows["block"], offset, MAS_EDGES, by, copies=2)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from ...ladder.rungs import ORDER, REFERENCE, SEARCHED
 from ...sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
-from ...stats.figures_of_merit import Scores, by_block
+from ...stats.figures_of_merit import Scores, classes, strata
 from . import comets, hosts, moving, photometry
 from .foms import DEPTH_EDGES, PLACES, SB_EDGES, SNR_EDGES, THRESHOLDS
 from .places import (
@@ -107,27 +107,23 @@ def _supernovae(scores, targets, recovered, sure, found, band):
     kept = point & sure
     for rung, got in recovered.items():
         rows, here = targets[kept], got[kept]
-        scores.add_fractions("TR-D1", rung, rows, here, "snr", rows["snr"], SNR_EDGES)
-        scores.add_fractions("TR-D1", rung, rows, here, "host_sb", rows["host_sb"], SB_EDGES, whole=False)
-        for name in PLACES:
-            for block, k in by_block(rows, rows["class"] == name):
-                scores.add("TR-D1", rung, block, [here[k].sum(), len(k)], stratum=f"place:{name}")
+        for by in (strata("snr", rows["snr"], SNR_EDGES), strata("host_sb", rows["host_sb"], SB_EDGES, whole=False),
+                   classes("place", rows["class"], PLACES)):
+            scores.add_fractions("TR-D1", rung, rows["block"], here, by)
     for rung, got in found.items():
         for population in ("all", *PLACES):
             mine = point & ((place == population) | (population == "all"))
             rows, here = targets[mine], got[mine]
-            scores.add_fractions("TR-D1.efficiency", rung, rows, here, "snr", rows["snr"], SNR_EDGES,
-                                 population=population)
-            scores.add_curve("TR-D1.curve", rung, rows, here, rows["snr"], SNR_EDGES, population)
-            scores.add_curve("TR-D1.m", rung, rows, here, rows[f"mag_{band}"], DEPTH_EDGES, population)
+            scores.add_fractions("TR-D1.efficiency", rung, rows["block"], here, strata("snr", rows["snr"], SNR_EDGES),
+                                 population)
+            scores.add_curve("TR-D1.curve", rung, rows["block"], here, rows["snr"], SNR_EDGES, population)
+            scores.add_curve("TR-D1.m", rung, rows["block"], here, rows[f"mag_{band}"], DEPTH_EDGES, population)
             for fom, bright in (("TR-D1.bright", snr >= SURE_SNR),
                                 ("TR-D1.at6", (snr >= AT_SIX[0]) & (snr < AT_SIX[1]))):
-                scores.add_fractions(fom, rung, targets[mine & bright], got[mine & bright], population=population)
+                scores.add_fractions(fom, rung, targets["block"], got, [("all", mine & bright)], population)
+        both = [part for name in ("hosted", "hostless") for part in (got & (place == name), place == name)]
         compared = point & (snr >= LEAST_SNR) & np.isin(place, ("hosted", "hostless"))
-        for block, k in by_block(targets, compared):
-            sums = [part for name in ("hosted", "hostless") for part in (
-                (got[k] & (place[k] == name)).sum(), (place[k] == name).sum())]
-            scores.add("TR-D1.contrast", rung, block, sums)
+        scores.add_sums("TR-D1.contrast", rung, targets["block"], both, [("all", compared)])
 
 
 def _spurious(scores, rows, injected, truth, settings, facts):

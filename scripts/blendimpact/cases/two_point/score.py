@@ -9,7 +9,7 @@ from ...ladder.objects import by_source, common_sources, select, wide
 from ...ladder.outcomes import efficiency_counts, groups
 from ...ladder.rungs import ORDER, REAL, REFERENCE, RUNGS
 from ...sky.blends import galaxy_counts, poisson_pair_fraction
-from ...stats.figures_of_merit import Scores, strata
+from ...stats.figures_of_merit import Scores, parts, strata
 from .foms import BLENDEDNESS_EDGES, CLASSES, PURITY_EDGES, RESIDUAL_EDGES, RESPONSE_EDGES
 
 SIGMA_E = 0.26  # shape noise per component, reduced-shear convention (Chang et al. 2013)
@@ -78,11 +78,15 @@ def _common(objects, estimator, twins):
     return rows.merge(purity, on=["patch", "source_id"])
 
 
-def _add_response(scores, fom, rung, rows, e1, g, population, stratum="all"):
-    for block, part in rows.groupby("block"):
-        plus, minus = part["twin"].str.startswith("plus"), part["twin"].str.startswith("minus")
-        scores.add(fom, rung, block, [part.loc[plus, e1].sum() / (2 * g), plus.sum(),
-                                      part.loc[minus, e1].sum() / (2 * g), minus.sum()],
+def _by_blendedness(purity):
+    return list(strata("blendedness", blendedness(purity), BLENDEDNESS_EDGES))
+
+
+def _add_response(scores, fom, rung, rows, e1, g, population, by=None):
+    e, signs = rows[e1].to_numpy(), [rows["twin"].str.startswith(sign).to_numpy() for sign in ("plus", "minus")]
+    for stratum, block, here in parts(rows["block"], by):
+        plus, minus = (here[sign[here]] for sign in signs)
+        scores.add(fom, rung, block, [e[plus].sum() / (2 * g), len(plus), e[minus].sum() / (2 * g), len(minus)],
                    population, stratum)
 
 
@@ -92,16 +96,16 @@ def _responses(scores, common, settings):
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _per_source(scores, rung, rows, settings["shear"])
-            for stratum, inside in strata("blendedness", blendedness(rows["mean_purity"]), BLENDEDNESS_EDGES):
-                _add_response(scores, "WL-M1", rung, rows[inside], "e1_weighted", settings["shear"],
-                              "common", stratum)
+            _add_response(scores, "WL-M1", rung, rows, "e1_weighted", settings["shear"], "common",
+                          _by_blendedness(rows["mean_purity"]))
+        # A case without shear has the twin "zero" only.
+        signs = [~rows["twin"].str.startswith(sign).to_numpy() for sign in ("minus", "plus")]
         for component in ("1", "2"):
-            for block, here in rows.groupby("block"):
-                e, twin = here[f"e{component}_weighted"], here["twin"]
-                first = ~twin.str.startswith("minus")  # a case without shear has the twin "zero" only
-                second = ~twin.str.startswith("plus")
-                scores.add(f"WL-M1.c{component}", rung, block,
-                           [e[first].sum(), first.sum(), e[second].sum(), second.sum()], "common")
+            e = rows[f"e{component}_weighted"].to_numpy()
+            for _, block, here in parts(rows["block"]):
+                first, second = (here[sign[here]] for sign in signs)
+                sums = [e[first].sum(), len(first), e[second].sum(), len(second)]
+                scores.add(f"WL-M1.c{component}", rung, block, sums, "common")
 
 
 def _per_source(scores, rung, rows, g):
@@ -110,10 +114,8 @@ def _per_source(scores, rung, rows, g):
     pairs = rows["twin"].nunique() / 2
     own = rows.assign(response=sign * rows["e1_weighted"] / (2 * g * pairs)).groupby(["patch", "source_id"])
     table = own.agg(response=("response", "sum"), block=("block", "first"), purity=("mean_purity", "first"))
-    for stratum, inside in strata("blendedness", blendedness(table["purity"]), BLENDEDNESS_EDGES):
-        for block, here in table[inside].groupby("block"):
-            scores.add_histogram("WL-M1.trimmed", rung, block, here["response"], RESPONSE_EDGES, "common", stratum,
-                                 copies=1)
+    scores.add_histogram("WL-M1.trimmed", rung, table["block"], table["response"], RESPONSE_EDGES,
+                         _by_blendedness(table["purity"]), copies=1)
 
 
 def _slopes(scores, common, settings):
@@ -125,11 +127,10 @@ def _slopes(scores, common, settings):
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _add_response(scores, "WL-M1.adaptive", rung, rows, "e1", settings["shear"], "common")
-        for stratum, inside in strata("blendedness", blendedness(rows["mean_purity"]), BLENDEDNESS_EDGES):
-            for block, here in rows[inside].groupby("block"):
-                x = here[["true_e1", "true_e2"]].to_numpy().ravel()
-                y = here[["e1", "e2"]].to_numpy().ravel()
-                scores.add("WL-B3", rung, block, [len(x), x.sum(), y.sum(), x @ x, x @ y], "common", stratum)
+        true, found = (rows[names].to_numpy() for names in (["true_e1", "true_e2"], ["e1", "e2"]))
+        for stratum, block, here in parts(rows["block"], _by_blendedness(rows["mean_purity"])):
+            x, y = true[here].ravel(), found[here].ravel()
+            scores.add("WL-B3", rung, block, [len(x), x.sum(), y.sum(), x @ x, x @ y], "common", stratum)
 
 
 def _own_samples(scores, objects, made, settings, facts):
@@ -159,11 +160,11 @@ def _own_samples(scores, objects, made, settings, facts):
                                                         (here & clean).sum()], "own")
     for rung in REAL:
         rows = own[own["rung"] == rung]
-        for block, here in rows.groupby("block"):
-            square = here["e1"] ** 2 + here["e2"] ** 2
-            merged, single = here["n_members"] > 1, here["n_members"] == 1
-            scores.add("WL-D4", rung, block, [square[merged].sum(), merged.sum(),
-                                              square[single].sum(), single.sum()], "own")
+        square, members = (rows["e1"] ** 2 + rows["e2"] ** 2).to_numpy(), rows["n_members"].to_numpy()
+        for _, block, here in parts(rows["block"]):
+            merged, single = here[members[here] > 1], here[members[here] == 1]
+            scores.add("WL-D4", rung, block, [square[merged].sum(), len(merged), square[single].sum(), len(single)],
+                       "own")
 
 
 def _residuals(scores, common, settings):
@@ -180,25 +181,21 @@ def _residuals(scores, common, settings):
     rows = rows[rows[f"flux_ap_{band}_alone"] > 0]
     for rung in RUNGS:
         on_rung = rows[rows["rung"] == rung]
-        for stratum, inside in strata("blendedness", blendedness(on_rung["purity"]), BLENDEDNESS_EDGES):
-            for block, here in on_rung[inside].groupby("block"):
-                scores.add_histogram("WL-B1", rung, block, here["residual"], RESIDUAL_EDGES, "common", stratum)
-                scores.add("WL-B1.tail", rung, block, [(here["residual"].abs() > 0.1).sum(), len(here)],
-                           "common", stratum)
-                colour = here["colour"][np.isfinite(here["colour"])]
-                if len(settings["bands"]) > 1:
-                    scores.add_histogram("WL-B1.colour", rung, block, colour, RESIDUAL_EDGES, "common",
-                                         stratum)
+        block, by = on_rung["block"], _by_blendedness(on_rung["purity"])
+        scores.add_histogram("WL-B1", rung, block, on_rung["residual"], RESIDUAL_EDGES, by)
+        scores.add_fractions("WL-B1.tail", rung, block, on_rung["residual"].abs() > 0.1, by, "common")
+        if len(settings["bands"]) > 1:
+            scores.add_histogram("WL-B1.colour", rung, block, on_rung["colour"], RESIDUAL_EDGES, by)
 
 
 def _failures(scores, objects):
     """WL-B1.failed and WL-M1.failed: children that a deblender could not make, shapes that did not converge."""
     rows = objects[((objects["role"] == "target") | (objects["source_id"] == 0)) & (objects["kind"] != "star")]
     for rung in RUNGS:
-        for block, here in rows[rows["rung"] == rung].groupby("block"):
-            failed = (here["child_status"] & DEBLEND_BITS.FAILED) != 0
-            scores.add("WL-B1.failed", rung, block, [failed.sum(), len(here)], "own")
-            scores.add("WL-M1.failed", rung, block, [(~here["adaptive"]).sum(), len(here)], "own")
+        here = [("all", rows["rung"] == rung)]
+        failed = (rows["child_status"] & DEBLEND_BITS.FAILED) != 0
+        scores.add_fractions("WL-B1.failed", rung, rows["block"], failed, here, "own")
+        scores.add_fractions("WL-M1.failed", rung, rows["block"], ~rows["adaptive"], here, "own")
 
 
 def _detection(scores, tables, truth, blocks, settings):
@@ -217,18 +214,12 @@ def _detection(scores, tables, truth, blocks, settings):
     found["other"] = found.set_index(["patch", "twin", "det_id"]).index.isin(other)
     links["block"], found["block"] = links["patch"].map(blocks), found["patch"].map(blocks)
     tried = links["found_alone"] >= 0
-    every = links
-    for rung, got, links, copies in (("pipeline", every["dominant"], every, None),
-                                     ("alone", every["found_alone"] == 1, every[tried], 1)):
-        for name, values, edges in (("magnitude", links[f"mag_{band}"], MAGNITUDE_STRATA),
-                                    ("blendedness", blendedness(links[f"purity_{band}"]), BLENDEDNESS_EDGES)):
-            for stratum, inside in strata(name, values, edges):
-                if name == "blendedness" and stratum == "all":
-                    continue
-                for block, rows in links[inside].groupby("block"):
-                    scores.add("WL-D3.recall", rung, block, [got[rows.index].sum(), len(rows)],
-                               stratum=stratum, copies=copies)
-    for block, here in every.groupby("block"):
+    for rung, rows, got, copies in (("pipeline", links, links["dominant"], None),
+                                    ("alone", links[tried], links["found_alone"][tried] == 1, 1)):
+        for by in (strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA),
+                   strata("blendedness", blendedness(rows[f"purity_{band}"]), BLENDEDNESS_EDGES, whole=False)):
+            scores.add_fractions("WL-D3.recall", rung, rows["block"], got, by, copies=copies)
+    for block, here in links.groupby("block"):
         good = here["dominant"].sum()
         dets = found[found["block"] == block]
         galaxies = (~dets["other"]).sum()
@@ -313,10 +304,9 @@ def _purity(scores, truth, band):
     """WL-P*: foreign light of galaxies that are detectable at isolated S/N > 6."""
     rows = truth[(truth["role"] == "target") & (truth["kind"] == "galaxy") & (truth[f"snr_{band}"] > 6)]
     rows = rows[np.isfinite(rows[f"purity_{band}"])]
-    for block, here in rows.groupby("block"):
-        purity = here[f"purity_{band}"]
-        scores.add("WL-P1", REFERENCE, block, [(purity < 0.99).sum(), len(purity)], "truth")
-        scores.add_histogram("WL-P2", REFERENCE, block, purity, PURITY_EDGES, "truth")
+    block, purity = rows["block"], rows[f"purity_{band}"]
+    scores.add_fractions("WL-P1", REFERENCE, block, purity < 0.99, population="truth")
+    scores.add_histogram("WL-P2", REFERENCE, block, purity, PURITY_EDGES, population="truth")
 
 
 def _sky(scores, truth, made, settings, facts):

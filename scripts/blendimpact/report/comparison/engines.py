@@ -11,7 +11,7 @@ from ...measure.difference import residuals
 from ...search.filters import forced, search
 from ...sky.blends import false_alarm_density
 from ...stats.figures_of_merit import FigureOfMerit as F
-from ...stats.figures_of_merit import Scores, strata
+from ...stats.figures_of_merit import Scores, parts, strata
 from ...stats.histogram_statistics import Median, Nmad
 from ...stats.histograms import residual_edges
 from ...stats.statistic import Deviation, Fraction, Rate, Ratio
@@ -181,46 +181,41 @@ def score(rows, engines, case, scenario):
     """
     scores = Scores(case, scenario)
     for engine in engines:
-        for block, here in rows[rows["engine"] == engine].groupby("patch"):
-            kinds = {kind: here[here["kind"] == kind] for kind in ("target", "static", "peak", "field")}
-            _static(scores, engine, block, kinds["static"])
-            for group in ("hosted", "hostless", "transients"):
-                targets = kinds["target"]
-                _targets(scores, engine, block, group,
-                         targets if group == "transients" else targets[targets["group"] == group])
-            _field(scores, engine, block, kinds["peak"], kinds["field"])
+        mine = rows[rows["engine"] == engine]
+        _static(scores, engine, mine[mine["kind"] == "static"])
+        targets = mine[mine["kind"] == "target"]
+        for group in ("hosted", "hostless", "transients"):
+            _targets(scores, engine, group, targets if group == "transients" else targets[targets["group"] == group])
+        for block, here in mine.groupby("patch"):
+            _field(scores, engine, block, here[here["kind"] == "peak"], here[here["kind"] == "field"])
     return scores
 
 
-def _static(scores, engine, block, rows):
+def _static(scores, engine, rows):
+    scores.add_fractions("failed", engine, rows["patch"], ~np.isfinite(rows["flux"].to_numpy(float)),
+                         population="static sources")
+    rows = rows[np.isfinite(rows["chi2"].to_numpy(float))]
     chi2, npix = (rows[name].to_numpy(float) for name in ("chi2", "npix"))
-    for stratum, inside in strata("sb", rows["sb"], SB_EDGES):
-        use = inside & np.isfinite(chi2)
-        scores.add_histogram("chi2", engine, block, chi2[use], CHI2_EDGES, "static sources", stratum)
-        if use.any():
-            sums = [(chi2 * npix)[use].sum(), npix[use].sum()]
-            scores.add("chi2.mean", engine, block, sums, "static sources", stratum)
-    lost = ~np.isfinite(rows["flux"].to_numpy(float))
-    if len(rows):
-        scores.add("failed", engine, block, [lost.sum(), len(rows)], "static sources")
+    by = list(strata("sb", rows["sb"], SB_EDGES))
+    scores.add_histogram("chi2", engine, rows["patch"], chi2, CHI2_EDGES, by, "static sources")
+    scores.add_sums("chi2.mean", engine, rows["patch"], [chi2 * npix, npix], by, "static sources")
 
 
-def _targets(scores, engine, block, group, rows):
-    if not len(rows):
-        return
+def _targets(scores, engine, group, rows):
+    block = rows["patch"]
     flux, error, alone, exact = (rows[n].to_numpy(float) for n in ("flux", "flux_err", "flux_alone", "err_exact"))
     good = np.isfinite(flux) & (error > 0)
-    scores.add("failed", engine, block, [np.sum(~good), len(rows)], group)
+    scores.add_fractions("failed", engine, block, ~good, population=group)
     with np.errstate(invalid="ignore", divide="ignore"):
         bias, pull, lost = flux / alone - 1, (flux - alone) / error, 1 - exact / error
         bright = good & (alone / exact >= BRIGHT)
-    scores.add_histogram("bias", engine, block, bias[bright], RESIDUAL_EDGES, group)
-    scores.add_histogram("pull.nmad", engine, block, pull[good], PULL_EDGES, group)
-    p = pull[good]
-    scores.add("pull.mean", engine, block, [p.sum(), len(p)], group)
-    scores.add("pull.width", engine, block, [len(p), p.sum(), (p**2).sum()], group)
-    lost = lost[good & np.isfinite(lost)]
-    scores.add("lost_snr", engine, block, [lost.sum(), len(lost)], group)
+    scores.add_histogram("bias", engine, block, bias, RESIDUAL_EDGES, [("all", bright)], group)
+    scores.add_histogram("pull.nmad", engine, block, pull, PULL_EDGES, [("all", good)], group)
+    for _, patch, here in parts(block):  # also where none is good
+        p, known = pull[here][good[here]], lost[here][good[here] & np.isfinite(lost[here])]
+        scores.add("pull.mean", engine, patch, [p.sum(), len(p)], group)
+        scores.add("pull.width", engine, patch, [len(p), p.sum(), (p**2).sum()], group)
+        scores.add("lost_snr", engine, patch, [known.sum(), len(known)], group)
 
 
 def _field(scores, engine, block, peaks, field):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...data.children import DEBLEND_BITS
 from ...stats.figures_of_merit import FigureOfMerit as F
-from ...stats.figures_of_merit import Scores, strata
+from ...stats.figures_of_merit import Scores, parts, strata
 from ...stats.histogram_statistics import Median, Nmad
 from ...stats.histograms import residual_edges
 from ...stats.statistic import Fraction, Slope
@@ -100,15 +100,12 @@ def score(sources, deblenders, scenario, case, same_noise=True):
         _add(scores, deblender, true, made, "true centres", "all")
         _add(scores, deblender, true, made & (true["blendedness"] >= BLENDED), "true centres", "blended")
         for name, edges in STRATA.items():
-            for stratum, inside in strata(name, true[name], edges):
-                if stratum != "all":
-                    _add(scores, deblender, true, made & inside, "true centres", stratum, by_stratum)
+            for stratum, inside in strata(name, true[name], edges, whole=False):
+                _add(scores, deblender, true, made & inside, "true centres", stratum, by_stratum)
         for outcome in OUTCOMES:
             _add(scores, deblender, found, found["made"] & (found["outcome"] == outcome), outcome, "all")
         _add(scores, deblender, found, found["made"], "detected centres", "all")
-        for block in np.unique(found["block"]):
-            here = found["made"][found["block"] == block]
-            scores.add("lost", deblender, block, [(~here).sum(), len(here)], "detected centres")
+        scores.add_fractions("lost", deblender, found["block"], ~found["made"], population="detected centres")
     return scores
 
 
@@ -138,24 +135,18 @@ def _wide(sources):
 
 def _add(scores, deblender, rows, chosen, population, stratum, only=None):
     """Add the ``chosen`` ones of ``rows`` (a dict of arrays) to all figures of merit, or to those of ``only``."""
-    blocks = rows["block"]
-    for block in np.unique(blocks[chosen]):
-        here = {name: rows[name][chosen & (blocks == block)] for name in _NEEDED}
-        n = len(here["ap"])
-        for name, edges in (*((name, EDGES) for name in ("ap", "ap_true", "total", "colour")),
-                            ("kappa", KAPPA_EDGES), ("chi2", CHI2_EDGES)):
-            if only is None or name in only:
-                values = here[name][np.isfinite(here[name])]
-                scores.add_histogram(name, deblender, block, values, edges, population, stratum)
-        counts = {"ap.outliers": ~(np.abs(here["ap"]) <= OUTLIER), "failed": here["failed"]}  # failed: NaN, an outlier
-        counts |= {f"status.{name}": here["child_status"] >> bit & 1 for bit, (name, _) in DEBLEND_BITS.items()}
-        for name, bad in counts.items():
-            if only is None or name in only:
-                scores.add(name, deblender, block, [np.sum(bad), n], population, stratum)
-        x, y = (np.concatenate([here[f"{axis}1"], here[f"{axis}2"]]) for axis in "xy")
+    blocks, by = rows["block"], [(stratum, chosen)]
+    for name, edges in (*((name, EDGES) for name in ("ap", "ap_true", "total", "colour")),
+                        ("kappa", KAPPA_EDGES), ("chi2", CHI2_EDGES)):
+        if only is None or name in only:
+            scores.add_histogram(name, deblender, blocks, rows[name], edges, by, population)
+    counts = {"ap.outliers": ~(np.abs(rows["ap"]) <= OUTLIER), "failed": rows["failed"]}  # failed: NaN, an outlier
+    counts |= {f"status.{name}": rows["child_status"] >> bit & 1 for bit, (name, _) in DEBLEND_BITS.items()}
+    for name, bad in counts.items():
+        if only is None or name in only:
+            scores.add_fractions(name, deblender, blocks, bad, by, population)
+    for _, block, here in parts(blocks, by):
+        x, y = (np.concatenate([rows[f"{axis}1"][here], rows[f"{axis}2"][here]]) for axis in "xy")
         x, y = (v[np.isfinite(x) & np.isfinite(y)] for v in (x, y))
         scores.add("shape.slope", deblender, block, [len(x), x.sum(), y.sum(), (x * x).sum(), (x * y).sum()],
                    population, stratum)
-
-
-_NEEDED = ("ap", "ap_true", "total", "colour", "kappa", "chi2", "failed", "child_status", "x1", "x2", "y1", "y2")
