@@ -86,36 +86,9 @@ def test_resampled_sums_are_those_of_the_rows_repeated():
         resampled_sums(weights, statistics)
 
 
-def coverage(draw, figure, truth, n_blocks, trials, rng):
-    """Return how often the interval of a figure of merit holds the truth."""
-    weights = bootstrap_weights(n_blocks, 500, 11, "coverage")
-    hits = 0
-    for _ in range(trials):
-        result = interval(figure(resampled_sums(weights, draw(rng))), n_blocks)
-        hits += result.low <= truth <= result.high
-    return hits / trials
-
-
-def clustered_counts(rng, n_blocks=40):
-    n = rng.poisson(20 * rng.lognormal(0, 0.5, n_blocks)) + 1
-    return np.stack([rng.binomial(n, 0.05), n], axis=1)
-
-
 def responses(rng, n_blocks=40):
     isolated = rng.gamma(4, 1, n_blocks)
     return np.stack([0.95 * isolated + 0.1 * rng.normal(size=n_blocks), isolated], axis=1)
-
-
-@pytest.mark.parametrize("draw, figure, truth", [
-    (clustered_counts, lambda s: s[..., 0] / s[..., 1], 0.05),
-    (responses, lambda s: s[..., 0] / s[..., 1] - 1, -0.05),
-])
-def test_the_interval_of_forty_blocks_holds_the_truth_as_often_as_it_says(draw, figure, truth):
-    trials = 1000
-    found = coverage(draw, figure, truth, 40, trials, np.random.default_rng(2))
-    # Three standard errors of the simulation, and one per cent for the bootstrap itself.
-    allowed = 3 * np.sqrt(CONFIDENCE * (1 - CONFIDENCE) / trials) + 0.01
-    assert found == pytest.approx(CONFIDENCE, abs=allowed)
 
 
 def test_paired_differences_are_far_narrower_than_differences_of_intervals():
