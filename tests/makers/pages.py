@@ -25,7 +25,8 @@ CASE_PAGES = {case: f"scripts/blendimpact/cases/{case}/numbers.md" for case in c
 PAGES = ("README.md", *(f"docs/{name}.md" for name in (
     "add-a-detector", "add-a-survey", "add-a-real-image", "inject-your-own", "numbers", "slurm", "matrix",
     "deblenders", "architecture", "add-a-measurement")), CASE_PAGE, *CASE_PAGES.values())
-WORKED = ("docs/add-a-detector.md", "docs/add-a-survey.md", "docs/add-a-real-image.md", "docs/inject-your-own.md")
+WORKED = ("docs/add-a-detector.md", "docs/add-a-survey.md", "docs/add-a-real-image.md", "docs/inject-your-own.md",
+          "docs/add-a-measurement.md")
 
 
 @dataclass
