@@ -14,6 +14,7 @@ from harness import ROOT
 LIBRARY = ROOT / "scripts" / "blendimpact"
 MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.py"))
 LAYERS = (
+    ("__main__",),
     ("stages",),
     ("cases", "report"),
     ("ladder", "detect", "deblend", "subtract", "search", "measure"),

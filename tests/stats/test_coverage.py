@@ -195,7 +195,7 @@ def test_every_statistic_has_its_coverage_measured():
     assert written - bases == {type(statistic) for statistic, _ in CASES} - {PairedMean}
 
 
-@pytest.mark.parametrize("n_blocks", [30, 100])
+@pytest.mark.parametrize("n_blocks", [30, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("statistic, draw", CASES, ids=name)
 def test_the_interval_on_a_rung_holds_the_truth(statistic, draw, n_blocks):
     sums = skies(statistic, draw, n_blocks)
@@ -270,8 +270,10 @@ def changed(rng, shape):
 def known(statistic, draw, n_blocks, measured=None):
     """A case of the test below; with a measured coverage one whose interval is known to be too wide."""
     reason = f"a difference of medians or scatters does not cancel what rungs share: covers {measured}"
-    return pytest.param(statistic, draw, n_blocks, marks=[pytest.mark.xfail(reason=reason, strict=True)] if measured
-                        else [], id=f"{type(statistic).__name__}-{n_blocks}")
+    marks = [pytest.mark.slow] if n_blocks > 30 else []
+    if measured:
+        marks.append(pytest.mark.xfail(reason=reason, strict=True))
+    return pytest.param(statistic, draw, n_blocks, marks=marks, id=f"{type(statistic).__name__}-{n_blocks}")
 
 
 DIFFERENCES = [
