@@ -243,7 +243,7 @@ def copy_inputs(source, folder):
     """
     if not (source / "skycatalogs" / "receipt.json").is_file():
         raise SystemExit(f"no fetched inputs in {source}. Make them with\n  snakemake "
-                         "results/inputs/population/galaxies.parquet results/inputs/des_dr2_g/receipt.json\n"
+                         "results/inputs/population/cosmodc2.parquet results/inputs/des_dr2_g/receipt.json\n"
                          "or name their folder with --inputs")
     target = folder / "results" / "inputs"
     for path in sorted(p for p in source.iterdir() if p.is_dir() and p.name not in ("logs", "benchmarks")):
@@ -300,13 +300,13 @@ def population(inputs, folder):
         If the inputs are not there either.
     """
     made = inputs / "population"
-    if not (made / "galaxies.parquet").is_file():
+    if not (made / "cosmodc2.parquet").is_file():
         copy_inputs(inputs, folder)
-        target = "results/inputs/population/galaxies.parquet"
+        target = "results/inputs/population/cosmodc2.parquet"
         run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1", target],
                     cwd=folder)
         made = folder / "results" / "inputs" / "population"
-    return made / "galaxies.parquet", made / "stars.parquet"
+    return made / "cosmodc2.parquet", made / "trilegal.parquet"
 
 
 def main():

@@ -29,8 +29,8 @@ rule inject:
     input:
         images=plan.sky("fits"),
         truth=plan.sky("truth.parquet"),
-        sources=plan.injected_from,
-        coma=plan.coma,
+        tables=plan.tables,
+        catalogue=plan.catalogue,
     output:
         images=image(plan.product("inject", "{chunk}.fits")),
         truth=data(plan.product("inject", "{chunk}.truth.parquet")),

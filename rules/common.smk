@@ -37,6 +37,8 @@ wildcard_constraints:
     scenario="|".join(plan.scenarios),
     chunk=r"\d+",
     name="|".join(plan.packages),
+    population="|".join(plan.populations),
+    ending="parquet|fits",
     engine="|".join(plan.engines or ["none"]),
 
 

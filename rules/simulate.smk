@@ -1,7 +1,7 @@
 rule simulate:
     """Draw the patches of one chunk and keep the truth."""
     input:
-        galaxies=rules.population.output.galaxies,
+        galaxies=prepared("cosmodc2"),
         stars=plan.stars,
         survey=plan.survey,
         template=plan.template,

@@ -31,14 +31,11 @@ UPWARD = {
 }
 LONG_MODULES = {
     "fitting/stars.py",
-    "populations/population.py",
     "sky/adopt/psf.py",
     "sky/injection.py",
     "sky/spectra.py",
 }
-LONG_FUNCTIONS = {
-    "stages/inject.py:run",
-}
+LONG_FUNCTIONS = set()
 
 
 def parsed(path):

@@ -60,8 +60,8 @@ def test_no_chunk_parts_the_visits_of_a_block(size):
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("population")
     galaxies = catalogues.describe(GALAXIES.copy(), {name: (None, name) for name in GALAXIES.colnames})
-    catalogues.write(galaxies, folder / "galaxies.parquet")
-    catalogues.write(build_isochrone(isochrone(folder / "iso.pkl")), folder / "stars.parquet")
+    catalogues.write(galaxies, folder / "cosmodc2.parquet")
+    catalogues.write(build_isochrone(isochrone(folder / "iso.pkl")), folder / "isochrone.parquet")
     return folder
 
 
@@ -69,9 +69,9 @@ def drawn(inputs, folder, patches, settings=TWICE):
     """Simulate and inject ``patches``; return the paths of images and truth."""
     folder.mkdir()
     paths = [folder / name for name in ("sky.fits", "sky.parquet", "images.fits", "truth.parquet")]
-    stars = inputs / "stars.parquet"
-    simulate.run(settings, patches, SEED, inputs / "galaxies.parquet", stars, "lsst_visit", *paths[:2])
-    inject.run(settings, patches, SEED, *paths[:2], stars, *paths[2:])
+    stars = inputs / "isochrone.parquet"
+    simulate.run(settings, patches, SEED, inputs / "cosmodc2.parquet", stars, "lsst_visit", *paths[:2])
+    inject.run(settings, patches, SEED, *paths, tables=[stars])
     return paths[2:]
 
 

@@ -14,6 +14,7 @@ from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.detect import DETECTORS
 from blendimpact.errors import StudyError
+from blendimpact.populations import POPULATIONS
 from blendimpact.search import FINDERS
 from blendimpact.subtract import SUBTRACTORS
 from hypothesis import given
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 PRESETS = sorted(p for p in (CONFIG_DIR / "presets").glob("*.yaml"))
 BASE = CONFIG_DIR / "config.yaml"
 NAMES = {
-    "families": {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)},
+    "families": {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, POPULATIONS)},
     "cases": case_names(),
 }
 

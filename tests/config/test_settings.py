@@ -11,6 +11,7 @@ from blendimpact.config.measure import Measure, SkyEstimate
 from blendimpact.config.settings import REALISATIONS
 from blendimpact.config.sky import Galaxies, Patch, Positions
 from blendimpact.errors import StudyError
+from blendimpact.populations import POPULATIONS, tables_of
 
 BASE = CONFIG_DIR / "config.yaml"
 TILING = {"size": 300, "border": 36, "margin": 12.0, "visits": 1}
@@ -24,7 +25,7 @@ def overlay(tmp_path):
     def check(text):
         path = tmp_path / "mine.yaml"
         path.write_text(text)
-        return study.validate(study.load_config([path]), [BASE, path])
+        return study.validate(study.load_config([path]), [BASE, path], {"populations": POPULATIONS})
 
     return check
 
@@ -149,9 +150,9 @@ def test_the_models_know_the_options_of_the_stages():
     assert set(SkyEstimate.model_fields) == set(sky.SKY_OPTIONS)
     positions = pytest.importorskip("blendimpact.sky.positions")
     assert set(Positions.model_fields) == {"kind", *positions.CLUSTERED}
-    simulate = pytest.importorskip("blendimpact.sky.patches")
+    counts = pytest.importorskip("blendimpact.populations.galaxy_counts")
     limits = Galaxies.model_json_schema()["properties"]
-    assert limits["mag_max"]["maximum"] == simulate.population.FAINTEST
+    assert limits["mag_max"]["maximum"] == counts.FAINTEST
     assert limits["density"]["maximum"] == positions.DENSITY_MAX
 
 
@@ -199,11 +200,14 @@ def test_a_scenario_may_have_the_other_kind_of_sky(overlay):
 def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
     config = overlay(CROWDED)
     simulated, real = (study.case_settings(config, "two_point", s) for s in ("sparse", "real"))
-    assert study.stars_from(simulated) == "isochrone" and study.injected_from(simulated) == "isochrone"
-    assert study.injected_from(real) is None  # one band: no colours
-    assert study.injected_from(study.case_settings(laptop, "galaxies")) == "galaxies"
-    default = study.case_settings(laptop, "two_point")
-    assert study.stars_from(default) == "stars" and study.injected_from(default) is None
+    assert tables_of(simulated) == ["isochrone"]
+    assert tables_of(real) == []  # one band: no colours
+    assert tables_of(study.case_settings(laptop, "galaxies")) == ["cosmodc2"]
+    assert tables_of(study.case_settings(laptop, "two_point")) == []
+    assert tables_of(study.case_settings(laptop, "transients")) == ["supernova"]
+    kinds = {"supernova": 0, "trail": 1, "coma_9p": 1}
+    moving = {**simulated, "inject": {"population": "transients", "kinds": kinds}}
+    assert tables_of(moving) == ["coma_9p"]
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,8 @@ def injected(adopted):
     with contextlib.redirect_stderr(io.StringIO()), pytest.MonkeyPatch.context() as patcher:
         patcher.chdir(folder)
         pipeline_inject.run(mine, settings.patches(mine), 1, out / "image.fits", out / "image.truth.parquet",
-                            mine["inject"]["catalogue"], target / "000.fits", target / "000.truth.parquet")
+                            target / "000.fits", target / "000.truth.parquet",
+                            catalogue=mine["inject"]["catalogue"])
     with PatchFile(target / "000.fits") as file:
         return catalogues.read(target / "000.truth.parquet"), list(file)
 

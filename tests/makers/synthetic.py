@@ -11,8 +11,8 @@ import yaml
 from astropy.io import fits
 from astropy.table import Table
 from blendimpact.data import catalogues
-from blendimpact.populations.population import BANDS
-from blendimpact.populations.supernovae import build_supernovae
+from blendimpact.populations.base import BANDS
+from blendimpact.populations.supernova import build_supernovae
 
 SCALE, ZERO_POINT, FWHM, SIGMA = 0.26, 30.0, 1.1, 3.0
 CONFIG = {
@@ -69,7 +69,7 @@ def make_study(directory, **changes):
 
 
 def galaxies(count=2000, seed=1):
-    """Return a table like that of `blendimpact.populations.population.build_galaxies`."""
+    """Return a table like that of `blendimpact.populations.cosmodc2.build_galaxies`."""
     rng = np.random.default_rng(seed)
     i = np.sort(28.5 + np.log10(rng.uniform(1e-4, 1, count)) / 0.31)
     size = 0.5 * 10 ** (-0.064 * (i - 24)) * np.exp(0.3 * rng.standard_normal(count))
@@ -87,7 +87,7 @@ def galaxies(count=2000, seed=1):
 
 
 def stars(count=300, seed=2):
-    """Return a table like that of `blendimpact.populations.population.build_stars`."""
+    """Return a table like that of `blendimpact.populations.trilegal.build_stars`."""
     rng = np.random.default_rng(seed)
     i = np.sort(rng.uniform(18, 27, count))
     table = Table({f"mag_{band}": i + (0.0 if band == "i" else 0.2) for band in BANDS})
@@ -110,7 +110,7 @@ def write_supernovae(inputs):
     for name in ("sncosmo", "population"):
         (inputs / name).mkdir(parents=True, exist_ok=True)
     (inputs / "sncosmo" / "receipt.json").write_text(json.dumps({"name": "sncosmo", "status": "ok", "files": {}}))
-    catalogues.write(supernovae(inputs / "sncosmo" / "series.fits"), inputs / "population" / "supernovae.parquet")
+    catalogues.write(supernovae(inputs / "sncosmo" / "series.fits"), inputs / "population" / "supernova.parquet")
 
 
 def _write_population(inputs):
@@ -119,7 +119,7 @@ def _write_population(inputs):
         receipt = inputs / name / "receipt.json"
         receipt.write_text(json.dumps({"name": name, "status": "ok", "files": {}}))
     (inputs / "population").mkdir(exist_ok=True)
-    for name, table in (("galaxies", galaxies()), ("stars", stars())):
+    for name, table in (("cosmodc2", galaxies()), ("trilegal", stars())):
         path = inputs / "population" / f"{name}.parquet"
         catalogues.write(table, path)
 

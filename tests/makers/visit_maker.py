@@ -6,11 +6,11 @@ from blendimpact.data import catalogues
 from blendimpact.data.catalogues import describe
 from blendimpact.data.images import PatchWriter
 from blendimpact.populations.catalogue import on_patch, read_catalogue
-from blendimpact.populations.transients import generate_transients
 from blendimpact.sky.epochs import add_template, template_survey, without_transients
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.stages.simulate import image_facts
+from target_maker import draw
 
 SEED, CASE = 5, "transients"
 SETTINGS = {
@@ -37,7 +37,7 @@ def visit(galaxies, stars, index=0, epochs=None, **changes):
             given = read_catalogue(settings["inject"]["catalogue"], settings["bands"], patch.bands["r"].pixel_scale)
             drawn = on_patch(given, patch)
         else:
-            drawn = generate_transients(settings, patch, truth, SEED, CASE, index, 0)
+            drawn = draw(settings, patch, truth, SEED, CASE, index, 0)
         patch, truth = inject(patch, truth, drawn, SEED, CASE, settings)
         without_transients(truth)
     else:

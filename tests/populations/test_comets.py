@@ -9,7 +9,7 @@ from astropy.table import Table
 from blendimpact.data.psf import psf_pixels
 from blendimpact.errors import StudyError
 from blendimpact.populations.catalogue import standardise
-from blendimpact.populations.comets import SUN, afrho
+from blendimpact.populations.comet import SUN, afrho
 from blendimpact.sky.injection import inject
 from blendimpact.sky.profiles import draw_source
 from patch_maker import make_patch

@@ -17,8 +17,9 @@ from blendimpact.populations.catalogue import (
     sky_shape_to_pixels,
     standardise,
 )
-from blendimpact.populations.targets import draw_magnitudes, generate, lattice
+from blendimpact.populations.targets import draw_magnitudes, lattice
 from blendimpact.stats.streams import stream
+from target_maker import draw
 
 SCALE = sky_maker.SCALE
 
@@ -243,7 +244,7 @@ def test_rows_on_a_patch(parity):
 SETTINGS = {
     "bands": ["g"],
     "shape_band": "g",
-    "inject": {"per_patch": 9, "mag": [20, 25.5], "separation": 5.0},
+    "inject": {"population": "cosmodc2", "per_patch": 9, "mag": [20, 25.5], "separation": 5.0},
 }
 
 
@@ -265,28 +266,28 @@ def population(n=300):
     )
 
 
-@pytest.mark.parametrize("galaxies", [None, population()])
-def test_targets_are_inside_apart_and_repeatable(galaxies):
-    here = patch(border=20)
-    first = generate(SETTINGS, here, 5, "galaxies", 3, 0, galaxies)
+@pytest.mark.parametrize("name, galaxies", [("sersic", None), ("cosmodc2", population())])
+def test_targets_are_inside_apart_and_repeatable(name, galaxies):
+    here, chosen = patch(border=20), {**SETTINGS, "inject": {**SETTINGS["inject"], "population": name}}
+    first = draw(chosen, here, None, 5, "galaxies", 3, 0, cosmodc2=galaxies)
     assert len(first) == 9 and here.inside(first["x"], first["y"]).all()
     ra, dec = here.bands["g"].wcs.all_pix2world(first["x"], first["y"], 0)
     assert np.allclose(ra, first["ra"]) and np.allclose(dec, first["dec"])
     assert ((first["mag_g"] >= 20) & (first["mag_g"] <= 25.5)).all()
-    again = generate(SETTINGS, here, 5, "galaxies", 3, 0, galaxies)
+    again = draw(chosen, here, None, 5, "galaxies", 3, 0, cosmodc2=galaxies)
     assert all(np.array_equal(first[c], again[c]) for c in first.colnames)
     for other in ((5, "galaxies", 3, 1), (5, "galaxies", 4, 0), (6, "galaxies", 3, 0), (5, "x", 3, 0)):
-        assert not np.array_equal(first["x"], generate(SETTINGS, here, *other, galaxies)["x"])
+        assert not np.array_equal(first["x"], draw(chosen, here, None, *other, cosmodc2=galaxies)["x"])
     assert set(first["source_type"]) <= set(SOURCE_TYPES)
     for k in range(20):
-        one = generate(SETTINGS, here, 5, "galaxies", k, 0, galaxies)
+        one = draw(chosen, here, None, 5, "galaxies", k, 0, cosmodc2=galaxies)
         apart = np.hypot(one["x"][:, None] - one["x"], one["y"][:, None] - one["y"]) + 1e6 * np.eye(9)
         assert apart.min() * SCALE >= 5.0
 
 
 def test_structure_comes_from_the_population():
     sample = population()
-    found = generate(SETTINGS, patch(), 5, "galaxies", 1, 0, sample)
+    found = draw(SETTINGS, patch(), None, 5, "galaxies", 1, 0, cosmodc2=sample)
     for row in found:
         scaled = row["hlr_disk"] / row["hlr_bulge"]
         same = np.isclose(sample["hlr_disk"] / sample["hlr_bulge"], scaled, rtol=1e-9)
@@ -299,7 +300,7 @@ def test_structure_comes_from_the_population():
         assert row["hlr_disk"] == pytest.approx(origin["hlr_disk"] * factor)
         assert row["g1_bulge"] * row["g2_disk"] == pytest.approx(row["g2_bulge"] * row["g1_disk"])  # aligned
     with pytest.raises(StudyError, match="mag_i"):
-        generate({**SETTINGS, "bands": ["g", "i"]}, patch(), 5, "galaxies", 1, 0, sample)
+        draw({**SETTINGS, "bands": ["g", "i"]}, patch(), None, 5, "galaxies", 1, 0, cosmodc2=sample)
 
 
 def test_counts_of_magnitudes():

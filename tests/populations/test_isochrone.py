@@ -13,12 +13,12 @@ from blendimpact.data.chunk import PatchData
 from blendimpact.errors import StudyError
 from blendimpact.ladder.image import ImageLadder
 from blendimpact.populations.isochrone import EXTINCTION, RED_CLUMP, Stars, build_isochrone, kroupa
-from blendimpact.populations.targets import generate
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.scene import STARS_MAX, draw_scene
 from scipy.integrate import quad
 from scipy.stats import kstest
+from target_maker import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "artpop/feh_m1.00_vvcrit0.4_LSST_10gyr_test_iso.pkl"
@@ -222,7 +222,7 @@ def test_no_density_no_star_and_too_much_is_refused(table):
 def injected(table):
     survey = load_survey("lsst_visit")
     patch, truth = simulate_patch(SETTINGS, 0, 1, "crowded", "fiducial", survey, GALAXIES, table)[0]
-    drawn = generate(SETTINGS, patch, 1, "crowded", 0, 0, None, table)
+    drawn = draw(SETTINGS, patch, None, 1, "crowded", 0, 0, isochrone=table)
     return (patch, truth), inject(patch, truth, drawn, 1, "crowded", SETTINGS)
 
 
@@ -260,7 +260,7 @@ def test_targets_keep_their_distance_and_their_range(table, injected):
 
 def test_the_red_clump_is_injected_at_its_own_magnitudes(table, injected):
     settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "red_clump": 1.0}}
-    drawn = generate(settings, injected[0][0], 1, "crowded", 0, 0, None, table)
+    drawn = draw(settings, injected[0][0], None, 1, "crowded", 0, 0, isochrone=table)
     clump = Stars(table, FIELD)
     faint, bright = clump.at_rank(clump.stage(RED_CLUMP), "i")[0]["i"]
     assert faint - bright == pytest.approx(0.7) and set(drawn["evolution"]) == {RED_CLUMP}
@@ -269,7 +269,7 @@ def test_the_red_clump_is_injected_at_its_own_magnitudes(table, injected):
 
 
 def test_stars_without_an_isochrone_have_one_magnitude(injected):
-    drawn = generate(SETTINGS, injected[0][0], 1, "crowded", 0, 0)
+    drawn = draw(SETTINGS, injected[0][0], None, 1, "crowded", 0, 0)
     assert set(drawn["source_type"]) == {"Star"} and np.array_equal(drawn["mag_g"], drawn["mag_i"])
     assert "evolution" not in drawn.colnames
 
@@ -280,7 +280,7 @@ def test_an_empty_field_takes_stars_and_finds_them(table):
     settings["inject"] = {**SETTINGS["inject"], "mag": [17, 20]}
     patch, truth = simulate_patch(settings, 0, 1, "crowded", "x", load_survey("lsst_visit"), GALAXIES, table)[0]
     assert len(truth) == 0
-    drawn = generate(settings, patch, 1, "crowded", 0, 0, None, table)
+    drawn = draw(settings, patch, None, 1, "crowded", 0, 0, isochrone=table)
     patch, truth = inject(patch, truth, drawn, 1, "crowded", settings)
     sky = {band: np.zeros(patch.shape, np.float32) for band in patch.bands}
     ladder = ImageLadder({**settings, "detector": "sep"}, 1)

@@ -13,8 +13,10 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 from blendimpact.data import catalogues
 from blendimpact.errors import StudyError
-from blendimpact.populations import population as pop
-from blendimpact.populations.population import build_galaxies, build_stars, half_light_radius, synthetic_flux
+from blendimpact.populations import galaxy_counts as pop
+from blendimpact.populations.cosmodc2 import build_galaxies, synthetic_flux
+from blendimpact.populations.trilegal import build_stars
+from blendimpact.sky.half_light import half_light_radius
 from scipy.integrate import quad
 
 ROOT = Path(__file__).resolve().parents[2]

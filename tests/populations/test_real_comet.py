@@ -10,8 +10,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from blendimpact.config.surveys import load_survey
 from blendimpact.errors import StudyError
-from blendimpact.populations.comets import SUN, afrho
-from blendimpact.populations.real_comet import (
+from blendimpact.populations.base import prepare
+from blendimpact.populations.coma_9p import (
     BIN,
     CENTRE,
     DELTA,
@@ -24,12 +24,12 @@ from blendimpact.populations.real_comet import (
     profile_slope,
     read_coma,
 )
-from blendimpact.populations.transients import generate_transients
+from blendimpact.populations.comet import SUN, afrho
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
-from blendimpact.stages import population
 from harness import ROOT
+from target_maker import draw
 from test_transients import SETTINGS
 
 PIXEL = FRAME_SCALE * BIN * FRAME_DELTA / DELTA  # arcsec
@@ -50,7 +50,7 @@ def made(tmp_path):
     def make(frame):
         (tmp_path / "input").mkdir(exist_ok=True)
         fits.writeto(tmp_path / "input/hbo.fits", frame, overwrite=True)
-        population.coma(tmp_path / "input" / "receipt.json", tmp_path / "coma.fits")
+        prepare("coma_9p", {"comet_9p": tmp_path / "input"}, tmp_path / "coma.fits")
         return tmp_path / "coma.fits"
 
     return make
@@ -99,7 +99,7 @@ def sky(galaxies, stars):
 
 def drawn(sky, coma, **kinds):
     settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "kinds": kinds}}
-    return settings, generate_transients(settings, *sky, 5, "case", 0, 0, coma=coma)
+    return settings, draw(settings, *sky, 5, "case", 0, 0, coma_9p=coma)
 
 
 def test_injected_it_keeps_its_flux_and_its_centre(made, sky):
@@ -127,7 +127,7 @@ def test_injected_it_keeps_its_flux_and_its_centre(made, sky):
 
 def test_without_the_frame_these_comets_are_left_out_and_no_other(made, sky, tmp_path):
     coma = read_coma(made(frame_of(-1.0)))
-    population.coma(None, tmp_path / "none.fits", missing="no network")
+    prepare("coma_9p", {}, tmp_path / "none.fits", missing="no network")
     assert read_coma(tmp_path / "none.fits") is None
     _, every = drawn(sky, coma, coma_9p=1, trail=1)
     _, some = drawn(sky, None, coma_9p=1, trail=1)
@@ -141,7 +141,7 @@ def test_the_coma_of_9p_is_flatter_than_a_steady_outflow(tmp_path):
     folder = Path(os.environ.get("BLENDIMPACT_INPUTS", ROOT / "results" / "inputs")) / "comet_9p"
     if not (folder / "hbo.fits").is_file():
         pytest.skip(f"no {folder}/hbo.fits: snakemake results/inputs/comet_9p/receipt.json, or set BLENDIMPACT_INPUTS")
-    population.coma(folder / "receipt.json", tmp_path / "coma.fits")
+    prepare("coma_9p", {"comet_9p": folder}, tmp_path / "coma.fits")
     coma, stamp = read_coma(tmp_path / "coma.fits"), fits.getdata(tmp_path / "coma.fits")
     assert coma.slope == pytest.approx(-0.60, abs=0.03) and coma.slope_error < 0.03
     frame = fits.getdata(folder / "hbo.fits").astype(float)

@@ -7,10 +7,11 @@ import pytest
 from astropy.io import fits
 from blendimpact.config.real_image import load_image
 from blendimpact.data.images import real_light
-from blendimpact.populations.transients import EXTENDED, generate_transients, psf_half_light
+from blendimpact.populations.static_sky import EXTENDED, psf_half_light
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import adopt_patches
 from blendimpact.sky.injection import inject, patch_number
+from target_maker import draw
 from test_adopt import real_inputs
 
 pytestmark = pytest.mark.real
@@ -42,7 +43,7 @@ def injected(blocks):
     """Yield before, after, truth and the rows of the targets of each block."""
     for patch, truth in blocks[1]:
         patch, block = replace(patch, index=patch_number(patch.index, 0)), patch.index
-        rows = generate_transients(SETTINGS, patch, truth, 7, "transients", block, 0)
+        rows = draw(SETTINGS, patch, truth, 7, "transients", block, 0)
         after, table = inject(patch, truth, rows, 7, "transients", SETTINGS)
         yield patch, after, table, table[np.asarray(table["role"]) == "target"]
 

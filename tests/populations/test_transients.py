@@ -6,13 +6,16 @@ from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
 from blendimpact.config.study import case_settings, validate
 from blendimpact.config.surveys import load_survey
 from blendimpact.errors import StudyError
-from blendimpact.populations.supernovae import PEAK, magnitudes_at
-from blendimpact.populations.transients import NUCLEAR, generate_transients, host_offset
+from blendimpact.populations import POPULATIONS
+from blendimpact.populations.static_sky import host_offset
+from blendimpact.populations.supernova import NUCLEAR, PEAK, magnitudes_at
 from blendimpact.sky.epochs import add_template, template_survey, without_transients
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
+from target_maker import draw
 
+FAMILIES = {"populations": POPULATIONS}
 SETTINGS = {
     "case": "case", "scenario": "fiducial", "bands": ["g", "r"], "shape_band": "r", "shear": 0.0, "truth_snr": 5,
     "match_radius": 1.0, "patch": {"size": 200, "border": 30, "margin": 6.0},
@@ -30,7 +33,7 @@ def sky(galaxies, stars):
 
 def drawn(sky, supernovae, **inject_changes):
     settings = {**SETTINGS, "inject": {**SETTINGS["inject"], **inject_changes}}
-    return [generate_transients(settings, patch, truth, 5, "case", patch.index, 0, supernovae) for patch, truth in sky]
+    return [draw(settings, patch, truth, 5, "case", patch.index, 0, supernova=supernovae) for patch, truth in sky]
 
 
 def test_magnitudes_of_a_flat_spectrum(supernovae):
@@ -118,7 +121,7 @@ def test_injected_sn_is_the_asked_for_and_truth_is_exact(sky, supernovae):
             assert row["transient"] == known["transient"]
             assert row["host_sb"] == pytest.approx(known["host_sb"], nan_ok=True)
         kinds |= set(mine["transient"])
-        again = generate_transients(SETTINGS, patch, truth, 5, "case", patch.index, 0, supernovae)
+        again = draw(SETTINGS, patch, truth, 5, "case", patch.index, 0, supernova=supernovae)
         for name in again.colnames:
             assert np.array_equal(again[name], rows[name], equal_nan=again[name].dtype.kind == "f"), name
         assert all(table[name].info.description for name in table.colnames)
@@ -130,14 +133,15 @@ def test_trails_and_comets_on_a_real_image():
 
     patch, truth = sky_maker.real_patch()
     settings = {**SETTINGS, "bands": ["g"], "shape_band": "g",
-                "inject": {"per_patch": 3, "separation": 6, "snr": [20, 50], "kinds": {"trail": 1, "comet": 1}}}
-    rows = generate_transients(settings, patch, truth, 5, "galaxies", 7, 3)
+                "inject": {"population": "transients", "per_patch": 3, "separation": 6, "snr": [20, 50],
+                           "kinds": {"trail": 1, "comet": 1}}}
+    rows = draw(settings, patch, truth, 5, "galaxies", 7, 3)
     out, table = inject(patch, truth, rows, 5, "galaxies", settings)
     mine = table[table["injection_id"] >= 0]
     assert len(mine) == 3 and set(mine["kind"]) <= {"trail", "comet"}
     assert (out.bands["g"].planes["MODEL"].sum()) > 0
     with pytest.raises(StudyError, match="supernovae"):
-        generate_transients({**settings, "inject": {**settings["inject"], "kinds": {"supernova": 1}}}, patch, truth,
+        draw({**settings, "inject": {**settings["inject"], "kinds": {"supernova": 1}}}, patch, truth,
                             5, "galaxies", 7, 3)
 
 
@@ -149,7 +153,7 @@ def study(**case):
 
 
 def test_settings_are_complete_and_mistakes_are_named():
-    good = case_settings(validate(study()), "two_point")
+    good = case_settings(validate(study(), families=FAMILIES), "two_point")
     assert good["epochs"]["template"] == {"survey": "lsst_y10_forecast"} and good["epochs"]["registration"] == 0.02
     assert good["epochs"]["visits"] == {"source": "sorcha"}
     for change, word in (
@@ -157,12 +161,12 @@ def test_settings_are_complete_and_mistakes_are_named():
         ({"epochs": {"template": {"survey": "des"}}}, "arcsec"),
         ({"epochs": {"template": {"survey": "lsst_y1", "visits": 4}}}, "needs one of"),
         ({"inject": {**SETTINGS["inject"], "kinds": {"trail": 0}}}, "no kind"),
-        ({"inject": {**SETTINGS["inject"], "snr": [9, 3]}}, "least first"),
+        ({"inject": {**SETTINGS["inject"], "snr": [9, 3]}}, "smaller number first"),
         ({"inject": {**SETTINGS["inject"], "per_patch": 30}}, "do not fit"),
-        ({"inject": {**SETTINGS["inject"], "population": "cosmodc2"}}, "is for population: transients"),
+        ({"inject": {**SETTINGS["inject"], "population": "cosmodc2"}}, "no option .kinds"),
     ):
         with pytest.raises(StudyError, match=word):
-            validate(study(**change))
+            validate(study(**change), families=FAMILIES)
 
 
 def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
@@ -172,7 +176,7 @@ def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
         fwhm = patch.bands["r"].psf_model["fwhm"]
         for realisation in range(20):
             settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "kinds": {"beside": 1}}}
-            rows = generate_transients(settings, patch, truth, 5, "case", k, realisation, supernovae)
+            rows = draw(settings, patch, truth, 5, "case", k, realisation, supernova=supernovae)
             assert set(rows["source_type"]) == {"Trail"} and patch.inside(rows["x"], rows["y"]).all()
             assert (rows["static_distance"] <= fwhm + 1e-9).all() and (rows["trail_length"] > 0).all()
             seen = {int(s["source_id"]): s for s in truth if s["snr"] >= 5}
@@ -184,7 +188,7 @@ def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
             number += len(rows)
         blank = truth.copy()
         blank["snr"] = 1.0
-        assert not len(generate_transients(settings, patch, blank, 5, "case", k, 0, supernovae))
+        assert not len(draw(settings, patch, blank, 5, "case", k, 0, supernova=supernovae))
     assert number > 150
     assert np.mean(across) == pytest.approx(0.45, abs=0.08)  # a nearer source can be there
     assert abs(np.mean(along)) < 0.15 and np.abs(along).max() > 0.4

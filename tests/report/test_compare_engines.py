@@ -13,7 +13,6 @@ from blendimpact.data import catalogues, missing_inputs
 from blendimpact.data.images import PatchWriter
 from blendimpact.data.sky_maps import SkyWriter
 from blendimpact.errors import StudyError
-from blendimpact.populations.transients import generate_transients
 from blendimpact.report.comparison import engine_report, engines
 from blendimpact.sky.blends import false_alarm_density
 from blendimpact.sky.epochs import add_template, template_survey, without_transients
@@ -21,6 +20,7 @@ from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.stages import compare_engines, engine_comparison, engine_page
 from blendimpact.subtract import SUBTRACTORS
+from target_maker import draw
 from test_transients import SETTINGS
 
 HERE = {**SETTINGS, "case": "transients", "bands": ["r"], "measure": {}, "subtractor": "zogy", "sky": "simulate",
@@ -110,7 +110,7 @@ def chunk(tmp_path_factory, galaxies, stars, supernovae):
             patch, rows = simulate_patch(HERE, index, 5, "transients", "fiducial", survey, galaxies, stars)[0]
             patch, rows, _ = add_template(patch, rows, template_survey(survey, {"template": {"visits": 1}}),
                                           {"registration": 0.0, "variables": {"share": 0.0}}, 5, "transients")
-            new = generate_transients(HERE, patch, rows, 5, "transients", index, 0, supernovae)
+            new = draw(HERE, patch, rows, 5, "transients", index, 0, supernova=supernovae)
             patch, rows = inject(patch, rows, new, 5, "transients", HERE)
             without_transients(rows)
             rows["patch"], rows["twin"] = index, patch.twin

@@ -10,7 +10,8 @@ from astropy.table import Table
 from blendimpact.config.surveys import load_survey
 from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
-from blendimpact.sky.epochs import add_template, build_visits, template_survey, visit_survey
+from blendimpact.populations.visits import build_visits
+from blendimpact.sky.epochs import add_template, template_survey, visit_survey
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import add_stamp, draw_source
 from scipy.ndimage import shift as shifted

@@ -10,7 +10,8 @@ from blendimpact.config import study
 from blendimpact.config.real_image import image_files, load_image
 from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
-from blendimpact.populations.transients import NUCLEAR, generate_transients, place_in_light
+from blendimpact.populations.static_sky import place_in_light
+from blendimpact.populations.supernova import NUCLEAR
 from blendimpact.search.filters import forced
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import CONTEXT_IDS, adopt_patches
@@ -19,6 +20,7 @@ from blendimpact.sky.injection import INJECTED_IDS, inject
 from blendimpact.subtract import SUBTRACTORS
 from pages import directory, write_pair
 from sky_maker import epoch
+from target_maker import draw
 
 SHAPE = sky_maker.PAIR
 SETTINGS = {
@@ -85,7 +87,7 @@ def test_the_planes_of_the_template_are_kept_in_fits(pair, tmp_path):
 def injected(pair, supernovae):
     """Yield, for each block: before, after, truth."""
     for patch, truth in pair[1]:
-        rows = generate_transients(SETTINGS, patch, truth, 5, "transients", patch.index, 0, supernovae)
+        rows = draw(SETTINGS, patch, truth, 5, "transients", patch.index, 0, supernova=supernovae)
         after, table = inject(patch, truth, rows, 5, "transients", SETTINGS)
         yield patch, after, table
 

@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from blendimpact.errors import StudyError
-from blendimpact.populations import population
+from blendimpact.populations import galaxy_counts
+from blendimpact.populations.trilegal import STAR_DENSITY
 from blendimpact.sky.scene import STAR_IDS, draw_scene
 
 HALF = 30.0  # arcsec
@@ -71,7 +72,7 @@ def test_counts_follow_the_formula(draw, kind):
     edges = np.array([20.0, 23.0, 25.0, 26.0, 27.0])
     scenes = [draw(index=k, positions={"kind": kind}) for k in range(60)]
     found = np.array([np.histogram(s["mag_i"][s["kind"] == "galaxy"], edges)[0] for s in scenes])
-    expected = AREA * np.diff(population.counts(edges))
+    expected = AREA * np.diff(galaxy_counts.counts(edges))
     error = found.std(axis=0) / np.sqrt(len(scenes))
     assert (np.abs(found.mean(axis=0) - expected) < 4 * error).all()
 
@@ -79,7 +80,7 @@ def test_counts_follow_the_formula(draw, kind):
 def test_density_of_stars(draw):
     scenes = [draw(index=k, density=0.0) for k in range(60)]
     found = np.mean([(s["mag_i"] < 25).sum() for s in scenes])
-    expected = population.STAR_DENSITY * AREA * (25 - 18) / (25 - 17)  # of the made stars, flat from 17
+    expected = STAR_DENSITY * AREA * (25 - 18) / (25 - 17)  # of the made stars, flat from 17
     assert found == pytest.approx(expected, abs=4 * np.sqrt(expected / 60))
     assert np.isnan(scenes[0]["hlr_disk"]).all() and (scenes[0]["hlr"] == 0).all()
 

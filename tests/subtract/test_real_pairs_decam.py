@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from blendimpact.data.images import PatchFile, PatchWriter, real_light
-from blendimpact.populations.transients import generate_transients
 from blendimpact.search.filters import forced, search
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import adopt_patches
 from blendimpact.sky.blends import false_alarm_density
 from blendimpact.sky.injection import inject
 from blendimpact.subtract import SUBTRACTORS
+from target_maker import draw
 from test_subtract_real import FOLDER, GAIN, SCALE, X, Y, coadd
 
 pytestmark = pytest.mark.real
 SETTINGS = {"case": "transients", "scenario": "decam", "bands": ["i"], "shape_band": "i", "truth_snr": 5, "patch": {},
             "match_radius": 1.0,
-            "inject": {"kinds": {"trail": 1, "comet": 1}, "per_patch": 6, "separation": 8, "snr": [20, 60]}}
+            "inject": {"population": "transients", "kinds": {"trail": 1, "comet": 1}, "per_patch": 6, "separation": 8,
+                       "snr": [20, 60]}}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_the_transient_the_residuals_and_the_spurious_density(pair, name, snr, s
 def test_injected_into_the_pair(pair):
     """Trails and comets of known light on the real visit: added exactly, the template as it was."""
     _, patch, truth = pair
-    rows = generate_transients(SETTINGS, patch, truth, 3, "transients", 0, 0)
+    rows = draw(SETTINGS, patch, truth, 3, "transients", 0, 0)
     after, table = inject(patch, truth, rows, 3, "transients", SETTINGS)
     targets = table[np.asarray(table["role"]) == "target"]
     assert len(targets) >= 4 and np.isfinite(targets["static_distance"]).all()

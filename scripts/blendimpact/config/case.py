@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ..errors import StudyError
+from ..errors import MissingPackage, StudyError
 from .files import Problem, nearest
 from .measure import Measure
 from .models import Distinct, Model, Name, Number, Positive, Share, Text, absent, override
@@ -155,7 +155,7 @@ class Settings(Keys):
         if self.epochs is not None:
             yield Problem(key, "cannot be had with epochs, whose patches are visits of their own",
                           "remove it, or set epochs: null")
-        if not self.inject or self.inject.population != "stars":
+        if not self.inject or not self.inject.population:
             yield Problem(key, "is for artificial stars: other targets would count once per visit",
                           "remove it, or set inject.population: stars")
 
@@ -178,43 +178,34 @@ class Settings(Keys):
         if self.inject is None and not image:  # of a real image this is said for all cases
             yield Problem(("inject",), "is null: nothing would change, and a case with a subtractor measures what does",
                           f"give it inject: {{population: {TRANSIENTS}}}, or a catalogue")
-        elif self.inject and self.inject.population not in (TRANSIENTS, None):
-            yield Problem(("inject", "population"), f"{self.inject.population!r} do not come and go between epochs",
-                          f"set inject.population: {TRANSIENTS}, or give a catalogue")
         if self.bands != [self.shape_band]:
             yield Problem(("bands",), "a case with a subtractor works on the differences of one band",
                           f"set bands: [{self.shape_band}]")
 
     def _injection_problems(self, image):
         inject, key = self.inject, ("inject",)
-        if inject.population == TRANSIENTS:
-            if self.shear:
-                yield Problem(("shear",), "is for static sources", "set shear: 0 where transients are injected")
-            unknown = [b for b in self.bands if b not in "ugrizy"]
-            if unknown:
-                yield Problem(("bands",), f"transients have no colour in {', '.join(unknown)}", "use bands of ugrizy")
-        if inject.population == "stars":
-            yield from self._star_target_problems(image)
-        if inject.red_clump and (image or inject.population != "stars"):
-            yield Problem((*key, "red_clump"), "is for stars on simulated sky",
-                          "remove it: one band says nothing of a colour")
         if not image and inject.realisations > 1:
             yield Problem((*key, "realisations"), "is for real images", "simulated sky: raise patch.count instead")
-        room = ((self.patch.size or 0) * self.pixel_scale / max(inject.separation, 1e-9)) ** 2
-        # placed at random one after the other, which jams at 0.7 of a lattice
-        room *= 0.5 if inject.population == TRANSIENTS else 1
-        if not inject.catalogue and inject.per_patch > max(room, 1):
-            yield Problem((*key, "per_patch"),
-                          f"{inject.per_patch} targets {inject.separation} arcsec apart do not fit",
-                          "ask for fewer, for a smaller separation, or for larger patches")
         if inject.catalogue:
             yield from (p.below(*key, "catalogue") for p in catalogue_problems(inject.catalogue, self.bands))
 
-    def _star_target_problems(self, image):
-        if not image and self.population.stars.kind != "isochrone":
-            yield Problem(("inject", "population"), "stars of known colours need an isochrone",
-                          "set population.stars.kind: isochrone (a surface_density of 0 draws no others)")
-        for name, none in (("shear", 0), ("noise_pairs", "false")):
-            if getattr(self, name):
-                yield Problem((name,), "is for shapes of galaxies: twins of a star field would count twice",
-                              f"set {name}: {none}")
+
+def injection_problems(family, settings):
+    """Return what is wrong with the population that is injected and its options, and with the case for it."""
+    inject = settings.inject
+    if inject is None or inject.population is None:
+        return []
+    if inject.population not in (names := family.names()):
+        return [Problem(("inject", "population"), f"there is no population {inject.population!r}",
+                        nearest(inject.population, names))]
+    options = dict(inject.model_extra)
+    found = [problem.below("inject") for problem in family.problems(inject.population, options)]
+    if settings.subtractor and not family.declaration(inject.population).transient:
+        found.append(Problem(("inject", "population"), f"{inject.population!r} do not come and go between epochs",
+                             f"set inject.population: {TRANSIENTS}, or give a catalogue"))
+    if found:
+        return found
+    try:
+        return list(family.create(inject.population, options).problems(settings))
+    except (ModuleNotFoundError, MissingPackage):  # its jobs have it, or say so
+        return []

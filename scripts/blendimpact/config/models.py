@@ -55,8 +55,9 @@ class Model(BaseModel):
 
     def _told(self):
         """Return the names of the keys that `plain` has."""
-        return [name for name, field in type(self).model_fields.items()
-                if field.exclude_if is None or getattr(self, name) is not None]
+        own = [name for name, field in type(self).model_fields.items()
+               if field.exclude_if is None or getattr(self, name) is not None]
+        return own + list(self.model_extra or ())
 
 
 def _plain(value):
@@ -86,13 +87,25 @@ def nullable(annotation):
     return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
 
 
+class Open(Model):
+    """A model that keeps keys that it does not know, which are for a plug-in: plain data."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[object, AfterValidator(lambda value: _json(value))]]
+
+
 class Override(Model):
     """Some keys of a model, to be laid over others: `plain` has those that are given, null too."""
 
     always: ClassVar = ()
 
     def _told(self):
-        return [name for name in type(self).model_fields if name in self.model_fields_set or name in self.always]
+        own = [name for name in type(self).model_fields if name in self.model_fields_set or name in self.always]
+        return own + list(self.model_extra or ())
+
+
+class OpenOverride(Override, Open):
+    """The override of an `Open` model."""
 
 
 @cache
@@ -101,7 +114,8 @@ def override(model, without=()):
     fields = {name: (Annotated[_overridden(field.annotation), *field.metadata, Field(description=field.description)],
                      None)
               for name, field in model.model_fields.items() if name not in without}
-    return create_model(f"{model.__name__}Override", __base__=Override, __doc__=model.__doc__, **fields)
+    base = OpenOverride if issubclass(model, Open) else Override
+    return create_model(f"{model.__name__}Override", __base__=base, __doc__=model.__doc__, **fields)
 
 
 def _overridden(annotation):

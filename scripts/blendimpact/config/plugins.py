@@ -44,6 +44,10 @@ class Declaration:
         Its conda environment, a file of ``envs/`` without ``.yaml``: class attribute ``environment``.
     memory_mb : int
         Memory of its jobs: class attribute ``memory_mb``.
+    inputs, uses, follows : tuple of str
+    ending : str
+    transient : bool
+        Of populations: see `populations.base.Population`.
     entry_point : importlib.metadata.EntryPoint or None
         Where an installed package has it.
     """
@@ -52,7 +56,16 @@ class Declaration:
     module: str
     environment: str = USUAL
     memory_mb: int = 1000
+    inputs: tuple = ()
+    uses: tuple = ()
+    follows: tuple = ()
+    ending: str = "parquet"
+    transient: bool = False
     entry_point: object = field(default=None, compare=False)
+
+
+DECLARED = ("environment", "memory_mb", "inputs", "uses", "follows", "ending", "transient")
+"""Class attributes that are read from the source: constants, or tuples of them."""
 
 
 class Family:
@@ -125,7 +138,7 @@ class Family:
             raise StudyError(f"there is no {self.kind} called {name!r}", self.config_key,
                              f"choose one of {', '.join(self.names())}, or add a module to {self.package}")
         cls = self._members[name]  # registered by code, e.g. of a notebook
-        jobs = {key: getattr(cls, key) for key in ("environment", "memory_mb") if hasattr(cls, key)}
+        jobs = {key: getattr(cls, key) for key in DECLARED if hasattr(cls, key)}
         return Declaration(name, cls.__module__, **jobs)
 
     def together(self, names):
@@ -285,9 +298,7 @@ def _parsed(path, _mtime, _size):
             names = [call.args[0].value for call in node.decorator_list
                      if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register"
                      and call.args and isinstance(call.args[0], ast.Constant)]
-            own = {target.id: part.value.value for part in node.body
-                   if isinstance(part, ast.Assign) and isinstance(part.value, ast.Constant)
-                   for target in part.targets if isinstance(target, ast.Name)}
-            found.append(_Class(node.name, tuple(names),
-                                {key: own[key] for key in ("environment", "memory_mb") if key in own}))
+            own = {target.id: ast.literal_eval(part.value) for part in node.body if isinstance(part, ast.Assign)
+                   for target in part.targets if isinstance(target, ast.Name) and target.id in DECLARED}
+            found.append(_Class(node.name, tuple(names), own))
     return found

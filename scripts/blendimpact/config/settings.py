@@ -124,28 +124,6 @@ def stage_settings(settings, stage):
     return out
 
 
-def stars_from(settings):
-    """Return which table a simulation draws its stars from: "stars" (TRILEGAL) or "isochrone"."""
-    kind = settings.get("population", {}).get("stars", {}).get("kind", "trilegal")
-    return "isochrone" if kind == "isochrone" else "stars"
-
-
-def injected_from(settings):
-    """Return what targets are drawn from: "catalogue", "galaxies", "isochrone", "supernovae", or None (no table).
-
-    Stars in one band need no colours, and so no isochrone, unless it is asked for.
-    """
-    inject = settings.get("inject") or {}
-    if inject.get("catalogue"):
-        return "catalogue"
-    if inject.get("population") == "stars":
-        return "isochrone" if stars_from(settings) == "isochrone" and settings["sky"] == "simulate" else None
-    if inject.get("population") == "transients":
-        kinds = inject.get("kinds") or {}
-        return "supernovae" if any(kinds.get(k) for k in ("supernova", "nuclear", "hostless")) else None
-    return {"cosmodc2": "galaxies"}.get(inject.get("population"))
-
-
 class Role(NamedTuple):
     """What fills a role in the ladder of a case.
 

@@ -2,12 +2,12 @@
 
 import csv
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from .files import Problem
-from .models import Model, Number, Pair, Positive, Share, Text, Whole, absent
+from .models import Model, Number, Open, Pair, Positive, Share, Text, Whole, absent
 
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
 TRANSIENTS = "transients"
@@ -146,40 +146,14 @@ class Epochs(Model):
     variables: Variables = Field(Variables(), description="Variable stars.")
 
 
-class Kinds(Model):
-    """Shares of the kinds of transients."""
-
-    supernova: Number = Field(0, ge=0, description="SN Ia at a place that follows a galaxy's light.")
-    nuclear: Number = Field(0, ge=0, description="The same spectrum within 0.1 arcsec of a galaxy's centre.")
-    hostless: Number = Field(0, ge=0, description="The same where the static sky is darkest.")
-    trail: Number = Field(0, ge=0, description="Asteroid: a trail of one exposure.")
-    comet: Number = Field(0, ge=0, description="Nucleus, 1 / rho coma and, half of them, a tail.")
-    beside: Number = Field(
-        0, ge=0, description="Asteroid whose line passes a static source within the PSF's FWHM: for the figures of "
-        "that alone.")
-    coma_9p: Number = Field(
-        0, ge=0, description="The coma of a real comet, 9P/Tempel 1; left out where its frame is not to be had.")
-
-
-class Inject(Model):
-    """Sources of known truth added to the sky: either from a `catalogue` or drawn."""
+class Inject(Open):
+    """Sources of known truth added to the sky: from a `catalogue`, or of a `population`, whose options are here."""
 
     catalogue: Text | None = absent(
         description="Injection catalogue (CSV, ECSV, Parquet, FITS) with LSST source_injection columns.")
-    population: Literal["cosmodc2", "sersic", "stars", "transients"] | None = absent(
-        description="What is drawn: galaxies of the joint sample (Buzzard photometry, cosmoDC2 structure), Sersic "
-        "profiles without colours, stars (of the isochrone on simulated sky; in one band on real images), or "
-        "transients.")
-    kinds: Kinds | None = absent(description="transients: shares of the kinds.")
-    snr: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = absent(
-        description="transients: least and largest S/N on the sky's noise in `shape_band`, uniform in the logarithm; "
-        "goes before `mag`.")
-    exposure: Positive = Field(30.0, description="transients: seconds during which an asteroid moves.")
-    fast_share: Share = Field(
-        0.2, description="transients: share of trails at 0.6 to 10 deg per day; the others have 0.1 to 0.6.")
-    red_clump: Share = Field(
-        0.0, description="stars: share of the targets that are red-clump stars, at the magnitudes that the isochrone "
-        "gives them.")
+    population: Text | None = absent(
+        description="What is drawn, by name: cosmodc2, sersic, stars, transients, or a population of your own. All "
+        "further keys are its options.")
     per_patch: Whole = Field(16, ge=1, description="Targets per patch.")
     realisations: Whole = Field(
         1, ge=1, le=999, description="Patches with different targets per block of a real image.")
@@ -198,16 +172,8 @@ class Inject(Model):
             yield Problem((), "needs one of `catalogue` and `population`", "say where the targets come from")
         if not self.mag[0] < self.mag[1]:
             yield Problem(("mag",), f"is {self.mag}", "give the brightest magnitude first, then the faintest")
-        if self.population != TRANSIENTS:
-            for name in ("kinds", "snr", "exposure", "fast_share"):
-                if name in self.model_fields_set and getattr(self, name) is not None:
-                    yield Problem((name,), "is for population: transients", "remove it")
-            return
-        if self.kinds is None or not sum(self.kinds.plain().values()):
-            yield Problem(("kinds",), "no kind of transient has a share",
-                          "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}")
-        if self.snr and not self.snr[0] < self.snr[1]:
-            yield Problem(("snr",), f"is {self.snr}", "give the least first, then the largest")
+        for name in self.model_extra if self.catalogue else ():
+            yield Problem((name,), "is not for a catalogue", "remove it, or set population")
 
 
 def catalogue_problems(path, bands):

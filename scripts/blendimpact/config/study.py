@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ..data.transient_geometry import THRESHOLD
 from ..errors import StudyError
-from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky
+from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky, injection_problems
 from .files import CONFIG_DIR, Problem, Source, load_yaml, merge, nearest, raise_problems
 from .measure import Measure
 from .models import Distinct, Model, Name, Options, Text, Whole, override, read
@@ -19,18 +19,16 @@ from .settings import (
     chunks,
     compared_engines,
     compared_scenario,
-    injected_from,
     merged_settings,
     patches,
     separator,
     skies,
     stage_settings,
-    stars_from,
 )
 
 __all__ = ["block_of", "case_settings", "chunks", "compared_engines", "compared_scenario", "image_files",
-           "injected_from", "jobs", "load_config", "load_image", "patches", "separator", "skies", "stage_settings",
-           "stars_from", "validate", "warnings"]
+           "jobs", "load_config", "load_image", "patches", "separator", "skies", "stage_settings",
+           "validate", "warnings"]
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000
@@ -209,6 +207,8 @@ def _found(study, case, changes, families, scenario=FIDUCIAL):
             families["measurements"], settings.measure.plain()["measurements"],
             study["measure"].get("measurements", {}))]
     for key, family in families.items() if settings else ():
+        if key == "populations":
+            found += injection_problems(family, settings)
         if key not in study:
             continue
         key = key.removesuffix("s")

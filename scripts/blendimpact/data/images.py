@@ -121,7 +121,17 @@ class Patch:
     @property
     def shape(self):
         """Shape (ny, nx) of the images."""
-        return next(iter(self.bands.values())).science.shape
+        return self.reference.science.shape
+
+    @property
+    def pixel_scale(self):
+        """Pixel scale in arcsec, the same in all bands."""
+        return self.reference.pixel_scale
+
+    @property
+    def reference(self):
+        """The `BandImage` of the first band: what all bands share (WCS, pixel scale, unit) is asked of it."""
+        return next(iter(self.bands.values()))
 
     def inside(self, x, y):
         """Return which positions (pixels, 0-based) lie inside the border."""

@@ -12,7 +12,7 @@ Conventions, as that package's code has them (its documentation leaves the first
   pixels unless the column has a unit; ``mag`` is that of a piece one pixel long, unless read with
   ``trail_mag="total"``.
 * ``mag`` is one band's; ``mag_<band>`` columns, if there are any, go before it.
-* ``Comet`` is the study's own: `populations.comets` has the profile. ``mag`` is that of nucleus, coma and tail
+* ``Comet`` is the study's own: `sky.comets` has the profile. ``mag`` is that of nucleus, coma and tail
   together, ``tail_angle`` is measured as that of a trail.
 * ``draw_size`` is not used: a stamp ends where its surface brightness is negligible.
 """
@@ -265,6 +265,30 @@ def on_patch(catalogue, patch, padding=PADDING):
         return near
     x, y = image.wcs.wcs_world2pix(np.asarray(near["ra"], float), np.asarray(near["dec"], float), 0)
     return near[(x > -padding) & (x < nx - 1 + padding) & (y > -padding) & (y < ny - 1 + padding)]
+
+
+class UserCatalogue:
+    """The sources of an injection catalogue, drawn as a population is.
+
+    Parameters
+    ----------
+    path : path-like
+    settings : dict
+        ``bands``, ``pixel_scale`` and ``inject``: ``beta``, ``trail_mag``.
+    """
+
+    columns = COMET
+
+    def __init__(self, path, settings):
+        inject = settings["inject"]
+        self.path, self.bands, self.sources = path, settings["bands"], None
+        self.options = {key: inject[key] for key in ("beta", "trail_mag") if key in inject}
+
+    def draw(self, settings, patch, *_):
+        """Return the sources on a patch; the file is read for the first one."""
+        if self.sources is None:
+            self.sources = read_catalogue(self.path, self.bands, patch.pixel_scale, **self.options)
+        return on_patch(self.sources, patch)
 
 
 def jacobian(wcs, x, y):

@@ -1,8 +1,11 @@
 """Columns that only some injected sources have: comets, and transients of the study's own."""
 
 import numpy as np
+from astropy import units
 
+from ..data.catalogues import describe
 from ..errors import StudyError
+from ..sky.comets import TAIL_WIDTH
 
 COMET = {
     "nucleus_fraction": (None, "comet: part of the light that is the nucleus, a point"),
@@ -38,21 +41,18 @@ def blank(name):
     return _BLANK.get(name, np.nan)
 
 
-def extras_of(source):
+def extras_of(source, columns=EXTRAS):
     """Return those properties of a row of a catalogue, as Python's values."""
-    kind = {str: str, int: int}
-    return {name: kind.get(type(blank(name)), float)(source[name]) for name in source.colnames if name in EXTRAS}
+    return {name: np.asarray(source[name]).item() for name in source.colnames if name in columns}
 
 
-def add_blank(truth, catalogue):
-    """Give a truth table, in place, those columns that a catalogue has, with nothing in them."""
-    for name in catalogue.colnames:
-        if name in EXTRAS and name not in truth.colnames:
-            value = blank(name)
-            truth[name] = np.full(len(truth), value, dtype="U9" if value == "" else None)
-            truth[name].info.description = EXTRAS[name][1]
-            if EXTRAS[name][0]:
-                truth[name].unit = EXTRAS[name][0]
+def add_blank(truth, catalogue, columns=EXTRAS):
+    """Give a truth table, in place, those of ``columns`` that a catalogue has, with nothing in them."""
+    for name in (n for n in catalogue.colnames if n in columns and n not in truth.colnames):
+        kind = catalogue[name].dtype
+        value = {"U": "", "i": -1}.get(kind.kind, np.nan)
+        truth[name] = np.full(len(truth), value, dtype=kind if kind.kind == "U" else None)
+    describe(truth, {name: text for name, text in columns.items() if name in catalogue.colnames})
 
 
 def comet_columns(out, given, comet, numbers, where, rows):
@@ -69,10 +69,6 @@ def comet_columns(out, given, comet, numbers, where, rows):
     where : str
         The file.
     """
-    from astropy import units
-
-    from .comets import TAIL_WIDTH
-
     for name, (unit, _) in COMET.items():
         values = (numbers(given, name, units.Unit(unit) if unit else None, where)
                   if name in given.colnames else np.full(len(out), np.nan))

@@ -17,8 +17,9 @@ from astropy.table import Table
 
 from ..data.catalogues import describe
 from ..errors import StudyError
+from . import POPULATIONS
+from .base import BANDS, Population
 
-BANDS = "ugrizy"
 STAGES = {0: "main sequence", 2: "red giant branch", 3: "red clump", 4: "early AGB", 5: "AGB", 6: "post-AGB"}
 """Stages of evolution by the isochrone's phase. Sub-giants are in the red giant branch; the red clump is core helium
 burning (at this metallicity partly a red horizontal branch); the last goes from the AGB to the cooling white
@@ -48,6 +49,20 @@ class _Unpickler(pickle.Unpickler):
         if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+@POPULATIONS.register("isochrone")
+class Isochrone(Population):
+    """The stars of an old population, numbered by an initial mass function: fields of any density are drawn from it."""
+
+    inputs = ("artpop",)
+    memory_mb = 500
+
+    @classmethod
+    def build(cls, folders):
+        """Return the table of stars: see `build_isochrone`."""
+        (path,) = folders["artpop"].glob("*.pkl")
+        return build_isochrone(path)
 
 
 def build_isochrone(path):

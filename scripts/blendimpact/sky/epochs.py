@@ -6,11 +6,9 @@ registration error). Stars that vary have the flux of the truth in the visit and
 """
 
 import json
-import sqlite3
 from dataclasses import replace
 
 import numpy as np
-from astropy.table import Table
 
 from ..config.sky import Epochs
 from ..data.catalogues import describe
@@ -22,34 +20,7 @@ from ..stats.streams import stream
 from .profiles import add_stamp, draw_source
 
 DEFAULTS = Epochs()
-FWHM_MAX = 2.0
-"""Arcsec: visits in worse seeing are not in the table; 0.4 % of the simulated ones, which no search would use."""
 _GRID = 161
-
-
-def build_visits(path):
-    """Return the seeing and depth of simulated visits.
-
-    Parameters
-    ----------
-    path : path-like
-        SQLite file of a strategy simulation with a table ``observations``.
-
-    Returns
-    -------
-    astropy.table.Table
-        ``band``; ``fwhm`` (arcsec), of the profile (``seeingFwhmGeom``); ``depth``, the 5-sigma AB magnitude of a
-        point source (``fiveSigmaDepth``). In the order of the visits.
-    """
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        rows = database.execute(
-            'SELECT "filter", seeingFwhmGeom, fiveSigmaDepth FROM observations ORDER BY observationId').fetchall()
-    band, fwhm, depth = (np.array(column) for column in zip(*rows))
-    good = (fwhm > 0) & (fwhm < FWHM_MAX) & np.isfinite(depth)
-    table = Table({"band": band[good].astype("U1"), "fwhm": fwhm[good].astype(np.float32),
-                   "depth": depth[good].astype(np.float32)})
-    return describe(table, {"band": (None, "band"), "fwhm": ("arcsec", "FWHM of the PSF"),
-                            "depth": ("mag", "5-sigma depth of a point source, AB")})
 
 
 def visit_survey(survey, epochs, seed, case, index, visits=None):
@@ -64,7 +35,7 @@ def visit_survey(survey, epochs, seed, case, index, visits=None):
     seed, case, index : int, str, int
         Name the stream, with the band.
     visits : Table, optional
-        From `build_visits`.
+        From `populations.visits.build_visits`.
 
     Returns
     -------

@@ -13,11 +13,11 @@ from ..data.images import MASK_BITS, real_light
 from ..errors import StudyError
 from ..populations.catalogue import SOURCE_TYPES, jacobian, sky_shape_to_pixels
 from ..populations.extras import EXTRAS, add_blank, extras_of
-from ..populations.population import half_light_radius
 from ..stats.streams import stream
 from .adopt.noise import NOISE_META, draw_noise
 from .adopt.patches import truth_columns
 from .blends import purity
+from .half_light import half_light_radius
 from .injection_flags import FLAG, NO_TARGET, NOT_INJECTED
 from .profiles import Stamp, add_stamp, draw_source, overlap, photon_noise
 
@@ -33,7 +33,7 @@ def patch_number(block, realisation):
     return block * REALISATIONS + realisation
 
 
-def inject(patch, truth, catalogue, seed, case, settings):
+def inject(patch, truth, catalogue, seed, case, settings, extras=EXTRAS):
     """Add the sources of a catalogue to a patch.
 
     On a real image (a patch with the planes BASE and SEG) the difference of SCI after and before is the
@@ -49,7 +49,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
     truth : Table
         Truth of the patch. For a real image the context rows of its block, as `adopt_patches` made them.
     catalogue : Table
-        From `read_catalogue` (its rows `on_patch`) or `generate`. Gets, in place, the columns
+        From `read_catalogue` (its rows `on_patch`) or drawn by a population. Gets, in place, the columns
         ``source_id`` and ``injection_flag``.
     seed : int
         Seed of the study.
@@ -58,6 +58,8 @@ def inject(patch, truth, catalogue, seed, case, settings):
     settings : dict
         ``scenario``, ``bands``, ``shape_band``, ``match_radius`` (arcsec), ``truth_snr``, ``inject.photon_noise``
         (default true).
+    extras : dict of str to (str or None, str), optional
+        Unit and description of columns that only some populations have, to be copied into the truth.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def inject(patch, truth, catalogue, seed, case, settings):
     real = any("BASE" in image.planes for image in patch.bands.values())
     bands = {name: _Band(image, real) for name, image in patch.bands.items()}
     first = next(iter(bands.values())).image
-    rows = _rows(catalogue, patch, first, bands, settings.get("shape_band") or next(iter(bands)))
+    rows = _rows(catalogue, patch, first, bands, settings.get("shape_band") or next(iter(bands)), extras)
     for row in rows:
         _draw(row, patch, bands, seed, case, settings.get("inject") or {})
     noise = _noise_models(truth, bands) if real else {}
@@ -83,12 +85,12 @@ def inject(patch, truth, catalogue, seed, case, settings):
         _measure(row, patch, bands)
     catalogue["source_id"] = np.array([row["source_id"] for row in rows], np.int64)
     truth = _known(truth, patch, bands, real, settings["truth_snr"])
-    add_blank(truth, catalogue)
+    add_blank(truth, catalogue, extras)
     _neighbours(rows, truth, bands, settings)
     catalogue["injection_flag"] = np.array([row["injection_flag"] for row in rows], np.int32)
     describe(catalogue, {"source_id": (None, "source in the truth table"),
                          "injection_flag": (None, "bits of blendimpact.sky.injection_flags.INJECTION_BITS")})
-    return out, _joined(truth, rows, patch, real, case, settings, first)
+    return out, _joined(truth, rows, patch, real, case, settings, first, extras)
 
 
 class _Band:
@@ -159,7 +161,7 @@ def _noise_models(truth, bands):
     return {name: np.array(known[name]["correlation"]) for name in bands}
 
 
-def _rows(catalogue, patch, image, bands, reference):
+def _rows(catalogue, patch, image, bands, reference, extras):
     """Return a truth row (dict) per row of the catalogue: positions in this twin, shapes along the axes."""
     names = catalogue.colnames
     n = len(catalogue)
@@ -183,7 +185,7 @@ def _rows(catalogue, patch, image, bands, reference):
                "x": float(x[k]), "y": float(y[k]), "ra": float(ra[k]), "dec": float(dec[k]),
                "role": "target" if inside[k] else "scene", "injection_flag": 0, "stamp": "", "hlr": np.nan,
                "redshift": float(source["redshift"]) if "redshift" in names else np.nan, "ambiguous": False,
-               "evolution": str(source["evolution"]) if "evolution" in names else "", **extras_of(source)}
+               "evolution": str(source["evolution"]) if "evolution" in names else "", **extras_of(source, extras)}
         for name, band in bands.items():
             row[f"mag_{name}"] = mag = float(source[f"mag_{name}"])
             row[f"flux_{name}"] = 10 ** (0.4 * (band.image.zero_point - mag))
@@ -330,10 +332,10 @@ def _neighbours(rows, truth, bands, settings):
             row["injection_flag"] |= FLAG.ON_BRIGHT_NEIGHBOUR
 
 
-def _joined(truth, rows, patch, real, case, settings, image):
+def _joined(truth, rows, patch, real, case, settings, image, extras):
     """Return the truth with the injected sources' rows below it."""
     block = patch.index // REALISATIONS if real else block_of(settings, patch.index)[0]
-    columns = truth_columns(patch.bands, image.unit) | EXTRAS
+    columns = truth_columns(patch.bands, image.unit) | EXTRAS | extras
     if not rows:
         return describe(truth, {k: v for k, v in columns.items()
                                 if k in truth.colnames and not truth[k].info.description})

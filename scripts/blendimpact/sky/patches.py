@@ -10,7 +10,7 @@ from ..data.catalogues import describe
 from ..data.images import BandImage, Patch
 from ..data.psf import psf_pixels
 from ..errors import StudyError
-from ..populations import population
+from ..populations.base import BANDS
 from ..stats.streams import stream
 from .profiles import Stamp, add_stamp, draw_source, overlap, photon_noise, pixel_to_sky, stamp_size, wcs_for_patch
 from .scene import draw_scene
@@ -108,7 +108,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     survey : Survey
         ``pixel_scale`` and ``bands[band]`` with psf_model, sky_sigma, gain and zero_point.
     galaxies, stars : astropy.table.Table
-        From `population.build_galaxies`, and `population.build_stars` or `isochrone.build_isochrone`.
+        What the populations ``cosmodc2``, and ``trilegal`` or ``isochrone``, build.
 
     Returns
     -------
@@ -128,10 +128,10 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     if not abs(shear) < 0.5:
         raise StudyError(f"shear {shear}", f"cases.{case}.shear", "give a reduced shear below 0.5")
     for band in bands:
-        if band not in survey.bands or band not in population.BANDS:
+        if band not in survey.bands or band not in BANDS:
             raise StudyError(
                 f"band {band!r}: the survey has {', '.join(survey.bands)}, the sources have "
-                f"{', '.join(population.BANDS)}",
+                f"{', '.join(BANDS)}",
                 f"cases.{case}.bands",
             )
     half = 0.5 * size * scale + float(geometry.get("margin", MARGIN))

@@ -9,9 +9,11 @@ from astropy.table import Table
 
 from ..config.sky import Galaxies
 from ..errors import StudyError
-from ..populations import population
+from ..populations import galaxy_counts
 from ..populations.isochrone import Stars
+from ..populations.trilegal import STAR_DENSITY
 from ..stats.streams import stream
+from .half_light import half_light_radius
 from .positions import DENSITY_MAX, draw_positions
 
 GALAXIES = Galaxies()
@@ -40,7 +42,7 @@ def draw_scene(options, half, seed, case, index, galaxies, stars, bands, referen
     case, index : str, int
         Case and number of the patch, which with the seed name the streams.
     galaxies, stars : astropy.table.Table
-        From `population.build_galaxies`, and from `population.build_stars` or, where
+        From `cosmodc2.build_galaxies`, and from `trilegal.build_stars` or, where
         ``population.stars.kind`` is "isochrone", `isochrone.build_isochrone`.
     bands : list of str
         Bands, of ugrizy.
@@ -72,8 +74,8 @@ def _limits(options, kind):
     where = f"population.{kind}"
     if not 0 <= density <= DENSITY_MAX:
         raise StudyError(f"density {density}", where, f"give a factor from 0 to {DENSITY_MAX}")
-    if not low < high <= population.FAINTEST:
-        raise StudyError(f"magnitudes {low} to {high}", where, f"mag_min < mag_max <= {population.FAINTEST}")
+    if not low < high <= galaxy_counts.FAINTEST:
+        raise StudyError(f"magnitudes {low} to {high}", where, f"mag_min < mag_max <= {galaxy_counts.FAINTEST}")
     return density, low, high
 
 
@@ -84,7 +86,7 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
     places = draw_positions(
         options.get("positions", {}).get("kind", "random"),
         dict(options.get("positions", {})),
-        float(population.counts(population.FAINTEST)) / 3600,
+        float(galaxy_counts.counts(galaxy_counts.FAINTEST)) / 3600,
         half,
         seed,
         *key,
@@ -92,14 +94,14 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
     number = len(places)
     # Magnitudes and profiles belong to the candidate, whatever the limits and the density.
     draws = stream(seed, *key, "profiles").uniform(size=(number, 3))
-    i = population.magnitude_at(np.maximum(draws[:, 0], 1e-12))
+    i = galaxy_counts.magnitude_at(np.maximum(draws[:, 0], 1e-12))
     keep = np.flatnonzero((places.rank < density / DENSITY_MAX) & (i >= low) & (i < high))
     i, draws = i[keep], draws[keep]
     cluster = places.cluster[keep]
     pick = _pick(galaxies, i, draws[:, 1], cluster, places.cluster, seed, key)
 
     dimming = i - np.asarray(galaxies["mag_i"])[pick]
-    factor = chosen.get("size_factor", GALAXIES.size_factor) * 10 ** (-0.4 * population.SIZE_LUMINOSITY * dimming)
+    factor = chosen.get("size_factor", GALAXIES.size_factor) * 10 ** (-0.4 * galaxy_counts.SIZE_LUMINOSITY * dimming)
     angle = np.pi * draws[:, 2]
     out = {
         "source_id": keep + 1,
@@ -124,7 +126,7 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
         out["knots"] = np.full(len(keep), float(knots))
         # Of every candidate, as all else: no limit or density moves the knots of a galaxy.
         out["knots_seed"] = stream(seed, *key, "knots").integers(2**31, size=number)[keep]
-    out["hlr"] = population.half_light_radius(
+    out["hlr"] = half_light_radius(
         np.asarray(galaxies[f"bulge_fraction_{reference}"])[pick], out["hlr_bulge"], out["hlr_disk"]
     )
     return out
@@ -144,7 +146,7 @@ def _pick(galaxies, i, draw, cluster, clusters, seed, key):
     if len(member):
         rng = stream(seed, *key, "clusters")
         host = redshift[
-            rng.integers(0, np.searchsorted(magnitude, population.COMPLETE) or 1, clusters.max() + 1)
+            rng.integers(0, np.searchsorted(magnitude, galaxy_counts.COMPLETE) or 1, clusters.max() + 1)
         ]
         start, width = window(_WINDOW_CLUSTERED)
         rows = start[member, None] + np.arange(width)
@@ -162,7 +164,7 @@ def _draw_stars(options, half, seed, case, index, stars, bands):
     density, low, high = _limits(chosen, "stars")
     magnitude = np.asarray(stars["mag_i"])
     to_25 = np.count_nonzero(magnitude < 25.0)
-    fiducial = population.STAR_DENSITY * len(magnitude) / max(to_25, 1) / 3600
+    fiducial = STAR_DENSITY * len(magnitude) / max(to_25, 1) / 3600
     key = (case, index, "stars")
     places = draw_positions("random", {}, fiducial, half, seed, *key)
     draw = stream(seed, *key, "profiles").uniform(size=len(places))

@@ -13,8 +13,8 @@ from astropy.wcs import WCS
 
 from ..data.psf import draw_method, psf_object
 from ..errors import StudyError
-from ..populations.comets import comet_of
 from ..stats.streams import stream
+from .comets import comet_of
 
 ENCLOSED = 0.99
 """Part of a component's light that a stamp holds at least, before the PSF."""

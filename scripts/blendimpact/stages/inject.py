@@ -2,24 +2,25 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from ..config.settings import block_of, injected_from
+from ..config.settings import block_of
 from ..data import catalogues
 from ..data.facts import DEPTH_META, EPOCHS_META, PATCHES_META
 from ..data.images import PatchFile, PatchWriter
 from ..data.progress import progress
-from ..populations.catalogue import on_patch, read_catalogue
-from ..populations.real_comet import read_coma
-from ..populations.targets import generate
-from ..populations.transients import generate_transients
+from ..populations import POPULATIONS
+from ..populations.base import injected
+from ..populations.catalogue import UserCatalogue
 from ..sky.epochs import without_transients
 from ..sky.injection import inject
 from .simulate import image_facts
 
 
-def run(settings, patches, seed, images, truth, sources, images_out, truth_out, cards=None, meta=None, coma=None):
+def run(settings, patches, seed, images, truth, images_out, truth_out, tables=(), catalogue=None, cards=None,
+        meta=None):
     """Inject into ``patches`` and write their images and truth.
 
     Parameters
@@ -32,55 +33,53 @@ def run(settings, patches, seed, images, truth, sources, images_out, truth_out, 
         block get the same targets.
     images, truth : path-like
         Patches of the simulation, or of the adopted image, and their truth.
-    sources : path-like
-        What `injected_from` names: galaxies, the isochrone, supernovae, or the user's injection catalogue.
-    coma : path-like, optional
-        Stamp of a real coma, for transients of that kind.
+    tables : sequence of path-like
+        What the population is drawn from: files that have the names of populations (`populations.tables_of`).
+    catalogue : path-like, optional
+        The user's injection catalogue, in place of a population.
     """
-    options, adopted = settings["inject"], settings["sky"] == "adopt"
-    known = catalogues.read(truth)
-    kind = injected_from(settings)
-    galaxies = catalogues.read(sources) if kind == "galaxies" else None
-    stars = catalogues.read(sources) if kind == "isochrone" else None
-    supernovae = catalogues.read(sources) if kind == "supernovae" else None
-    coma = read_coma(coma) if coma else None
-    given = None
-    tables, made = [], []
+    case, known = settings["case"], catalogues.read(truth)
+    population = UserCatalogue(catalogue, settings) if catalogue else injected(settings)
+    tables = {Path(path).stem: POPULATIONS.member(Path(path).stem).read(path) for path in tables}
+    rows, made = [], []
     with PatchFile(images) as file, PatchWriter(images_out, cards) as writer:
-        twins = {}
-        for index, twin in list(file.keys()):
-            twins.setdefault(index, []).append(twin)
-        # The file of a real image has its blocks, that of a simulated chunk its patches.
-        held = {p: block_of(settings, p)[0] if adopted else p for p in patches}
-        work = [(p, twin) for p in patches for twin in twins.get(held[p], [])]
-        for index, twin in progress(work, "inject"):
-            block, realisation = block_of(settings, index) if adopted else (block_of(settings, index)[0], 0)
-            patch = replace(file.read(held[index], twin), index=index)
-            truth = known[(known["patch"] == held[index]) & (known["twin"] == twin)]
-            if options.get("catalogue"):
-                if given is None:
-                    scale = next(iter(patch.bands.values())).pixel_scale
-                    given = read_catalogue(sources, settings["bands"], scale,
-                                           **{k: options[k] for k in ("beta", "trail_mag") if k in options})
-                drawn = on_patch(given, patch)
-            elif options.get("population") == "transients":
-                drawn = generate_transients(settings, patch, truth, seed, settings["case"], block, realisation,
-                                            supernovae, coma)
-            else:
-                drawn = generate(settings, patch, seed, settings["case"], block, realisation, galaxies, stars)
-            patch, truth = inject(patch, truth, drawn, seed, settings["case"], settings)
-            truth["patch"][:] = index
-            text = truth["scenario"].info.description
-            truth["scenario"] = np.full(len(truth), settings["scenario"])  # of the image: another may have adopted it
-            truth["scenario"].info.description = text
-            without_transients(truth)
+        work = _work(file, patches, settings)
+        for index, held, twin, block, realisation in progress(work, "inject"):
+            patch = replace(file.read(held, twin), index=index)
+            truth = known[(known["patch"] == held) & (known["twin"] == twin)]
+            drawn = population.draw(settings, patch, truth, seed, case, block, realisation, tables)
+            patch, truth = inject(patch, truth, drawn, seed, case, settings, population.columns)
             writer.write(patch)
-            tables.append(truth)
+            rows.append(_of_this_scenario(truth, index, settings["scenario"]))
             made.append((index, block, twin))
         facts = image_facts(file.read(*next(iter(file.keys()))))
     depth = {name: known.meta[name] for name in (DEPTH_META, EPOCHS_META) if name in known.meta}
-    if not tables:  # all blocks of this chunk were left out
-        tables = [known[:0]]
-    catalogues.write(catalogues.stack(tables), truth_out,
+    catalogues.write(catalogues.stack(rows or [known[:0]]), truth_out,  # all blocks of a chunk can be left out
                      {**(meta or {}), **facts, **depth, PATCHES_META: json.dumps(made)})
 
+
+def _work(file, patches, settings):
+    """Return [(patch, patch in the file, twin, block, realisation)].
+
+    The file of a real image has its blocks, that of a simulated chunk its patches.
+    """
+    adopted = settings["sky"] == "adopt"
+    twins = {}
+    for index, twin in list(file.keys()):
+        twins.setdefault(index, []).append(twin)
+    found = []
+    for patch in patches:
+        block, realisation = block_of(settings, patch)
+        held = block if adopted else patch
+        found += [(patch, held, twin, block, realisation if adopted else 0) for twin in twins.get(held, [])]
+    return found
+
+
+def _of_this_scenario(truth, index, scenario):
+    """Return the truth with this patch's number and scenario: another one may have adopted the image."""
+    truth["patch"][:] = index
+    text = truth["scenario"].info.description
+    truth["scenario"] = np.full(len(truth), scenario)
+    truth["scenario"].info.description = text
+    without_transients(truth)
+    return truth

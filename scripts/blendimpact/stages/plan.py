@@ -16,12 +16,14 @@ from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
 from ..measure import MEASUREMENTS
+from ..populations import POPULATIONS, tables_of
 from ..search import FINDERS
 from ..subtract import SUBTRACTORS
 
 INPUTS = "results/inputs"
 """Folder of what is fetched, and of the tables made of it: all studies share them."""
-FAMILIES = {family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS)}
+FAMILIES = {family.config_key: family
+            for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS, POPULATIONS)}
 
 
 class Job(NamedTuple):
@@ -70,9 +72,9 @@ def fetched(name):
     return f"{INPUTS}/{name}/receipt.json"
 
 
-def prepared(name, ending="parquet"):
-    """Return the path of what the populations are drawn from."""
-    return f"{INPUTS}/population/{name}.{ending}"
+def prepared(name):
+    """Return the path of what a population is drawn from."""
+    return f"{INPUTS}/population/{name}.{POPULATIONS.declaration(name).ending}"
 
 
 class Plan:
@@ -97,6 +99,8 @@ class Plan:
         Subtraction engines that are compared.
     packages : dict of str to dict
         Inputs that can be fetched.
+    populations : dict of str to config.plugins.Declaration
+        Populations that are built from them.
     results : str
         Folder of the study's products.
     """
@@ -105,6 +109,7 @@ class Plan:
         self.study, self.seed = study, study["seed"]
         self.results = f"results/{study['study']}"
         self.packages = load_inputs()
+        self.populations = {name: declared for name, declared in POPULATIONS.declarations().items() if declared.inputs}
         self.skies = {sky: (case, study_config.compared_scenario(sky))
                       for sky, case in study_config.skies(study).items()}
         self.engines = study_config.compared_engines(study)
@@ -256,7 +261,7 @@ class Plan:
 
     def stars(self, job):
         """Return the stars that a simulation draws."""
-        return prepared(study_config.stars_from(self.settings_of(job)))
+        return prepared(self.settings_of(job)["population"]["stars"]["kind"])
 
     def image_spec(self, job):
         """Return the file that defines the real image of a case and scenario."""
@@ -268,16 +273,17 @@ class Plan:
         receipts = [fetched(image["input"])] if "input" in image else []
         return receipts + study_config.image_files(image)
 
-    def injected_from(self, job):
-        """Return what targets are drawn from: the user's catalogue, the isochrone, supernovae, or the galaxies."""
-        settings = self.settings_of(job)
-        kind = study_config.injected_from(settings)
-        return settings["inject"]["catalogue"] if kind == "catalogue" else prepared(kind or "galaxies")
+    def tables(self, job):
+        """Return what the targets of a case and scenario are drawn from."""
+        return [prepared(name) for name in tables_of(self.settings_of(job))]
 
-    def coma(self, job):
-        """Return the stamp of a real coma, if it is injected."""
-        kinds = (self.settings_of(job)["inject"] or {}).get("kinds", {})
-        return prepared("coma_9p", "fits") if kinds.get("coma_9p") else []
+    def catalogue(self, job):
+        """Return the user's injection catalogue, if there is one."""
+        return (self.settings_of(job)["inject"] or {}).get("catalogue", [])
+
+    def receipts(self, job):
+        """Return the receipts of what a population is built from."""
+        return [fetched(name) for name in self.populations[job.population].inputs]
 
     def sources(self, *cases):
         """Return what some cases start from: receipts of what was fetched, definitions of surveys and images."""
@@ -289,8 +295,9 @@ class Plan:
             if settings["sky"] == "adopt":
                 found += [self.image_spec(job), *self.image_files(job)]
             else:
-                found += [self.survey(job), *self.template(job), self.visits(job)]
-            found += [self.injected_from(job), self.coma(job)]
+                found += [self.survey(job), *self.template(job)]
+                found += [self.visits(job), prepared("cosmodc2"), self.stars(job)]
+            found += [*self.tables(job), self.catalogue(job)]
         return sorted({path for path in found if path})
 
     # --- what a stage reads of the one before ----------------------------------------------------------------------

@@ -22,6 +22,9 @@ from astropy.wcs import WCS
 from scipy.ndimage import median_filter
 
 from ..errors import StudyError
+from . import POPULATIONS
+from .comet import afrho_of, solar_colours
+from .kinds import Kind
 
 CENTRE = 400, 465
 """x, y of the nucleus on the frame, pixels, 0-based: the brightest pixel, good to one, 0.04 arcsec from `DELTA`."""
@@ -69,6 +72,48 @@ class RealComa:
     slope: float
     slope_error: float
     seeing: float
+
+
+@POPULATIONS.register("coma_9p")
+class Coma9P(Kind):
+    """The coma of a real comet, 9P/Tempel 1; left out where its frame is not to be had."""
+
+    inputs = ("comet_9p",)
+    ending = "fits"
+    memory_mb = 500
+
+    @classmethod
+    def build(cls, folders):
+        """Return the stamp."""
+        (path,) = folders["comet_9p"].glob("*.fits")
+        return build_coma(path)
+
+    @classmethod
+    def without_inputs(cls, reason):
+        """Return a file without a stamp that says why: other transients are injected without it."""
+        hdu = fits.PrimaryHDU()
+        hdu.header["ABSENT"] = reason
+        return hdu
+
+    @classmethod
+    def read(cls, path):
+        """Return the `RealComa`, or None where the frame was not to be had."""
+        return read_coma(path)
+
+    def there(self, tables):
+        """Return whether there is a stamp."""
+        return tables.get(self.name) is not None
+
+    def look(self, row, bands, reference, options, tables, rng):
+        """Give it the stamp; it has the colours of the Sun."""
+        coma = tables[self.name]
+        row["source_type"], row["stamp"], row["coma_radius"] = "Stamp", coma.path, coma.radius
+        row["r_h"], row["delta"] = coma.r_h, coma.delta
+        return solar_colours(bands, reference)
+
+    def finish(self, row, mag, band):
+        """Say how much dust makes it this bright: the nucleus is not told from its coma."""
+        row["afrho"] = afrho_of(row, mag, band)
 
 
 def profile_slope(image, centre, inner, outer):

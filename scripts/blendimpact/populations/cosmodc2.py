@@ -1,6 +1,6 @@
-"""The galaxies and stars that patches are drawn from, and how many there are.
+"""The galaxies that patches are drawn from.
 
-Galaxies join two public catalogues of simulations. *Magnitudes, colours and redshifts* are those of
+They join two public catalogues of simulations. *Magnitudes, colours and redshifts* are those of
 100,000 galaxies of the Buzzard simulation (DeRose et al. 2019, as shipped in pzflow: ugrizy, z < 2.3).
 *Structure* (sizes, axis ratios, bulge fraction per band) is that of 3,500 galaxies of cosmoDC2
 (Korytov et al. 2019, as shipped in skycatalogs), taken from one of the `NEIGHBOURS` galaxies nearest
@@ -16,60 +16,18 @@ from astropy.table import Table
 
 from ..data.catalogues import describe
 from ..errors import StudyError
+from . import POPULATIONS
+from .base import BANDS, Population
+from .galaxy_counts import COMPLETE, FAINTEST, SIZE_LUMINOSITY
+from .skycatalogs import read_skycatalogs
+from .targets import described, place_targets
 
-BANDS = "ugrizy"
-COMPLETE = 25.5
-"""i magnitude to which the pzflow sample follows a power law of counts (its peak is at 25.6)."""
-FAINTEST = 28.5
-"""i magnitude of the faintest galaxies; the cosmoDC2 sample is complete to about 28."""
 NEIGHBOURS = 8
-SIZE_LUMINOSITY = 0.32
-"""Slope of log size against log luminosity; that of the cosmoDC2 sample itself at i < 26, at fixed
-redshift. Scales a copied size over the difference in luminosity."""
-STAR_DENSITY = 2.6
-"""Stars per arcmin^2 to i = 25, at high Galactic latitude (b = -60 to -50 deg). The sample itself is
-thinned at random, so its density is not known. Obtained by scaling its counts to the 5,834 Gaia DR2
-stars over 2.95 deg^2 at b = -60 that skycatalogs ships: G < 18, 19 and 20 give 2.6, 2.7 and 2.7."""
-
-_COUNTS = 46.0, 0.31  # LSST Science Book: N(<i) = 46 x 10^{0.31 (i - 25)} arcmin^-2
 
 # Edges (Angstrom) of the top-hat filters of cosmoDC2's SEDs, and the unit (W/Hz) of their values.
-_EDGES = np.array(
-    [
-        1000,
-        1246,
-        1552,
-        1933,
-        2407,
-        2998,
-        3184,
-        3381,
-        3590,
-        3812,
-        4048,
-        4299,
-        4565,
-        4848,
-        5148,
-        5467,
-        5806,
-        6166,
-        6548,
-        6954,
-        7385,
-        7843,
-        8329,
-        8846,
-        9395,
-        9978,
-        11467,
-        13177,
-        15143,
-        17402,
-        19998,
-    ],
-    dtype=float,
-)
+_EDGES = np.array([
+    1000, 1246, 1552, 1933, 2407, 2998, 3184, 3381, 3590, 3812, 4048, 4299, 4565, 4848, 5148, 5467, 5806, 6166,
+    6548, 6954, 7385, 7843, 8329, 8846, 9395, 9978, 11467, 13177, 15143, 17402, 19998], dtype=float)
 _LUMINOSITY = 4.4659e13
 
 _GALAXIES = {
@@ -91,27 +49,61 @@ _GALAXIES = {
 }
 
 
+_WINDOW = 40  # galaxies of the sample nearest in magnitude, of which one is taken
+
+
+@POPULATIONS.register("cosmodc2")
+class CosmoDC2(Population):
+    """Galaxies with the photometry of Buzzard and the structure of cosmoDC2."""
+
+    inputs = ("pzflow", "skycatalogs")
+    memory_mb = 1500
+
+    @classmethod
+    def build(cls, folders):
+        """Return the joint sample: see `build_galaxies`."""
+        return build_galaxies(folders["pzflow"] / "galaxy-data.pkl", folders["skycatalogs"].glob("*.parquet"))
+
+    def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
+        """Return galaxies: each is one of those of the sample nearest to it in magnitude, turned at random.
+
+        It has that one's colours, and its size scaled with luminosity to the power of `SIZE_LUMINOSITY`.
+        """
+        bands, galaxies = list(settings["bands"]), tables[self.name]
+        lacking = [n for b in bands for n in (f"mag_{b}", f"bulge_fraction_{b}") if n not in galaxies.colnames]
+        if lacking:
+            raise StudyError(f"the population has no {', '.join(lacking)}", "inject.population",
+                             "use bands that it has, or population: sersic")
+        out, mag, draws, _ = place_targets(settings, patch, seed, case, block, realisation)
+        known = np.asarray(galaxies[f"mag_{settings.get('shape_band', bands[0])}"], float)
+        order = np.argsort(known, kind="stable")
+        order = order[np.isfinite(known[order])]
+        width = min(_WINDOW, len(order))
+        start = np.clip(np.searchsorted(known[order], mag) - width // 2, 0, len(order) - width)
+        pick = order[start + (draws[:, 1] * width).astype(int)]
+        dimming = mag - known[pick]
+        factor = 10 ** (-0.4 * SIZE_LUMINOSITY * dimming)
+        out["source_type"] = "Galaxy"
+        out["redshift"] = np.asarray(galaxies["redshift"], float)[pick]
+        for band in bands:
+            out[f"mag_{band}"] = np.asarray(galaxies[f"mag_{band}"], float)[pick] + dimming
+            out[f"bulge_fraction_{band}"] = np.asarray(galaxies[f"bulge_fraction_{band}"], float)[pick]
+        for part in ("bulge", "disk"):
+            q = np.asarray(galaxies[f"q_{part}"], float)[pick]
+            g = (1 - q) / (1 + q)
+            out[f"hlr_{part}"] = np.asarray(galaxies[f"hlr_{part}"], float)[pick] * factor
+            out[f"n_{part}"] = np.asarray(galaxies[f"n_{part}"], float)[pick]
+            out[f"g1_{part}"] = g * np.cos(2 * np.pi * draws[:, 2])
+            out[f"g2_{part}"] = g * np.sin(2 * np.pi * draws[:, 2])
+        return described(out, bands)
+
+
 @lru_cache(maxsize=1)
 def cosmology():
     """Return the cosmology of cosmoDC2 (flat, H0 = 71 km/s/Mpc, Omega_m = 0.2648)."""
     from astropy.cosmology import FlatLambdaCDM  # slow to import; only the builders need it
 
     return FlatLambdaCDM(H0=71.0, Om0=0.2648)
-
-
-def counts(i):
-    """Return the number of galaxies per arcmin^2 brighter than magnitude ``i``.
-
-    N(<i) = 46 x 10^{0.31 (i - 25)}, a fit to deep counts (LSST Science Book, 2009, ch. 3; quoted from
-    memory, to be checked against the book before it is quoted further).
-    """
-    norm, slope = _COUNTS
-    return norm * 10 ** (slope * (np.asarray(i, dtype=float) - 25.0))
-
-
-def magnitude_at(fraction, faintest=FAINTEST):
-    """Return the magnitude brighter than which is ``fraction`` (0 to 1) of the galaxies to ``faintest``."""
-    return faintest + np.log10(fraction) / _COUNTS[1]
 
 
 def build_galaxies(pzflow_pickle, skycatalog_files):
@@ -174,52 +166,6 @@ def build_galaxies(pzflow_pickle, skycatalog_files):
     return describe(table, _GALAXIES)
 
 
-def build_stars(trilegal_files):
-    """Build the sample of stars: TRILEGAL magnitudes (AB, ugrizy) as shipped in skycatalogs.
-
-    Parameters
-    ----------
-    trilegal_files : iterable of path-like
-        The ``trilegal_*.parquet`` files; flux files among them are passed over.
-    """
-    parts = _read(trilegal_files, "trilegal_", ["id", *(f"{b}mag" for b in BANDS)])
-    stars = parts.drop_duplicates("id").sort_values(["imag", "id"])
-    table = Table({f"mag_{b}": stars[f"{b}mag"].to_numpy(dtype=float) for b in BANDS})
-    table.meta["sources"] = "skycatalogs ci_sample (TRILEGAL)"
-    return describe(table, {f"mag_{b}": ("mag", f"AB magnitude in {b} (TRILEGAL)") for b in BANDS})
-
-
-def half_light_radius(bulge_fraction, hlr_bulge, hlr_disk, n_bulge=4.0, n_disk=1.0):
-    """Return the circularised half-light radius of bulge + disk, before any PSF.
-
-    The components are taken as concentric and round; arrays broadcast.
-    """
-    bulge, disk = np.asarray(hlr_bulge, dtype=float), np.asarray(hlr_disk, dtype=float)
-    fraction = np.asarray(bulge_fraction, dtype=float)
-    low, high = np.log(np.minimum(bulge, disk)), np.log(np.maximum(bulge, disk))
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        inside = fraction * _enclosed(n_bulge, middle - np.log(bulge)) + (1 - fraction) * _enclosed(
-            n_disk, middle - np.log(disk)
-        )
-        low, high = np.where(inside < 0.5, middle, low), np.where(inside < 0.5, high, middle)
-    return np.exp(0.5 * (low + high))
-
-
-def _enclosed(n, log_radius):
-    return np.interp(log_radius, *_growth(float(n)))
-
-
-@lru_cache(maxsize=16)
-def _growth(n):
-    """Return log radius (hlr) and the light inside it, of a Sersic profile of unit flux."""
-    profile = galsim.Sersic(n=n, half_light_radius=1.0)
-    radius = np.concatenate([[0.0], np.geomspace(1e-6, 3000.0, 2000)])
-    value = np.array([profile.xValue(r, 0.0) for r in radius])
-    light = np.concatenate([[0.0], np.cumsum(np.pi * np.diff(radius**2) * 0.5 * (value[1:] + value[:-1]))])
-    return np.log(radius[1:]), light[1:] / light[-1]
-
-
 def _photometry(path):
     """Return redshift and magnitudes of the sample to `FAINTEST`, sorted by i, and which are dimmed."""
     import pandas as pd  # here, so that jobs that only draw need not load it
@@ -244,31 +190,11 @@ def _photometry(path):
     return {name: both[name].to_numpy() for name in both.columns}
 
 
-def _read(paths, prefix, columns):
-    """Return the stacked columns of the files named ``prefix`` + number."""
-    import pandas as pd
-    import pyarrow.parquet as pq
-
-    parts = []
-    for path in sorted(map(str, paths)):
-        name = path.replace("\\", "/").rsplit("/", 1)[-1]
-        if name.startswith(prefix) and name.endswith(".parquet") and "flux" not in name:
-            try:
-                parts.append(pq.read_table(path, columns=columns).to_pandas())
-            except (OSError, ValueError) as error:
-                raise StudyError(
-                    f"not a catalogue of skycatalogs ({error})", path, "delete it and fetch it again"
-                ) from error
-    if not parts:
-        raise StudyError(f"no {prefix}*.parquet file", ", ".join(map(str, paths)) or "skycatalogs files")
-    return pd.concat(parts, ignore_index=True)
-
-
 def _templates(paths):
     """Return structure, i magnitude, colour and redshift of the skycatalogs galaxies."""
     sizes = [f"size_{minor}{part}_true" for part in ("bulge", "disk") for minor in ("", "minor_")]
     seds = [f"sed_val_{part}" for part in ("bulge", "disk", "knots")]
-    frame = _read(
+    frame = read_skycatalogs(
         paths,
         "galaxy_",
         ["galaxy_id", "redshift", "redshift_hubble", "sersic_bulge", "sersic_disk", *sizes, *seds],

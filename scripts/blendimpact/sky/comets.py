@@ -1,4 +1,4 @@
-"""A comet: nucleus, coma and tail, in Fourier space, and what its brightness says of its dust.
+"""A comet: nucleus, coma and tail, in Fourier space.
 
 Nucleus: a point. Coma: a steady outflow, so its surface brightness falls as 1 / rho; it is cut at
 ``coma_radius``, so that the light within rho grows as rho up to there and Afrho is the same at all
@@ -13,10 +13,6 @@ from ..errors import StudyError
 
 TAIL_WIDTH = 1.0
 """Arcsec: FWHM of a tail whose width is not given."""
-AU_CM = 1.495978707e13
-SUN = {"u": -25.30, "g": -26.52, "r": -26.93, "i": -27.05, "z": -27.07, "y": -27.07}
-"""Apparent AB magnitude of the Sun at 1 au in bands like LSST's: Willmer 2018 (ApJS 236, 47), as Rubin's rubin_sim has
-them (maf/stackers/mo_stackers.py); not checked in the paper."""
 
 
 class Comet:
@@ -84,25 +80,3 @@ def comet_of(row, name):
 def _number(row, name, default):
     value = float(row[name]) if name in row else np.nan
     return default if np.isnan(value) else value
-
-
-def afrho(mag_coma, coma_radius, delta, r_h, mag_sun):
-    """Return A f rho of a coma in cm.
-
-    A f rho = (2 delta r_h)^2 / rho x F(rho) / F_sun (A'Hearn et al. 1984), r_h in au and delta and rho in cm; of
-    this coma F(rho) / rho is the same for all rho up to its radius.
-
-    Parameters
-    ----------
-    mag_coma : float or array
-        AB magnitude of the whole coma, without nucleus and tail.
-    coma_radius : float or array
-        Arcsec.
-    delta, r_h : float or array
-        Distances from the observer and from the Sun, au.
-    mag_sun : float
-        Apparent AB magnitude of the Sun at 1 au in the same band.
-    """
-    distance = np.asarray(delta) * AU_CM
-    rho = distance * np.radians(np.asarray(coma_radius) / 3600)
-    return (2 * distance * np.asarray(r_h)) ** 2 / rho * 10 ** (0.4 * (mag_sun - np.asarray(mag_coma)))

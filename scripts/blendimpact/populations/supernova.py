@@ -9,8 +9,14 @@ from astropy.table import Table
 
 from ..data.catalogues import describe
 from ..errors import StudyError
+from . import POPULATIONS
+from .base import BANDS
+from .kinds import Kind
 
-BANDS = "ugrizy"
+PHASES = (-10.0, 30.0)
+"""Days from maximum, rest frame, uniform."""
+NUCLEAR = 0.1
+"""Arcsec from the centre within which a nuclear transient lies, uniform in area."""
 PEAK = -19.3
 """AB magnitude, at maximum, of a normal SN Ia in 390-490 nm (about B) in its rest frame. [M]: a round number, which no
 drawn magnitude depends on, only ``excess_mag``."""
@@ -18,6 +24,65 @@ REDSHIFTS = np.concatenate([[0.01, 0.02, 0.035], np.arange(0.05, 1.51, 0.05), [1
 DARK = 40.0
 """Magnitude of a band without light, e.g. in the ultraviolet at high redshift."""
 _LIGHT = 2.99792458e18  # Angstrom / s
+
+
+@POPULATIONS.register("supernova")
+class Supernova(Kind):
+    """A type Ia supernova at a place that follows a galaxy's light; without a possible host it is hostless."""
+
+    inputs = ("sncosmo",)
+    memory_mb = 700
+
+    @classmethod
+    def build(cls, folders):
+        """Return the table of magnitudes by redshift and phase."""
+        (path,) = folders["sncosmo"].glob("*.fits")
+        return build_supernovae(path)
+
+    def place(self, sky, row, placed, separation, rng, nuclear=None):
+        """Return a place on a host, else where the static sky is darkest."""
+        place = sky.on_host(row, placed, separation, rng, nuclear)
+        return place if place is not None else Hostless.place(self, sky, row, placed, separation, rng)
+
+    def look(self, row, bands, reference, options, tables, rng):
+        """Draw its phase, and its redshift where the host has none; return the colours of a normal SN Ia."""
+        if "supernova" not in tables:
+            raise StudyError("no table of supernovae", "inject.kinds", "leave supernovae out, or build the table")
+        row["source_type"], row["phase"] = "Star", float(rng.uniform(*PHASES))
+        if np.isnan(row["redshift"]):
+            row["redshift"] = float(rng.uniform(0.05, 1.0))
+        natural = magnitudes_at(tables["supernova"], row["redshift"], row["phase"], bands)
+        row["excess_mag"] = -natural[reference]  # the drawn magnitude is added when it is known
+        return {band: natural[band] - natural[reference] for band in bands}
+
+    def finish(self, row, mag, band):
+        """Say by how much it differs from a normal one."""
+        row["excess_mag"] = float(row["excess_mag"] + mag)
+
+
+@POPULATIONS.register("nuclear")
+class Nuclear(Supernova):
+    """The same spectrum within `NUCLEAR` of a galaxy's centre."""
+
+    inputs = ()
+    uses = ("supernova",)
+
+    def place(self, sky, row, placed, separation, rng):
+        """Return a place near the centre of a host, else where the static sky is darkest."""
+        return super().place(sky, row, placed, separation, rng, NUCLEAR)
+
+
+@POPULATIONS.register("hostless")
+class Hostless(Supernova):
+    """The same where the static sky is darkest."""
+
+    inputs = ()
+    uses = ("supernova",)
+
+    def place(self, sky, row, placed, separation, rng):
+        """Return that of the first free places where the static sky is darkest."""
+        row["transient"] = Hostless.name
+        return sky.darkest(list(sky.free(sky.anywhere(rng), placed, separation)))
 
 
 def build_supernovae(path):
