@@ -122,7 +122,7 @@ def photutils_fit(patch, x, y, flux, grouped):
     from blendimpact.data.psf_shift import unit_psf
     from photutils.psf import ImagePSF, PSFPhotometry, SourceGrouper
 
-    image = next(iter(patch.bands.values()))
+    image = patch.reference
     table = Table({"x": x, "y": y, "flux": flux})
     clock = time.process_time()
     with warnings.catch_warnings():

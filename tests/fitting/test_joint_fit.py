@@ -128,7 +128,7 @@ def test_residual_child_is_data_without_the_other_models():
         assert (np.abs(gained) <= np.abs(rest) * 1.001 + 1e-5).all()
         assert (gained * rest >= -1e-6).all()
     total = canvas.sum(axis=0)
-    band = next(iter(patch.bands.values()))
+    band = patch.reference
     near = np.s_[30:42, 34:44]
     assert np.abs(band.science - total[0])[near].std() < 0.03  # noise of g is 0.020
 

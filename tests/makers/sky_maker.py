@@ -212,7 +212,7 @@ def real_patch(kind="pixels", index=7003, parity=1):
 
 def sources(patch, rows):
     """Return a catalogue of rows given in pixels."""
-    wcs = next(iter(patch.bands.values())).wcs
+    wcs = patch.reference.wcs
     full = []
     for k, row in enumerate(rows):
         row = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from blendimpact.config.real_image import load_image
-from blendimpact.data.images import real_light
+from blendimpact.data.light import real_light
 from blendimpact.populations.static_sky import EXTENDED, psf_half_light
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import adopt_patches

@@ -11,7 +11,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from blendimpact.config.real_image import load_image
 from blendimpact.data import catalogues
-from blendimpact.data.images import PatchFile, PatchWriter, real_light
+from blendimpact.data.images import PatchFile, PatchWriter
+from blendimpact.data.light import real_light
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.noise import NOISE_META

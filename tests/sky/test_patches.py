@@ -167,6 +167,13 @@ def patches_side():
     return 120 + 2 * 20
 
 
+def test_a_patch_says_what_its_bands_share(draw):
+    for patch, _ in draw():
+        assert patch.reference is patch.bands[next(iter(patch.bands))] and patch.shape == patch.reference.science.shape
+        assert all(image.pixel_scale == pytest.approx(patch.pixel_scale) for image in patch.bands.values())
+        assert patch.first_twin == (patch.twin in ("plus", "zero"))
+
+
 def test_roles(draw):
     """Targets are the galaxies inside the border before shear; nothing else is."""
     zero, truth = draw(settings(shear=0))[0]

@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 import pytest
 from astropy.io import fits
-from blendimpact.data.images import PatchFile, PatchWriter, real_light
+from blendimpact.data.images import PatchFile, PatchWriter
+from blendimpact.data.light import real_light
 from blendimpact.search.filters import forced, search
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import adopt_patches

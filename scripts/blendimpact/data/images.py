@@ -133,6 +133,11 @@ class Patch:
         """The `BandImage` of the first band: what all bands share (WCS, pixel scale, unit) is asked of it."""
         return next(iter(self.bands.values()))
 
+    @property
+    def first_twin(self):
+        """Whether it is the first of the twins of its scene: what does not depend on the shear is asked of it alone."""
+        return self.twin in ("plus", "zero")
+
     def inside(self, x, y):
         """Return which positions (pixels, 0-based) lie inside the border."""
         ny, nx = self.shape
@@ -151,47 +156,6 @@ class Patch:
         norm = 1 / np.sqrt(1 - g * g)
         return self.inside((np.asarray(x, float) - xc) * norm * (1 - g) + xc,
                            (np.asarray(y, float) - yc) * norm * (1 + g) + yc)
-
-
-def real_light(base, segmentation):
-    """Return the light of the real sources of an image, as far as it is known.
-
-    The pixels of the footprints that are above zero; nothing outside of the footprints. In a
-    footprint it still has its noise, and wings below the detection threshold are not in it, so the
-    purity of an injected source that is made with it is an upper limit by a few per cent.
-
-    Parameters
-    ----------
-    base : (ny, nx) array
-        The real image, sky-subtracted.
-    segmentation : (ny, nx) int array
-        Footprints, 0 is sky.
-    """
-    return np.where(segmentation > 0, np.maximum(base, 0), 0)
-
-
-def surface_brightness(light, image, x, y):
-    """Return the surface brightness of light at the pixels of positions.
-
-    Parameters
-    ----------
-    light : (ny, nx) array
-        In the unit of ``image``, a `BandImage`.
-    x, y : (N,) array
-        Pixels.
-
-    Returns
-    -------
-    (N,) array
-        AB mag / arcsec2; NaN off the image and where the light is not positive.
-    """
-    i, j = (np.floor(np.asarray(c, float) + 0.5).astype(int) for c in (x, y))
-    ny, nx = light.shape
-    here = (i >= 0) & (j >= 0) & (i < nx) & (j < ny)
-    value = np.where(here, light[j.clip(0, ny - 1), i.clip(0, nx - 1)], np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = image.zero_point - 2.5 * np.log10(value / image.pixel_scale**2)
-    return np.where(np.isfinite(value), value, np.nan)
 
 
 def _extension_name(patch, band, plane):

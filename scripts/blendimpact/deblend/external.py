@@ -113,7 +113,7 @@ class ExternalDeblender(Deblender):
         rows = on_image(children)
         x, y = (np.asarray(centres[name], dtype=float)[rows] for name in ("x", "y"))
         image = significance(patch, sky)
-        scale = next(iter(patch.bands.values())).pixel_scale
+        scale = patch.pixel_scale
         column, row = (np.floor(c + 0.5).astype(int) for c in (x, y))
         height, margin = image[row, column], round(self.margin / scale)
         parents = group(x, y, image, self.threshold, self.link / scale, self.most)

@@ -94,7 +94,7 @@ def find_parents(patch, sky, children, x, y, threshold=2.0, min_area=5, kernel="
     first = inside[index]
     lonely = first[~footprint.flat[unique]]
     children.status[np.isin(source, source[lonely])] |= BITS.NO_FOOTPRINT
-    radius = disc / next(iter(patch.bands.values())).pixel_scale
+    radius = disc / patch.pixel_scale
     for k in lonely:
         rows, columns = (slice(max(0, int(c - radius)), min(int(c + radius) + 2, n))
                          for c, n in ((y[k], ny), (x[k], nx)))

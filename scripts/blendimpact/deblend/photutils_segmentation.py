@@ -83,7 +83,7 @@ class PhotutilsDeblender(SegmentationDeblender):
         children.status[lonely] |= BITS.NO_FOOTPRINT
         owner = np.where(np.isin(segments, label[inside]), segments, 0).astype(np.int32)
 
-        radius = self.disc / next(iter(patch.bands.values())).pixel_scale
+        radius = self.disc / patch.pixel_scale
         for number, k in enumerate(lonely, int(segments.max()) + 1):
             rows, columns = (slice(max(0, int(c - radius)), min(int(c + radius) + 2, n))
                              for c, n in ((y[k], ny), (x[k], nx)))

@@ -107,7 +107,7 @@ class SegmentationDeblender:
         owner = owner.astype(np.int32)
 
         lonely = np.flatnonzero(~footprint.flat[unique])
-        radius = self.disc / next(iter(patch.bands.values())).pixel_scale
+        radius = self.disc / patch.pixel_scale
         first = inside[index]  # one child per label
         nearest = np.full((ny, nx), np.inf)
         for k in lonely:

@@ -101,7 +101,7 @@ class SymmetricDeblender(Deblender):
                 amplitude, _ = amplitudes(template, plane.ravel(), 1 / variance.ravel())
             lit |= amplitude > 0
             self._share(children, k, parents, template @ _diagonal(amplitude), plane, good, stray)
-            near = disc(stamp_size, self.core / next(iter(patch.bands.values())).pixel_scale)
+            near = disc(stamp_size, self.core / patch.pixel_scale)
             masked = cut(~good, children.x0, children.y0, stamp_size, False)[:, near].any(axis=1)
             children.status |= np.where(masked, BITS.MASKED, 0).astype(np.int32)
         dark = (parents.source >= 0) & ~lit[parents.source]

@@ -99,7 +99,7 @@ class TruthProfilesDeblender(Deblender):
         """Return for each truth row the number of its centre, -1 if it has none."""
         xy, to = (np.column_stack([np.asarray(t["x"], float), np.asarray(t["y"], float)])
                   for t in (truth, centres))
-        scale = next(iter(patch.bands.values())).pixel_scale
+        scale = patch.pixel_scale
         owner = np.array(assign(xy, np.zeros(len(xy)), to, radius=self.radius / scale)["det"])
         # Two sources can be in one place, so a centre at a true position is looked up by its number.
         number = {int(i): k for k, i in enumerate(centres["det_id"])}

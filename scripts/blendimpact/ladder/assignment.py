@@ -5,7 +5,6 @@ from astropy.table import Table
 
 from . import outcomes
 
-FIRST_TWINS = ("plus", "zero")
 PURE = 0.99  # below this purity a source counts as overlapped (foreign light over 1 %)
 
 DETECTION_COLUMNS = {
@@ -66,7 +65,7 @@ def classified(patch, detection, kept, pairs, reach, alone, settings):
         Columns of `DETECTION_COLUMNS` and `ASSIGNMENT_COLUMNS` without the ids.
     """
     table, det = detection.table, np.asarray(pairs["det"])
-    scale = next(iter(patch.bands.values())).pixel_scale
+    scale = patch.pixel_scale
     purity = np.asarray(kept[f"purity_{settings['shape_band']}"], float)
     outcome = outcomes.classify(np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]], det, reach, purity < PURE)
     det_ids = np.append(np.asarray(table["det_id"], np.int64), 0)  # index -1: not detected

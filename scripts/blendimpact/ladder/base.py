@@ -134,5 +134,5 @@ def detectable(truth, cut):
 
 def stamp_size(settings, patch):
     """Return the odd side in pixels of a stamp of ``settings["stamp"]`` arcsec."""
-    scale = next(iter(patch.bands.values())).pixel_scale
+    scale = patch.pixel_scale
     return 2 * round(settings["stamp"] / scale / 2) + 1

@@ -7,7 +7,7 @@ from ..data.matching import assign
 from ..search import FINDERS
 from ..subtract import SUBTRACTORS
 from ..subtract.store import read, write
-from .assignment import FIRST_TWINS, classified
+from .assignment import classified
 from .base import ID_COLUMNS, Found, Ladder
 from .difference_panel import transient_panel
 from .difference_rows import TABLES, measure_differences
@@ -47,7 +47,7 @@ class DifferenceLadder(Ladder):
         alone = np.full(len(kept), -1, np.int8)
         empty_sky = self.finder.find(differences.isolated, scale, real)
         target = np.asarray(kept["role"]) == "target"
-        if patch.twin in FIRST_TWINS and target.any():
+        if patch.first_twin and target.any():
             found = assign_by_sign(kept, change, empty_sky, radius)
             alone[target] = np.asarray(found["det"])[target] >= 0
         reach = radius + extent(kept) / scale

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import sep
 
-from ..data.images import surface_brightness
+from ..data.light import surface_brightness
 from ..data.psf_shift import unit_psf
 from ..data.transient_geometry import distance_from_changes
 from ..detect import DETECTORS

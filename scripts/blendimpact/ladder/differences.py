@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..data.images import AB_NANOJANSKY, real_light
+from ..data.images import AB_NANOJANSKY
+from ..data.light import real_light
 from ..measure.sky import estimate_sky
 from ..subtract import SUBTRACTORS
 

@@ -13,7 +13,7 @@ from ..detect.base import detect_on_stamps
 from ..measure.correlated import noise_of
 from ..measure.objects import columns_of, made, measure_arrays
 from ..sky.true_scene import TruthScene, injects_photons
-from .assignment import FIRST_TWINS, classified
+from .assignment import classified
 from .base import ID_COLUMNS, Found, Ladder, detectable, stamp_size
 from .image_panel import blend_panel
 from .rungs import REFERENCE
@@ -46,7 +46,7 @@ class ImageLadder(Ladder):
         patch, settings = data.patch, self.settings
         detection = self.finder.detect(patch, data.sky, data.truth)
         table = detection.table
-        scale = next(iter(patch.bands.values())).pixel_scale
+        scale = patch.pixel_scale
         radius = settings["match_radius"] / scale
         kept = data.truth[detectable(data.truth, settings["truth_snr"])]
         true_xy, found_xy = np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]]
@@ -58,7 +58,7 @@ class ImageLadder(Ladder):
 
     def _found_alone(self, patch, kept):
         """Return whether the detector finds each target on empty sky, with the same noise: 1, 0, or -1 (not tried)."""
-        if patch.twin not in FIRST_TWINS:
+        if not patch.first_twin:
             return np.full(len(kept), -1, np.int8)
         if self.finder.name == "truth":
             return np.where(np.asarray(kept["role"]) == "target", 1, -1).astype(np.int8)
@@ -67,7 +67,7 @@ class ImageLadder(Ladder):
         size = stamp_size(settings, patch)
         targets = kept[np.asarray(kept["role"]) == "target"]
         children = scene.isolated([int(i) for i in targets["source_id"]], size)
-        radius = settings["match_radius"] / next(iter(patch.bands.values())).pixel_scale
+        radius = settings["match_radius"] / patch.pixel_scale
         sky_variance = {band: np.full((size, size), np.median(image.variance - image.planes["MODEL"] / image.gain),
                                       np.float32) for band, image in patch.bands.items()}
         stamps = {band: children.stamps[:, b] for b, band in enumerate(patch.bands)}

@@ -43,7 +43,7 @@ def blend_panel(ladder, chunk):
         titles=_titles(settings["deblender"], int((links["det_id"] == det_id).sum()) if det_id else None),
         noise=[float(np.sqrt(np.median(image.variance))) for image in patch.bands.values()],
         caption=_caption(row, patch, settings), centres=np.c_[near["x"] - x0, near["y"] - y0],
-        scale=next(iter(patch.bands.values())).pixel_scale, field=field)
+        scale=patch.pixel_scale, field=field)
 
 
 def _stamps(made, source_id, det_id):

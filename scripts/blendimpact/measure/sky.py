@@ -85,7 +85,7 @@ def object_mask(patch, sky, options=None):
 
 
 def _grow(objects, patch, options):
-    reach = options["grow"] / next(iter(patch.bands.values())).pixel_scale
+    reach = options["grow"] / patch.pixel_scale
     if reach <= 0 or not objects.any():
         return objects
     return distance_transform_edt(~objects) <= reach

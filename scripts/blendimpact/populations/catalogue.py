@@ -253,7 +253,7 @@ def _complete(out, types, bands, where, ids):
 
 def on_patch(catalogue, patch, padding=PADDING):
     """Return the rows of a catalogue that lie on a patch or within ``padding`` pixels of it."""
-    image = next(iter(patch.bands.values()))
+    image = patch.reference
     ny, nx = patch.shape
     ra, dec = (np.radians(np.asarray(catalogue[name], float)) for name in ("ra", "dec"))
     ra0, dec0 = np.radians(image.wcs.wcs_pix2world((nx - 1) / 2, (ny - 1) / 2, 0))

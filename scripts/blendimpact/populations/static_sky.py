@@ -4,7 +4,7 @@ import galsim
 import numpy as np
 from scipy.special import gammaincinv
 
-from ..data.images import real_light
+from ..data.light import real_light
 from ..data.psf import psf_fwhm
 from ..data.transient_geometry import distance_from_line
 

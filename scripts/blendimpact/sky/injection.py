@@ -9,7 +9,8 @@ from astropy.table import Table, vstack
 
 from ..config.settings import REALISATIONS, block_of
 from ..data.catalogues import describe
-from ..data.images import MASK_BITS, real_light
+from ..data.images import MASK_BITS
+from ..data.light import real_light
 from ..errors import StudyError
 from ..populations.catalogue import SOURCE_TYPES, jacobian, sky_shape_to_pixels
 from ..populations.extras import EXTRAS, add_blank, extras_of
@@ -67,7 +68,7 @@ def inject(patch, truth, catalogue, seed, case, settings, extras=EXTRAS):
     Table
         ``truth`` and a row per row of the catalogue; those that could not be injected have no flux and no
         S/N, role "scene", and the flag that says why. ``purity`` of a target on a real image counts as
-        neighbours the other injected sources and `data.images.real_light`. On simulated patches the purity
+        neighbours the other injected sources and `data.light.real_light`. On simulated patches the purity
         of sources that injected light falls on is updated; of those with a ``snr`` below ``truth_snr``, of
         which there may be thousands, it is NaN.
     """

@@ -70,6 +70,6 @@ def _epochs(survey, epochs):
 
 def image_facts(patch):
     """Return what the scoring must know of the images, for the truth's meta."""
-    image = next(iter(patch.bands.values()))
+    image = patch.reference
     fwhm = {band: round(psf_fwhm(image), 5) for band, image in patch.bands.items()}
     return {"pixel_scale": image.pixel_scale, "zero_point": image.zero_point, FWHM_META: json.dumps(fwhm)}

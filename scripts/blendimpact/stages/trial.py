@@ -139,7 +139,7 @@ def try_detector(detector, settings, patch, truth, seed):
     """Detect, and compare with the true sources that a detector should find."""
     found = detector.detect(patch, estimate_sky(patch, settings["measure"]["sky"]), truth).table
     known = truth[detectable(truth, settings["truth_snr"])]
-    radius = settings["match_radius"] / next(iter(patch.bands.values())).pixel_scale
+    radius = settings["match_radius"] / patch.pixel_scale
     true_xy, found_xy = (np.c_[np.asarray(t["x"], float), np.asarray(t["y"], float)] for t in (known, found))
     pairs = match(true_xy, found_xy, radius)
     lines = [f"{len(found)} detections; {len(pairs)} of {len(known)} true sources with isolated S/N >= "
@@ -161,7 +161,7 @@ def try_deblender(deblender, settings, patch, truth, seed):
     exact = scene.deblended(numbers, centres["x"], centres["y"], [[k] for k in numbers], size, sky)
     alone = scene.noiseless(numbers, size)
     band = list(patch.bands).index(settings["shape_band"])
-    radius = settings["measure"]["aperture_diameter"] / 2 / next(iter(patch.bands.values())).pixel_scale
+    radius = settings["measure"]["aperture_diameter"] / 2 / patch.pixel_scale
     yy, xx = np.indices((size, size)) - size // 2
     flux = [(c.stamps[:, band] * (np.hypot(xx, yy) <= radius)).sum(axis=(1, 2)) for c in (children, exact, alone)]
     residual = (flux[0] - flux[1]) / flux[2]

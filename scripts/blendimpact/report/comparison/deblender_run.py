@@ -129,7 +129,7 @@ def _stamps(ladder, scene, children, data, source_id):
     made = ladder.children(data, scene, {TRUE: children, FOUND: children})
     out = {"bands": np.array(list(patch.bands)), "source_id": np.array(source_id), "patch": np.array(patch.index),
            "noise": np.array([float(np.sqrt(np.median(i.variance))) for i in patch.bands.values()]),
-           "scale": np.array(next(iter(patch.bands.values())).pixel_scale),
+           "scale": np.array(patch.pixel_scale),
            "shape_band": np.array(list(patch.bands).index(settings["shape_band"]))}
     for name, rung in (("truth", REFERENCE), ("exact", "oracle"), ("scene", "undeblended"), ("child", "deblended")):
         found = made[rung][0]()

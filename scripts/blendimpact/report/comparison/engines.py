@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from ...data import catalogues
-from ...data.images import surface_brightness
+from ...data.light import surface_brightness
 from ...data.psf_shift import equivalent_fwhm, unit_psf
 from ...data.transient_geometry import distance_from_changes
 from ...measure.difference import residuals

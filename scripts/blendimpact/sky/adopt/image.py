@@ -7,7 +7,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from ...config.real_image import Psf
-from ...data.images import real_light
+from ...data.light import real_light
 from ...data.significance import KERNEL_3X3
 from ...errors import StudyError
 from .detector import find_defects, level_lines

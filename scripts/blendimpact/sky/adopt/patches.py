@@ -11,7 +11,8 @@ from astropy.wcs.utils import fit_wcs_from_points, pixel_to_skycoord
 from ...config.case import Keys
 from ...config.real_image import Tiling, blocks
 from ...data.catalogues import describe
-from ...data.images import BandImage, Patch, real_light
+from ...data.images import BandImage, Patch
+from ...data.light import real_light
 from ...errors import StudyError
 from .noise import NOISE_META
 
