@@ -80,13 +80,23 @@ def run_stages(job):
                 return function(*args, **kwargs)
             finally:
                 spent[part] += time.process_time() - start
+
         return wrapped
 
     foms.read_scores = timed("reading", foms.read_scores)
     foms.aggregate = timed("aggregating", foms.aggregate)
-    outputs = {"foms": "foms.parquet", "foms_csv": "foms.csv", "html": "matrix.html", "figure": "matrix.png",
-               "pdf": "matrix.pdf", "json": "matrix.json", "csv": "matrix.csv", "parquet": "matrix.parquet",
-               "checks": "checks.parquet", "checks_csv": "checks.csv"}
+    outputs = {
+        "foms": "foms.parquet",
+        "foms_csv": "foms.csv",
+        "html": "matrix.html",
+        "figure": "matrix.png",
+        "pdf": "matrix.pdf",
+        "json": "matrix.json",
+        "csv": "matrix.csv",
+        "parquet": "matrix.parquet",
+        "checks": "checks.parquet",
+        "checks_csv": "checks.csv",
+    }
     config, case, table = given["config"], given["case"], folder / given["case"] / "foms.parquet"
     start = time.process_time()
     foms.run(case, given["scores"], config["bootstrap"], config["seed"], table)
@@ -100,8 +110,16 @@ def measure(case, blocks, paths, config, chunk_size, folder):
     scores = repeat(paths, blocks, chunk_size, folder / case / "fiducial" / "score")
     others = {name: {**block, "enabled": name == case} for name, block in config["cases"].items()}
     job = folder / "job.json"
-    job.write_text(json.dumps({"config": {**config, "study": "benchmark", "cases": others}, "folder": str(folder),
-                               "case": case, "scores": [str(path) for path in scores]}))
+    job.write_text(
+        json.dumps(
+            {
+                "config": {**config, "study": "benchmark", "cases": others},
+                "folder": str(folder),
+                "case": case,
+                "scores": [str(path) for path in scores],
+            }
+        )
+    )
     used = run_process([sys.executable, __file__, "--job", job], cwd=folder, env=library_path())
     line = next(line for line in used.text.splitlines() if line.startswith("SPENT "))
     return json.loads(line.removeprefix("SPENT ")), used
@@ -111,12 +129,12 @@ def main():
     """Measure and print."""
     parser = options(__doc__, f"{' and '.join(map(str, QUICK))} blocks, once")
     parser.add_argument("--case", default="two_point")
-    parser.add_argument("--blocks", nargs="+", type=int, metavar="N",
-                        help=f"default {' '.join(map(str, BLOCKS))}")
+    parser.add_argument("--blocks", nargs="+", type=int, metavar="N", help=f"default {' '.join(map(str, BLOCKS))}")
     parser.add_argument("--resamples", type=int, metavar="N", help="default: the study's `bootstrap`")
     parser.add_argument("--repetitions", type=int, metavar="N", help="default 2")
-    parser.add_argument("--run", type=Path, metavar="DIR",
-                        help="folder of a finished run, default results/laptop or else results/smoke")
+    parser.add_argument(
+        "--run", type=Path, metavar="DIR", help="folder of a finished run, default results/laptop or else results/smoke"
+    )
     parser.add_argument("--preset", help="preset or file that configures the board, default the laptop study")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -135,12 +153,21 @@ def main():
             for n in sizes:
                 here = Path(folder) / f"{n}.{number}"
                 spent[n].append(measure(args.case, n, paths, config, config["chunk_size"], here))
-    rows = [[n, *(spread(s[part] for s, _ in spent[n]) for part in PARTS),
-             spread((1000 * s["aggregating"] / n for s, _ in spent[n]), 1),
-             f"{max(used.peak for _, used in spent[n]):.0f}"] for n in sizes]
-    print_table(f"CPU seconds of foms and matrix: {args.case}, one scenario, {config['bootstrap']} resamples",
-                ["blocks", *PARTS, "aggregating, ms per block", "peak MB"], rows,
-                [f"tables of {config['chunk_size']} blocks, repeated from {source}; no target is set"])
+    rows = [
+        [
+            n,
+            *(spread(s[part] for s, _ in spent[n]) for part in PARTS),
+            spread((1000 * s["aggregating"] / n for s, _ in spent[n]), 1),
+            f"{max(used.peak for _, used in spent[n]):.0f}",
+        ]
+        for n in sizes
+    ]
+    print_table(
+        f"CPU seconds of foms and matrix: {args.case}, one scenario, {config['bootstrap']} resamples",
+        ["blocks", *PARTS, "aggregating, ms per block", "peak MB"],
+        rows,
+        [f"tables of {config['chunk_size']} blocks, repeated from {source}; no target is set"],
+    )
 
 
 if __name__ == "__main__":

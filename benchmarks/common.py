@@ -30,11 +30,15 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 def options(description, quick):
     """Return a parser with what every benchmark takes; ``quick`` says what is done with --quick."""
-    parser = argparse.ArgumentParser(description=description,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"a first number in seconds: {quick}")
-    parser.add_argument("--inputs", type=Path, default=INPUTS, metavar="DIR",
-                        help="fetched inputs and the population, default results/inputs of the project")
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        default=INPUTS,
+        metavar="DIR",
+        help="fetched inputs and the population, default results/inputs of the project",
+    )
     return parser
 
 
@@ -47,8 +51,10 @@ def print_conditions():
         except metadata.PackageNotFoundError:
             continue
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"conditions: {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start, one thread; "
-          + ", ".join(versions))
+    print(
+        f"conditions: {processor()}, {os.cpu_count()} cores, load {load:.1f} at the start, one thread; "
+        + ", ".join(versions)
+    )
 
 
 def processor():
@@ -132,16 +138,24 @@ def run_process(command, cwd=None, env=None):
     log = Path(cwd or ".") / f"process.{os.getpid()}.{time.monotonic_ns()}.log"
     started = time.monotonic()
     with open(log, "w") as out:
-        process = subprocess.Popen([str(c) for c in command], cwd=cwd, env={**os.environ, **(env or {})},
-                                   stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [str(c) for c in command],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
         _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - started
     text = log.read_text(errors="replace")
     log.unlink()
     if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, command[:4]))} ... ended with code {process.returncode}:\n"
-                         + "\n".join(text.splitlines()[-30:]))
+        raise SystemExit(
+            f"{' '.join(map(str, command[:4]))} ... ended with code {process.returncode}:\n"
+            + "\n".join(text.splitlines()[-30:])
+        )
     scale = 1024 if sys.platform == "linux" else 1 << 20
     return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / scale, text)
 
@@ -227,8 +241,14 @@ def one_chunk(case, patches, preset=None, keep_images=False):
     if base["cases"][case].get("inject"):
         block["inject"] = {"realisations": 1}
     others = {name: {"enabled": False} for name in base["cases"] if name != case}
-    return {"study": "benchmark", "chunk_size": patches, "keep_images": keep_images, "comparison": None,
-            "subtraction_comparison": None, "cases": {**others, case: block}}
+    return {
+        "study": "benchmark",
+        "chunk_size": patches,
+        "keep_images": keep_images,
+        "comparison": None,
+        "subtraction_comparison": None,
+        "cases": {**others, case: block},
+    }
 
 
 def copy_inputs(source, folder):
@@ -242,9 +262,11 @@ def copy_inputs(source, folder):
         If there are no inputs, with what makes them.
     """
     if not (source / "skycatalogs" / "receipt.json").is_file():
-        raise SystemExit(f"no fetched inputs in {source}. Make them with\n  snakemake "
-                         "results/inputs/population/cosmodc2.parquet results/inputs/des_dr2_g/receipt.json\n"
-                         "or name their folder with --inputs")
+        raise SystemExit(
+            f"no fetched inputs in {source}. Make them with\n  snakemake "
+            "results/inputs/population/cosmodc2.parquet results/inputs/des_dr2_g/receipt.json\n"
+            "or name their folder with --inputs"
+        )
     target = folder / "results" / "inputs"
     for path in sorted(p for p in source.iterdir() if p.is_dir() and p.name not in ("logs", "benchmarks")):
         shutil.copytree(path, target / path.name, dirs_exist_ok=True)
@@ -268,8 +290,22 @@ def run_study(folder, config, *targets, preset=None):
     overlay = folder / f"config.{len(list(folder.glob('config.*')))}.json"
     overlay.write_text(json.dumps(config, indent=1))
     overlays = [*([config_file(preset)] if preset else []), overlay]
-    used = run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1",
-                        "--configfile", *overlays, "--", *targets], cwd=folder)
+    used = run_process(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            ROOT / "Snakefile",
+            "--cores",
+            "1",
+            "--configfile",
+            *overlays,
+            "--",
+            *targets,
+        ],
+        cwd=folder,
+    )
     products = folder / "results" / config["study"]
     jobs = job_usage(products)
     return Study(products, jobs, used.cpu - sum(cpu for rule in jobs.values() for cpu, _ in rule))
@@ -303,8 +339,9 @@ def population(inputs, folder):
     if not (made / "cosmodc2.parquet").is_file():
         copy_inputs(inputs, folder)
         target = "results/inputs/population/cosmodc2.parquet"
-        run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1", target],
-                    cwd=folder)
+        run_process(
+            [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1", target], cwd=folder
+        )
         made = folder / "results" / "inputs" / "population"
     return made / "cosmodc2.parquet", made / "trilegal.parquet"
 

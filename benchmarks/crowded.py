@@ -56,10 +56,20 @@ def make_field(density, size, bands, seed=1):
     light = light[81:-81, 81:-81]
     variance, wcs = 1 + light / GAIN, WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.cd = ["RA---TAN", "DEC--TAN"], np.diag([-SCALE / 3600, SCALE / 3600])
-    images = {band: BandImage(
-        band, (light + np.sqrt(variance) * stream(seed, "noise", band).normal(size=light.shape)).astype(np.float32),
-        variance.astype(np.float32), np.zeros(light.shape, np.uint8), psf_pixels(model, SCALE), wcs, 27.0, GAIN, model)
-        for band in bands}
+    images = {
+        band: BandImage(
+            band,
+            (light + np.sqrt(variance) * stream(seed, "noise", band).normal(size=light.shape)).astype(np.float32),
+            variance.astype(np.float32),
+            np.zeros(light.shape, np.uint8),
+            psf_pixels(model, SCALE),
+            wcs,
+            27.0,
+            GAIN,
+            model,
+        )
+        for band in bands
+    }
     return Patch(0, "zero", 0.0, images, 0), x, y, flux, snr
 
 
@@ -79,8 +89,11 @@ def work(name, density, size, bands):
         result["cpu"] = time.process_time() - clock
         found, error = fit.flux[:, 0], fit.flux_err[:, 0]
         parents = np.bincount(fit.parent)
-        result |= {"largest": int(parents.max()), "split": float(fit.flags["SPLIT"].mean()),
-                   "unfinished": float(fit.flags["NOT_CONVERGED"].mean())}
+        result |= {
+            "largest": int(parents.max()),
+            "split": float(fit.flags["SPLIT"].mean()),
+            "unfinished": float(fit.flags["NOT_CONVERGED"].mean()),
+        }
     elif name == "daofind":
         from blendimpact.detect import DETECTORS
 
@@ -127,8 +140,9 @@ def photutils_fit(patch, x, y, flux, grouped):
     clock = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitter = PSFPhotometry(ImagePSF(unit_psf(image)), (11, 11), xy_bounds=2.0,
-                               grouper=SourceGrouper(10.5) if grouped else None)
+        fitter = PSFPhotometry(
+            ImagePSF(unit_psf(image)), (11, 11), xy_bounds=2.0, grouper=SourceGrouper(10.5) if grouped else None
+        )
         rows = fitter(image.science, error=np.sqrt(image.variance), init_params=table)
     spent = time.process_time() - clock
     rows.sort("id")
@@ -138,18 +152,28 @@ def photutils_fit(patch, x, y, flux, grouped):
 def in_process(folder, name, density, size, bands="i"):
     """Return what `work` returns, from a fresh process."""
     target = Path(folder) / "result.json"
-    run_process([sys.executable, __file__, "--worker", name, density, size, bands, target], cwd=folder,
-                env=library_path())
+    run_process(
+        [sys.executable, __file__, "--worker", name, density, size, bands, target], cwd=folder, env=library_path()
+    )
     return json.loads(target.read_text())
 
 
 def line(label, r):
     """Return the cells of one measurement."""
+
     def show(key, form):
         return "-" if r.get(key) is None else format(r[key], form)
 
-    return [label, r["stars"], f"{1e3 * r['cpu'] / max(r['stars'], 1):.2f}", show("largest", "d"), show("split", ".3f"),
-            show("unfinished", ".3f"), show("pull", ".2f"), f"{r['peak']:.0f}"]
+    return [
+        label,
+        r["stars"],
+        f"{1e3 * r['cpu'] / max(r['stars'], 1):.2f}",
+        show("largest", "d"),
+        show("split", ".3f"),
+        show("unfinished", ".3f"),
+        show("pull", ".2f"),
+        f"{r['peak']:.0f}",
+    ]
 
 
 def main():
@@ -164,21 +188,30 @@ def main():
         for density in densities:
             # A third of the side: photutils' time per star does not depend on the area.
             small = max(200, size // 3)
-            rows = [line("psf_fit, 1 band", in_process(folder, "psf_fit", density, size)),
-                    line("psf_fit, 3 bands", in_process(folder, "psf_fit", density, size, "gri")),
-                    line("photutils alone, 1 band", in_process(folder, "photutils", density, small)),
-                    line("photutils grouped, 1 band", in_process(folder, "photutils grouped", density, small)),
-                    line("measure.psf, 1 band", in_process(folder, "measure", density, size)),
-                    line("daofind, 2 passes, 1 band", in_process(folder, "daofind", density, size))]
-            print_table(f"{density:.0e} stars of S/N > 5 per square degree, {size * SCALE:.0f} arcsec "
-                        f"(photutils: {small * SCALE:.0f})", columns, rows)
+            rows = [
+                line("psf_fit, 1 band", in_process(folder, "psf_fit", density, size)),
+                line("psf_fit, 3 bands", in_process(folder, "psf_fit", density, size, "gri")),
+                line("photutils alone, 1 band", in_process(folder, "photutils", density, small)),
+                line("photutils grouped, 1 band", in_process(folder, "photutils grouped", density, small)),
+                line("measure.psf, 1 band", in_process(folder, "measure", density, size)),
+                line("daofind, 2 passes, 1 band", in_process(folder, "daofind", density, size)),
+            ]
+            print_table(
+                f"{density:.0e} stars of S/N > 5 per square degree, {size * SCALE:.0f} arcsec "
+                f"(photutils: {small * SCALE:.0f})",
+                columns,
+                rows,
+            )
         rows = []
         for side in (100, 200) if args.quick else (size // 3, 2 * size // 3, size, 2 * size):
             r = in_process(folder, "psf_fit", densities[-1], side)
             rows.append([f"{side * SCALE:.0f}", *line("", r)[1:], f"{r['gained']:.0f}"])
-        print_table(f"psf_fit by the side of the field, {densities[-1]:.0e} per square degree, 1 band",
-                    ["arcsec", *columns[1:], "MB gained"], rows,
-                    ["linear: the same ms/star for any area; target 2,000 MB"])
+        print_table(
+            f"psf_fit by the side of the field, {densities[-1]:.0e} per square degree, 1 band",
+            ["arcsec", *columns[1:], "MB gained"],
+            rows,
+            ["linear: the same ms/star for any area; target 2,000 MB"],
+        )
 
 
 if __name__ == "__main__":

@@ -54,9 +54,14 @@ def draw_population(rng):
     disk = np.exp(rng.normal(np.log(0.35 + 0.12 * max(0, 24.5 - i)), 0.35))
     shape = np.clip(rng.normal(0, 0.2, 2), -0.45, 0.45)
     fraction, r_i, g_r = rng.beta(1, 2.5), rng.normal(0.3, 0.2), rng.normal(0.6, 0.3)
-    return {"star": rng.random() < 0.1, "mag": {"i": i, "r": i + r_i, "g": i + r_i + g_r}, "disk": disk,
-            "bulge": disk * rng.uniform(0.2, 0.6), "shape": shape,
-            "fraction": {"i": min(1, 1.2 * fraction), "r": fraction, "g": 0.7 * fraction}}
+    return {
+        "star": rng.random() < 0.1,
+        "mag": {"i": i, "r": i + r_i, "g": i + r_i + g_r},
+        "disk": disk,
+        "bulge": disk * rng.uniform(0.2, 0.6),
+        "shape": shape,
+        "fraction": {"i": min(1, 1.2 * fraction), "r": fraction, "g": 0.7 * fraction},
+    }
 
 
 def profile(source, band):
@@ -92,10 +97,9 @@ def blend(k):
         total = np.zeros((size + 2 * DRAW,) * 2)
         for n, source in enumerate(sources):
             image = galsim.ImageD(DRAW, DRAW, scale=SCALE)
-            profile(source, band).drawImage(
-                image, center=galsim.PositionD(xy[n, 0] - x0[n] + 1, xy[n, 1] - y0[n] + 1))
+            profile(source, band).drawImage(image, center=galsim.PositionD(xy[n, 0] - x0[n] + 1, xy[n, 1] - y0[n] + 1))
             light[n, b] = image.array
-            total[y0[n] + DRAW:y0[n] + 2 * DRAW, x0[n] + DRAW:x0[n] + 2 * DRAW] += image.array
+            total[y0[n] + DRAW : y0[n] + 2 * DRAW, x0[n] + DRAW : x0[n] + 2 * DRAW] += image.array
         noise = rng.normal(0, SIGMA[band], (size, size))
         science[band] = total[DRAW:-DRAW, DRAW:-DRAW] + noise, noise
     return {"science": science, "xy": xy, "light": light}
@@ -108,9 +112,17 @@ def make_patch(made):
     bands = {}
     for band, (science, _) in made["science"].items():
         model = {"kind": "kolmogorov", "fwhm": FWHM[band]}
-        bands[band] = BandImage(band, science.astype(np.float32), np.full(science.shape, SIGMA[band] ** 2, np.float32),
-                                np.zeros(science.shape, np.uint8), psf_pixels(model, SCALE), wcs, ZERO_POINT, 1e9,
-                                model)
+        bands[band] = BandImage(
+            band,
+            science.astype(np.float32),
+            np.full(science.shape, SIGMA[band] ** 2, np.float32),
+            np.zeros(science.shape, np.uint8),
+            psf_pixels(model, SCALE),
+            wcs,
+            ZERO_POINT,
+            1e9,
+            model,
+        )
     x, y = made["xy"].T
     return Patch(0, "zero", 0.0, bands, 0), Table({"det_id": np.arange(len(x)) + 1, "x": x, "y": y})
 
@@ -130,8 +142,10 @@ def plugin(name):
     def run(patch, table, made):
         fit = deblender.fit(patch, {}, np.array(table["x"]), np.array(table["y"]))
         rows = np.arange(len(table))
-        return [fit.canvas.children(Children.blank(patch, table, STAMP), rows, kind, 1.0).stamps
-                for kind in ("residual", "model")]
+        return [
+            fit.canvas.children(Children.blank(patch, table, STAMP), rows, kind, 1.0).stamps
+            for kind in ("residual", "model")
+        ]
 
     return run
 
@@ -162,8 +176,12 @@ def scene_fit(patch, table, made, steps=200):
 
     sc2.set_validation(False)
     images = patch.bands.values()
-    observation = sc2.Observation(np.stack([i.science for i in images]), np.stack([1 / i.variance for i in images]),
-                                  psf=np.stack([i.psf for i in images]).astype(np.float32), channels=list(patch.bands))
+    observation = sc2.Observation(
+        np.stack([i.science for i in images]),
+        np.stack([1 / i.variance for i in images]),
+        psf=np.stack([i.psf for i in images]).astype(np.float32),
+        channels=list(patch.bands),
+    )
     frame = sc2.Frame.from_observations(observation)
     observation.match(frame)
     with sc2.Scene(frame) as scene:
@@ -177,8 +195,12 @@ def scene_fit(patch, table, made, steps=200):
             sc2.Source(centre, jnp.maximum(spectrum, 1e-3), morphology)  # a negative one would give NaN
     with sc2.Parameters(scene):
         for i, source in enumerate(scene.sources):
-            sc2.Parameter(source.spectrum, name=f"spectrum_{i}", constraint=constraints.positive,
-                          stepsize=partial(sc2.relative_step, factor=0.05))
+            sc2.Parameter(
+                source.spectrum,
+                name=f"spectrum_{i}",
+                constraint=constraints.positive,
+                stepsize=partial(sc2.relative_step, factor=0.05),
+            )
             sc2.Parameter(source.morphology, name=f"morph_{i}", constraint=constraints.unit_interval, stepsize=0.1)
     fitted = scene.fit(observation, max_iter=steps, e_rel=1e-4, progress_bar=False)
     x0, y0 = origins(made["xy"][:, 0], made["xy"][:, 1], STAMP)
@@ -221,7 +243,7 @@ def work(name, folder, blends):
     with open(os.devnull, "w") as silence:
         for portion in range(0, blends, PORTION):
             with open(Path(folder) / f"{portion}.pickle", "rb") as file:
-                blended = pickle.load(file)[:blends - portion]
+                blended = pickle.load(file)[: blends - portion]
             for made in blended:
                 patch, table = make_patch(made)
                 clock, sys.stdout = time.process_time(), silence
@@ -231,8 +253,13 @@ def work(name, folder, blends):
                 counts.append(len(table))
                 rows += errors(made, patch, children, models)
                 memory.append(resident())
-    return {"spent": spent, "counts": counts, "rows": rows, "memory": memory,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}
+    return {
+        "spent": spent,
+        "counts": counts,
+        "rows": rows,
+        "memory": memory,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
 
 
 def resident():
@@ -244,10 +271,19 @@ def resident():
 def in_process(name, folder, blends, cache):
     """Return what `work` returns, from a fresh process; None if it cannot run here."""
     target = Path(folder) / "result.json"
-    environment = {**os.environ, **library_path(), "JAX_PLATFORMS": "cpu", "BLENDIMPACT_JAX_CACHE": str(cache),
-                   "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
-    done = subprocess.run([sys.executable, __file__, "--worker", name, str(folder), str(blends), str(target)],
-                          env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        **library_path(),
+        "JAX_PLATFORMS": "cpu",
+        "BLENDIMPACT_JAX_CACHE": str(cache),
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    }
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", name, str(folder), str(blends), str(target)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         print(f"  {name} did not run: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
         return None
@@ -311,17 +347,45 @@ def report(results):
         if reference and name.startswith("scarlet2"):
             gain = f"{steady(reference) / each:.0f}"
         third = len(r["memory"]) // 3
-        cost.append([name, str(counts.sum()), f"{each:.1f}", f"{steady(r):.1f}", gain, f"{r['peak']:.0f}",
-                     f"{r['memory'][-1] - r['memory'][max(0, third - 1)]:+.0f}"])
-    print_table("Relative flux errors (NMAD of all / of blended, and outliers)",
-                ["deblender", "sources", *(f"{what} {r}\"" if k == 0 else ">20 %" for r in RADII
-                                           for what in ("child", "model") for k in (0, 1))], flux,
-                ["a child of the bound lacks only the neighbours' flux errors: no deblender comes near it"])
-    print_table("CPU and memory", ["deblender", "sources", "ms/source", "second half", "Scene.fit is x times",
-                                   "peak MB", "MB gained in last 2/3"], cost,
-                ["ms/source includes imports of the deblender, compile and start; targets: joint_fit 15,"
-                 " scarlet2 20 times less than Scene.fit over 1,000 sources, 1,500 MB",
-                 "x times: Scene.fit's second half (its start weighs little over 1,000 sources) over ms/source"])
+        cost.append(
+            [
+                name,
+                str(counts.sum()),
+                f"{each:.1f}",
+                f"{steady(r):.1f}",
+                gain,
+                f"{r['peak']:.0f}",
+                f"{r['memory'][-1] - r['memory'][max(0, third - 1)]:+.0f}",
+            ]
+        )
+    print_table(
+        "Relative flux errors (NMAD of all / of blended, and outliers)",
+        [
+            "deblender",
+            "sources",
+            *(f'{what} {r}"' if k == 0 else ">20 %" for r in RADII for what in ("child", "model") for k in (0, 1)),
+        ],
+        flux,
+        ["a child of the bound lacks only the neighbours' flux errors: no deblender comes near it"],
+    )
+    print_table(
+        "CPU and memory",
+        [
+            "deblender",
+            "sources",
+            "ms/source",
+            "second half",
+            "Scene.fit is x times",
+            "peak MB",
+            "MB gained in last 2/3",
+        ],
+        cost,
+        [
+            "ms/source includes imports of the deblender, compile and start; targets: joint_fit 15,"
+            " scarlet2 20 times less than Scene.fit over 1,000 sources, 1,500 MB",
+            "x times: Scene.fit's second half (its start weighs little over 1,000 sources) over ms/source",
+        ],
+    )
 
 
 if __name__ == "__main__":

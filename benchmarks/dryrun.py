@@ -33,8 +33,23 @@ def chunk_size_for(config, jobs):
 
 def dry_run(preset, chunk_size, folder):
     """Return (number of jobs, Usage) of a dry run in an empty folder."""
-    used = run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "-n", "--cores", "1",
-                        "--configfile", config_file(preset), "--config", f"chunk_size={chunk_size}"], cwd=folder)
+    used = run_process(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            ROOT / "Snakefile",
+            "-n",
+            "--cores",
+            "1",
+            "--configfile",
+            config_file(preset),
+            "--config",
+            f"chunk_size={chunk_size}",
+        ],
+        cwd=folder,
+    )
     found = re.search(r"^total\s+(\d+)\s*$", used.text, flags=re.M)
     if not found:
         raise SystemExit("the dry run printed no number of jobs")
@@ -58,16 +73,28 @@ def main():
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 counted[jobs], usage = dry_run(args.preset, size, folder)
             used[jobs].append(usage)
-    rows = [[f"{counted[jobs]} jobs", sizes[jobs], spread((u.wall for u in used[jobs]), 1),
-             spread((u.cpu for u in used[jobs]), 1), f"{max(u.peak for u in used[jobs]):.0f}",
-             f"{TARGET:.0f} s wall" if jobs >= 5000 else "-"] for jobs in wanted]
+    rows = [
+        [
+            f"{counted[jobs]} jobs",
+            sizes[jobs],
+            spread((u.wall for u in used[jobs]), 1),
+            spread((u.cpu for u in used[jobs]), 1),
+            f"{max(u.peak for u in used[jobs]):.0f}",
+            f"{TARGET:.0f} s wall" if jobs >= 5000 else "-",
+        ]
+        for jobs in wanted
+    ]
     notes = []
     if len(wanted) > 1:
         low, high = wanted[0], wanted[-1]
         growth = [1000 * (b.cpu - a.cpu) / (counted[high] - counted[low]) for a, b in zip(used[low], used[high])]
         notes.append(f"{spread(growth)} ms of CPU per job between the smallest and the largest")
-    print_table(f"Dry run of the preset {args.preset}", ["graph", "chunk_size", "wall s", "CPU s", "peak MB", "target"],
-                rows, notes)
+    print_table(
+        f"Dry run of the preset {args.preset}",
+        ["graph", "chunk_size", "wall s", "CPU s", "peak MB", "target"],
+        rows,
+        notes,
+    )
 
 
 if __name__ == "__main__":

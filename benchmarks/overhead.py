@@ -47,8 +47,10 @@ def graph_cpu(preset):
     """Return the CPU seconds of a dry run of a study; None is the laptop study."""
     given = ["--configfile", config_file(preset)] if preset else []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        return run_process([sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "-n", "--cores", "1",
-                            *given], cwd=folder).cpu
+        return run_process(
+            [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "-n", "--cores", "1", *given],
+            cwd=folder,
+        ).cpu
 
 
 def finished_rows(folder, once, graph):
@@ -59,34 +61,47 @@ def finished_rows(folder, once, graph):
         total, starts = total + cpu, starts + start
         rows.append([rule, len(jobs), f"{cpu:.1f}", f"{start:.1f}", f"{100 * start / cpu:.0f} %", "-"])
     share = f"{100 * starts / total:.1f} %"
-    return [*rows, ["graph", "", f"{graph:.1f}", f"{graph:.1f}", "100 %", "-"],
-            ["all", sum(row[1] for row in rows), f"{total:.1f}", f"{starts:.1f}", share, f"<= {TARGET:g} % of laptop"]]
+    return [
+        *rows,
+        ["graph", "", f"{graph:.1f}", f"{graph:.1f}", "100 %", "-"],
+        ["all", sum(row[1] for row in rows), f"{total:.1f}", f"{starts:.1f}", share, f"<= {TARGET:g} % of laptop"],
+    ]
 
 
 def main():
     """Measure and print."""
     parser = options(__doc__, "start-ups once")
-    parser.add_argument("--run", type=Path, metavar="DIR",
-                        help="folder of a finished run, default results/laptop or else results/smoke")
+    parser.add_argument(
+        "--run", type=Path, metavar="DIR", help="folder of a finished run, default results/laptop or else results/smoke"
+    )
     parser.add_argument("--repetitions", type=int, metavar="N", help="of the start-ups, default 5")
     parser.add_argument("--stages", nargs="+", metavar="NAME", help="whose start-up is measured, default all")
     args = parser.parse_args()
     finished = finished_run(args.run)
     print_conditions()
     seconds = startup(args.repetitions or (1 if args.quick else 5), args.stages)
-    print_table("CPU seconds of the start-up of a stage: interpreter, Snakemake's preamble, imports",
-                ["stage", "CPU s", "times the bare interpreter"],
-                [[name, spread(values), spread((a / b for a, b in zip(values, seconds["python"])), 0)]
-                 for name, values in seconds.items()], ["python: nothing; snakemake: the preamble alone"])
+    print_table(
+        "CPU seconds of the start-up of a stage: interpreter, Snakemake's preamble, imports",
+        ["stage", "CPU s", "times the bare interpreter"],
+        [
+            [name, spread(values), spread((a / b for a, b in zip(values, seconds["python"])), 0)]
+            for name, values in seconds.items()
+        ],
+        ["python: nothing; snakemake: the preamble alone"],
+    )
     if finished is None:
         print("\nNo finished run in results/laptop or results/smoke: `make study` or `make smoke` makes one.")
         return
     once = {name: sorted(values)[len(values) // 2] for name, values in seconds.items()}
-    print_table(f"CPU seconds of a finished run: {finished.name}",
-                ["rule", "jobs", "CPU s", "start-ups", "share", "target"],
-                finished_rows(finished, once, graph_cpu("smoke" if finished.name == "smoke" else None)),
-                ["Start-ups: jobs times the first table. The graph is that of a dry run; what else Snakemake does is "
-                 "in no file."])
+    print_table(
+        f"CPU seconds of a finished run: {finished.name}",
+        ["rule", "jobs", "CPU s", "start-ups", "share", "target"],
+        finished_rows(finished, once, graph_cpu("smoke" if finished.name == "smoke" else None)),
+        [
+            "Start-ups: jobs times the first table. The graph is that of a dry run; what else Snakemake does is "
+            "in no file."
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -46,8 +46,17 @@ def make_patch(images, variance, mask, psfs, bands="grizy"):
     wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---TAN", "DEC--TAN"], [-HSC_SCALE / 3600, HSC_SCALE / 3600]
     made = {}
     for k, band in enumerate(bands):
-        made[band] = BandImage(band, images[k].astype(np.float32), variance[k].astype(np.float32),
-                               mask[k].astype(np.uint8), psfs[k] / psfs[k].sum(), wcs, 27.0, 1e9, {})
+        made[band] = BandImage(
+            band,
+            images[k].astype(np.float32),
+            variance[k].astype(np.float32),
+            mask[k].astype(np.uint8),
+            psfs[k] / psfs[k].sum(),
+            wcs,
+            27.0,
+            1e9,
+            {},
+        )
     return Patch(0, "zero", 0.0, made, 0)
 
 
@@ -80,10 +89,10 @@ def read_pair(name, data=DATA):
     background = sep.Background(sharp, bw=64, bh=64)
     sharp = sharp - background
     found = sep.extract(sharp, 2.0, err=background.globalrms, minarea=12, deblend_cont=0.005)
-    kron = np.clip(sep.kron_radius(sharp, found["x"], found["y"], found["a"], found["b"], found["theta"], 6.0)[0],
-                   2, 6)
-    flux, error, _ = sep.sum_ellipse(sharp, found["x"], found["y"], found["a"], found["b"], found["theta"],
-                                     2.5 * kron, err=background.globalrms)
+    kron = np.clip(sep.kron_radius(sharp, found["x"], found["y"], found["a"], found["b"], found["theta"], 6.0)[0], 2, 6)
+    flux, error, _ = sep.sum_ellipse(
+        sharp, found["x"], found["y"], found["a"], found["b"], found["theta"], 2.5 * kron, err=background.globalrms
+    )
     place = WCS(hst.header).celestial.pixel_to_world(found["x"], found["y"])
     x, y = WCS(hsc.header).celestial.world_to_pixel(place)
     ny, nx = images.shape[1:]
@@ -106,8 +115,13 @@ def deblend(name, patch, table):
 def fluxes(children, table, band, radius=RADIUS):
     """Return each child's flux in a circle about its centre, radius in arcsec."""
     stamps = children.stamps[:, band].astype(float)
-    return circular(stamps, np.ones_like(stamps), np.array(table["x"]) - children.x0,
-                    np.array(table["y"]) - children.y0, radius / HSC_SCALE)[0]
+    return circular(
+        stamps,
+        np.ones_like(stamps),
+        np.array(table["x"]) - children.x0,
+        np.array(table["y"]) - children.y0,
+        radius / HSC_SCALE,
+    )[0]
 
 
 def total(children, shape):
@@ -117,8 +131,8 @@ def total(children, shape):
     sheet = np.zeros((children.stamps.shape[1], ny + 4 * size, nx + 4 * size))
     for k in range(len(children)):
         y, x = children.y0[k] + 2 * size, children.x0[k] + 2 * size
-        sheet[:, y:y + size, x:x + size] += children.stamps[k]
-    return sheet[:, 2 * size:2 * size + ny, 2 * size:2 * size + nx]
+        sheet[:, y : y + size, x : x + size] += children.stamps[k]
+    return sheet[:, 2 * size : 2 * size + ny, 2 * size : 2 * size + nx]
 
 
 def residual(patch, fit):
@@ -135,8 +149,11 @@ def on_blend(name, data=DATA, names=NAMES):
     for member in names:
         children, fit = deblend(member, patch, table)
         left = residual(patch, fit) if fit else None
-        result[member] = (fluxes(children, table, 2), float((left**2).mean()) if fit else np.nan,
-                          left[2] if fit else None)
+        result[member] = (
+            fluxes(children, table, 2),
+            float((left**2).mean()) if fit else np.nan,
+            left[2] if fit else None,
+        )
     return patch, table, result
 
 
@@ -169,10 +186,11 @@ def figure(path, maps):
     from matplotlib import pyplot
 
     columns = max(len(m) for _, m in maps)
-    fig, axes = pyplot.subplots(len(maps), columns, figsize=(2.6 * columns, 3.1 * len(maps)), squeeze=False,
-                                layout="constrained")
+    fig, axes = pyplot.subplots(
+        len(maps), columns, figsize=(2.6 * columns, 3.1 * len(maps)), squeeze=False, layout="constrained"
+    )
     for row, (name, panels) in zip(axes, maps):
-        for ax in row[len(panels):]:
+        for ax in row[len(panels) :]:
             ax.axis("off")
         for ax, (label, image, table) in zip(row, panels):
             shown = ax.imshow(image, origin="lower", cmap="RdBu_r", vmin=-5, vmax=5)
@@ -203,13 +221,21 @@ def main():
             raise SystemExit(str(error)) from None
         median = np.median([flux for flux, _, _ in result.values()], axis=0)
         order = np.argsort(-median)
-        print_table(f"{name}: i flux in 1.2\" relative to the median of the deblenders, brightest first",
-                    ["deblender", *(f"{median[k]:.3g}" for k in order), "chi2/pixel"],
-                    [[member, *(f"{flux[k] / median[k]:.3f}" for k in order), f"{chi2:.2f}"]
-                     for member, (flux, chi2, _) in result.items()])
-        maps.append((name, [("image / noise", patch.bands["i"].science / np.sqrt(patch.bands["i"].variance) / 20,
-                             table)] + [(member, left, table) for member, (_, _, left) in result.items()
-                                        if left is not None]))
+        print_table(
+            f'{name}: i flux in 1.2" relative to the median of the deblenders, brightest first',
+            ["deblender", *(f"{median[k]:.3g}" for k in order), "chi2/pixel"],
+            [
+                [member, *(f"{flux[k] / median[k]:.3f}" for k in order), f"{chi2:.2f}"]
+                for member, (flux, chi2, _) in result.items()
+            ],
+        )
+        maps.append(
+            (
+                name,
+                [("image / noise", patch.bands["i"].science / np.sqrt(patch.bands["i"].variance) / 20, table)]
+                + [(member, left, table) for member, (_, _, left) in result.items() if left is not None],
+            )
+        )
     figure(args.png, maps)
     print(f"residual maps: {args.png}")
     both = [on_pair(name, args.data, args.deblenders) for name in PAIRS]
@@ -217,11 +243,18 @@ def main():
     for member in args.deblenders:
         ratio = np.concatenate([r[member] / truth / np.median(r[member] / truth) for r, truth, _ in both])
         lines.append([member, str(len(ratio)), spread(ratio, member), f"{(np.abs(ratio - 1) > 0.5).sum()}"])
-    print_table("HSC i against HST F814W", ["deblender", "sources", "NMAD of i / F814W", "> 50 % off"], lines,
-                ["ratio over its median in each field: colours and aperture losses are in the scatter"])
+    print_table(
+        "HSC i against HST F814W",
+        ["deblender", "sources", "NMAD of i / F814W", "> 50 % off"],
+        lines,
+        ["ratio over its median in each field: colours and aperture losses are in the scatter"],
+    )
     count = sum(len(truth) for _, truth, _ in both)
-    print_table("HST sources that an HSC detector finds", ["detector", "of", "found", "merged or missed"],
-                [[d, str(count), str(n := sum(f[d] for _, _, f in both)), str(count - n)] for d in both[0][2]])
+    print_table(
+        "HST sources that an HSC detector finds",
+        ["detector", "of", "found", "merged or missed"],
+        [[d, str(count), str(n := sum(f[d] for _, _, f in both)), str(count - n)] for d in both[0][2]],
+    )
 
 
 if __name__ == "__main__":

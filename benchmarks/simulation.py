@@ -16,8 +16,12 @@ from pathlib import Path
 from common import interleaved, options, population, print_conditions, print_table, read_config, spread
 
 TARGET = 3.0
-ROWS = (("drawing", "drawing alone"), ("plain GalSim", "plain GalSim, drawImage"),
-        ("patch", "simulate_patch"), ("stage", "the stage, with reading and writing"))
+ROWS = (
+    ("drawing", "drawing alone"),
+    ("plain GalSim", "plain GalSim, drawImage"),
+    ("patch", "simulate_patch"),
+    ("stage", "the stage, with reading and writing"),
+)
 
 
 def scenes(settings, survey, galaxies, stars, seed, patches):
@@ -26,8 +30,9 @@ def scenes(settings, survey, galaxies, stars, seed, patches):
 
     work = []
     for index in patches:
-        for patch, truth in simulate_patch(settings, index, seed, settings["case"], settings["scenario"], survey,
-                                           galaxies, stars):
+        for patch, truth in simulate_patch(
+            settings, index, seed, settings["case"], settings["scenario"], survey, galaxies, stars
+        ):
             if patch.noise_sign == 1:  # the other one has the same light
                 names = truth.colnames
                 rows = [dict(zip(names, values)) for values in zip(*(truth[n].tolist() for n in names))]
@@ -55,8 +60,11 @@ def draw_plain(row, image, shear, stamp, psf, scale):
     """Return the array of `drawImage` on the grid of a stamp."""
     size = len(stamp.array)
     offset = row["x"] - stamp.x0 - (size - 1) / 2, row["y"] - stamp.y0 - (size - 1) / 2
-    return galsim_object(row, image.band, shear, psf).drawImage(nx=size, ny=size, scale=scale, offset=offset,
-                                                               dtype=float).array
+    return (
+        galsim_object(row, image.band, shear, psf)
+        .drawImage(nx=size, ny=size, scale=scale, offset=offset, dtype=float)
+        .array
+    )
 
 
 def differences(work, draw, plain, step):
@@ -116,28 +124,50 @@ def main():
             for index in patches:
                 simulate_patch(settings, index, seed, settings["case"], settings["scenario"], survey, galaxies, stars)
 
-        run = partial(simulate.run, settings, patches, seed, *paths, find("surveys", settings["survey"]),
-                      folder / "images.fits", folder / "truth.parquet")
+        run = partial(
+            simulate.run,
+            settings,
+            patches,
+            seed,
+            *paths,
+            find("surveys", settings["survey"]),
+            folder / "images.fits",
+            folder / "truth.parquet",
+        )
 
         def stage():
             with contextlib.redirect_stderr(io.StringIO()):  # its progress
                 run()
 
-        seconds = interleaved({"drawing": draw, "plain GalSim": draw_plain_all, "patch": patch, "stage": stage},
-                              args.repetitions or (2 if args.quick else 5))
+        seconds = interleaved(
+            {"drawing": draw, "plain GalSim": draw_plain_all, "patch": patch, "stage": stage},
+            args.repetitions or (2 if args.quick else 5),
+        )
         apart = differences(work, draw_source, plain, max(len(work) // 200, 1))
     milliseconds = {name: [1000 * s / len(work) for s in values] for name, values in seconds.items()}
-    rows = [[title, spread(milliseconds[name], 3),
-             spread((a / b for a, b in zip(seconds[name], seconds["plain GalSim"])), 2),
-             f"{TARGET:g} ms" if name == "stage" else "-"] for name, title in ROWS]
+    rows = [
+        [
+            title,
+            spread(milliseconds[name], 3),
+            spread((a / b for a, b in zip(seconds[name], seconds["plain GalSim"])), 2),
+            f"{TARGET:g} ms" if name == "stage" else "-",
+        ]
+        for name, title in ROWS
+    ]
     side = settings["patch"]["size"] + 2 * settings["patch"]["border"]
     sizes = sorted(len(stamp.array) for stamp in stamps)
-    print_table("CPU per source and band", ["what", "ms", "relative to plain GalSim", "target"], rows,
-                [f"{len(work)} drawings: {len(patches)} patches of {side} x {side} pixels, bands "
-                 f"{', '.join(settings['bands'])}, twins of either shear (those of opposite noise are not drawn again)",
-                 f"stamps of {sizes[len(sizes) // 20]} to {sizes[-len(sizes) // 20]} pixels (5 to 95 %), "
-                 f"median {sizes[len(sizes) // 2]}",
-                 f"largest difference of the two drawings in per cent of the peak: {spread(apart, 3)}"])
+    print_table(
+        "CPU per source and band",
+        ["what", "ms", "relative to plain GalSim", "target"],
+        rows,
+        [
+            f"{len(work)} drawings: {len(patches)} patches of {side} x {side} pixels, bands "
+            f"{', '.join(settings['bands'])}, twins of either shear (those of opposite noise are not drawn again)",
+            f"stamps of {sizes[len(sizes) // 20]} to {sizes[-len(sizes) // 20]} pixels (5 to 95 %), "
+            f"median {sizes[len(sizes) // 2]}",
+            f"largest difference of the two drawings in per cent of the peak: {spread(apart, 3)}",
+        ],
+    )
 
 
 if __name__ == "__main__":

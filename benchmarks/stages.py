@@ -10,16 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from common import (
-    copy_inputs,
-    one_chunk,
-    options,
-    print_conditions,
-    print_table,
-    read_config,
-    run_study,
-    spread,
-)
+from common import copy_inputs, one_chunk, options, print_conditions, print_table, read_config, run_study, spread
 
 SIZES = (1, 4, 12)
 QUICK = (1, 2)
@@ -114,12 +105,19 @@ def main():
         for case in args.cases:
             studies = measure(case, sizes, repetitions, args.inputs, preset, folder)
             what = f"{case} ({', '.join(read_config(preset)['cases'][case]['bands'])}; {chunks})"
-            print_table(f"CPU seconds by stage: {what}", ["stage", "per patch", "before the first patch"],
-                        cpu_rows(studies), ["Before the first patch: interpreter, imports, inputs. No target is set."])
+            print_table(
+                f"CPU seconds by stage: {what}",
+                ["stage", "per patch", "before the first patch"],
+                cpu_rows(studies),
+                ["Before the first patch: interpreter, imports, inputs. No target is set."],
+            )
             columns = ["stage", *(f"{n} patches" for n in sizes), "growth per patch", "target"]
             print_table(f"Peak memory of a job in MB: {what}", columns, memory_rows(studies))
-            print_table(f"Disk in MB: {case}, chunk of {sizes[-1]} patches",
-                        ["product", "per patch", "per chunk", "fate"], disk_rows(studies, case))
+            print_table(
+                f"Disk in MB: {case}, chunk of {sizes[-1]} patches",
+                ["product", "per patch", "per chunk", "fate"],
+                disk_rows(studies, case),
+            )
 
 
 if __name__ == "__main__":

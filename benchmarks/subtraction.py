@@ -43,9 +43,9 @@ def sigma_of(fwhm):
 def epochs(size, visit=0):
     """Return science of one visit, template, and the noiseless sky under the science PSF."""
     rng = stream(20181116, "benchmark", "subtraction", size)
-    number = round(DENSITY * (size * SCALE / 60)**2)
+    number = round(DENSITY * (size * SCALE / 60) ** 2)
     x, y = rng.uniform(0, size, (2, number))
-    flux = 10**rng.uniform(2, 4.5, number)
+    flux = 10 ** rng.uniform(2, 4.5, number)
     own = np.where(rng.random(number) < 0.3, 0, rng.uniform(1, 3, number))
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---TAN", "DEC--TAN"], [-SCALE / 3600, SCALE / 3600]
@@ -55,16 +55,26 @@ def epochs(size, visit=0):
         for a, b, f, s in zip(x, y, flux, np.hypot(own, sigma_of(fwhm))):
             reach = int(7 * s) + 1
             i, j = (np.arange(max(0, int(c) - reach), min(size, int(c) + reach + 1)) for c in (a, b))
-            lines = [np.exp(-0.5 * ((k - c) / s)**2) for k, c in ((j, b), (i, a))]
-            sky[j[0]:j[-1] + 1, i[0]:i[-1] + 1] += f / (2 * np.pi * s**2) * np.outer(*lines)
+            lines = [np.exp(-0.5 * ((k - c) / s) ** 2) for k, c in ((j, b), (i, a))]
+            sky[j[0] : j[-1] + 1, i[0] : i[-1] + 1] += f / (2 * np.pi * s**2) * np.outer(*lines)
         offset = np.arange(-20, 21)
-        line = np.exp(-0.5 * (offset / sigma_of(fwhm))**2)
-        psf = np.outer(line, line) / line.sum()**2
+        line = np.exp(-0.5 * (offset / sigma_of(fwhm)) ** 2)
+        psf = np.outer(line, line) / line.sum() ** 2
         variance = noise**2 + 0.01 * sky
         key = (name, size, visit) if visit and name == "science" else (name, size)
         pixels = sky + np.sqrt(variance) * stream(20181116, "benchmark", *key).standard_normal(sky.shape)
-        images.append(BandImage("i", pixels.astype(np.float32), variance.astype(np.float32),
-                                np.zeros(sky.shape, np.uint8), psf, wcs, 31.4, 1e9))
+        images.append(
+            BandImage(
+                "i",
+                pixels.astype(np.float32),
+                variance.astype(np.float32),
+                np.zeros(sky.shape, np.uint8),
+                psf,
+                wcs,
+                31.4,
+                1e9,
+            )
+        )
         skies.append(sky)
     return *images, skies[0]
 
@@ -91,9 +101,19 @@ def work(name, size):
     forced(difference, *rng.uniform(50, size - 50, (2, 100)))
     measured = time.process_time() - clock
     chi2, number = difference.chi2(static > 3)
-    return {"first": spent[0], "again": spent[1], "peak": peak, "added": peak - before, "search": searched,
-            "forced": measured, "chi2": chi2, "pixels": number, "found": found,
-            "alarms": difference.false_alarms(5), "status": difference.status}
+    return {
+        "first": spent[0],
+        "again": spent[1],
+        "peak": peak,
+        "added": peak - before,
+        "search": searched,
+        "forced": measured,
+        "chi2": chi2,
+        "pixels": number,
+        "found": found,
+        "alarms": difference.false_alarms(5),
+        "status": difference.status,
+    }
 
 
 def follow(name, size, number):
@@ -121,8 +141,12 @@ def follow(name, size, number):
 def in_process(*call):
     """Return what `work`, or with three arguments `follow`, returns, from a fresh process; None if it cannot run."""
     name = call[0]
-    done = subprocess.run([sys.executable, __file__, "--worker", *map(str, call)], text=True, capture_output=True,
-                          env={**environ, **library_path()})
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", *map(str, call)],
+        text=True,
+        capture_output=True,
+        env={**environ, **library_path()},
+    )
     if done.returncode:
         print(f"  {name} did not run: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
         return None
@@ -152,29 +176,76 @@ def main():
             many = {n: in_process(name, VISIT_SIZE, n) for n in visits}
             if all(many.values()):
                 per_visit = [many[n]["cpu"] / n for n in visits]
-                night.append([name, *(f"{s:.2f}" for s in per_visit), f"{per_visit[-1] / per_visit[0]:.2f}",
-                              *(f"{many[n]['peak']:.0f}" for n in (visits[0], visits[-1])),
-                              str(many[visits[-1]]["found"])])
+                night.append(
+                    [
+                        name,
+                        *(f"{s:.2f}" for s in per_visit),
+                        f"{per_visit[-1] / per_visit[0]:.2f}",
+                        *(f"{many[n]['peak']:.0f}" for n in (visits[0], visits[-1])),
+                        str(many[visits[-1]]["found"]),
+                    ]
+                )
         low, high = found[sizes[0]], found[sizes[-1]]
         million = {size: size**2 / 1e6 for size in sizes}
-        growth = high["again"] / max(low["again"], 1e-9) / (sizes[-1] / sizes[0])**2
-        cost.append([name, *(f"{found[s]['again'] / million[s]:.2f}" for s in sizes), f"{growth:.2f}",
-                     f"{high['first']:.1f}", f"{high['search'] / million[sizes[-1]]:.2f}",
-                     f"{10 * high['forced']:.2f}", f"{high['peak']:.0f}", f"{high['added']:.0f}"])
+        growth = high["again"] / max(low["again"], 1e-9) / (sizes[-1] / sizes[0]) ** 2
+        cost.append(
+            [
+                name,
+                *(f"{found[s]['again'] / million[s]:.2f}" for s in sizes),
+                f"{growth:.2f}",
+                f"{high['first']:.1f}",
+                f"{high['search'] / million[sizes[-1]]:.2f}",
+                f"{10 * high['forced']:.2f}",
+                f"{high['peak']:.0f}",
+                f"{high['added']:.0f}",
+            ]
+        )
         error = np.sqrt(2 / high["pixels"]) if high["pixels"] else np.nan
-        quality.append([name, f"{high['chi2']:.3f}", f"{error:.3f}", str(high["pixels"]), str(high["found"]),
-                        f"{high['alarms']:.2f}"])
-    print_table("CPU seconds per megapixel, and memory",
-                ["engine", *(f"{s} px" for s in sizes), "growth", f"first call, {sizes[-1]} px, s", "search",
-                 "ms per forced flux", "peak MB", "of that added"], cost,
-                [f"search, forced fluxes and memory: {sizes[-1]} px; target of memory: 2000 MB"])
-    print_table(f"CPU seconds per visit of {VISIT_SIZE} x {VISIT_SIZE} pixels: subtracted, searched for points, trails "
-                "and comae, candidates measured",
-                ["engine", *(f"{n} visits" for n in visits), "last / first", f"MB, {visits[0]}", f"MB, {visits[-1]}",
-                 "candidates"], night, ["target: last / first of 1, and no growth of memory"])
-    print_table(f"Residuals at {sizes[-1]} px",
-                ["engine", "chi2 of footprints", "its error for white noise", "pixels", "beyond 5 sigma", "of noise"],
-                quality, ["there is nothing to find: all beyond 5 sigma are residuals or noise"])
+        quality.append(
+            [
+                name,
+                f"{high['chi2']:.3f}",
+                f"{error:.3f}",
+                str(high["pixels"]),
+                str(high["found"]),
+                f"{high['alarms']:.2f}",
+            ]
+        )
+    print_table(
+        "CPU seconds per megapixel, and memory",
+        [
+            "engine",
+            *(f"{s} px" for s in sizes),
+            "growth",
+            f"first call, {sizes[-1]} px, s",
+            "search",
+            "ms per forced flux",
+            "peak MB",
+            "of that added",
+        ],
+        cost,
+        [f"search, forced fluxes and memory: {sizes[-1]} px; target of memory: 2000 MB"],
+    )
+    print_table(
+        f"CPU seconds per visit of {VISIT_SIZE} x {VISIT_SIZE} pixels: subtracted, searched for points, trails "
+        "and comae, candidates measured",
+        [
+            "engine",
+            *(f"{n} visits" for n in visits),
+            "last / first",
+            f"MB, {visits[0]}",
+            f"MB, {visits[-1]}",
+            "candidates",
+        ],
+        night,
+        ["target: last / first of 1, and no growth of memory"],
+    )
+    print_table(
+        f"Residuals at {sizes[-1]} px",
+        ["engine", "chi2 of footprints", "its error for white noise", "pixels", "beyond 5 sigma", "of noise"],
+        quality,
+        ["there is nothing to find: all beyond 5 sigma are residuals or noise"],
+    )
 
 
 if __name__ == "__main__":

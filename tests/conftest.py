@@ -14,8 +14,17 @@ from astropy.table import Table
 from harness import ROOT, copy_tree
 
 # Those that run studies, and those that compile: none of them is to be the last.
-LONGEST = ("test_smoke", "test_run", "test_scarlet2", "test_docs_pair", "test_slurm", "test_sdm_conda",
-           "test_benchmarks", "test_docs_examples", "test_dag")
+LONGEST = (
+    "test_smoke",
+    "test_run",
+    "test_scarlet2",
+    "test_docs_pair",
+    "test_slurm",
+    "test_sdm_conda",
+    "test_benchmarks",
+    "test_docs_examples",
+    "test_dag",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -35,17 +35,25 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs") / "study"
     synthetic.make_study(folder)
     preset = folder / "preset.yaml"
-    preset.write_text(yaml.safe_dump({
-        "chunk_size": 2, "bootstrap": 100,
-        "cases": {"two_point": TINY, "galaxies": {"enabled": False}}}))
+    preset.write_text(
+        yaml.safe_dump(
+            {"chunk_size": 2, "bootstrap": 100, "cases": {"two_point": TINY, "galaxies": {"enabled": False}}}
+        )
+    )
     return folder / "results" / "inputs", preset
 
 
 def run(name, *arguments):
     """Run a benchmark as `make bench` does and return what it printed."""
     env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
-    done = subprocess.run([sys.executable, str(BENCHMARKS / f"{name}.py"), *map(str, arguments)], text=True, env=env,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{name}.py"), *map(str, arguments)],
+        text=True,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -102,7 +110,7 @@ def test_simulation(study):
 def test_subtraction():
     text = run("subtraction", "--sizes", 128, 256, "--visits", 1, 2, "--engines", "none", "zogy")
     cost, quality = rows(text, "CPU seconds per megapixel"), rows(text, "Residuals at 256 px")
-    visits, = rows(text, "CPU seconds per visit").values()
+    (visits,) = rows(text, "CPU seconds per visit").values()
     assert 0.3 < number(visits[2]) < 3 and number(visits[3]) > 50
     assert set(cost) == set(quality) == {"none", "zogy"}
     assert 0 < number(cost["none"][0]) < number(cost["zogy"][0])
@@ -112,7 +120,7 @@ def test_subtraction():
 @pytest.mark.slow
 def test_dry_run():
     text = run("dryrun", "--jobs", 30, "--repetitions", 1)
-    (graph, cells), = rows(text, "Dry run of the preset survey").items()
+    ((graph, cells),) = rows(text, "Dry run of the preset survey").items()
     jobs = int(graph.split()[0])
     assert 20 < jobs < 200  # a chunk of each scenario, sky and deblender is the least
     assert number(cells[1]) > 0.3 and number(cells[2]) > 0.3 and number(cells[3]) > 30
@@ -131,8 +139,9 @@ def test_aggregation(study, tmp_path):
     (tmp_path / "run" / "benchmarks").mkdir()
     (tmp_path / "run" / "matrix.json").write_text("[]")
     catalogues.write(scores.table(), folder / "000.parquet")
-    text = run("aggregation", "--quick", "--run", tmp_path / "run", "--inputs", inputs, "--preset", preset,
-               "--blocks", 7)
+    text = run(
+        "aggregation", "--quick", "--run", tmp_path / "run", "--inputs", inputs, "--preset", preset, "--blocks", 7
+    )
     table = rows(text, "CPU seconds of foms and matrix: two_point, one scenario, 100 resamples")
     reading, aggregating, rest, per_block, peak = map(number, table["7"])
     assert min(reading, aggregating) >= 0 and rest > 0.1 and peak > 50
@@ -143,8 +152,9 @@ def test_aggregation(study, tmp_path):
 @pytest.mark.slow
 def test_stages(study):
     inputs, preset = study
-    text = run("stages", "--sizes", 1, 2, "--repetitions", 1, "--cases", "two_point", "--inputs", inputs, "--preset",
-               preset)
+    text = run(
+        "stages", "--sizes", 1, 2, "--repetitions", 1, "--cases", "two_point", "--inputs", inputs, "--preset", preset
+    )
     stages = ["simulate", "detect", "deblend", "measure", "score"]
     cpu = rows(text, "CPU seconds by stage: two_point (i;")
     assert list(cpu) == [*stages, "all"]
@@ -161,8 +171,12 @@ def test_stages(study):
 
 @pytest.mark.slow
 def test_overhead(tmp_path):
-    logs = {"measure/a": "measure: 2/2\njob: 12.00 s of CPU, 300 MB at most\n", "measure/b": "failed\n",
-            "measure/c": "job: 8.00 s of CPU, 310 MB at most\n", "matrix": "job: 5.00 s of CPU, 1 MB at most\n"}
+    logs = {
+        "measure/a": "measure: 2/2\njob: 12.00 s of CPU, 300 MB at most\n",
+        "measure/b": "failed\n",
+        "measure/c": "job: 8.00 s of CPU, 310 MB at most\n",
+        "matrix": "job: 5.00 s of CPU, 1 MB at most\n",
+    }
     for name, text in logs.items():
         path = tmp_path / "run" / "logs" / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +251,7 @@ def test_turns_alternate_and_the_range_is_printed():
 
     calls = []
     seconds = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
-    assert calls == list("ab" "ab" "ba")
+    assert calls == list("ababba")
     assert all(len(values) == 2 and min(values) >= 0 for values in seconds.values())
     assert spread([3.0, 1.0, 2.0], 1) == "2.0 (1.0-3.0)" and spread([1.234]) == "1.23"
 
@@ -256,8 +270,19 @@ def test_plain_galsim_makes_the_source_of_a_row():
     import galsim
     import simulation
 
-    row = {"kind": "galaxy", "flux_i": 50.0, "bulge_fraction_i": 0.3, "n_bulge": 4.0, "hlr_bulge": 0.2,
-           "g1_bulge": 0.1, "g2_bulge": 0.0, "n_disk": 1.0, "hlr_disk": 0.5, "g1_disk": 0.2, "g2_disk": -0.1}
+    row = {
+        "kind": "galaxy",
+        "flux_i": 50.0,
+        "bulge_fraction_i": 0.3,
+        "n_bulge": 4.0,
+        "hlr_bulge": 0.2,
+        "g1_bulge": 0.1,
+        "g2_bulge": 0.0,
+        "n_disk": 1.0,
+        "hlr_disk": 0.5,
+        "g1_disk": 0.2,
+        "g2_disk": -0.1,
+    }
     psf = galsim.Moffat(beta=3.5, fwhm=0.7)
     light = simulation.galsim_object(row, "i", 0.05, psf)
     bulge = galsim.DeVaucouleurs(half_light_radius=0.2).shear(g1=0.1)

@@ -61,12 +61,15 @@ def test_every_requirement_has_a_source_and_what_is_ours_says_so():
             assert "adopted" not in entry["source"]
 
 
-@pytest.mark.parametrize("old, new, says", [
-    ("{fom: WL-D4, value: 0.01", "{fom: WL-D1, value: 0.01", "two requirements"),
-    ("fom: WL-D3, value: null, tag: none", "fom: WL-D3, value: null, tag: V", "at odds with the value"),
-    ("{fom: WL-D3", "{fom: wl_d3", "must match"),
-    ("sense: known to", "sense: knwon to", "did you mean 'known to'"),
-])
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("{fom: WL-D4, value: 0.01", "{fom: WL-D1, value: 0.01", "two requirements"),
+        ("fom: WL-D3, value: null, tag: none", "fom: WL-D3, value: null, tag: V", "at odds with the value"),
+        ("{fom: WL-D3", "{fom: wl_d3", "must match"),
+        ("sense: known to", "sense: knwon to", "did you mean 'known to'"),
+    ],
+)
 def test_a_wrong_requirement_is_refused(folder, old, new, says):
     folder("two_point", REQUIREMENTS, old, new)
     with pytest.raises(StudyError, match=says) as error:
@@ -106,15 +109,23 @@ def test_headlines_are_figures_of_merit_that_the_case_computes(row):
         assert all(stage_of[also.get("fom", cell["fom"])] == stage for also in cell.get("also", ()))
 
 
-@pytest.mark.parametrize("case, old, new, says", [
-    ("galaxies", "foms: [GA-B1]", "foms: [GA-B2, GA-B1]", "does not begin with the headline"),
-    ("transients", "    headline_term: measurement\n    population", "    population", "'headline_term' is missing"),
-    ("crowded_fields", "also: [{scenario: real, data:", "also: [{scenario: real, date:", "did you mean 'data'"),
-    ("galaxies", "cells:\n  detection:", "cells:\n  detecting:", "did you mean 'detection'"),
-    ("galaxies", 'identified: "yes"', "identified: yes", "truth value true|did you mean"),
-    ("galaxies", "published_tag: V", "published_tag: none", "at odds with `published`"),
-    ("galaxies", "order: 40\n", "", "'order' is missing"),
-])
+@pytest.mark.parametrize(
+    "case, old, new, says",
+    [
+        ("galaxies", "foms: [GA-B1]", "foms: [GA-B2, GA-B1]", "does not begin with the headline"),
+        (
+            "transients",
+            "    headline_term: measurement\n    population",
+            "    population",
+            "'headline_term' is missing",
+        ),
+        ("crowded_fields", "also: [{scenario: real, data:", "also: [{scenario: real, date:", "did you mean 'data'"),
+        ("galaxies", "cells:\n  detection:", "cells:\n  detecting:", "did you mean 'detection'"),
+        ("galaxies", 'identified: "yes"', "identified: yes", "truth value true|did you mean"),
+        ("galaxies", "published_tag: V", "published_tag: none", "at odds with `published`"),
+        ("galaxies", "order: 40\n", "", "'order' is missing"),
+    ],
+)
 def test_a_wrong_row_is_refused(folder, case, old, new, says):
     folder(case, BOARD, old, new)
     with pytest.raises(StudyError, match=says) as error:

@@ -21,8 +21,17 @@ from blendimpact.stats.statistic import Fraction
 # The packages export the function `score`, which hides the module of that name.
 galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))
 LADDER = ("truth", *RUNGS)
-SETTINGS = {"case": "two_point", "scenario": "fiducial", "bands": ["i"], "shape_band": "i", "shear": 0.05,
-            "patch": {"size": 300}, "match_radius": 1.0, "truth_snr": 5, "population": {"galaxies": {"density": 1.0}}}
+SETTINGS = {
+    "case": "two_point",
+    "scenario": "fiducial",
+    "bands": ["i"],
+    "shape_band": "i",
+    "shear": 0.05,
+    "patch": {"size": 300},
+    "match_radius": 1.0,
+    "truth_snr": 5,
+    "population": {"galaxies": {"density": 1.0}},
+}
 TWINS = ("plus", "plusflip", "minus", "minusflip")
 
 
@@ -54,30 +63,82 @@ def made(sources, twins=TWINS, blocks=2, e1=None, stars=(), missed=(), merged=No
                 star = k in stars
                 det = 0 if k in missed else (merged or {}).get(k, k) + 1
                 ids = {"patch": block, "twin": twin}
-                truth.append({**ids, "block": block, "source_id": k + 1, "role": "scene" if star else "target",
-                              "kind": "star" if star else "galaxy", "x": 40.0 * k + 30, "y": 30.0 + 7 * k,
-                              "mag_i": 23.2, "flux_i": 1000.0 - k, "purity_i": 1.0, "snr": 50.0, "snr_i": 50.0,
-                              "hlr": 0.4, "ambiguous": False, **{c: v[k] for c, v in columns.items()}})
-                links.append({**ids, "source_id": k + 1, "det_id": det, "dominant": det == k + 1,
-                              "found_alone": 1 if twin == twins[0] else -1,
-                              "outcome": "missed" if not det else "unrecognised" if merged and det in
-                              {j + 1 for j in merged.values()} else "isolated"})
+                truth.append(
+                    {
+                        **ids,
+                        "block": block,
+                        "source_id": k + 1,
+                        "role": "scene" if star else "target",
+                        "kind": "star" if star else "galaxy",
+                        "x": 40.0 * k + 30,
+                        "y": 30.0 + 7 * k,
+                        "mag_i": 23.2,
+                        "flux_i": 1000.0 - k,
+                        "purity_i": 1.0,
+                        "snr": 50.0,
+                        "snr_i": 50.0,
+                        "hlr": 0.4,
+                        "ambiguous": False,
+                        **{c: v[k] for c, v in columns.items()},
+                    }
+                )
+                links.append(
+                    {
+                        **ids,
+                        "source_id": k + 1,
+                        "det_id": det,
+                        "dominant": det == k + 1,
+                        "found_alone": 1 if twin == twins[0] else -1,
+                        "outcome": "missed"
+                        if not det
+                        else "unrecognised"
+                        if merged and det in {j + 1 for j in merged.values()}
+                        else "isolated",
+                    }
+                )
                 members = 1 + sum(j == k for j in (merged or {}).values())
                 if det == k + 1:
-                    found.append({**ids, "det_id": det, "x": truth[-1]["x"], "y": truth[-1]["y"], "inside": True,
-                                  "n_members": members})
+                    found.append(
+                        {
+                            **ids,
+                            "det_id": det,
+                            "x": truth[-1]["x"],
+                            "y": truth[-1]["y"],
+                            "inside": True,
+                            "n_members": members,
+                        }
+                    )
                 for rung in LADDER:
                     if (rung in REAL and det != k + 1) or (rung not in REAL and star):
                         continue
                     shape = (e1 or sheared)(rung, twin, k)
-                    rows.append({**ids, "rung": rung, "det_id": det if rung in REAL else k + 1, "band": "i",
-                                 "x": truth[-1]["x"], "y": truth[-1]["y"], "flux_ap": 800.0, "flux_ap_err": 10.0,
-                                 "flux_kron": 1900.0, "flux_kron_err": 20.0, "e1": shape, "e2": 0.0,
-                                 "shape_flag": 0, "child_status": 0, "snr_shape": 20.0, "resolution": 0.5,
-                                 "e1_weighted": shape,
-                                 "e2_weighted": 0.0, "snr_weighted": 50.0})
-    return {name: Table(rows=part) for name, part in
-            (("truth", truth), ("assignments", links), ("detections", found), ("measurements", rows))}
+                    rows.append(
+                        {
+                            **ids,
+                            "rung": rung,
+                            "det_id": det if rung in REAL else k + 1,
+                            "band": "i",
+                            "x": truth[-1]["x"],
+                            "y": truth[-1]["y"],
+                            "flux_ap": 800.0,
+                            "flux_ap_err": 10.0,
+                            "flux_kron": 1900.0,
+                            "flux_kron_err": 20.0,
+                            "e1": shape,
+                            "e2": 0.0,
+                            "shape_flag": 0,
+                            "child_status": 0,
+                            "snr_shape": 20.0,
+                            "resolution": 0.5,
+                            "e1_weighted": shape,
+                            "e2_weighted": 0.0,
+                            "snr_weighted": 50.0,
+                        }
+                    )
+    return {
+        name: Table(rows=part)
+        for name, part in (("truth", truth), ("assignments", links), ("detections", found), ("measurements", rows))
+    }
 
 
 def values(scores):
@@ -145,6 +206,7 @@ def test_response_by_rung_and_noise_of_both_signs():
 
 def test_the_multiplicative_bias_counts_the_sources_that_lose_their_response():
     """Four in a hundred blends respond with 0 instead of 0.5 on the pipeline rung: m = -0.04, all of it."""
+
     def e1(rung, twin, k):
         lost = rung == "pipeline" and k % 25 == 0
         return (0.0 if lost else 0.5) * (0.05 if twin.startswith("plus") else -0.05)
@@ -168,8 +230,19 @@ def test_common_sample_is_that_of_all_rungs_and_twins():
 def test_unrecognised_blends_on_constructed_positions():
     """Within r = 5: two sources and one detection; the same resolved; too faint by 3 mag; alone; too far."""
     objects = np.array([[10.0, 10.0], [50.0, 10.0], [90.0, 10.0], [130.0, 10.0], [170.0, 10.0]])
-    sources = np.array([[10.0, 10.0], [13.0, 10.0], [50.0, 10.0], [53.0, 10.0], [90.0, 10.0], [92.0, 10.0],
-                        [130.0, 10.0], [170.0, 10.0], [175.5, 10.0]])
+    sources = np.array(
+        [
+            [10.0, 10.0],
+            [13.0, 10.0],
+            [50.0, 10.0],
+            [53.0, 10.0],
+            [90.0, 10.0],
+            [92.0, 10.0],
+            [130.0, 10.0],
+            [170.0, 10.0],
+            [175.5, 10.0],
+        ]
+    )
     magnitudes = np.array([23.5, 25.0, 23.5, 25.0, 23.5, 26.5, 24.0, 24.0, 24.0])
     detections = np.vstack([objects, [[53.0, 10.0]]])
     blended = shapes.is_unrecognised(objects, sources, magnitudes, detections, 5.0)
@@ -211,8 +284,9 @@ def test_a_response_of_zero_has_no_ratio():
 def galaxies_scores(**options):
     scores = galaxies.score(made(4, twins=("zero",), **options), {**SETTINGS, "case": "galaxies"}, facts_of())
     table = scores.table()
-    return {(r["fom"], r["rung"]): r["s0"] / r["s1"] for r in table if r["stratum"] == "all" and r["cell"] == 0
-            and r["s1"]}
+    return {
+        (r["fom"], r["rung"]): r["s0"] / r["s1"] for r in table if r["stratum"] == "all" and r["cell"] == 0 and r["s1"]
+    }
 
 
 def test_injected_completeness_of_three_in_four():
@@ -244,14 +318,24 @@ def test_photometry_is_against_the_isolated_twin():
     rows["flux_ap"][rows["rung"] == "pipeline"] *= 10 ** (-0.4 * 0.1)
     scores = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}, facts_of())
     table = aggregate(scores.table(), "galaxies", "fiducial", INJECTED_FOMS, 20, 1)
-    found = {str(r["term"]): r["value"] for r in table if r["fom"] == "GA-B1.all" and r["stratum"] == "all"
-             and r["kind"] == "value"}
+    found = {
+        str(r["term"]): r["value"]
+        for r in table
+        if r["fom"] == "GA-B1.all" and r["stratum"] == "all" and r["kind"] == "value"
+    }
     assert found["pipeline"] == pytest.approx(0.1, abs=0.01) and found["deblended"] == pytest.approx(0, abs=0.002)
 
 
 def test_nearest_brighter_is_in_arcsec_and_looks_at_brighter_ones_only():
-    frame = Table({"patch": [0, 0, 0], "twin": ["zero"] * 3, "x": [0.0, 10.0, 100.0], "y": [0.0, 0.0, 0.0],
-                   "flux_i": [5.0, 1.0, 9.0]}).to_pandas()
+    frame = Table(
+        {
+            "patch": [0, 0, 0],
+            "twin": ["zero"] * 3,
+            "x": [0.0, 10.0, 100.0],
+            "y": [0.0, 0.0, 0.0],
+            "flux_i": [5.0, 1.0, 9.0],
+        }
+    ).to_pandas()
     distance, ratio = nearest_neighbour(frame, "i", 0.2)
     np.testing.assert_allclose(distance, [20.0, 2.0, np.inf])
     np.testing.assert_allclose(ratio, [9 / 5, 5.0, np.nan])

@@ -22,22 +22,41 @@ DENSITY = {"sparse": 1e4, "fiducial": 2e5, "dense": 1e6}
 
 
 def row(fom, term, value, half=0.1, scenario="fiducial", kind="value", stratum="all", population="all", n=200):
-    return {"case": "crowded_fields", "scenario": scenario, "fom": fom, "stage": "detection",
-            "title": f"title of {fom}", "kind": kind, "term": term, "population": population, "stratum": stratum,
-            "value": value, "ci_low": value - half, "ci_high": value + half, "n": n, "n_blocks": 40, "unit": "1",
-            "method": "", "note": ""}
+    return {
+        "case": "crowded_fields",
+        "scenario": scenario,
+        "fom": fom,
+        "stage": "detection",
+        "title": f"title of {fom}",
+        "kind": kind,
+        "term": term,
+        "population": population,
+        "stratum": stratum,
+        "value": value,
+        "ci_low": value - half,
+        "ci_high": value + half,
+        "n": n,
+        "n_blocks": 40,
+        "unit": "1",
+        "method": "",
+        "note": "",
+    }
 
 
 def table(m50=(24.0, 22.0, 19.5)):
     """Return three scenarios with all that the figures against density show."""
     rows = []
     for k, (scenario, density) in enumerate(DENSITY.items()):
-        rows += [row("CF-Q1", "truth", density, 10, scenario, population="truth"),
-                 row("CF-D1.limit", "truth", 23.0 - k, 0.1, scenario, population="truth")]
+        rows += [
+            row("CF-Q1", "truth", density, 10, scenario, population="truth"),
+            row("CF-D1.limit", "truth", 23.0 - k, 0.1, scenario, population="truth"),
+        ]
         for term in ("alone", "deblended", "pipeline"):
             rows.append(row("CF-D1.m50", term, m50[k], 0.1 * (1 + k), scenario))
-            rows += [row("CF-D1.all", term, 1 - 0.2 * k - 0.1 * b, 0.05, scenario,
-                         stratum=f"magnitude:{20 + b}-{21 + b}") for b in range(3)]
+            rows += [
+                row("CF-D1.all", term, 1 - 0.2 * k - 0.1 * b, 0.05, scenario, stratum=f"magnitude:{20 + b}-{21 + b}")
+                for b in range(3)
+            ]
         for term in ("measurement", "deblending", "detection"):
             rows.append(row("CF-D1", term, -0.1 * k, 0.02, scenario, "impact"))
             rows.append(row("CF-B1", term, 0.03 * k, 0.01, scenario, "impact", population="common"))
@@ -75,8 +94,10 @@ def test_the_external_checks_get_the_run_s_conditions_and_their_own():
 def test_the_scatter_is_that_of_the_brightest_stars_of_the_sparsest_field():
     rows = [row("CF-Q1", "truth", d, 10, s, population="truth") for s, d in DENSITY.items()]
     for k, scenario in enumerate(DENSITY):
-        rows += [row("CF-M1.nmad", "pipeline", 0.001 * (k + 1), 1e-4, scenario, stratum="magnitude:8-16", n=10),
-                 row("CF-M1.nmad", "pipeline", 0.002 * (k + 1), 1e-4, scenario, stratum="magnitude:16-18")]
+        rows += [
+            row("CF-M1.nmad", "pipeline", 0.001 * (k + 1), 1e-4, scenario, stratum="magnitude:8-16", n=10),
+            row("CF-M1.nmad", "pipeline", 0.002 * (k + 1), 1e-4, scenario, stratum="magnitude:16-18"),
+        ]
     found = bright_scatter(Table(rows=rows))
     assert found["value"] == 0.002 and "magnitude 16-18, 1e+04 per deg2" in found["conditions"]["stars"]
     assert "one visit" in found["conditions"]["visits"]
@@ -98,7 +119,8 @@ def test_the_scatter_is_the_repeatability_where_the_sparsest_field_has_repeat_vi
 
 
 @pytest.mark.parametrize(
-    "spec", [s for s in FIGURES if s.draw in (crowding_stages, figures_density.by_scenario)], ids=lambda s: s.name)
+    "spec", [s for s in FIGURES if s.draw in (crowding_stages, figures_density.by_scenario)], ids=lambda s: s.name
+)
 def test_figures_against_density_are_drawn(spec, tmp_path):
     figure = draw(spec, CaseFoms(table(), "crowded_fields"))
     lines = [line for axis in figure.axes for line in axis.get_lines()]
@@ -141,11 +163,21 @@ def test_every_figure_of_the_row_draws_or_says_that_there_is_nothing(tmp_path):
 
 def repeats(scenario, scale):
     """Return repeatability and scatter about the truth in two bins, the latter ``scale`` times as large."""
-    return [row(fom, rung, factor * (k + 1), 0.1, scenario, stratum=f"magnitude:{16 + 2 * k}-{18 + 2 * k}",
-                population="common")
-            for name, factor in (("CF-M1.repeat", 2.0), ("CF-M1.repeat_xy", 1.0))
-            for fom, factor in ((name, factor), (f"{name}_true", factor * scale))
-            for rung in ("isolated", "deblended", "pipeline") for k in range(2)]
+    return [
+        row(
+            fom,
+            rung,
+            factor * (k + 1),
+            0.1,
+            scenario,
+            stratum=f"magnitude:{16 + 2 * k}-{18 + 2 * k}",
+            population="common",
+        )
+        for name, factor in (("CF-M1.repeat", 2.0), ("CF-M1.repeat_xy", 1.0))
+        for fom, factor in ((name, factor), (f"{name}_true", factor * scale))
+        for rung in ("isolated", "deblended", "pipeline")
+        for k in range(2)
+    ]
 
 
 def test_repeatability_is_drawn_beside_the_scatter_of_the_densest_field_that_has_it(tmp_path):
@@ -166,8 +198,11 @@ def test_repeatability_is_drawn_beside_the_scatter_of_the_densest_field_that_has
 
 
 def test_the_diagram_shows_every_star_once():
-    rows = [row("CF-D1.cmd", term, 3, 1, stratum=f"cmd:{c:g} {m:g}", population="own", n=3)
-            for term, cells in (("truth", [(0.25, 18.0), (1.0, 20.5)]), ("pipeline", [(1.0, 20.5)])) for c, m in cells]
+    rows = [
+        row("CF-D1.cmd", term, 3, 1, stratum=f"cmd:{c:g} {m:g}", population="own", n=3)
+        for term, cells in (("truth", [(0.25, 18.0), (1.0, 20.5)]), ("pipeline", [(1.0, 20.5)]))
+        for c, m in cells
+    ]
     figure = figures_density.colour_magnitude(CaseFoms(Table(rows=rows), "crowded_fields"), "CF-D1.cmd", "x", "y")
     true, found, ratio = (axis.collections[0].get_array() for axis in figure.axes[:3])
     assert true.sum() == 6 and found.sum() == 3
@@ -180,13 +215,17 @@ def test_the_residual_of_stars_that_are_fitted_is_noise():
     stars = [(40.3, 50.7, 4000.0), (80.6, 42.2, 2000.0), (60.1, 90.4, 9000.0)]
     image = scene((130, 130), stars) + rng.normal(0, 1, (130, 130))
     patch = make_patch(image, border=20)
-    table = Table({"det_id": [1, 2, 3], "x": [40.0, 81.0, 60.0], "y": [51.0, 42.0, 90.0],
-                   "inside": [True] * 3})
+    table = Table({"det_id": [1, 2, 3], "x": [40.0, 81.0, 60.0], "y": [51.0, 42.0, 90.0], "inside": [True] * 3})
     sky = {"i": np.zeros((130, 130))}
     children = DEBLENDERS.create("none").deblend(patch, sky, table["det_id", "x", "y"], 31)
     known = Table({"x": [s[0] for s in stars], "y": [s[1] for s in stars], "role": ["target", "scene", "scene"]})
-    field = star_field(PatchData(patch, detections=table, sky=sky), known, children, measurements({"psf": {}}),
-                       {"case": "crowded_fields", "shape_band": "i", "measure": asked()})
+    field = star_field(
+        PatchData(patch, detections=table, sky=sky),
+        known,
+        children,
+        measurements({"psf": {}}),
+        {"case": "crowded_fields", "shape_band": "i", "measure": asked()},
+    )
     assert field["image"].shape == (90, 90) and field["noise"] == pytest.approx(1)
     assert len(field["true_xy"]) == len(field["found_xy"]) == 3 and len(field["targets_xy"]) == 1
     assert field["residual"].std() == pytest.approx(1, rel=0.04) and field["image"].max() > 100
@@ -195,8 +234,15 @@ def test_the_residual_of_stars_that_are_fitted_is_noise():
 
 def test_the_panel_has_a_row_for_the_field(tmp_path):
     stamp = np.random.default_rng(0).normal(0, 1, (1, 31, 31))
-    field = {"image": np.ones((50, 50)), "residual": np.zeros((50, 50)), "noise": 1.0, "true_xy": np.ones((3, 2)),
-             "targets_xy": np.ones((1, 2)), "found_xy": np.empty((0, 2)), "title": "field"}
+    field = {
+        "image": np.ones((50, 50)),
+        "residual": np.zeros((50, 50)),
+        "noise": 1.0,
+        "true_xy": np.ones((3, 2)),
+        "targets_xy": np.ones((1, 2)),
+        "found_xy": np.empty((0, 2)),
+        "title": "field",
+    }
     plain, whole = (panel.draw_blend({"oracle": stamp}, {}, [1.0], "text", field=f) for f in (None, field))
     assert len(whole.get_axes()) == len(plain.get_axes()) + 5
     save(whole, tmp_path / "panel.png")

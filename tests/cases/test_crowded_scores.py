@@ -17,9 +17,16 @@ from blendimpact.stats.statistic import quadrature
 crowded = import_module("blendimpact.cases.crowded_fields.score")
 LADDER = ("truth", *RUNGS)
 ZERO_POINT = 31.4
-SETTINGS = {"case": "crowded_fields", "scenario": "fiducial", "bands": ["g", "i"], "shape_band": "i",
-            "patch": {"size": 300, "border": 0}, "truth_snr": 5, "sky": "simulate",
-            "population": {"stars": {"limit": 24.0}}}
+SETTINGS = {
+    "case": "crowded_fields",
+    "scenario": "fiducial",
+    "bands": ["g", "i"],
+    "shape_band": "i",
+    "patch": {"size": 300, "border": 0},
+    "truth_snr": 5,
+    "sky": "simulate",
+    "population": {"stars": {"limit": 24.0}},
+}
 TWINS = ("zero",)
 
 
@@ -45,10 +52,23 @@ def made(stars=4, blocks=12, field=(), flux=None, lost=(), scatter=0.0, shift=0.
         ids = {"patch": block, "twin": "zero"}
 
         def add(source_id, role, x, y, m, snr=100.0, ids=ids, block=block):
-            truth.append({**ids, "block": block, "source_id": source_id, "role": role, "kind": "star", "x": x, "y": y,
-                          "mag_i": m, "mag_g": m + 1.0, "flux_i": 10 ** (0.4 * (ZERO_POINT - m)),
-                          "flux_g": 10 ** (0.4 * (ZERO_POINT - m - 1)), "snr": snr,
-                          "evolution": "red clump" if source_id == 1 else ""})
+            truth.append(
+                {
+                    **ids,
+                    "block": block,
+                    "source_id": source_id,
+                    "role": role,
+                    "kind": "star",
+                    "x": x,
+                    "y": y,
+                    "mag_i": m,
+                    "mag_g": m + 1.0,
+                    "flux_i": 10 ** (0.4 * (ZERO_POINT - m)),
+                    "flux_g": 10 ** (0.4 * (ZERO_POINT - m - 1)),
+                    "snr": snr,
+                    "evolution": "red clump" if source_id == 1 else "",
+                }
+            )
 
         for number, (x, y, m) in enumerate(field):
             add(1000 + number, "scene", x, y, m)
@@ -57,8 +77,17 @@ def made(stars=4, blocks=12, field=(), flux=None, lost=(), scatter=0.0, shift=0.
             x, y = truth[-1]["x"], truth[-1]["y"]
             noise = rng.normal(0, scatter, 4) if scatter else np.zeros(4)
             det = 0 if k in lost else k + 1
-            links.append({**ids, "source_id": k + 1, "det_id": det, "dominant": det > 0, "found_alone": 1,
-                          "distance": 0.2 * shift if det else np.nan, "outcome": "isolated" if det else "missed"})
+            links.append(
+                {
+                    **ids,
+                    "source_id": k + 1,
+                    "det_id": det,
+                    "dominant": det > 0,
+                    "found_alone": 1,
+                    "distance": 0.2 * shift if det else np.nan,
+                    "outcome": "isolated" if det else "missed",
+                }
+            )
             if det:
                 found.append({**ids, "det_id": det, "x": x + shift, "y": y, "inside": True, "n_members": 1})
             for rung in LADDER:
@@ -67,15 +96,32 @@ def made(stars=4, blocks=12, field=(), flux=None, lost=(), scatter=0.0, shift=0.
                 ratio = (flux or (lambda rung, block, k: 1.0))(rung, block, k)
                 for band in "gi":
                     true = truth[-1][f"flux_{band}"]
-                    rows.append({**ids, "rung": rung, "det_id": k + 1, "band": band, "x": x, "y": y, "flux_ap": 1.0,
-                                 "flux_ap_err": 1.0, "flux_kron": 1.0, "flux_kron_err": 1.0,
-                                 "flux_psf": true * (ratio + (rung != "truth") * 0.01 * noise[0]),
-                                 "flux_psf_err": np.nan if rung == "truth" else 0.01 * true,
-                                 "x_psf": x + 0.02 * noise[1], "y_psf": y + 0.02 * noise[2],
-                                 "x_psf_err": 0.02, "y_psf_err": 0.02, "chi2_psf": 1.0,
-                                 "child_status": BITS.SPLIT if k in split and rung in ("deblended", "pipeline") else 0})
-    return {name: Table(rows=part) for name, part in
-            (("truth", truth), ("assignments", links), ("detections", found), ("measurements", rows))}
+                    rows.append(
+                        {
+                            **ids,
+                            "rung": rung,
+                            "det_id": k + 1,
+                            "band": band,
+                            "x": x,
+                            "y": y,
+                            "flux_ap": 1.0,
+                            "flux_ap_err": 1.0,
+                            "flux_kron": 1.0,
+                            "flux_kron_err": 1.0,
+                            "flux_psf": true * (ratio + (rung != "truth") * 0.01 * noise[0]),
+                            "flux_psf_err": np.nan if rung == "truth" else 0.01 * true,
+                            "x_psf": x + 0.02 * noise[1],
+                            "y_psf": y + 0.02 * noise[2],
+                            "x_psf_err": 0.02,
+                            "y_psf_err": 0.02,
+                            "chi2_psf": 1.0,
+                            "child_status": BITS.SPLIT if k in split and rung in ("deblended", "pipeline") else 0,
+                        }
+                    )
+    return {
+        name: Table(rows=part)
+        for name, part in (("truth", truth), ("assignments", links), ("detections", found), ("measurements", rows))
+    }
 
 
 def scored(tables, **settings):
@@ -100,11 +146,11 @@ def test_the_analytic_curve_is_the_scatter_of_poisson_stars_in_a_disc():
     area = beam_area(fwhm)
     target = 20.0
     fainter = magnitudes[magnitudes > target]
-    density = len(fainter) / side ** 2
+    density = len(fainter) / side**2
     numbers = rng.poisson(density * area, 200000)
     light = 10 ** (-0.4 * rng.choice(fainter, numbers.sum()))
     sums = np.bincount(np.repeat(np.arange(len(numbers)), numbers), light, minlength=len(numbers))
-    expected = crowding_error([target], magnitudes, side ** 2, fwhm)[0]
+    expected = crowding_error([target], magnitudes, side**2, fwhm)[0]
     assert sums.std() * 10 ** (0.4 * target) == pytest.approx(expected, rel=0.03)
 
 
@@ -112,7 +158,7 @@ def test_a_fit_of_a_gaussian_psf_is_a_fifth_worse_than_the_curve():
     """The square of exp(-r^2 / 4 sigma^2), integrated numerically, over the disc's area."""
     sigma = 0.8 / np.sqrt(8 * np.log(2))
     y, x = np.mgrid[-4:4:801j, -4:4:801j]
-    beam = (np.exp(-(x ** 2 + y ** 2) / (4 * sigma ** 2)) ** 2).sum() * 0.01 ** 2
+    beam = (np.exp(-(x**2 + y**2) / (4 * sigma**2)) ** 2).sum() * 0.01**2
     assert pytest.approx(np.sqrt(beam / beam_area(0.8)), rel=1e-4) == GAUSSIAN_OVER_DISC
     assert pytest.approx(1.2011, abs=1e-4) == GAUSSIAN_OVER_DISC
 
@@ -120,7 +166,7 @@ def test_a_fit_of_a_gaussian_psf_is_a_fifth_worse_than_the_curve():
 def test_the_curve_by_hand():
     """Three stars a magnitude below, one above that does not count: sqrt(A n 10^-0.8)."""
     got = crowding_error([20.0, 22.0], [21.0, 21.0, 21.0, 19.0], 100.0, 2.0)
-    np.testing.assert_allclose(got, [np.sqrt(np.pi * 3 / 100 * 10 ** -0.8), 0.0])
+    np.testing.assert_allclose(got, [np.sqrt(np.pi * 3 / 100 * 10**-0.8), 0.0])
 
 
 @pytest.mark.parametrize("per_beam", [0.02, 0.1])
@@ -159,8 +205,12 @@ def test_isolated_stars_reach_the_noise():
     """Errors that are right give a pull of mean 0 and width 1, in flux and position, and their size in mas and mag."""
     found = values(made(stars=5, blocks=120, scatter=1.0))
     width = 3 * 1.17 / np.sqrt(600)  # of the NMAD of a Gaussian, three standard deviations
-    for fom, scale in (("CF-M1.pull_width", 1), ("CF-M1.pull_xy_width", 1), ("CF-M1.nmad", 0.01 * 1.0857),
-                       ("CF-M1.astrometry", 0.02 * 200)):
+    for fom, scale in (
+        ("CF-M1.pull_width", 1),
+        ("CF-M1.pull_xy_width", 1),
+        ("CF-M1.nmad", 0.01 * 1.0857),
+        ("CF-M1.astrometry", 0.02 * 200),
+    ):
         row = found[fom, "isolated", "common", "all"]
         assert row["value"] == pytest.approx(scale, rel=width), fom
         assert row["ci_low"] < scale * 1.05 and row["ci_high"] > scale * 0.95
@@ -181,6 +231,7 @@ def test_completeness_of_three_in_four():
 
 def test_a_star_with_a_wrong_magnitude_or_place_is_not_recovered():
     """0.76 mag off on one rung is lost by that stage; 0.74 is kept; 0.6 arcsec off is lost by the detector."""
+
     def off(rung, block, k):
         return 10 ** (0.4 * (0.76 if k == 0 else 0.74)) if rung in ("deblended", "pipeline") else 1.0
 
@@ -203,7 +254,7 @@ def test_the_magnitude_of_half_completeness():
 
 def test_a_detection_of_nothing_is_false():
     """A detection whose star is 0.8 mag off, and one 0.6 arcsec away from it."""
-    found = values(made(flux=lambda rung, block, k: 10 ** 0.32 if rung == "pipeline" and k == 1 else 1.0))
+    found = values(made(flux=lambda rung, block, k: 10**0.32 if rung == "pipeline" and k == 1 else 1.0))
     assert found["CF-D1.false", "pipeline", "own", "all"]["value"] == 0.25
     frame = pd.DataFrame({"patch": [0, 0, 1], "twin": "zero", "x": [3.1, 2.9, 0.0], "y": 0.0, "mag": 20.0})
     truth = pd.DataFrame({"patch": [0], "twin": ["zero"], "x": [0.0], "y": [0.0], "mag_i": [20.0]})
@@ -230,8 +281,14 @@ def test_crowding_error_of_known_scatter():
     """Fluxes that the deblender spreads by 5 %: NMAD 0.0543 mag there, 0 before, the noise common to both."""
     rng = np.random.default_rng(2)
     by = rng.normal(0, 0.05, (100, 5))
-    found = values(made(stars=5, blocks=100, scatter=1.0, flux=lambda rung, block, k: 1 + by[block, k] * (
-        rung in ("deblended", "pipeline"))))
+    found = values(
+        made(
+            stars=5,
+            blocks=100,
+            scatter=1.0,
+            flux=lambda rung, block, k: 1 + by[block, k] * (rung in ("deblended", "pipeline")),
+        )
+    )
     expected = pytest.approx(0.05 * 1.0857, rel=0.1)
     assert found["CF-B1", "deblending", "common", "all"]["value"] == expected
     assert found["CF-B1", "detection", "common", "all"]["value"] == 0
@@ -288,13 +345,13 @@ def test_partition_by_the_nearest_comparable_star():
 def test_raw_pixels_and_the_analytic_curve_are_of_the_same_stars():
     """A brighter star beside the first one leaves it out of both; the curve is that of the fainter stars."""
     field = [(34.0, 100.0, 19.0), (250.0, 250.0, 21.0)]
-    found = values(made(field=field, flux=lambda rung, block, k: 1 + 0.1 * (-1) ** k * (
-        rung == "undeblended")))
+    found = values(made(field=field, flux=lambda rung, block, k: 1 + 0.1 * (-1) ** k * (rung == "undeblended")))
     assert found["CF-B1.rms", "undeblended", "raw", "all"]["n"] == 36
-    curve = crowding_error([20.0], [21.0], 60.0 ** 2, 0.8)[0] * 1.0857
+    curve = crowding_error([20.0], [21.0], 60.0**2, 0.8)[0] * 1.0857
     assert found["CF-B1.rms", "analytic", "raw", "all"]["value"] == pytest.approx(curve, rel=1e-4)
     assert found["CF-B1.rms", "undeblended", "raw", "all"]["value"] == pytest.approx(
-        0.1 * 1.0857 * np.sqrt(8 / 9), rel=1e-3)
+        0.1 * 1.0857 * np.sqrt(8 / 9), rel=1e-3
+    )
 
 
 def test_the_field_is_counted():

@@ -15,8 +15,12 @@ def test_losses_are_told_apart_by_the_galaxies_around():
     size = 0.01 * (np.pi * 50**2 + 2 * 50 * 20) / 900  # arcmin2 within 10 arcsec of a line of 4, 0.2 arcsec per pixel
     beside = [dict(source_id=k, x=x, y=120.0, hlr=0.5, g1=0.0, g2=0.0) for k, x in ((7, 155.0), (8, 250.0))]
     faint, far = ({**beside[0], "source_id": k, "x": x} for k, x in ((9, 205.0), (10, 136.0)))
-    tables = made(ALL, galaxies=[*beside, faint, far], variable=[(200, 100)],
-                  found=lambda rung, s: not (s is TRAIL and rung == "pipeline"))
+    tables = made(
+        ALL,
+        galaxies=[*beside, faint, far],
+        variable=[(200, 100)],
+        found=lambda rung, s: not (s is TRAIL and rung == "pipeline"),
+    )
     tables["truth"]["mag_r"][tables["truth"]["source_id"] == 9] = 24.1
     around = transients(tables["truth"].to_pandas(), SETTINGS, facts_for())
     density = dict(zip(around["x"][around["patch"] == 0], around["galaxies"][around["patch"] == 0]))
@@ -38,8 +42,12 @@ def test_losses_are_told_apart_by_the_galaxies_around():
 
 def test_galaxies_are_counted_on_the_image_alone():
     """At a corner of the image a quarter of the circle is seen."""
-    static = pd.DataFrame([dict(patch=p, twin="zero", x=x, y=y, kind="galaxy", mag_r=22.0)
-                           for p, x, y in ((0, 10.0, 10.0), (0, -20.0, 10.0), (1, 170.0, 170.0))])
+    static = pd.DataFrame(
+        [
+            dict(patch=p, twin="zero", x=x, y=y, kind="galaxy", mag_r=22.0)
+            for p, x, y in ((0, 10.0, 10.0), (0, -20.0, 10.0), (1, 170.0, 170.0))
+        ]
+    )
     rows = pd.DataFrame([dict(patch=p, twin="zero", x=x, y=x, half=0.0, angle=0.0) for p, x in ((0, -0.5), (1, 170.0))])
     circle = np.pi * 10**2 / 3600
     assert galaxy_density(rows, static, SETTINGS, facts_for()) == pytest.approx([4 / circle, 1 / circle], rel=0.01)
@@ -56,7 +64,8 @@ def test_a_difference_that_is_not_seen_says_how_many_would_show_it():
     rows = scored(made(trails, galaxies=galaxies), "MO-D1.dense")
     row = rows["MO-D1.dense", "pipeline", "all", "all"]
     assert row["value"] == 0 and (row["ci_low"], row["ci_high"]) == pytest.approx(
-        newcombe(wilson(0, 12), wilson(0, 36)))
+        newcombe(wilson(0, 12), wilson(0, 36))
+    )
     assert row["note"] == "undetermined: no difference is seen, and the interval says how large one may be"
     impact = rows["MO-D1.dense", "detection", "all", "all"]
     both = np.hypot(wilson(0, 12).high, wilson(0, 36).high)

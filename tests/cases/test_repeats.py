@@ -22,9 +22,15 @@ from test_isochrone import made as isochrone
 
 SEED = 3
 NUMBERS = [0, 1, 1000, 1001]  # two blocks, two visits
-TWICE = {**SKY, "patch": {"size": 60, "border": 25, "margin": 3.0, "visits": 2}, "subtractor": None,
-         "inject": {"population": "stars", "per_patch": 4, "mag": [17, 20], "separation": 3.0},
-         "detector": "daofind", "deblender": "psf_fit", "measure": asked("psf")}
+TWICE = {
+    **SKY,
+    "patch": {"size": 60, "border": 25, "margin": 3.0, "visits": 2},
+    "subtractor": None,
+    "inject": {"population": "stars", "per_patch": 4, "mag": [17, 20], "separation": 3.0},
+    "detector": "daofind",
+    "deblender": "psf_fit",
+    "measure": asked("psf"),
+}
 
 
 # --- blocks, patches, chunks ------------------------------------------------------------------------
@@ -105,8 +111,9 @@ def test_visits_share_the_stars_and_their_places_on_the_sky(sky):
 def test_visits_share_no_noise(sky):
     patches, _ = sky
     noise = {p: patches[p].bands["i"].planes["NOISE"].ravel() for p in NUMBERS}
-    photons = {p: (patches[p].bands["i"].science - patches[p].bands["i"].planes["MODEL"]).ravel() - noise[p]
-               for p in NUMBERS}
+    photons = {
+        p: (patches[p].bands["i"].science - patches[p].bands["i"].planes["MODEL"]).ravel() - noise[p] for p in NUMBERS
+    }
     n = noise[0].size
     for a, b in ((0, 1), (0, 1000), (1000, 1001)):
         assert abs(np.corrcoef(noise[a], noise[b])[0, 1]) < 5 / np.sqrt(n)
@@ -178,8 +185,16 @@ def test_the_repeatability_of_isolated_stars_is_their_noise(visits):
     rows = found(visited(visits, scatter=1.0), visits)
     n = 600
     width = 4 * 1.17 / np.sqrt(n * (visits - 1))  # of the NMAD of as many independent deviations
-    for fom, expected in (("repeat", 10.857), ("repeat_true", 10.857), ("repeat_rms", 10.857), ("repeat_error", 10.857),
-                          ("repeat_pull", 1.0), ("repeat_xy", 4.0), ("repeat_xy_true", 4.0), ("repeat_xy_pull", 1.0)):
+    for fom, expected in (
+        ("repeat", 10.857),
+        ("repeat_true", 10.857),
+        ("repeat_rms", 10.857),
+        ("repeat_error", 10.857),
+        ("repeat_pull", 1.0),
+        ("repeat_xy", 4.0),
+        ("repeat_xy_true", 4.0),
+        ("repeat_xy_pull", 1.0),
+    ):
         for rung in ("isolated", "pipeline"):
             row = rows[f"CF-M1.{fom}", rung, "common", "all"]
             assert row["value"] == pytest.approx(expected, rel=width), (fom, row["value"])
@@ -199,8 +214,7 @@ def test_an_error_that_all_visits_share_is_in_the_scatter_and_not_in_the_repeata
     """Crowding of 5 % rms per star, deblended and after: scatter hypot(1, 5) %, repeatability 1 % as without it."""
     visits, real = 3, ("deblended", "pipeline")
     by = np.random.default_rng(5).normal(0, 0.05, (30, 20))
-    rows = found(visited(visits, scatter=1.0,
-                         flux=lambda rung, p, k: 1 + by[p // visits, k] * (rung in real)), visits)
+    rows = found(visited(visits, scatter=1.0, flux=lambda rung, p, k: 1 + by[p // visits, k] * (rung in real)), visits)
 
     def value(fom, rung):
         return rows[f"CF-M1.{fom}", rung, "common", "all"]
@@ -248,12 +262,18 @@ def test_repeatability_does_not_depend_on_the_chunks():
     tables = visited(2, stars=5, blocks=12, scatter=1.0)
     patch = {**SETTINGS["patch"], "visits": 2}
     whole = scored(tables, patch=patch).table()
-    parts = [scored({n: t[(np.asarray(t["patch"]) // 1000 < 5) == k] for n, t in tables.items()}, patch=patch).table()
-             for k in (True, False)]
+    parts = [
+        scored({n: t[(np.asarray(t["patch"]) // 1000 < 5) == k] for n, t in tables.items()}, patch=patch).table()
+        for k in (True, False)
+    ]
 
     def rows(table):
-        return {tuple(str(r[n]) for n in ("block", "fom", "rung", "population", "stratum", "cell")):
-                tuple(r[f"s{k}"] for k in range(5)) for r in table}
+        return {
+            tuple(str(r[n]) for n in ("block", "fom", "rung", "population", "stratum", "cell")): tuple(
+                r[f"s{k}"] for k in range(5)
+            )
+            for r in table
+        }
 
     assert rows(whole) == rows(parts[0]) | rows(parts[1])
     assert len(set(whole["block"])) == 12 and any(f == "CF-M1.repeat" for f in whole["fom"])
@@ -279,11 +299,17 @@ def photon_noise(mags, band, scale):
 def measured(inputs, tmp_path_factory):
     """Truth and figures of merit of an empty sky with bright stars: 12 blocks, two visits."""
     folder = tmp_path_factory.mktemp("pixels")
-    chosen = {**TWICE, "case": "crowded_fields", "bands": ["i"], "inject": {**TWICE["inject"], "per_patch": 9},
-              "population": {"galaxies": {"density": 0}, "stars": {**FIELD, "surface_density": 0.0}}}
+    chosen = {
+        **TWICE,
+        "case": "crowded_fields",
+        "bands": ["i"],
+        "inject": {**TWICE["inject"], "per_patch": 9},
+        "population": {"galaxies": {"density": 0}, "stars": {**FIELD, "surface_density": 0.0}},
+    }
     images, truth = drawn(inputs, folder / "sky", [1000 * b + v for b in range(12) for v in range(2)], chosen)
     detections, assignments, measurements, scores = (
-        folder / f"{name}.parquet" for name in ("detections", "assignments", "measurements", "scores"))
+        folder / f"{name}.parquet" for name in ("detections", "assignments", "measurements", "scores")
+    )
     sky, children = folder / "sky.h5", folder / "children.h5"
     detect.run(chosen, SEED, images, truth, detections, assignments, sky)
     deblend.run(chosen, images, truth, detections, sky, children)

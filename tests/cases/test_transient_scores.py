@@ -18,8 +18,10 @@ from blendimpact.stats.histogram_statistics import Rising
 from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SETTINGS, SIZE, facts_for, made, source
 
 scoring = import_module("blendimpact.cases.transients.score")
-TWO_HOSTS = [dict(source_id=7, x=61.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0),
-             dict(source_id=8, x=120.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0)]
+TWO_HOSTS = [
+    dict(source_id=7, x=61.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0),
+    dict(source_id=8, x=120.0, y=60.0, hlr=0.8, g1=0.1, g2=0.0),
+]
 HOSTED = source("supernova", 60, 60, host_id=7, static_distance=0.2, host_sb=22.3)
 LONE = source("hostless", 60, 160)
 TRAIL = source("trail", 200, 120, trail_length=4.0, trail_angle=30.0, static_distance=0.4)
@@ -39,13 +41,23 @@ def scored(tables, of="", patches=12, sky="simulate", **facts):
 
 
 def values(rows, fom, stratum="all", kind="value", population=None):
-    return {term: float(r["value"]) for (f, term, p, s), r in rows.items()
-            if f == fom and s == stratum and r["kind"] == kind and population in (None, p)}
+    return {
+        term: float(r["value"])
+        for (f, term, p, s), r in rows.items()
+        if f == fom and s == stratum and r["kind"] == kind and population in (None, p)
+    }
 
 
 def test_a_perfect_study_has_no_impact_of_any_kind():
-    rows = scored(made(ALL, noise=1.0, galaxies=TWO_HOSTS, objects=[(61, 60, 3, 2, 0), (120, 60, 3, 2, 0)],
-                       static=[(100, "galaxy", 22.0), (101, "star", 19.0)]))
+    rows = scored(
+        made(
+            ALL,
+            noise=1.0,
+            galaxies=TWO_HOSTS,
+            objects=[(61, 60, 3, 2, 0), (120, 60, 3, 2, 0)],
+            static=[(100, "galaxy", 22.0), (101, "star", 19.0)],
+        )
+    )
     none = {"intrinsic", "total"}  # noise, and the scatter that it makes, is intrinsic
     impacts = {key: r for key, r in rows.items() if r["kind"] == "impact" and key[1] not in none}
     assert len({key[0] for key in impacts}) > 25
@@ -66,8 +78,11 @@ def test_no_transient_at_all_is_no_error():
 
 def test_losses_go_to_the_stage_that_loses():
     """The engine takes the light of the hosted supernova; the search misses the trail; the comet stays."""
-    tables = made(ALL, ratio=lambda rung, s: 0.4 if s is HOSTED and rung in ("deblended", "pipeline") else 1.0,
-                  found=lambda rung, s: not (s is TRAIL and rung in ("pipeline", "merged")))
+    tables = made(
+        ALL,
+        ratio=lambda rung, s: 0.4 if s is HOSTED and rung in ("deblended", "pipeline") else 1.0,
+        found=lambda rung, s: not (s is TRAIL and rung in ("pipeline", "merged")),
+    )
     rows = scored(tables, "CO-D1 MO-D1 MO-D2 TR-D1")
     assert values(rows, "TR-D1", kind="impact")["deblending"] == -0.5
     assert values(rows, "TR-D1", kind="impact")["detection"] == 0
@@ -87,10 +102,15 @@ def test_losses_go_to_the_stage_that_loses():
 
 def test_the_efficiency_rises_through_half_where_it_does():
     """Found from S/N 5 on in the pipeline, from 6 on with the template's noise of hosts."""
-    many = [source(kind, 40 + 25 * k, y, snr=snr, host_id=7 if kind == "supernova" else -1)
-            for kind, y in (("supernova", 60), ("hostless", 200)) for k, snr in enumerate((3.5, 4.5, 5.5, 6.5, 7.5))]
-    rows = scored(made(many, found=lambda rung, s: s["snr"] > (6 if s["transient"] == "supernova"
-                                                               and rung == "pipeline" else 5)), "TR-D1")
+    many = [
+        source(kind, 40 + 25 * k, y, snr=snr, host_id=7 if kind == "supernova" else -1)
+        for kind, y in (("supernova", 60), ("hostless", 200))
+        for k, snr in enumerate((3.5, 4.5, 5.5, 6.5, 7.5))
+    ]
+    rows = scored(
+        made(many, found=lambda rung, s: s["snr"] > (6 if s["transient"] == "supernova" and rung == "pipeline" else 5)),
+        "TR-D1",
+    )
     assert values(rows, "TR-D1.snr50", population="hostless")["pipeline"] == pytest.approx(5.0)
     assert values(rows, "TR-D1.snr50", population="hosted")["pipeline"] == pytest.approx(6.0)
     assert values(rows, "TR-D1.snr50", population="hosted")["oracle"] == pytest.approx(5.0)
@@ -104,11 +124,11 @@ def test_the_efficiency_rises_through_half_where_it_does():
 def test_a_trail_is_found_anywhere_on_its_line():
     on, off = (200 + 8 * np.cos(np.radians(30)), 120 + 8 * np.sin(np.radians(30))), (200 + 14, 120 + 14)
     for (x, y), expected in ((on, 1.0), (off, 0.0)):
-        tables = made([TRAIL], found=lambda rung, s: rung == "isolated",
-                      candidates=[("pipeline", x, y, 7.0)])
+        tables = made([TRAIL], found=lambda rung, s: rung == "isolated", candidates=[("pipeline", x, y, 7.0)])
         assert values(scored(tables, "MO-D1"), "MO-D1.efficiency")["pipeline"] == expected
-    distance = apart(pd.DataFrame([dict(x=200.0, y=120.0, half=10.0, angle=np.radians(30))]),
-                     *np.array([on, off, (200.0, 130.0)]).T)[0]
+    distance = apart(
+        pd.DataFrame([dict(x=200.0, y=120.0, half=10.0, angle=np.radians(30))]), *np.array([on, off, (200.0, 130.0)]).T
+    )[0]
     assert distance == pytest.approx([0.0, np.hypot(14 - 10 * np.cos(np.pi / 6), 9.0), 10 * np.cos(np.pi / 6)])
 
 
@@ -156,8 +176,12 @@ def rows_n(rows, fom):
 
 
 def test_the_open_share_of_a_patch_is_what_the_discs_leave():
-    discs = pd.DataFrame([dict(x=100.0, y=100.0, half=0.0, angle=0.0, reach=20.0),
-                          dict(x=200.0, y=200.0, half=30.0, angle=0.7, reach=10.0)])
+    discs = pd.DataFrame(
+        [
+            dict(x=100.0, y=100.0, half=0.0, angle=0.0, reach=20.0),
+            dict(x=200.0, y=200.0, half=30.0, angle=0.7, reach=10.0),
+        ]
+    )
     expected = 1 - (np.pi * 400 + np.pi * 100 + 60 * 20) / SIZE**2
     assert open_share(discs, SETTINGS) == pytest.approx(expected, abs=1e-3)
     assert open_share(discs[:0], SETTINGS) == 1
@@ -223,16 +247,20 @@ def test_true_hosts_are_those_that_the_template_can_show():
 
 def test_magnitudes_pulls_and_positions():
     """A tenth less on hosts after the real subtraction: 0.108 mag, pull of -2 at S/N 20."""
-    tables = made([HOSTED, LONE], ratio=lambda rung, s: 0.9 if s is HOSTED and rung in (
-        "deblended", "pipeline") else 1.0)
+    tables = made(
+        [HOSTED, LONE], ratio=lambda rung, s: 0.9 if s is HOSTED and rung in ("deblended", "pipeline") else 1.0
+    )
     rows = scored(tables, "TR-M1")
     assert values(rows, "TR-M1", "place:hosted")["deblended"] == pytest.approx(0.1086, abs=2e-3)
     assert values(rows, "TR-M1", "place:hostless")["deblended"] == pytest.approx(0, abs=2e-3)
     assert values(rows, "TR-M1.pull", "place:hosted")["pipeline"] == pytest.approx(-2, abs=0.1)
     assert values(rows, "TR-M1.forced_pull", "place:hosted")["deblended"] == pytest.approx(-2, abs=0.1)
     assert set(values(rows, "TR-M1.forced_pull")) == {"isolated", "oracle", "undeblended", "deblended"}
-    assert values(rows, "TR-M1.astrometry")["isolated"] > 0 == pytest.approx(values(rows, "TR-M1.astrometry")["truth"],
-                                                                            abs=1)
+    assert (
+        values(rows, "TR-M1.astrometry")["isolated"]
+        > 0
+        == pytest.approx(values(rows, "TR-M1.astrometry")["truth"], abs=1)
+    )
     # what a search loses leaves the common sample, not the forced one
     rows = scored(made([HOSTED, LONE], found=lambda rung, s: s is LONE or rung == "isolated"), "TR-M1")
     assert rows["TR-M1", "deblended", "common", "all"]["n"] == 12
@@ -248,8 +276,15 @@ def test_a_fit_that_fails_on_one_rung_leaves_all_rungs():
     for name in ("x_psf", "trail_length", "coma_flux"):
         m[name][odd] = np.nan
     rows = scored(tables, "TR-M1 MO-M1 MO-B1 CO-B1")
-    for fom, n in (("TR-M1.astrometry", 12), ("MO-M1", 12), ("MO-B1.all", 12), ("MO-B1", 6), ("MO-B1.length", 6),
-                   ("CO-B1", 12), ("CO-B1.afrho", 12)):
+    for fom, n in (
+        ("TR-M1.astrometry", 12),
+        ("MO-M1", 12),
+        ("MO-B1.all", 12),
+        ("MO-B1", 6),
+        ("MO-B1.length", 6),
+        ("CO-B1", 12),
+        ("CO-B1.afrho", 12),
+    ):
         found = {term: r["n"] for (f, term, _, s), r in rows.items() if f == fom and s == "all"}
         assert {"isolated", "oracle", "undeblended", "deblended", "truth"} <= set(found), fom
         assert set(found.values()) == {n}, fom
@@ -379,10 +414,15 @@ def test_kinds_of_curves_have_closed_forms():
 
 def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():
     placed = source("beside", 60, 60, trail_length=4.0, trail_angle=0.0, static_distance=0.4)
-    tables = made([FAR_TRAIL, placed], ratio=lambda rung, s: 0.8 if s is placed and rung == "deblended" else 1.0,
-                  found=lambda rung, s: s is FAR_TRAIL or rung not in ("pipeline", "merged"))
-    rows, plain = ({key: row for kind in ("MO-", "TR-M1") for key, row in scored(t, kind).items()}
-                   for t in (tables, made([FAR_TRAIL])))
+    tables = made(
+        [FAR_TRAIL, placed],
+        ratio=lambda rung, s: 0.8 if s is placed and rung == "deblended" else 1.0,
+        found=lambda rung, s: s is FAR_TRAIL or rung not in ("pipeline", "merged"),
+    )
+    rows, plain = (
+        {key: row for kind in ("MO-", "TR-M1") for key, row in scored(t, kind).items()}
+        for t in (tables, made([FAR_TRAIL]))
+    )
     assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
     assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
     assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == 1

@@ -44,14 +44,26 @@ def _write_package(directory, name, version, python):
         files = {f"bin/{program}": wrapper for program in ("python", "python3", f"python{short}")}
     else:
         files = {f"share/stub/{name}": version.encode()}
-    index = {"name": name, "version": version, "build": "0", "build_number": 0,
-             "depends": [] if name == "python" else ["python"], "subdir": "linux-64",
-             "platform": "linux", "arch": "x86_64"}
-    paths = [{"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(data).hexdigest(),
-              "size_in_bytes": len(data)} for path, data in files.items()]
-    members = {"info/index.json": json.dumps(index).encode(),
-               "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),
-               "info/files": "\n".join(files).encode(), **files}
+    index = {
+        "name": name,
+        "version": version,
+        "build": "0",
+        "build_number": 0,
+        "depends": [] if name == "python" else ["python"],
+        "subdir": "linux-64",
+        "platform": "linux",
+        "arch": "x86_64",
+    }
+    paths = [
+        {"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)}
+        for path, data in files.items()
+    ]
+    members = {
+        "info/index.json": json.dumps(index).encode(),
+        "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),
+        "info/files": "\n".join(files).encode(),
+        **files,
+    }
     with tarfile.open(directory / f"{name}-{version}-0.tar.bz2", "w:bz2") as tar:
         for path, data in members.items():
             entry = tarfile.TarInfo(path)

@@ -21,8 +21,9 @@ PREFIX = pathlib.Path(__file__).resolve().parents[1]
 async def create(specs, prefix):
     """Solve and link the packages of an environment."""
     channel = pathlib.Path(os.environ["STUB_CHANNEL"]).as_uri()
-    records = await solve(sources=[channel], specs=specs, platforms=["linux-64", "noarch"],
-                          virtual_packages=VirtualPackage.detect())
+    records = await solve(
+        sources=[channel], specs=specs, platforms=["linux-64", "noarch"], virtual_packages=VirtualPackage.detect()
+    )
     await install(records=records, target_prefix=prefix, cache_dir=PREFIX / "pkgs", show_progress=False)
 
 
@@ -58,8 +59,7 @@ def main(arguments):
         case ["--version"]:
             print("conda 26.9.0")
         case ["info", *_]:
-            print(json.dumps({"conda_prefix": str(PREFIX), "platform": "linux-64",
-                              "conda_version": "26.9.0"}))
+            print(json.dumps({"conda_prefix": str(PREFIX), "platform": "linux-64", "conda_version": "26.9.0"}))
         case ["config", *_]:
             print(json.dumps({"get": {"channel_priority": "strict"}}))
         case ["env", "create", *_]:

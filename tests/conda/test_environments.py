@@ -48,8 +48,11 @@ def pip_specs(path):
 def declared(root, family):
     """Return the environment file that each member of a plug-in family asks for, by its module."""
     found = family.declarations().values()
-    return {Path(importlib.util.find_spec(d.module).origin): root / "envs" / f"{d.environment}.yaml"
-            for d in found if d.environment != "imaging"}
+    return {
+        Path(importlib.util.find_spec(d.module).origin): root / "envs" / f"{d.environment}.yaml"
+        for d in found
+        if d.environment != "imaging"
+    }
 
 
 def installed_version(name):
@@ -95,6 +98,7 @@ def test_python_packages_installed_here_satisfy_the_specs(root):
             name = spec.name.normalized
             version = installed_version(name)
             from rattler import Version, VersionSpec
+
             assert VersionSpec(str(spec.version)).matches(Version(version)), f"{path.name}: {name} {version}"
         for name, version in pip_specs(path):
             assert importlib.metadata.version(name) == version, f"{path.name}: {name}"
@@ -119,8 +123,13 @@ def test_a_plug_in_s_own_environment_holds_all_of_the_rule_s_usual_one(root):
             assert name in {n for n, _ in pip_specs(file)} | {spec.name.normalized for spec in specs(file)}
 
 
-@pytest.mark.parametrize("lock, extras", [("requirements.lock", ("workflow", "scarlet2", "test")),
-                                          ("requirements-slurm.lock", ("workflow", "scarlet2", "test", "slurm"))])
+@pytest.mark.parametrize(
+    "lock, extras",
+    [
+        ("requirements.lock", ("workflow", "scarlet2", "test")),
+        ("requirements-slurm.lock", ("workflow", "scarlet2", "test", "slurm")),
+    ],
+)
 def test_a_lock_holds_what_the_project_asks_for(root, lock, extras):
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *(text for extra in extras for text in project["optional-dependencies"][extra])]
@@ -145,8 +154,13 @@ def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(rules):
     """Wherever it is imported: the modules are those whose edits rerun the rule."""
     from blendimpact.data.provenance import source_of, stage_modules
 
-    conda_name = {"yaml": "pyyaml", "ruamel": "ruamel.yaml", "pydantic_core": "pydantic", "skimage": "scikit-image",
-                  "matplotlib": "matplotlib-base"}
+    conda_name = {
+        "yaml": "pyyaml",
+        "ruamel": "ruamel.yaml",
+        "pydantic_core": "pydantic",
+        "skimage": "scikit-image",
+        "matplotlib": "matplotlib-base",
+    }
     for rule, stage, environment in rules:
         known = {spec.name.normalized for spec in specs(environment)}
         for module in stage_modules(stage):

@@ -37,8 +37,18 @@ def calls(conda):
 def test_all_environments_can_be_solved_and_made(root, tmp_path, conda):
     scarlet = tmp_path / "scarlet.yaml"
     scarlet.write_text("cases: {two_point: {deblender: scarlet2_sersic}}")
-    done = run_snakemake(tmp_path, "--sdm", "conda", "--conda-create-envs-only", "--cores", 1, "--configfile",
-                         root / "config" / "presets" / "smoke.yaml", scarlet, env=conda)
+    done = run_snakemake(
+        tmp_path,
+        "--sdm",
+        "conda",
+        "--conda-create-envs-only",
+        "--cores",
+        1,
+        "--configfile",
+        root / "config" / "presets" / "smoke.yaml",
+        scarlet,
+        env=conda,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     made = [call for call in calls(conda) if call[:2] == ["env", "create"]]
     assert len(made) >= len(environments(root))
@@ -46,8 +56,7 @@ def test_all_environments_can_be_solved_and_made(root, tmp_path, conda):
 
 def test_a_case_runs_in_its_environments(tmp_path, conda):
     config = synthetic.make_study(tmp_path / "w", chunk_size=3)
-    done = run_snakemake(tmp_path / "w", "two_point", "--sdm", "conda", "--cores", 2, "--configfile", config,
-                         env=conda)
+    done = run_snakemake(tmp_path / "w", "two_point", "--sdm", "conda", "--cores", 2, "--configfile", config, env=conda)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "Activating conda environment" in done.stdout
     assert list((tmp_path / "w" / "results" / "tiny").glob("two_point/*/score/*.parquet"))
@@ -59,7 +68,18 @@ def test_what_cannot_be_solved_ends_with_the_solver_s_message(tree, tmp_path, co
     path = tree / "envs" / "imaging.yaml"
     path.write_text(path.read_text().replace("numpy >=2.1,<3", "numpy >=99,<100"))
     config = synthetic.make_study(tmp_path / "w")
-    done = run_snakemake(tmp_path / "w", "two_point", "--sdm", "conda", "--conda-create-envs-only",
-                         "--cores", 1, "--configfile", config, root=tree, env=conda)
+    done = run_snakemake(
+        tmp_path / "w",
+        "two_point",
+        "--sdm",
+        "conda",
+        "--conda-create-envs-only",
+        "--cores",
+        1,
+        "--configfile",
+        config,
+        root=tree,
+        env=conda,
+    )
     assert done.returncode == 1
     assert "numpy >=99" in done.stdout

@@ -64,9 +64,7 @@ def test_presets_are_of_the_sizes_they_are_for():
     sizes = {}
     for path in PRESETS:
         config = study.validate(study.load_config([path]))
-        cases = [
-            study.case_settings(config, c, s) for c, v in config["cases"].items() for s in v["scenarios"]
-        ]
+        cases = [study.case_settings(config, c, s) for c, v in config["cases"].items() for s in v["scenarios"]]
         sizes[path.stem] = [len(study.patches(s)) for s in cases]
         text = " ".join(study.warnings(config))
         assert ("verdict" in text) == (path.stem == "smoke")
@@ -103,9 +101,7 @@ def test_merging_is_that_of_snakemake():
         assert merge(base, overlay) == theirs
 
 
-_trees = st.recursive(
-    st.none() | st.integers(), lambda t: st.dictionaries(st.sampled_from("abc"), t, max_size=3)
-)
+_trees = st.recursive(st.none() | st.integers(), lambda t: st.dictionaries(st.sampled_from("abc"), t, max_size=3))
 _mappings = st.dictionaries(st.sampled_from("abc"), _trees, max_size=3)
 
 
@@ -127,22 +123,14 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
     "text, key, words",
     [
         ("chunk_sise: 5", "chunk_sise", ["unknown key", "did you mean 'chunk_size'"]),
-        (
-            "cases: {two_point: {patch: {bordr: 40}}}",
-            "cases.two_point.patch.bordr",
-            ["did you mean 'border'"],
-        ),
+        ("cases: {two_point: {patch: {bordr: 40}}}", "cases.two_point.patch.bordr", ["did you mean 'border'"]),
         (
             "cases: {two_point: {scenarios: {deep: {pach: {count: 3}}}}}",
             "cases.two_point.scenarios.deep.pach",
             ["did you mean 'patch'"],
         ),
         ("seed: twelve", "seed", ["the text 'twelve'", "a whole number"]),
-        (
-            "cases: {crowded_fields: {measure: {psf: true}}}",
-            "cases.crowded_fields.measure.psf",
-            ["unknown key"],
-        ),
+        ("cases: {crowded_fields: {measure: {psf: true}}}", "cases.crowded_fields.measure.psf", ["unknown key"]),
         (
             "cases: {crowded_fields: {noise_pairs: true}}",
             "cases.crowded_fields.noise_pairs",
@@ -165,36 +153,16 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
             "cases.two_point.bands",
             ["no band 'q'", "shape_band"],
         ),
-        (
-            "cases: {galaxies: {bands: [r], shape_band: r}}",
-            "cases.galaxies.bands",
-            ["no band 'r'", "known: g"],
-        ),
-        (
-            "cases: {two_point: {shape_band: z}}",
-            "cases.two_point.shape_band",
-            ["not one of the bands", "g, r, i"],
-        ),
-        (
-            "cases: {two_point: {patch: {border: 10}}}",
-            "cases.two_point.patch.border",
-            ["half a stamp", "at least 30"],
-        ),
+        ("cases: {galaxies: {bands: [r], shape_band: r}}", "cases.galaxies.bands", ["no band 'r'", "known: g"]),
+        ("cases: {two_point: {shape_band: z}}", "cases.two_point.shape_band", ["not one of the bands", "g, r, i"]),
+        ("cases: {two_point: {patch: {border: 10}}}", "cases.two_point.patch.border", ["half a stamp", "at least 30"]),
         ("cases: {two_point: {stamp: 20}}", "cases.two_point.patch.border", ["half a stamp", "at least 50"]),
         ("cases: {two_point: {patch: {count: 0}}}", "cases.two_point.patch.count", ["at least 1"]),
-        (
-            "cases: {two_point: {survey: lsst_y10_idael}}",
-            "cases.two_point.survey",
-            ["did you mean 'lsst_y10_ideal'"],
-        ),
+        ("cases: {two_point: {survey: lsst_y10_idael}}", "cases.two_point.survey", ["did you mean 'lsst_y10_ideal'"]),
         ("cases: {galaxies: {image: des_dr2}}", "cases.galaxies.image", ["did you mean 'des_dr2_g'"]),
         ("cases: {galaxies: {patch: {count: 500}}}", "cases.galaxies.patch.count", ["169 blocks"]),
         ("cases: {galaxies: {inject: null}}", "cases.galaxies.inject", ["no source of known truth"]),
-        (
-            "cases: {galaxies: {inject: {mag: [25, 20]}}}",
-            "cases.galaxies.inject.mag",
-            ["brightest magnitude first"],
-        ),
+        ("cases: {galaxies: {inject: {mag: [25, 20]}}}", "cases.galaxies.inject.mag", ["brightest magnitude first"]),
         ("cases: {galaxies: {inject: {per_patch: 900}}}", "cases.galaxies.inject.per_patch", ["do not fit"]),
         ("cases: {galaxies: {inject: {catalogue: none.csv}}}", "cases.galaxies.inject", ["needs one of"]),
         (
@@ -260,8 +228,7 @@ def test_the_file_and_line_are_those_of_the_key(overlay):
 
 def test_a_problem_of_a_scenario_is_placed_there(overlay):
     problems, message = refused(
-        overlay,
-        "cases: {two_point: {scenarios: {deep: {survey: hsc, stamp: 16.0, bands: [u, g], shape_band: g}}}}",
+        overlay, "cases: {two_point: {scenarios: {deep: {survey: hsc, stamp: 16.0, bands: [u, g], shape_band: g}}}}"
     )
     keys = [p.key for p in problems]
     assert ("cases", "two_point", "scenarios", "deep", "bands") in keys
@@ -375,28 +342,29 @@ def test_reading_the_configuration_imports_no_image_library():
         "print(*sorted({'astropy.io.fits', 'scipy', 'h5py', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=CONFIG_DIR.parent / "scripts",
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CONFIG_DIR.parent / "scripts"
     )
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("text, words", [
-    ("subtractor: zogi", ["transients.subtractor", "zogi", "did you mean 'zogy'"]),
-    ("subtractor: null", ["transients.finder", "has no subtractor"]),
-    ("finder: matched", ["transients.finder", "no finder", "did you mean 'matched_filter'"]),
-    ("epochs: null", ["transients.subtractor", "needs a template", "one epoch", "none, truth"]),
-    ("bands: [g, r]", ["transients.bands", "one band", "bands: [r]"]),
-    ("shear: 0.05", ["transients.shear", "the template is not sheared"]),
-    ("noise_pairs: true", ["transients.noise_pairs", "set noise_pairs: false"]),
-    ("inject: null", ["transients.inject", "nothing would change", "or a catalogue"]),
-    ("inject: {population: cosmodc2}", ["transients.inject.population", "'cosmodc2' do not come"]),
-    ("{sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, epochs: null, patch: {}}",
-     ["transients.subtractor", "des_dr2_g has none", "template"]),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("subtractor: zogi", ["transients.subtractor", "zogi", "did you mean 'zogy'"]),
+        ("subtractor: null", ["transients.finder", "has no subtractor"]),
+        ("finder: matched", ["transients.finder", "no finder", "did you mean 'matched_filter'"]),
+        ("epochs: null", ["transients.subtractor", "needs a template", "one epoch", "none, truth"]),
+        ("bands: [g, r]", ["transients.bands", "one band", "bands: [r]"]),
+        ("shear: 0.05", ["transients.shear", "the template is not sheared"]),
+        ("noise_pairs: true", ["transients.noise_pairs", "set noise_pairs: false"]),
+        ("inject: null", ["transients.inject", "nothing would change", "or a catalogue"]),
+        ("inject: {population: cosmodc2}", ["transients.inject.population", "'cosmodc2' do not come"]),
+        (
+            "{sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, epochs: null, patch: {}}",
+            ["transients.subtractor", "des_dr2_g has none", "template"],
+        ),
+    ],
+)
 def test_a_subtractor_needs_what_it_works_on(overlay, text, words):
     found, message = refused(overlay, f"cases:\n  transients: {text if text[0] == '{' else '{' + text + '}'}\n")
     assert found and all(word in message for word in words), message
@@ -414,8 +382,11 @@ def test_bounds_need_no_template_and_a_case_with_a_subtractor_has_no_deblenders_
 def test_a_catalogue_can_be_what_changes(tmp_path):
     (tmp_path / "mine.csv").write_text("ra,dec,source_type,mag\n1,2,Star,20\n")
     config = study.load_config()
-    block = {**config["cases"]["transients"], "inject": {"catalogue": str(tmp_path / "mine.csv")},
-             "scenarios": {"fiducial": {}}}
+    block = {
+        **config["cases"]["transients"],
+        "inject": {"catalogue": str(tmp_path / "mine.csv")},
+        "scenarios": {"fiducial": {}},
+    }
     config["cases"] = {**config["cases"], "transients": block}
     alone = study.validate({**config, "subtraction_comparison": None}, **NAMES)
     assert "population" not in alone["cases"]["transients"]["inject"]

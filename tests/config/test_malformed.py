@@ -18,15 +18,28 @@ from hypothesis import strategies as st
 
 CASES = case_names()
 BASE = study.load_config()
-FILES = [(model, load_yaml(CONFIG_DIR / path).data) for model, path in (
-    (SurveyFile, "surveys/des.yaml"), (SurveyFile, "surveys/lsst_y1.yaml"), (Image, "images/isaac_bulge.yaml"),
-    (Inputs, "inputs.yaml"))]
+FILES = [
+    (model, load_yaml(CONFIG_DIR / path).data)
+    for model, path in (
+        (SurveyFile, "surveys/des.yaml"),
+        (SurveyFile, "surveys/lsst_y1.yaml"),
+        (Image, "images/isaac_bulge.yaml"),
+        (Inputs, "inputs.yaml"),
+    )
+]
 JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 40), st.sampled_from([10**19, 10**400, -1]), st.floats(),
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 40),
+    st.sampled_from([10**19, 10**400, -1]),
+    st.floats(),
     st.sampled_from(["", "on", "1e-3", "sep", "stars", "nan", "../x", "lsst_visit", "\x00"]),
-    st.just(datetime.date(2020, 1, 1)), st.lists(st.sampled_from([1, 30.0, "i", None, float("inf")]), max_size=3),
-    st.dictionaries(st.sampled_from(["fiducial", "case", "kind", 5, True, None]), st.sampled_from([{}, None, 1, "x"]),
-                    max_size=2))
+    st.just(datetime.date(2020, 1, 1)),
+    st.lists(st.sampled_from([1, 30.0, "i", None, float("inf")]), max_size=3),
+    st.dictionaries(
+        st.sampled_from(["fiducial", "case", "kind", 5, True, None]), st.sampled_from([{}, None, 1, "x"]), max_size=2
+    ),
+)
 
 
 def places(data, path=()):
@@ -65,8 +78,12 @@ def test_a_damaged_study_is_valid_or_refused_with_its_keys(data):
         assert error.problems and all(problem.what for problem in error.problems)
         assert "config.yaml" in str(error) or "the merged configuration" in str(error)
         return
-    found = [study.case_settings(checked, case, scenario)
-             for case, block in checked["cases"].items() if block["enabled"] for scenario in block["scenarios"]]
+    found = [
+        study.case_settings(checked, case, scenario)
+        for case, block in checked["cases"].items()
+        if block["enabled"]
+        for scenario in block["scenarios"]
+    ]
     json.dumps([checked, found], allow_nan=False)
     study.warnings(checked)
     assert all(study.patches(each) for each in found)

@@ -51,8 +51,16 @@ def test_defaults_numbers_as_given_and_absent_keys(check):
     assert plain["part"] == {"size": 64, "scale": 2} and isinstance(plain["part"]["size"], int)
     assert all(isinstance(m, int) for m in plain["mag"])
     assert check("name: a\npart: {file: null}\n").plain()["part"] == {"size": 32}  # null: not given
-    assert check("name: a").plain() == {"name": "a", "kind": "moffat", "bands": ["r"], "mag": [20, 25.5],
-                                        "known": False, "part": None, "parts": {}, "options": {}}
+    assert check("name: a").plain() == {
+        "name": "a",
+        "kind": "moffat",
+        "bands": ["r"],
+        "mag": [20, 25.5],
+        "known": False,
+        "part": None,
+        "parts": {},
+        "options": {},
+    }
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,9 @@ def family():
     class Mine:
         """A member."""
 
-        def __init__(self, cut: Annotated[float, Field(gt=0)] = 1.0, kind: Literal["a", "b"] = "a", free=2.0,
-                     deep=True, name="x"):
+        def __init__(
+            self, cut: Annotated[float, Field(gt=0)] = 1.0, kind: Literal["a", "b"] = "a", free=2.0, deep=True, name="x"
+        ):
             if kind == "b" and cut > 5:
                 raise StudyError("b goes with a low cut", "toys.mine", "choose a cut below 5")
             self.values = cut, kind, free, deep, name
@@ -55,17 +56,20 @@ def family():
     return family
 
 
-@pytest.mark.parametrize("options, key, words", [
-    ({"cut": 0}, "cut", "more than 0"),
-    ({"cut": "three"}, "cut", "must be a number"),
-    ({"cut": float("nan")}, "cut", "finite"),
-    ({"free": "2"}, "free", "must be a number"),
-    ({"free": float("inf")}, "free", "finite"),
-    ({"deep": 1}, "deep", "true or false"),
-    ({"name": 3}, "name", "must be text"),
-    ({"kind": "c"}, "kind", "'c'"),
-    ({"cutt": 1}, "cutt", "no option 'cutt'"),
-])
+@pytest.mark.parametrize(
+    "options, key, words",
+    [
+        ({"cut": 0}, "cut", "more than 0"),
+        ({"cut": "three"}, "cut", "must be a number"),
+        ({"cut": float("nan")}, "cut", "finite"),
+        ({"free": "2"}, "free", "must be a number"),
+        ({"free": float("inf")}, "free", "finite"),
+        ({"deep": 1}, "deep", "true or false"),
+        ({"name": 3}, "name", "must be text"),
+        ({"kind": "c"}, "kind", "'c'"),
+        ({"cutt": 1}, "cutt", "no option 'cutt'"),
+    ],
+)
 def test_options_have_the_types_and_limits_of_the_arguments(family, options, key, words):
     (problem,) = family.problems("mine", options)
     assert problem.key == (key,) and words in problem.what
@@ -114,7 +118,8 @@ def test_an_installed_package_adds_a_member(tmp_path, monkeypatch):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "__init__.py").write_text("")
     (tmp_path / "theirs" / "finder.py").write_text(
-        MEMBER.replace("import no_such_package\n", "").replace('@DETECTORS.register("toy")\n', ""))
+        MEMBER.replace("import no_such_package\n", "").replace('@DETECTORS.register("toy")\n', "")
+    )
     info = tmp_path / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
@@ -144,12 +149,15 @@ def _detector(family, **change):
     return family.create("returns")
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"columns": {"x": [10.0, np.nan]}}, r"1 of 2 positions that are not finite, the first det_id 2"),
-    ({"columns": {"det_id": [1, 1]}}, "not distinct"),
-    ({"columns": {"det_id": [0, 1]}}, "not above 0"),
-    ({"segmentation": np.zeros((3, 3), np.int32)}, r"segmentation of shape \(3, 3\)"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"columns": {"x": [10.0, np.nan]}}, r"1 of 2 positions that are not finite, the first det_id 2"),
+        ({"columns": {"det_id": [1, 1]}}, "not distinct"),
+        ({"columns": {"det_id": [0, 1]}}, "not above 0"),
+        ({"segmentation": np.zeros((3, 3), np.int32)}, r"segmentation of shape \(3, 3\)"),
+    ],
+)
 def test_a_detector_that_returns_nonsense_is_named_with_the_patch(change, words, monkeypatch):
     monkeypatch.setattr(DETECTORS, "_members", dict(DETECTORS._members))
     patch = make_patch({"i": np.zeros((41, 43), np.float32)})
@@ -160,12 +168,15 @@ def test_a_detector_that_returns_nonsense_is_named_with_the_patch(change, words,
     assert len(_detector(DETECTORS).detect(patch, {}).table) == 2
 
 
-@pytest.mark.parametrize("fault, words", [
-    (lambda c: c.select(slice(1)), "returned stamps"),
-    (lambda c: c.select(slice(None, None, -1)), "in another order"),
-    (lambda c: c.stamps.fill(np.nan) or c, "no child with finite pixels"),
-    (lambda c: None, "returned stamps NoneType"),
-])
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        (lambda c: c.select(slice(1)), "returned stamps"),
+        (lambda c: c.select(slice(None, None, -1)), "in another order"),
+        (lambda c: c.stamps.fill(np.nan) or c, "no child with finite pixels"),
+        (lambda c: None, "returned stamps NoneType"),
+    ],
+)
 def test_a_deblender_that_returns_nonsense_is_named_with_the_patch(fault, words, monkeypatch):
     monkeypatch.setattr(DEBLENDERS, "_members", dict(DEBLENDERS._members))
 

@@ -46,9 +46,7 @@ def test_blocks_tile_the_image_evenly():
         ]
         assert min(quadrants) >= count / 4 / 2
     region = {**image, "tiling": {**image["tiling"], "region": [1000, 2000, 500, 1200]}}
-    assert blocks(region, patch) and all(
-        1000 <= x <= 1664 and 500 <= y <= 864 for x, y in blocks(region, patch)
-    )
+    assert blocks(region, patch) and all(1000 <= x <= 1664 and 500 <= y <= 864 for x, y in blocks(region, patch))
     assert blocks(image, {"size": 5000, "border": 0}) == []
 
 

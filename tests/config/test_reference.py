@@ -28,9 +28,16 @@ def subclasses(kind):
         yield from subclasses(part)
 
 
-@pytest.mark.parametrize("name, path", [("study", "config.yaml"), ("survey", "surveys/lsst_visit.yaml"),
-                                        ("image", "images/des_dr2_g.yaml"), ("inputs", "inputs.yaml"),
-                                        ("resources", "resources.yaml")])
+@pytest.mark.parametrize(
+    "name, path",
+    [
+        ("study", "config.yaml"),
+        ("survey", "surveys/lsst_visit.yaml"),
+        ("image", "images/des_dr2_g.yaml"),
+        ("inputs", "inputs.yaml"),
+        ("resources", "resources.yaml"),
+    ],
+)
 def test_the_json_schema_takes_the_files_of_the_study_and_no_others(name, path):
     schema = reference.json_schema(reference.FILES[name])
     Draft202012Validator.check_schema(schema)
@@ -41,6 +48,12 @@ def test_the_json_schema_takes_the_files_of_the_study_and_no_others(name, path):
 
 def test_the_json_schema_has_the_limits():
     schema = reference.json_schema(reference.FILES["study"])
-    for wrong in ({"seed": -1}, {"chunk_size": 0}, {"cases": {"a": {"shear": 0.5}}}, {"cases": {"a": {"stamp": 0}}},
-                  {"cases": {"a": {"inject": {"mag": [1]}}}}, {"measure": {"noise_correlation": "picture"}}):
+    for wrong in (
+        {"seed": -1},
+        {"chunk_size": 0},
+        {"cases": {"a": {"shear": 0.5}}},
+        {"cases": {"a": {"stamp": 0}}},
+        {"cases": {"a": {"inject": {"mag": [1]}}}},
+        {"measure": {"noise_correlation": "picture"}},
+    ):
         assert list(Draft202012Validator(schema).iter_errors({"cases": {"a": {}}, **wrong})), wrong

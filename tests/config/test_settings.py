@@ -69,9 +69,7 @@ def test_measurement_options_of_a_case_lie_over_those_of_the_study(overlay):
 
 
 def test_an_injection_that_only_a_scenario_has_is_filled_in(overlay):
-    config = overlay(
-        "cases: {two_point: {scenarios: {with: {inject: {population: cosmodc2, per_patch: 4}}}}}"
-    )
+    config = overlay("cases: {two_point: {scenarios: {with: {inject: {population: cosmodc2, per_patch: 4}}}}}")
     assert study.case_settings(config, "two_point")["inject"] is None
     inject = study.case_settings(config, "two_point", "with")["inject"]
     assert inject["per_patch"] == 4 and inject["mag"] == [20, 25.5] and inject["realisations"] == 1
@@ -93,9 +91,7 @@ def test_at_most_so_many_blocks_are_used_unless_a_number_is_given(overlay, patch
 
 
 def test_patches_keep_their_numbers_when_there_are_more(overlay):
-    few = study.case_settings(
-        overlay("cases: {galaxies: {patch: {count: 10}, inject: {realisations: 2}}}"), "galaxies"
-    )
+    few = study.case_settings(overlay("cases: {galaxies: {patch: {count: 10}, inject: {realisations: 2}}}"), "galaxies")
     many = study.case_settings(
         overlay("cases: {galaxies: {patch: {count: 40}, inject: {realisations: 3}}}"), "galaxies"
     )
@@ -111,8 +107,7 @@ def test_patches_keep_their_numbers_when_there_are_more(overlay):
 def test_a_stage_sees_only_what_it_can_depend_on(laptop):
     settings = study.case_settings(laptop, "two_point")
     seen = {
-        s: study.stage_settings(settings, s)
-        for s in ("simulate", "inject", "detect", "deblend", "measure", "score")
+        s: study.stage_settings(settings, s) for s in ("simulate", "inject", "detect", "deblend", "measure", "score")
     }
     assert all("count" not in v["patch"] for v in seen.values())
     assert "measure" not in seen["simulate"] and "detector" not in seen["simulate"]
@@ -160,8 +155,7 @@ def test_too_few_patches_and_too_many_jobs_are_warned_of(overlay):
     quiet = overlay("{}")
     assert study.warnings(quiet) == []
     loud = overlay(
-        "chunk_size: 1\n"
-        "cases: {two_point: {patch: {count: 5000}, scenarios: {clustered: {patch: {count: 4}}}}}"
+        "chunk_size: 1\ncases: {two_point: {patch: {count: 5000}, scenarios: {clustered: {patch: {count: 4}}}}}"
     )
     text = "\n".join(study.warnings(loud))
     assert "clustered: 4 patches" in text and "chunk_size" in text
@@ -217,8 +211,12 @@ def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
         ("limit: 24.5, ", "", "population.stars", "'limit' is missing"),
         ("kind: isochrone", "kind: trilegal", "population.stars.limit", "is for kind: isochrone"),
         ("kind: isochrone, ", "kind: isochrone, density: 2, ", "population.stars.density", "is for kind: trilegal"),
-        ("{kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}", "{}", "inject.population",
-         "need an isochrone"),
+        (
+            "{kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}",
+            "{}",
+            "inject.population",
+            "need an isochrone",
+        ),
         ("realisations: 3", "realisations: 3, red_clump: 0.1", "scenarios.real.inject.red_clump", "simulated sky"),
         ("sky: adopt, image: des_dr2_g", "sky: adopt", "scenarios.real", "needs the key 'image'"),
         ("sky: adopt", "sky: reel", "scenarios.real.sky", "adopt"),

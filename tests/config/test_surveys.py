@@ -64,10 +64,7 @@ def test_stated_depth_is_what_the_definition_gives(name):
 def test_depth_is_the_matched_filter_limit_of_a_drawn_star(name):
     for band in load_survey(name).bands.values():
         flux = 10 ** (-0.4 * (band.depth_5sigma - band.zero_point))
-        star = (
-            flux
-            * psf_object(band.psf_model).drawImage(nx=201, ny=201, scale=band.pixel_scale, dtype=float).array
-        )
+        star = flux * psf_object(band.psf_model).drawImage(nx=201, ny=201, scale=band.pixel_scale, dtype=float).array
         assert np.sqrt(np.sum(star**2)) / band.sky_sigma == pytest.approx(5, rel=0.01)
 
 
@@ -127,9 +124,7 @@ def test_every_number_has_a_reference(name):
     numbers |= {k for band in data.get("bands", {}).values() for k in band}
     assert numbers <= set(data["references"])
     survey = load_survey(name)
-    assert {"pixel_scale", "exposure", "sky_brightness", "zero_point_electrons", "psf"} <= set(
-        survey.reference
-    )
+    assert {"pixel_scale", "exposure", "sky_brightness", "zero_point_electrons", "psf"} <= set(survey.reference)
     assert all(r["text"] for r in survey.reference.values())
 
 

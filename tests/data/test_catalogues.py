@@ -8,15 +8,26 @@ from blendimpact.errors import StudyError
 from hypothesis import given
 from hypothesis import strategies as st
 
-COLUMNS = {"case": (None, "science case"), "patch": (None, "number of the patch"), "x": ("pix", "along axis 1"),
-           "kind": (None, "a word"), "good": (None, "whether it is")}
+COLUMNS = {
+    "case": (None, "science case"),
+    "patch": (None, "number of the patch"),
+    "x": ("pix", "along axis 1"),
+    "kind": (None, "a word"),
+    "good": (None, "whether it is"),
+}
 IDS = {"case": "two_point", "patch": 7}
 
 
 def part(words):
     n = len(words)
-    return Table({"good": np.arange(n) % 2 == 0, "kind": np.array(words, dtype="U9" if not n else None),
-                  "x": np.linspace(0, 1, n).astype(np.float32), "other": np.zeros(n)})
+    return Table(
+        {
+            "good": np.arange(n) % 2 == 0,
+            "kind": np.array(words, dtype="U9" if not n else None),
+            "x": np.linspace(0, 1, n).astype(np.float32),
+            "other": np.zeros(n),
+        }
+    )
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "bc", "four", "é"]), max_size=4), min_size=1, max_size=5))

@@ -136,11 +136,7 @@ def quick(index, monkeypatch):
 def test_the_named_files_arrive_and_nothing_else(index, tmp_path, make):
     entry, log = entry_of(make(index)), io.StringIO()
     receipt = fetch(entry, tmp_path / "out", log)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "galaxies.csv",
-        "image.fits",
-        "receipt.json",
-    ]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["galaxies.csv", "image.fits", "receipt.json"]
     for name, data in FILES.items():
         base = name.rpartition("/")[2]
         assert (tmp_path / "out" / base).read_bytes() == data
@@ -281,9 +277,7 @@ def test_a_python_without_pip_says_so(index, tmp_path, monkeypatch):
     monkeypatch.setattr(
         packages.subprocess,
         "run",
-        lambda command, **_: packages.subprocess.CompletedProcess(
-            command, 1, "", f"{command[0]}: No module named pip"
-        ),
+        lambda command, **_: packages.subprocess.CompletedProcess(command, 1, "", f"{command[0]}: No module named pip"),
     )
     with pytest.raises(StudyError, match="no pip"):
         fetch(entry_of(wheel(index)), tmp_path / "out", io.StringIO())

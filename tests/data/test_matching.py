@@ -15,11 +15,18 @@ POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=5)
 
 def best_by_brute_force(truth, found, radius):
     """Return (number of pairs, least sum of distances) over all one-to-one sets of pairs."""
-    allowed = [(i, j, np.hypot(*np.subtract(a, b))) for i, a in enumerate(truth)
-               for j, b in enumerate(found) if np.hypot(*np.subtract(a, b)) <= radius]
+    allowed = [
+        (i, j, np.hypot(*np.subtract(a, b)))
+        for i, a in enumerate(truth)
+        for j, b in enumerate(found)
+        if np.hypot(*np.subtract(a, b)) <= radius
+    ]
     for size in range(min(len(truth), len(found)), 0, -1):
-        sums = [sum(p[2] for p in pairs) for pairs in itertools.combinations(allowed, size)
-                if len({p[0] for p in pairs}) == size == len({p[1] for p in pairs})]
+        sums = [
+            sum(p[2] for p in pairs)
+            for pairs in itertools.combinations(allowed, size)
+            if len({p[0] for p in pairs}) == size == len({p[1] for p in pairs})
+        ]
         if sums:
             return size, min(sums)
     return 0, 0.0
@@ -77,10 +84,9 @@ def test_assign_nearest_then_owner_then_none():
 
 
 @settings(max_examples=100, deadline=None)
-@given(truth=POINTS, found=POINTS, flux=st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan]), min_size=5,
-                                                 max_size=5))
+@given(truth=POINTS, found=POINTS, flux=st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan]), min_size=5, max_size=5))
 def test_each_detection_has_one_dominant_source_and_it_is_the_brightest(truth, found, flux):
-    flux = np.array(flux[:len(truth)])
+    flux = np.array(flux[: len(truth)])
     table = assign(truth, flux, found, radius=2.0)
     for source, det, distance, _, _ in table[table["det"] >= 0]:
         nearest = min(np.hypot(*np.subtract(truth[source], f)) for f in found)

@@ -126,9 +126,7 @@ def test_git_description_only_of_the_projects_own_repository(tmp_path, monkeypat
 
 
 def test_digest_is_of_the_value_not_of_its_form():
-    assert pv.digest_of({"a": 1, "b": [1, 2.5, None, True]}) == pv.digest_of(
-        {"b": (1, 2.5, None, True), "a": 1}
-    )
+    assert pv.digest_of({"a": 1, "b": [1, 2.5, None, True]}) == pv.digest_of({"b": (1, 2.5, None, True), "a": 1})
     assert pv.digest_of({"a": np.int64(3), "b": np.float64(0.1)}) == pv.digest_of({"a": 3, "b": 0.1})
     assert pv.digest_of(Path("a/b")) == pv.digest_of("a/b")
     different = [1, 1.0, "1", True, [1], {"1": 1}, None, "", [], [[]], "é", "e"]
@@ -194,28 +192,50 @@ def changed(before):
 
 
 def test_a_stage_covers_exactly_what_it_imports(library):
-    assert covered("measure") == {"core", "core.base", "core.late", "core.registry", "measure", "measure.shapes",
-                                  "measure.sky", "detect", "detect.tools", "stages", "stages.measure"}
+    assert covered("measure") == {
+        "core",
+        "core.base",
+        "core.late",
+        "core.registry",
+        "measure",
+        "measure.shapes",
+        "measure.sky",
+        "detect",
+        "detect.tools",
+        "stages",
+        "stages.measure",
+    }
     # the family is imported by name, so all its members are found at run time
-    assert covered("detect") == {"core", "core.registry", "core.other", "detect", "detect.sep", "detect.tools",
-                                 "stages", "stages.detect"}
+    assert covered("detect") == {
+        "core",
+        "core.registry",
+        "core.other",
+        "detect",
+        "detect.sep",
+        "detect.tools",
+        "stages",
+        "stages.detect",
+    }
     assert covered("score") == {"cases", "cases.two", "cases.two.foms", "stages", "stages.score"}
     with pytest.raises(Exception, match="nothing"):
         pv.stage_digest("nothing", "toylib")
 
 
-@pytest.mark.parametrize("file, stages", [
-    ("core/base.py", {"measure"}),
-    ("core/late.py", {"measure"}),  # imported inside a function
-    ("core/other.py", {"detect"}),  # imported by a member of a family
-    ("detect/sep.py", {"detect"}),
-    ("detect/tools.py", {"detect", "measure"}),
-    ("core/registry.py", {"detect", "measure"}),
-    ("measure/extra/deep.py", set()),  # nobody imports it
-    ("measure/table.txt", {"measure"}),  # data of a module
-    ("cases/two/foms.py", {"score"}),
-    ("__init__.py", {"detect", "measure", "score"}),
-])
+@pytest.mark.parametrize(
+    "file, stages",
+    [
+        ("core/base.py", {"measure"}),
+        ("core/late.py", {"measure"}),  # imported inside a function
+        ("core/other.py", {"detect"}),  # imported by a member of a family
+        ("detect/sep.py", {"detect"}),
+        ("detect/tools.py", {"detect", "measure"}),
+        ("core/registry.py", {"detect", "measure"}),
+        ("measure/extra/deep.py", set()),  # nobody imports it
+        ("measure/table.txt", {"measure"}),  # data of a module
+        ("cases/two/foms.py", {"score"}),
+        ("__init__.py", {"detect", "measure", "score"}),
+    ],
+)
 def test_an_edit_changes_the_digests_of_the_stages_that_import_it_and_of_no_other(library, file, stages):
     before, whole = digests(), pv.library_digest("toylib")
     path = library / file
@@ -258,8 +278,10 @@ def test_the_digest_is_of_the_source_not_of_its_place_or_time(library, tmp_path,
 def test_what_is_read_of_the_real_library_is_what_python_loads():
     """Python's own record of a fresh import of a driver is a subset of what is read from the source."""
     for stage in ("fetch", "measure", "matrix"):
-        code = (f"import sys, blendimpact.stages.{stage}; "
-                "print(*(m for m in sys.modules if m.split('.')[0] == 'blendimpact'))")
+        code = (
+            f"import sys, blendimpact.stages.{stage}; "
+            "print(*(m for m in sys.modules if m.split('.')[0] == 'blendimpact'))"
+        )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=pv.ROOT)
         loaded = set(done.stdout.split())
         assert {"blendimpact.errors", f"blendimpact.stages.{stage}"} < loaded <= set(pv.stage_modules(stage))

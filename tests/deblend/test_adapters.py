@@ -42,7 +42,7 @@ def two_band_patch(stars=STARS):
 
 def flux(children, k, centre, band):
     x, y = (np.array([c - o]) for c, o in zip(centre, (children.x0[k], children.y0[k])))
-    stamp = children.stamps[k:k + 1, band]
+    stamp = children.stamps[k : k + 1, band]
     return circular(stamp, np.ones_like(stamp), x, y, 6.0)[0][0]
 
 
@@ -148,9 +148,21 @@ def scarlet_stand_in(record):
             assert frame.shape == self.model.shape
             return self.model
 
-    def init_all_sources(frame, centers, observations, thresh=1, max_components=1, min_components=1, min_snr=50,
-                         shifting=False, resizing=True, boxsize=None, fallback=True, silent=False,
-                         set_spectra=True):
+    def init_all_sources(
+        frame,
+        centers,
+        observations,
+        thresh=1,
+        max_components=1,
+        min_components=1,
+        min_snr=50,
+        shifting=False,
+        resizing=True,
+        boxsize=None,
+        fallback=True,
+        silent=False,
+        set_spectra=True,
+    ):
         skipped = [k for k in range(len(centers)) if len(centers) > 1 and k in record.skip]
         return [Source(c) for k, c in enumerate(centers) if k not in skipped], skipped
 
@@ -171,8 +183,9 @@ def scarlet_stand_in(record):
 
     module.Frame, module.GaussianPSF, module.ImagePSF = Frame, GaussianPSF, ImagePSF
     module.Observation, module.Blend = Observation, Blend
-    module.initialization = types.SimpleNamespace(init_all_sources=init_all_sources,
-                                                  set_spectra_to_match=set_spectra_to_match)
+    module.initialization = types.SimpleNamespace(
+        init_all_sources=init_all_sources, set_spectra_to_match=set_spectra_to_match
+    )
     return {"scarlet": module}
 
 
@@ -192,8 +205,19 @@ def lite_stand_in(record):
             return self
 
     class Observation:
-        def __init__(self, images, variance, weights, psfs, model_psf=None, noise_rms=None, bbox=None, bands=None,
-                     padding=3, convolution_mode="fft"):
+        def __init__(
+            self,
+            images,
+            variance,
+            weights,
+            psfs,
+            model_psf=None,
+            noise_rms=None,
+            bbox=None,
+            bands=None,
+            padding=3,
+            convolution_mode="fft",
+        ):
             assert images.shape == variance.shape == weights.shape and model_psf.shape[0] == 1
             assert (variance > 0).all() and images.dtype == weights.dtype == np.float32
             self.images, self.weights, self.psfs, self.bands, self.bbox = images, weights, psfs, bands, bbox
@@ -279,8 +303,10 @@ def test_kinds_of_children(adapter):
     name, _ = adapter
     patch = two_band_patch()
     table = centres(*[s[:2] for s in STARS])
-    kinds = {kind: DEBLENDERS.create(name, {"child": kind}).deblend(patch, {}, table, SIZE).stamps
-             for kind in ("model", "residual", "apportion")}
+    kinds = {
+        kind: DEBLENDERS.create(name, {"child": kind}).deblend(patch, {}, table, SIZE).stamps
+        for kind in ("model", "residual", "apportion")
+    }
     assert kinds["model"][0, 0, 0, 0] == pytest.approx(0, abs=1e-3)
     assert kinds["residual"][:, :, :8, :8].std() == pytest.approx(1.0, rel=0.2)  # the noise of the scene stays
     with pytest.raises(StudyError, match=f"deblenders.{name}.child"):
@@ -308,7 +334,8 @@ def test_unfinished_and_not_finite_fits_are_outcomes(adapter):
     name, record = adapter
     record.steps, record.broken = 10**6, True
     children = DEBLENDERS.create(name, {"max_iter": 7}).deblend(
-        two_band_patch(), {}, centres(*[s[:2] for s in STARS]), SIZE)
+        two_band_patch(), {}, centres(*[s[:2] for s in STARS]), SIZE
+    )
     assert (children.status & BITS.NOT_CONVERGED).all()
     assert [bool(s & BITS.NOT_FINITE) for s in children.status] == [True, False, True]
     assert np.isfinite(children.stamps).all()
@@ -317,8 +344,9 @@ def test_unfinished_and_not_finite_fits_are_outcomes(adapter):
 def test_large_parents_are_split_and_flagged(adapter):
     name, record = adapter
     stars = [(30.0 + 7 * k, 60.0, FLUX) for k in range(6)]
-    children = DEBLENDERS.create(name, {"most": 3}).deblend(two_band_patch(stars), {}, centres(*[s[:2] for s in stars]),
-                                                            SIZE)
+    children = DEBLENDERS.create(name, {"most": 3}).deblend(
+        two_band_patch(stars), {}, centres(*[s[:2] for s in stars]), SIZE
+    )
     assert (children.status & BITS.SPLIT).all() and max(len(b[4]) for b in record.blends) <= 3
     assert len(record.blends) >= 2
 
@@ -352,7 +380,8 @@ def test_lite_can_share_out_the_pixels_by_its_own_rule(monkeypatch):
     for name, module in lite_stand_in(record).items():
         monkeypatch.setitem(sys.modules, name, module)
     DEBLENDERS.create("scarlet_lite", {"conserve_flux": True, "child": "model"}).deblend(
-        two_band_patch(), {}, centres((40.0, 60.0)), SIZE)
+        two_band_patch(), {}, centres((40.0, 60.0)), SIZE
+    )
     assert record.conserved
 
 

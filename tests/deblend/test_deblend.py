@@ -32,7 +32,7 @@ def centres(*xy):
 def flux(children, k, centre, radius=5.0):
     """Flux of child k in an aperture at the centre (x, y)."""
     x, y = (np.array([c - o]) for c, o in zip(centre, (children.x0[k], children.y0[k])))
-    stamp = children.stamps[k:k + 1, 0]
+    stamp = children.stamps[k : k + 1, 0]
     return circular(stamp, np.ones_like(stamp), x, y, radius)[0][0]
 
 
@@ -80,7 +80,7 @@ def test_without_deblending_a_child_is_the_raw_pixels():
     half = SIZE // 2
     for k, (x, y) in enumerate(((60, 71), (120, 40))):
         for b, band in enumerate(planes):
-            raw = (planes[band] - sky[band])[y - half:y + half + 1, x - half:x + half + 1]
+            raw = (planes[band] - sky[band])[y - half : y + half + 1, x - half : x + half + 1]
             np.testing.assert_array_equal(children.stamps[k, b], raw.astype(np.float32))
     np.testing.assert_array_equal(children.status, 0)
     np.testing.assert_array_equal(children.det_id, [3, 13])
@@ -91,7 +91,7 @@ def test_two_separated_stars_keep_their_fluxes(deblender):
     image = scene(SHAPE, [(*at[0], FLUX), (*at[1], 0.3 * FLUX)])
     children = deblender.deblend(make_patch(image + noise("two")), {}, centres(*at), SIZE)
     for k, share in enumerate((1.0, 0.3)):
-        expected = share * FLUX * (1 - np.exp(-(5.0 / PSF_SIGMA) ** 2 / 2))
+        expected = share * FLUX * (1 - np.exp(-((5.0 / PSF_SIGMA) ** 2) / 2))
         assert flux(children, k, at[k]) == pytest.approx(expected, rel=0.01, abs=4 * np.sqrt(np.pi) * 5)
         noiseless = deblender.deblend(make_patch(image), {}, centres(*at), SIZE)
         assert flux(noiseless, k, at[k]) == pytest.approx(expected, rel=0.002)
@@ -106,11 +106,19 @@ def test_leakage_into_an_undeblended_aperture_is_the_integral(separation, radius
     # convolved with a pixel of variance 1/12.
     variance = PSF_SIGMA**2 + 1 / 12
     leakage = dblquad(
-        lambda r, phi: r * np.exp(-((r * np.cos(phi) - separation)**2 + (r * np.sin(phi))**2)
-                                  / (2 * variance)) / (2 * np.pi * variance),
-        0, 2 * np.pi, 0, radius)[0]
+        lambda r, phi: (
+            r
+            * np.exp(-((r * np.cos(phi) - separation) ** 2 + (r * np.sin(phi)) ** 2) / (2 * variance))
+            / (2 * np.pi * variance)
+        ),
+        0,
+        2 * np.pi,
+        0,
+        radius,
+    )[0]
     alone = DEBLENDERS.create("none").deblend(
-        make_patch(scene(SHAPE, [(90.0, 70.0, FLUX)])), {}, centres((90.0, 70.0)), SIZE)
+        make_patch(scene(SHAPE, [(90.0, 70.0, FLUX)])), {}, centres((90.0, 70.0)), SIZE
+    )
     measured = [flux(child, 0, (90.0, 70.0), radius) / FLUX for child in (children, alone)]
     assert measured[0] - measured[1] == pytest.approx(leakage, abs=3e-3)
 
@@ -119,10 +127,15 @@ def test_leakage_into_an_undeblended_aperture_is_the_integral(separation, radius
 def test_segmentation_removes_most_of_what_leaks(separation):
     at = (90.0, 70.0), (90.0 + separation, 70.0)
     patch = make_patch(scene(SHAPE, [(*at[0], FLUX), (*at[1], FLUX)]))
-    alone = flux(DEBLENDERS.create("none").deblend(
-        make_patch(scene(SHAPE, [(*at[0], FLUX)])), {}, centres(at[0]), SIZE), 0, at[0])
-    error = {name: abs(flux(DEBLENDERS.create(name).deblend(patch, {}, centres(*at), SIZE), 0, at[0]) - alone)
-             for name in ("none", "sep")}
+    alone = flux(
+        DEBLENDERS.create("none").deblend(make_patch(scene(SHAPE, [(*at[0], FLUX)])), {}, centres(at[0]), SIZE),
+        0,
+        at[0],
+    )
+    error = {
+        name: abs(flux(DEBLENDERS.create(name).deblend(patch, {}, centres(*at), SIZE), 0, at[0]) - alone)
+        for name in ("none", "sep")
+    }
     assert error["sep"] < 0.3 * error["none"]
 
 
@@ -142,15 +155,14 @@ def test_the_scene_and_its_mirror_image_give_mirrored_children():
     image = scene(SHAPE, [(*at[0], FLUX), (*at[1], 0.4 * FLUX), (*at[2], 0.2 * FLUX)]) + noise("mirror")
     deblender = DEBLENDERS.create("sep")
     children = deblender.deblend(make_patch(image), {}, centres(*at), SIZE)
-    flipped = deblender.deblend(make_patch(image[:, ::-1]), {},
-                                centres(*((SHAPE[1] - 1 - x, y) for x, y in at)), SIZE)
+    flipped = deblender.deblend(make_patch(image[:, ::-1]), {}, centres(*((SHAPE[1] - 1 - x, y) for x, y in at)), SIZE)
     np.testing.assert_allclose(flipped.stamps, children.stamps[..., ::-1], atol=1e-4)
 
 
 def test_no_pixel_is_owned_twice_and_every_footprint_pixel_with_a_centre_once():
     rng = stream(3, "owners")
     at = np.column_stack([rng.uniform(5, 195, 60), rng.uniform(5, 135, 60)])
-    image = scene(SHAPE, [(x, y, peak_snr_flux(s)) for (x, y), s in zip(at, 10**rng.uniform(1, 2.5, 60))])
+    image = scene(SHAPE, [(x, y, peak_snr_flux(s)) for (x, y), s in zip(at, 10 ** rng.uniform(1, 2.5, 60))])
     patch, table = make_patch(image + noise("owners")), centres(*at)
     deblender = DEBLENDERS.create("sep")
     children = Children.blank(patch, table, SIZE)
@@ -199,7 +211,7 @@ def test_half_pixel_centres_are_mirrored_through_the_half_pixel():
     alone = gaussian(SHAPE, *at[0], FLUX, PSF_SIGMA)
     assert (children.x0[0], children.y0[0]) == (91 - 20, 71 - 20)
     near = np.hypot(*np.ogrid[-20.5:20.5, -20.5:20.5]) < 6  # about (90.5, 70.5)
-    alone = alone[71 - 20:71 + 21, 91 - 20:91 + 21]
+    alone = alone[71 - 20 : 71 + 21, 91 - 20 : 91 + 21]
     # What is left of the neighbour is its light on this side of the ridge, once and mirrored.
     assert children.stamps[0, 0][near].sum() == pytest.approx(alone[near].sum(), rel=0.02)
 
@@ -232,8 +244,7 @@ def test_a_centre_without_footprint_owns_a_disc():
 def test_a_footprint_without_a_centre_stays_where_it_is():
     image = scene(SHAPE, [(60.0, 70.0, FLUX), (75.0, 70.0, FLUX)])
     patch = make_patch(image)
-    real, raw = (DEBLENDERS.create(name).deblend(patch, {}, centres((60.0, 70.0)), SIZE)
-                 for name in ("sep", "none"))
+    real, raw = (DEBLENDERS.create(name).deblend(patch, {}, centres((60.0, 70.0)), SIZE) for name in ("sep", "none"))
     np.testing.assert_array_equal(real.stamps, raw.stamps)
 
 
@@ -242,8 +253,8 @@ def test_edges_are_zero_and_flagged(deblender):
     image = np.full(SHAPE, 2.0)
     children = deblender.deblend(make_patch(image, variance=1e6), {}, centres(*at), SIZE)
     assert "EDGE" in names(children.status[0])
-    assert (children.stamps[0, 0][:, :SIZE // 2 - 3] == 0).all()
-    assert (children.stamps[0, 0][:, SIZE // 2 - 3:] == 2).all()
+    assert (children.stamps[0, 0][:, : SIZE // 2 - 3] == 0).all()
+    assert (children.stamps[0, 0][:, SIZE // 2 - 3 :] == 2).all()
     assert "EDGE" not in names(children.status[1])
     for k in (2, 3):
         assert {"EDGE", "OUTSIDE"} <= names(children.status[k])
@@ -267,7 +278,7 @@ def test_pixels_without_data_are_filled_or_zero_and_flagged():
     assert raw.status[1] == 0
     filled = DEBLENDERS.create("sep").deblend(patch, {}, at, SIZE)
     assert names(filled.status[0]) == {"MASKED", "MIRRORED"}
-    whole = truth[70 - half:71 + half, 90 - half:91 + half]
+    whole = truth[70 - half : 71 + half, 90 - half : 91 + half]
     np.testing.assert_allclose(filled.stamps[0, 0], whole, atol=1e-3)
 
 
@@ -276,8 +287,9 @@ def test_crowded_children_are_flagged():
     image = scene(SHAPE, [(x, y, FLUX) for x, y in at])
     children = DEBLENDERS.create("sep", {"core": 1.2}).deblend(make_patch(image), {}, centres(*at), SIZE)
     assert "CROWDED" in names(children.status[4])
-    assert "CROWDED" not in names(DEBLENDERS.create("sep").deblend(
-        make_patch(image), {}, centres(at[4]), SIZE).status[0])
+    assert "CROWDED" not in names(
+        DEBLENDERS.create("sep").deblend(make_patch(image), {}, centres(at[4]), SIZE).status[0]
+    )
 
 
 def test_a_very_crowded_patch_gets_every_child():

@@ -97,9 +97,17 @@ def test_identical_centres_share_the_light(deblender):
     assert fit.flux.sum(axis=0)[2] == pytest.approx(15.0, rel=0.1)
 
 
-@pytest.mark.parametrize(("xy", "bits"), [((-0.4, 60.0), BITS.EDGE), ((240.4, 120.4), BITS.EDGE),
-                                          ((-3.0, 60.0), BITS.OUTSIDE), ((1e9, 5.0), BITS.OUTSIDE),
-                                          ((np.nan, 5.0), BITS.OUTSIDE), ((np.inf, -np.inf), BITS.OUTSIDE)])
+@pytest.mark.parametrize(
+    ("xy", "bits"),
+    [
+        ((-0.4, 60.0), BITS.EDGE),
+        ((240.4, 120.4), BITS.EDGE),
+        ((-3.0, 60.0), BITS.OUTSIDE),
+        ((1e9, 5.0), BITS.OUTSIDE),
+        ((np.nan, 5.0), BITS.OUTSIDE),
+        ((np.inf, -np.inf), BITS.OUTSIDE),
+    ],
+)
 def test_at_the_edge_and_outside(deblender, clean, xy, bits):
     patch, table, _ = blend(SOURCES, SHAPE, "outcomes")
     more = centres([*zip(table["x"], table["y"]), xy])

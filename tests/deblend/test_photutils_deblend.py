@@ -32,7 +32,7 @@ def patch_of(*stars, key="noise", mask=None):
 
 def flux(children, k, centre):
     x, y = (np.array([c - o]) for c, o in zip(centre, (children.x0[k], children.y0[k])))
-    stamp = children.stamps[k:k + 1, 0]
+    stamp = children.stamps[k : k + 1, 0]
     return circular(stamp, np.ones_like(stamp), x, y, 6.0)[0][0]
 
 

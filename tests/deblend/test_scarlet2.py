@@ -19,8 +19,13 @@ BLOCK_JAX = "import sys; sys.modules['jax'] = None; sys.modules['scarlet2'] = No
 
 
 def run(code, root, **environment):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(root / "scripts"), **environment})
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(root / "scripts"), **environment},
+    )
 
 
 def test_family_is_whole_without_jax_and_says_how_to_get_it(root):
@@ -31,7 +36,8 @@ def test_family_is_whole_without_jax_and_says_how_to_get_it(root):
         "DEBLENDERS.create('joint_fit')\n"
         "for name in ('scarlet2_sersic', 'scarlet2_free'):\n"
         "    try:\n        DEBLENDERS.create(name)\n"
-        "    except StudyError as error:\n        print(error)\n")
+        "    except StudyError as error:\n        print(error)\n"
+    )
     done = run(code, root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("pip install scarlet2==0.5.1") == 2
@@ -48,7 +54,8 @@ def test_importing_the_library_imports_no_jax(root):
         "    if module.name.rsplit('.')[-1] not in skip:\n        importlib.import_module(module.name)\n"
         "from blendimpact.deblend import DEBLENDERS\nassert 'scarlet2_free' in DEBLENDERS.names()\n"
         "DEBLENDERS.create('joint_fit')\n"
-        "print([name for name in ('jax', 'scarlet2', 'numpyro', 'equinox') if name in sys.modules])\n")
+        "print([name for name in ('jax', 'scarlet2', 'numpyro', 'equinox') if name in sys.modules])\n"
+    )
     done = run(code, root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
@@ -65,8 +72,13 @@ def test_cache_directory_is_of_this_processor(monkeypatch, tmp_path):
 
 def test_half_written_programs_are_removed_and_no_others(tmp_path):
     whole = zlib.compress(os.urandom(2000))
-    for name, content, old in (("whole", whole, 99), ("half", whole[:900], 99), ("in_writing", whole[:900], 0),
-                               ("empty", b"", 99), ("other_kind", b"\x28\xb5\x2f\xfd", 99)):
+    for name, content, old in (
+        ("whole", whole, 99),
+        ("half", whole[:900], 99),
+        ("in_writing", whole[:900], 0),
+        ("empty", b"", 99),
+        ("other_kind", b"\x28\xb5\x2f\xfd", 99),
+    ):
         path = tmp_path / f"{name}-cache"
         path.write_bytes(content)
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - old))
@@ -120,8 +132,7 @@ def test_sersic_morphology_rendered_by_scarlet2_is_galsims(scarlet2, make, hlr, 
     profile = galsim.Kolmogorov(fwhm=0.79)
     if hlr:
         profile = galsim.Convolve(galsim.Sersic(n=n, half_light_radius=hlr).shear(shear), profile)
-    exact = profile.drawImage(galsim.ImageD(width, width, scale=SCALE),
-                              center=galsim.PositionD(x + 1, y + 1)).array
+    exact = profile.drawImage(galsim.ImageD(width, width, scale=SCALE), center=galsim.PositionD(x + 1, y + 1)).array
     assert np.abs(image - exact).max() < 0.01 * exact.max()  # the PSF image lacks half a per cent of the light
 
 
@@ -155,8 +166,11 @@ def test_the_prior_of_a_free_form_is_what_it_says(scarlet2):
     """Unit normals give changes whose mean over angles and whose twists have the stated spreads."""
     from blendimpact.fitting.template import Settings, template
 
-    basis = template(Settings("free", 3, 1.5, 1.3, radii=16, angles=8, slope_spread=0.5, twist_spread=0.3),
-                     33).prior_basis().astype(float)
+    basis = (
+        template(Settings("free", 3, 1.5, 1.3, radii=16, angles=8, slope_spread=0.5, twist_spread=0.3), 33)
+        .prior_basis()
+        .astype(float)
+    )
     covariance = basis @ basis.T
     assert np.sqrt(covariance.mean()) == pytest.approx(0.5, rel=1e-3)  # variance of the mean
     # Eight twists that sum to 0 have seven degrees of freedom.
@@ -237,8 +251,9 @@ def test_one_program_per_bucket_and_nothing_grows(scarlet2, make, cache):
     for k, sources in enumerate(pairs(6, "grow")):
         patch, table, _ = blend(sources, (71, 71), "grow", k)
         deblender.deblend(patch, {}, table, STAMP)
-        shapes.append((len(scarlet2.parameter_registry), free_program.cache_info().currsize,
-                       template.cache_info().currsize))
+        shapes.append(
+            (len(scarlet2.parameter_registry), free_program.cache_info().currsize, template.cache_info().currsize)
+        )
     deblender.deblend(patch, {}, table, STAMP)
     before = len(scarlet2.parameter_registry), free_program.cache_info().currsize, template.cache_info().currsize
     for k, sources in enumerate(pairs(6, "grow")):
@@ -257,7 +272,8 @@ DISK = (
     "patch, table, _ = blend(pairs(1, 'disk')[0], (71, 71), 'disk')\n"
     "deblender = DEBLENDERS.create('scarlet2_sersic')\n"
     "start = time.process_time(); children = deblender.deblend(patch, {}, table, 61)\n"
-    "print(hashlib.sha256(children.stamps.tobytes()).hexdigest(), time.process_time() - start)\n")
+    "print(hashlib.sha256(children.stamps.tobytes()).hexdigest(), time.process_time() - start)\n"
+)
 
 
 @pytest.mark.slow
@@ -265,8 +281,14 @@ def test_processes_share_programs_at_once_later_and_after_one_was_killed(scarlet
     environment = {**os.environ, "PYTHONPATH": str(root / "scripts"), jaxenv.CACHE_VARIABLE: str(tmp_path)}
 
     def start():
-        return subprocess.Popen([sys.executable, "-c", DISK], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, cwd=root, env=environment)
+        return subprocess.Popen(
+            [sys.executable, "-c", DISK],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env=environment,
+        )
 
     def ends(process):
         out, err = process.communicate(timeout=300)

@@ -33,7 +33,7 @@ def centres(*xy):
 
 def flux(children, k, centre, band=0, radius=6.0):
     x, y = (np.array([c - o]) for c, o in zip(centre, (children.x0[k], children.y0[k])))
-    stamp = children.stamps[k:k + 1, band]
+    stamp = children.stamps[k : k + 1, band]
     return circular(stamp, np.ones_like(stamp), x, y, radius)[0][0]
 
 
@@ -55,8 +55,9 @@ def blended(n=12, key="blended", size=2.2, separation=8.0):
 # ------------------------------------------------------------------------------------ conservation
 
 
-@pytest.mark.parametrize("options", [{}, {"monotonic": False}, {"weights": False}, {"smoothing": "3x3"},
-                                     {"template": "coadd"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"monotonic": False}, {"weights": False}, {"smoothing": "3x3"}, {"template": "coadd"}]
+)
 def test_the_light_of_a_parent_is_divided_without_loss_and_the_sky_is_left(options):
     shape, places, images = blended(6)
     image = sum(images) + noise("conserve", shape=shape)
@@ -67,8 +68,10 @@ def test_the_light_of_a_parent_is_divided_without_loss_and_the_sky_is_left(optio
     blank = Children.blank(patch, table, size)
     label = find_parents(patch, {}, blank, np.asarray(table["x"]), np.asarray(table["y"])).label
     for band in range(2):
-        planes = [child[max(0, -y):, max(0, -x):][:shape[0], :shape[1]]
-                  for child, x, y in zip(children.stamps[:, band], children.x0, children.y0)]
+        planes = [
+            child[max(0, -y) :, max(0, -x) :][: shape[0], : shape[1]]
+            for child, x, y in zip(children.stamps[:, band], children.x0, children.y0)
+        ]
         truth = np.asarray(list(patch.bands.values())[band].science)
         parent, sky = label > 0, label == 0
         np.testing.assert_allclose(np.sum(planes, axis=0)[parent], truth[parent], rtol=1e-4, atol=2e-3)
@@ -83,8 +86,9 @@ def test_the_light_of_a_parent_is_divided_without_loss_and_the_sky_is_left(optio
 def test_a_source_alone_keeps_its_pixels():
     image = gaussian(SHAPE, 80.3, 60.8, 3 * FLUX, 3.0, 0.3, -0.2) + noise("alone")
     children = SymmetricDeblender().deblend(make_patch(image), {}, centres((80.3, 60.8)), SIZE)
-    np.testing.assert_allclose(children.stamps[0, 0], cut(image, children.x0, children.y0, SIZE)[0], rtol=1e-5,
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        children.stamps[0, 0], cut(image, children.x0, children.y0, SIZE)[0], rtol=1e-5, atol=1e-3
+    )
     assert children.status[0] == 0
 
 
@@ -105,11 +109,16 @@ def test_galaxies_of_a_blend_are_separated_far_better_than_by_segments_or_not_at
     errors = {}
     for name in ("none", "sep", "symmetric"):
         children = DEBLENDERS.create(name).deblend(patch, {}, centres(*places), SIZE)
-        alone = Children(children.det_id, children.x0, children.y0,
-                         np.stack([cut(image, [x], [y], SIZE)[0][None] for image, x, y in
-                                   zip(images, children.x0, children.y0)]), children.status)
-        errors[name] = np.array([flux(children, k, place) / flux(alone, k, place) - 1
-                                 for k, place in enumerate(places)])
+        alone = Children(
+            children.det_id,
+            children.x0,
+            children.y0,
+            np.stack([cut(image, [x], [y], SIZE)[0][None] for image, x, y in zip(images, children.x0, children.y0)]),
+            children.status,
+        )
+        errors[name] = np.array(
+            [flux(children, k, place) / flux(alone, k, place) - 1 for k, place in enumerate(places)]
+        )
     rms = {name: np.sqrt(np.mean(value**2)) for name, value in errors.items()}
     assert rms["symmetric"] < 0.06 and 4 * rms["symmetric"] < rms["sep"] < 0.5 * rms["none"]
     assert abs(np.median(errors["symmetric"])) < 0.02
@@ -128,8 +137,9 @@ def test_colours_stay_with_their_sources():
     red, blue = gaussian(SHAPE, 70, 60, FLUX, 2.5), gaussian(SHAPE, 78, 62, FLUX, 2.0)
     patch = make_patch({"g": red + 4 * blue + noise("g"), "i": 3 * red + blue + noise("c")})
     children = SymmetricDeblender().deblend(patch, {}, centres((70, 60), (78, 62)), SIZE)
-    colour = [flux(children, k, place, 1, 4) / flux(children, k, place, 0, 4)
-              for k, place in enumerate([(70, 60), (78, 62)])]
+    colour = [
+        flux(children, k, place, 1, 4) / flux(children, k, place, 0, 4) for k, place in enumerate([(70, 60), (78, 62)])
+    ]
     assert colour[0] == pytest.approx(3.0, rel=0.15) and colour[1] == pytest.approx(0.25, rel=0.15)
 
 
@@ -213,8 +223,9 @@ def test_every_centre_has_a_child_whatever_it_is():
     stars = [(60.0, 60.0, FLUX), (3.0, 100.0, FLUX)]
     image = scene(SHAPE, stars) + noise("flags")
     image[18:31, 138:151] = -50.0
-    table = centres((60.0, 60.0), (60.2, 59.9), (3.0, 100.0), (120.0, 100.0), (-40.0, 20.0), (np.nan, 3.0),
-                    (144.0, 24.0))
+    table = centres(
+        (60.0, 60.0), (60.2, 59.9), (3.0, 100.0), (120.0, 100.0), (-40.0, 20.0), (np.nan, 3.0), (144.0, 24.0)
+    )
     children = SymmetricDeblender().deblend(make_patch(image), {}, table, SIZE)
     status = [int(s) for s in children.status]
     assert status[0] & BITS.SHARED and status[1] & BITS.SHARED

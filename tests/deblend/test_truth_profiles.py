@@ -22,9 +22,19 @@ MODEL = {"kind": "kolmogorov", "fwhm": 0.8}
 
 def truth(fluxes=FLUXES, places=PLACES, bands="i"):
     n = len(fluxes)
-    table = Table({"source_id": np.arange(n) + 5, "role": ["target"] * n, "kind": ["sersic"] * n,
-                   "x": [p[0] for p in places], "y": [p[1] for p in places], "hlr_disk": [0.4] * n,
-                   "n_disk": [1.0] * n, "g1_disk": [0.2] * n, "g2_disk": [-0.1] * n})
+    table = Table(
+        {
+            "source_id": np.arange(n) + 5,
+            "role": ["target"] * n,
+            "kind": ["sersic"] * n,
+            "x": [p[0] for p in places],
+            "y": [p[1] for p in places],
+            "hlr_disk": [0.4] * n,
+            "n_disk": [1.0] * n,
+            "g1_disk": [0.2] * n,
+            "g2_disk": [-0.1] * n,
+        }
+    )
     for k, band in enumerate(bands):
         table[f"flux_{band}"] = np.array(fluxes) * (1 + k)
     return table
@@ -94,8 +104,15 @@ def test_an_unrecognised_blend_has_the_light_of_all_its_sources():
     patch = patch_of(table, noise=False)
     merged = Table({"det_id": [1, 2], "x": [51.0, 80.3], "y": [45.0, 20.1]})
     children = TruthProfilesDeblender().deblend(patch, {}, merged, SIZE, truth=table)
-    both = sum(cut_stamp(draw_source(dict(zip(table.colnames, table[k])), patch.bands["i"]), int(children.x0[0]),
-                         int(children.y0[0]), SIZE) for k in (0, 1))
+    both = sum(
+        cut_stamp(
+            draw_source(dict(zip(table.colnames, table[k])), patch.bands["i"]),
+            int(children.x0[0]),
+            int(children.y0[0]),
+            SIZE,
+        )
+        for k in (0, 1)
+    )
     np.testing.assert_allclose(children.stamps[0, 0], both, atol=5e-3)
 
 
@@ -144,8 +161,10 @@ def test_it_is_never_worse_than_a_deblender_that_does_not_know():
         for name, found in errors.items():
             extra = {"truth": table} if name == "truth_profiles" else {}
             children = DEBLENDERS.create(name).deblend(patch, {}, centres(table), SIZE, **extra)
-            found += [(children.stamps[j, 0] * (a := alone(patch, table, children, j))).sum() / (a**2).sum() - 1
-                      for j in range(3)]
+            found += [
+                (children.stamps[j, 0] * (a := alone(patch, table, children, j))).sum() / (a**2).sum() - 1
+                for j in range(3)
+            ]
     assert np.std(errors["truth_profiles"]) < 0.5 * np.std(errors["symmetric"])
 
 

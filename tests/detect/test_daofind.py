@@ -42,7 +42,8 @@ def test_isolated_stars_are_found_where_they_are():
         assert len(table) - 80 <= 0.05 * len(table) + (10 if passes == 1 else 0)
     # S/N 30 at the peak of the matched filter, less the star's photon noise and what lies beyond 98 % of the light.
     assert np.median([table["peak_snr"][np.argmin(np.hypot(*(xy(table) - s[:2]).T))] for s in stars]) == pytest.approx(
-        28, abs=1.5)
+        28, abs=1.5
+    )
 
 
 def test_the_second_pass_finds_faint_neighbours():
@@ -54,7 +55,7 @@ def test_the_second_pass_finds_faint_neighbours():
     share = {}
     for passes in (1, 2):
         table = DaoFindDetector(passes=passes).detect(patch, {}).table
-        share[passes] = found(stars, table, 1.5)[len(bright):].mean()
+        share[passes] = found(stars, table, 1.5)[len(bright) :].mean()
         assert found(stars, table)[: len(bright)].all()
         assert len(table) <= 1.03 * len(stars)
     assert share[2] > 0.9 and share[1] < 0.5
@@ -77,9 +78,12 @@ def test_false_detections_of_empty_sky_are_rare():
 
 
 def test_nothing_to_see():
-    for patch in (make_patch(np.zeros((40, 50))), make_patch(np.full((40, 50), np.nan)),
-                  make_patch(np.zeros((40, 50)), mask=np.ones((40, 50), np.uint8)),
-                  make_patch(np.ones((40, 50)), psf=np.zeros((41, 41)))):
+    for patch in (
+        make_patch(np.zeros((40, 50))),
+        make_patch(np.full((40, 50), np.nan)),
+        make_patch(np.zeros((40, 50)), mask=np.ones((40, 50), np.uint8)),
+        make_patch(np.ones((40, 50)), psf=np.zeros((41, 41))),
+    ):
         detection = DaoFindDetector().detect(patch, {})
         assert len(detection.table) == 0 and not detection.segmentation.any()
         assert detection.segmentation.dtype == np.int32
@@ -108,8 +112,9 @@ def test_table_and_segmentation_belong_together_and_repeat():
     one, two = detector.detect(patch, {}), detector.detect(patch, {})
     assert (one.table == two.table).all() and (one.segmentation == two.segmentation).all()
     assert one.table["det_id"].tolist() == list(range(1, len(one.table) + 1))
-    np.testing.assert_array_equal(np.bincount(one.segmentation.ravel(), minlength=len(one.table) + 1)[1:],
-                                  one.table["npix"])
+    np.testing.assert_array_equal(
+        np.bincount(one.segmentation.ravel(), minlength=len(one.table) + 1)[1:], one.table["npix"]
+    )
     here = detector.positions(patch, {})
     assert sorted(here[0].tolist()) == sorted(one.table["x"].tolist())
 
@@ -148,8 +153,12 @@ def test_a_wrong_psf_makes_no_crowd_of_false_neighbours():
 
 
 def test_options_are_checked():
-    for options, word in (({"sharpness": [1, 0]}, "sharpness"), ({"roundness": [0.5]}, "roundness"),
-                          ({"passes": 0}, "passes"), ({"threshold": 0}, "threshold")):
+    for options, word in (
+        ({"sharpness": [1, 0]}, "sharpness"),
+        ({"roundness": [0.5]}, "roundness"),
+        ({"passes": 0}, "passes"),
+        ({"threshold": 0}, "threshold"),
+    ):
         with pytest.raises(StudyError, match=word):
             DETECTORS.create("daofind", options)
     with pytest.raises(StudyError, match="no option 'thresh'"):

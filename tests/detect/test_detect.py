@@ -24,7 +24,7 @@ def noise(shape, *key):
 
 
 def grid():
-    yy, xx = np.mgrid[25:SHAPE[0] - 20:30, 25:SHAPE[1] - 20:32]
+    yy, xx = np.mgrid[25 : SHAPE[0] - 20 : 30, 25 : SHAPE[1] - 20 : 32]
     shift = stream(1, "grid").uniform(-0.5, 0.5, (2, xx.size))
     return xx.ravel() + shift[0], yy.ravel() + shift[1]
 
@@ -64,7 +64,7 @@ def test_windowed_centroid_reaches_the_bound_that_the_isophotal_one_misses():
         detector = DETECTORS.create("sep", {"threshold": 4.0, "centroid": centroid})
         table = detector.detect(make_patch(image), {}).table
         distance = np.hypot(np.subtract.outer(x, table["x"]), np.subtract.outer(y, table["y"]))
-        rms[centroid] = np.sqrt((distance.min(axis=1)**2).mean())
+        rms[centroid] = np.sqrt((distance.min(axis=1) ** 2).mean())
     assert rms["windowed"] < 0.7 * rms["isophotal"]
     with pytest.raises(StudyError, match="centroid"):
         DETECTORS.create("sep", {"centroid": "peak"})
@@ -240,9 +240,9 @@ def crowded(shape=(300, 300), per_arcmin2=2000):
     star = gaussian((31, 31), 15, 15, 1.0, PSF_SIGMA)
     for a, b, flux in zip(x.astype(int), y.astype(int), 10 ** rng.uniform(2, 4.5, n)):
         rows, columns = slice(max(0, b - 15), b + 16), slice(max(0, a - 15), a + 16)
-        part = star[max(0, 15 - b):, max(0, 15 - a):]
+        part = star[max(0, 15 - b) :, max(0, 15 - a) :]
         target = image[rows, columns]
-        target += flux * part[:target.shape[0], :target.shape[1]]
+        target += flux * part[: target.shape[0], : target.shape[1]]
     yy, xx = np.indices(shape)
     image += 2000 * np.exp(-np.hypot(xx - 140, (yy - 160) / 0.6) / 60)  # one huge galaxy over all of it
     return image + rng.normal(size=shape)
@@ -255,8 +255,11 @@ def test_a_very_crowded_patch_does_not_raise():
     with pytest.raises(Exception, match="limit"):
         sep.extract(image, 3.0, deblend_cont=1e-6, minarea=1)
     start = time.process_time()
-    table = DETECTORS.create("sep", {"deblend_cont": 1e-6, "min_area": 1, "clean": False}).detect(
-        make_patch(image), {}).table
+    table = (
+        DETECTORS.create("sep", {"deblend_cont": 1e-6, "min_area": 1, "clean": False})
+        .detect(make_patch(image), {})
+        .table
+    )
     assert len(table) > 500
     assert not (table["flag"] & BITS.NOT_SPLIT).any()
     assert time.process_time() - start < 30
@@ -265,8 +268,7 @@ def test_a_very_crowded_patch_does_not_raise():
 def test_when_sep_gives_up_the_footprints_remain_and_say_so(monkeypatch):
     monkeypatch.setattr(significance, "SUB_OBJECTS", 64)
     image = crowded()
-    found = DETECTORS.create("sep", {"deblend_cont": 1e-6, "min_area": 1, "clean": False}).detect(
-        make_patch(image), {})
+    found = DETECTORS.create("sep", {"deblend_cont": 1e-6, "min_area": 1, "clean": False}).detect(make_patch(image), {})
     assert len(found.table) > 0
     assert (found.table["flag"] & BITS.NOT_SPLIT).all()
     assert (found.segmentation > 0).sum() == found.table["npix"].sum()
@@ -285,9 +287,15 @@ def test_detections_do_not_depend_on_what_was_detected_before():
 
 
 def truth_table():
-    return Table({"source_id": [7, 3, 9, 4, 11, 12], "x": [10.2, 250.0, 30.0, -2.0, 50.0, 259.4],
-                  "y": [20.4, 170.0, 40.0, 50.0, 60.0, 179.4], "snr": [5.0, 80.0, 4.99, 50.0, np.nan, 9.0],
-                  "role": ["target", "scene", "target", "target", "context", "target"]})
+    return Table(
+        {
+            "source_id": [7, 3, 9, 4, 11, 12],
+            "x": [10.2, 250.0, 30.0, -2.0, 50.0, 259.4],
+            "y": [20.4, 170.0, 40.0, 50.0, 60.0, 179.4],
+            "snr": [5.0, 80.0, 4.99, 50.0, np.nan, 9.0],
+            "role": ["target", "scene", "target", "target", "context", "target"],
+        }
+    )
 
 
 def test_truth_detections_are_the_sources_that_pass_the_cut_and_lie_on_the_image():
@@ -353,8 +361,13 @@ def test_stamps_on_one_sheet_are_as_good_as_each_alone(name):
     snr = np.geomspace(2.0, 3000.0, n)
     x0, y0 = rng.integers(-8, SHAPE[1] - 30, n), rng.integers(-8, SHAPE[0] - 30, n)
     x, y = x0 + 20 + rng.uniform(-0.5, 0.5, n), y0 + 20 + rng.uniform(-0.5, 0.5, n)
-    stamps = np.stack([gaussian((size, size), x[k] - x0[k], y[k] - y0[k], peak_snr_flux(snr[k]), PSF_SIGMA)
-                       + noise((size, size), "sheet", k) for k in range(n)]).astype(np.float32)
+    stamps = np.stack(
+        [
+            gaussian((size, size), x[k] - x0[k], y[k] - y0[k], peak_snr_flux(snr[k]), PSF_SIGMA)
+            + noise((size, size), "sheet", k)
+            for k in range(n)
+        ]
+    ).astype(np.float32)
     together = detect_on_stamps(detector, patch, {"i": stamps}, x0, y0, x, y, 3.0)
     alone = [detect_on_stamp(detector, patch, {"i": stamps[k]}, x0[k], y0[k], x[k], y[k], 3.0) for k in range(n)]
     np.testing.assert_array_equal(together, alone)

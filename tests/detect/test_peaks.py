@@ -118,7 +118,7 @@ def test_pure_noise_is_detected_at_the_rate_of_maxima_of_a_gaussian_random_field
     detector = PeakDetector(threshold=threshold, prominence_faint=0, min_separation=0)
     count = len(detector.detect(patch, {}).table)
     # A maximum between pixels is seen lower, by threshold / (12 sigma^2) on average.
-    lost = np.exp(-threshold**2 / (12 * effective**2))
+    lost = np.exp(-(threshold**2) / (12 * effective**2))
     assert expected > 40
     assert abs(count - lost * expected) < 3.5 * np.sqrt(expected)
     # Prominence only takes away, and from such rare maxima hardly any.
@@ -163,8 +163,9 @@ def pairs(separation, ratio, snr):
         for x in range(25, 200, 42):
             angle, dx, dy = rng.uniform(0, 2 * np.pi), *rng.uniform(-0.5, 0.5, 2)
             rows.append((x + dx, y + dy, peak_snr_flux(snr)))
-            rows.append((x + dx + separation * np.cos(angle), y + dy + separation * np.sin(angle),
-                         peak_snr_flux(snr * ratio)))
+            rows.append(
+                (x + dx + separation * np.cos(angle), y + dy + separation * np.sin(angle), peak_snr_flux(snr * ratio))
+            )
     return rows
 
 
@@ -197,8 +198,11 @@ def test_filters_in_units_of_the_psf_follow_the_pixel_scale():
     coarse = make_patch(scene(SHAPE, stars) + noise("coarse"))
     fine_stars = stars * (2, 2, 1) + (0.5, 0.5, 0)
     shape = (2 * SHAPE[0], 2 * SHAPE[1])
-    fine = make_patch(scene(shape, fine_stars, 2 * PSF_SIGMA) + 0.5 * noise("fine", shape=shape), variance=0.25,
-                      psf=gaussian_psf(fwhm=1.6, size=61))
+    fine = make_patch(
+        scene(shape, fine_stars, 2 * PSF_SIGMA) + 0.5 * noise("fine", shape=shape),
+        variance=0.25,
+        psf=gaussian_psf(fwhm=1.6, size=61),
+    )
     tables = [PeakDetector().detect(patch, {}).table for patch in (coarse, fine)]
     for table, true, radius in zip(tables, (stars, fine_stars), (2.0, 4.0)):
         assert len(table) == len(match(true[:, :2], xy(table), radius)) == len(stars)

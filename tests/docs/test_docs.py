@@ -136,8 +136,9 @@ def test_configurations_are_valid(page, laid_out):
         elif page == "docs/slurm.md":
             profile = (ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
             given = yaml.safe_load(block.text)
-            assert all(re.search(rf"^[# ]*{key}:", profile, flags=re.M)
-                       for key in [*given, *given["default-resources"]])
+            assert all(
+                re.search(rf"^[# ]*{key}:", profile, flags=re.M) for key in [*given, *given["default-resources"]]
+            )
         elif page == "docs/deblenders.md":
             overlay = Path(f"overlay{number}.yaml")
             # `nearest` is the worked example of another page.
@@ -196,8 +197,10 @@ def test_every_figure_of_merit_is_described_and_no_other(case):
     assert sorted(described) == sorted(f.id for f in load_case(case).figures_of_merit)
 
 
-@pytest.mark.parametrize("page, before", [("docs/numbers.md", "**Medians** come from"),
-                                          *((page, "Ids that begin with") for page in CASE_PAGES.values())])
+@pytest.mark.parametrize(
+    "page, before",
+    [("docs/numbers.md", "**Medians** come from"), *((page, "Ids that begin with") for page in CASE_PAGES.values())],
+)
 def test_the_constants_of_the_page_are_those_of_the_code(page, before):
     rows = table_after(page, before)
     assert rows
@@ -207,17 +210,21 @@ def test_the_constants_of_the_page_are_those_of_the_code(page, before):
 
 
 def test_the_widths_of_bins_are_those_of_the_code():
-    foms = {f.id: np.asarray(getattr(f.statistic, "edges", ()))
-            for case in case_names() for f in load_case(case).figures_of_merit}
+    foms = {
+        f.id: np.asarray(getattr(f.statistic, "edges", ()))
+        for case in case_names()
+        for f in load_case(case).figures_of_merit
+    }
     assert [round(float(resolution(foms[k], 0.0)), 4) for k in ("WL-B1", "GA-B1", "GA-M1")] == [0.0006] * 3
     assert round(float(resolution(foms["CF-B1"], 0.0)), 4) == 0.0005
     assert float(resolution(foms["CF-M1.astrometry"], 0.0)) == pytest.approx(0.3, abs=0.005)
     assert float(resolution(foms["CF-M1.pull"], 0.0)) == pytest.approx(0.14, abs=0.005)
     assert float(resolution(foms["CF-M1.repeat"], 0.0)) == pytest.approx(0.24, abs=0.005)
     assert float(resolution(foms["CF-M1.repeat_xy"], 0.0)) == pytest.approx(0.11, abs=0.005)
-    assert [round(float(resolution(foms[k], 0.0)), d) for k, d in (
-        ("TR-M1", 4), ("TR-M1.astrometry", 1), ("MO-B1.length", 3), ("TR-B1.median", 3), ("TR-M1.pull", 2))] == [
-            0.0009, 0.4, 0.004, 0.01, 0.14]
+    assert [
+        round(float(resolution(foms[k], 0.0)), d)
+        for k, d in (("TR-M1", 4), ("TR-M1.astrometry", 1), ("MO-B1.length", 3), ("TR-B1.median", 3), ("TR-M1.pull", 2))
+    ] == [0.0009, 0.4, 0.004, 0.01, 0.14]
     assert float(resolution(foms["WL-P2"], 0.9)) == pytest.approx(0.0025)
     assert float(resolution(foms["WL-M1.trimmed"], 1.0)) == pytest.approx(0.013, abs=0.001)
 

@@ -13,8 +13,11 @@ TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 def test_the_walk_names_every_rule_of_a_patch_and_its_driver_in_the_order_of_the_graph(tmp_path):
     dag = build_dag(tmp_path, ROOT / "config" / "presets" / "smoke.yaml")
     drivers = {job.rule.name: job.params.stage.partition(".")[0] for job in dag.jobs if job.output}
-    walk = [re.findall(r"`(?:stages/)?(\w+)(?:\.py)?`", line)[:2] if "," not in line.split("|")[1] else None
-            for line in TEXT.splitlines() if line.startswith("| `")]
+    walk = [
+        re.findall(r"`(?:stages/)?(\w+)(?:\.py)?`", line)[:2] if "," not in line.split("|")[1] else None
+        for line in TEXT.splitlines()
+        if line.startswith("| `")
+    ]
     order = [rule for row in walk if row for rule in row[:1]]
     assert order == ["fetch", "population", "simulate", "detect", "deblend", "measure", "score", "foms", "matrix"]
     assert all(drivers[rule] == driver for rule, driver in filter(None, walk))

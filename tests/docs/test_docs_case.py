@@ -18,8 +18,11 @@ TINY = {"stamp": 9.0, "patch": {"size": 90, "border": 24, "count": 2}, "populati
 
 
 def files(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +72,12 @@ def test_it_has_its_row_its_figures_and_its_numbers(study):
 def test_the_columns_of_the_page_are_those_that_a_case_gets(study):
     results, _ = study
     folder = results / NAME / "fiducial"
-    paths = {"truth": "simulate/000.truth.parquet", "detections": "detect/000.detections.parquet",
-             "assignments": "detect/000.assignments.parquet", "measurements": "measure/000/measurements.parquet"}
+    paths = {
+        "truth": "simulate/000.truth.parquet",
+        "detections": "detect/000.detections.parquet",
+        "assignments": "detect/000.assignments.parquet",
+        "measurements": "measure/000/measurements.parquet",
+    }
     listed = {row[0].strip("`"): re.findall(r"`([^`]+)`", row[1]) for row in table_after(CASE_PAGE, "## What a case")}
     assert set(listed) == set(paths)
     for name, path in paths.items():

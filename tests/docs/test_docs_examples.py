@@ -26,16 +26,7 @@ from blendimpact.errors import StudyError
 from blendimpact.stages import adopt as pipeline_adopt
 from blendimpact.stages import inject as pipeline_inject
 from harness import run_snakemake
-from pages import (
-    blocks,
-    checked,
-    commands,
-    directory,
-    lay_out,
-    run_code,
-    saved,
-    write_field,
-)
+from pages import blocks, checked, commands, directory, lay_out, run_code, saved, write_field
 from patch_maker import make_patch, peak_snr_flux, scene
 
 # --- a detector -------------------------------------------------------------------------------------
@@ -121,8 +112,9 @@ def test_the_survey_has_the_depth_that_it_states(laid_out):
 def test_the_depth_command_prints_what_the_page_states(tree):
     lay_out("docs/add-a-survey.md", tree)
     words = next(w for w in commands("docs/add-a-survey.md") if "python" in w)
-    done = subprocess.run([sys.executable, *words[2:]], cwd=tree, env={"PYTHONPATH": "scripts"}, text=True,
-                          capture_output=True)
+    done = subprocess.run(
+        [sys.executable, *words[2:]], cwd=tree, env={"PYTHONPATH": "scripts"}, text=True, capture_output=True
+    )
     stated = yaml.safe_load(saved("docs/add-a-survey.md", "lsst_dark_visit.yaml")[0].text)["bands"]
     assert eval(done.stdout) == {band: values["depth_5sigma"] for band, values in stated.items()}, done.stderr
 
@@ -148,8 +140,15 @@ def adopted(tmp_path_factory):
         out = folder / "results/my_field/galaxies/fiducial/adopt"
         out.mkdir(parents=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            pipeline_adopt.run(case, 1, "config/images/my_field.yaml", "unused", out / "image.fits",
-                               out / "image.truth.parquet", out / "report.json")
+            pipeline_adopt.run(
+                case,
+                1,
+                "config/images/my_field.yaml",
+                "unused",
+                out / "image.fits",
+                out / "image.truth.parquet",
+                out / "report.json",
+            )
         lay_out("docs/inject-your-own.md", folder)
         mine = config.case_settings(checked("my_sources_study.yaml"), "galaxies")
     with PatchFile(out / "image.fits") as file:
@@ -193,9 +192,16 @@ def injected(adopted):
     target.mkdir(parents=True)
     with contextlib.redirect_stderr(io.StringIO()), pytest.MonkeyPatch.context() as patcher:
         patcher.chdir(folder)
-        pipeline_inject.run(mine, settings.patches(mine), 1, out / "image.fits", out / "image.truth.parquet",
-                            target / "000.fits", target / "000.truth.parquet",
-                            catalogue=mine["inject"]["catalogue"])
+        pipeline_inject.run(
+            mine,
+            settings.patches(mine),
+            1,
+            out / "image.fits",
+            out / "image.truth.parquet",
+            target / "000.fits",
+            target / "000.truth.parquet",
+            catalogue=mine["inject"]["catalogue"],
+        )
     with PatchFile(target / "000.fits") as file:
         return catalogues.read(target / "000.truth.parquet"), list(file)
 
@@ -215,7 +221,8 @@ def test_the_catalogue_is_injected_as_the_page_says(injected):
     for k, q, beta in ((1, 0.8, 120), (5, 0.7, 30)):
         g = (1 - q) / (1 + q)
         assert (by_id[k]["g1_disk"], by_id[k]["g2_disk"]) == pytest.approx(
-            (g * np.cos(2 * np.radians(beta)), g * np.sin(2 * np.radians(beta))), abs=1e-3)
+            (g * np.cos(2 * np.radians(beta)), g * np.sin(2 * np.radians(beta))), abs=1e-3
+        )
 
 
 def test_flux_is_conserved(injected):

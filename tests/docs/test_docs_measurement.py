@@ -45,8 +45,10 @@ def study(**galaxies):
 
 
 def test_the_page_names_the_members(example):
-    assert sorted([*(row[0].strip("`") for row in table_after(PAGE, "on every rung")), "concentration"]) \
+    assert (
+        sorted([*(row[0].strip("`") for row in table_after(PAGE, "on every rung")), "concentration"])
         == MEASUREMENTS.names()
+    )
 
 
 def test_what_a_case_needs_is_known_without_importing_it():
@@ -59,8 +61,13 @@ def test_what_a_case_needs_is_known_without_importing_it():
 def test_the_configuration_adds_it_to_one_case(example):
     plan = study()
     asked = plan.settings["galaxies", "fiducial"]["measure"]["measurements"]
-    assert asked == {"aperture": {}, "kron": {"factor": 2.0}, "moments": {}, "weighted": {},
-                     "concentration": {"outer": 4.0}}
+    assert asked == {
+        "aperture": {},
+        "kron": {"factor": 2.0},
+        "moments": {},
+        "weighted": {},
+        "concentration": {"outer": 4.0},
+    }
     assert list(plan.settings["crowded_fields", "fiducial"]["measure"]["measurements"])[-1] == "psf"
     assert not plan.settings["transients", "fiducial"]["measure"]["measurements"]
     sky = plan.settings["galaxies", "compare_real"]["measure"]["measurements"]
@@ -74,8 +81,11 @@ def test_its_jobs_are_as_it_says_and_have_one_environment(example):
     ours = '    environment = "scarlet"\n    memory_mb = 3000\n\n    columns = {'
     path.write_text(path.read_text(encoding="utf-8").replace("    columns = {", ours, 1), encoding="utf-8")
     plan = study()
-    for job, environment, memory in ((Job("galaxies"), "scarlet", 3000), (Job("two_point"), "imaging", 1000),
-                                     (Job("transients"), "imaging", 1000)):
+    for job, environment, memory in (
+        (Job("galaxies"), "scarlet", 3000),
+        (Job("two_point"), "imaging", 1000),
+        (Job("transients"), "imaging", 1000),
+    ):
         assert plan.environment_for("measure")(job) == f"../envs/{environment}.yaml"
         assert plan.memory_for("measure")(job) == memory
     second = path.read_text(encoding="utf-8").replace('"concentration")', '"other")').replace('"scarlet"', '"fetch"')
@@ -84,10 +94,15 @@ def test_its_jobs_are_as_it_says_and_have_one_environment(example):
         study(concentration={}, other={})
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"outter": 3.0}, "no option 'outter'"), ({"outer": "wide"}, "must be a number"),
-    ({"outer": 0}, "more than 0"), ({"outer": 0.5}, "choose inner below outer"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"outter": 3.0}, "no option 'outter'"),
+        ({"outer": "wide"}, "must be a number"),
+        ({"outer": 0}, "more than 0"),
+        ({"outer": 0.5}, "choose inner below outer"),
+    ],
+)
 def test_wrong_options_are_refused_when_the_study_is_read(example, options, words):
     with pytest.raises(StudyError, match=r"cases.galaxies.measure.measurements.concentration(.|\n)*" + words):
         study(concentration=options)
@@ -102,7 +117,7 @@ def test_it_measures(example):
     children = DEBLENDERS.create("none").deblend(patch, {}, Table({"det_id": [1, 2, 3], "x": x, "y": y}), 41)
     table = measured(children, x, y, patch, ("concentration",), "i")
     # of a Gaussian, whose samples are square pixels of variance 1/12
-    light = [1 - np.exp(-(d / 2 / SCALE) ** 2 / (2 * (PSF_SIGMA**2 + 1 / 12))) for d in (0.8, 3.0)]
+    light = [1 - np.exp(-((d / 2 / SCALE) ** 2) / (2 * (PSF_SIGMA**2 + 1 / 12))) for d in (0.8, 3.0)]
     found = table[table["band"] == "i"]
     np.testing.assert_allclose(found["concentration"][:2], 2.5 * np.log10(light[1] / light[0]), rtol=0.02)
     np.testing.assert_allclose(found["flux_outer"][:2], [8000 * light[1], 18000 * light[1]], rtol=0.01)

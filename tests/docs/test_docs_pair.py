@@ -50,8 +50,9 @@ def test_a_pair_runs_from_its_files_to_the_matrix(pair):
     left = {rung: rows["chi2"].median() for rung, rows in static.groupby("rung")}
     assert left["deblended"] < 1.5 and left["undeblended"] > 10 * left["deblended"]
     stars = truth[(truth["role"] == "context") & (truth["snr"] > 20)]
-    seen = [near(detections, row, radius) and not near(targets, row, 10 / sky_maker.SCALE)
-            for row in stars.itertuples()]
+    seen = [
+        near(detections, row, radius) and not near(targets, row, 10 / sky_maker.SCALE) for row in stars.itertuples()
+    ]
     assert len(seen) > 60 and np.mean(seen) < 0.05, (len(seen), np.mean(seen))
 
     foms = catalogues.read(pair / "results/my_pair/foms.parquet").to_pandas()
@@ -99,13 +100,16 @@ def spoil(tree, change, **cards):
     sky_maker.write(tree / "my_template.fits", change(image), MAGZERO=29.0, **cards)
 
 
-@pytest.mark.parametrize("fault, words", [
-    (cut, "the template has 600 x 516 pixels, the image 600 x 520"),
-    (move, "pixels off that of the image"),
-    (empty, "no pixel of the template is finite"),
-    (remove, "the file of the template is not there"),
-    (nameless, "no zero point"),
-])
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        (cut, "the template has 600 x 516 pixels, the image 600 x 520"),
+        (move, "pixels off that of the image"),
+        (empty, "no pixel of the template is finite"),
+        (remove, "the file of the template is not there"),
+        (nameless, "no zero point"),
+    ],
+)
 def test_a_pair_that_is_none_is_refused_before_any_job(pair, fault, words):
     fault(pair)
     for more in (["-n"], ["--cores", 1]) if fault is cut else (["-n"],):  # the same for all: before any job

@@ -21,8 +21,11 @@ PRODUCT = "results/tiny/galaxies/fiducial"
 
 
 def files(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def trilegal(path):
@@ -50,8 +53,9 @@ def study(tmp_path_factory):
     tiny = yaml.safe_load((directory / "study.yaml").read_text(encoding="utf-8"))
     tiny["cases"]["galaxies"]["inject"] |= changes
     (directory / "study.yaml").write_text(yaml.safe_dump({**tiny, "keep_images": True}))
-    done = run_snakemake(directory, "--cores", 1, f"{PRODUCT}/score/000.parquet", "--configfile", "study.yaml",
-                         root=tree)
+    done = run_snakemake(
+        directory, "--cores", 1, f"{PRODUCT}/score/000.parquet", "--configfile", "study.yaml", root=tree
+    )
     assert done.returncode == 0, done.stdout[-6000:]
     return directory, tree, changes
 

@@ -53,7 +53,7 @@ def test_the_example_states_its_noise_and_keeps_fluxes(cross):
 def test_the_lines_to_try_it_run_as_printed(cross, capsys):
     science, template = empty((0.9, 0.7), 160)
     half = science.psf.shape[0] // 2
-    science.science[70 - half:71 + half, 60 - half:61 + half] += (300 * science.psf).astype(np.float32)
+    science.science[70 - half : 71 + half, 60 - half : 61 + half] += (300 * science.psf).astype(np.float32)
     names = {"science": science, "template": template}
     exec(blocks("python")[1], names)
     out = capsys.readouterr().out.splitlines()
@@ -88,6 +88,6 @@ def test_the_study_that_the_page_shows_is_valid(cross):
 
 def test_the_figures_of_merit_of_engines_are_those_of_the_code():
     page = PAGE.read_text(encoding="utf-8")
-    table = page[page.index("| measured on |"):page.index("CPU per megapixel and memory")]
+    table = page[page.index("| measured on |") : page.index("CPU per megapixel and memory")]
     named = set(re.findall(r"`([a-z_0-9]+(?:\.[a-z]+)?)`", table))
     assert named == {fom.id for fom in FIGURES_OF_MERIT if not fom.id.startswith("status.")}

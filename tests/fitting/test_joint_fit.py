@@ -33,8 +33,11 @@ def test_profile_is_galsims(box, n, hlr):
     drawn = box.draw(parameters)
     for k, band in enumerate(FWHM):
         body = galsim.Sersic(n=n, half_light_radius=hlr).shear(shear)
-        exact = galsim.Convolve(body, galsim.Kolmogorov(fwhm=FWHM[band])).drawImage(
-            galsim.ImageD(96, 96, scale=SCALE), center=galsim.PositionD(x + 1, y + 1)).array
+        exact = (
+            galsim.Convolve(body, galsim.Kolmogorov(fwhm=FWHM[band]))
+            .drawImage(galsim.ImageD(96, 96, scale=SCALE), center=galsim.PositionD(x + 1, y + 1))
+            .array
+        )
         # The PSF image ends at 9.5 arcsec and GalSim folds half a per cent: both move light at the edge only.
         core = np.s_[28:68, 28:68]
         assert np.abs(drawn[k] - exact)[core].max() < 0.005 * exact.max()
@@ -108,13 +111,15 @@ def test_children_are_the_isolated_twins():
 def test_residual_child_is_data_without_the_other_models():
     sources = [galaxy(30, 35, 8.0), galaxy(38, 36, 12.0), galaxy(52, 33, 3.0)]
     patch, table, _ = blend(sources, (71, 81), "identity")
-    child, model, shared = (DEBLENDERS.create("joint_fit", {"child": kind}).deblend(patch, {}, table, STAMP)
-                            for kind in ("residual", "model", "apportion"))
+    child, model, shared = (
+        DEBLENDERS.create("joint_fit", {"child": kind}).deblend(patch, {}, table, STAMP)
+        for kind in ("residual", "model", "apportion")
+    )
     canvas = np.zeros((3, 3, 71, 81))
     for k in range(3):
         x0, y0 = child.x0[k], child.y0[k]
         rows, columns = slice(max(0, y0), min(71, y0 + STAMP)), slice(max(0, x0), min(81, x0 + STAMP))
-        inner = np.s_[:, rows.start - y0:rows.stop - y0, columns.start - x0:columns.stop - x0]
+        inner = np.s_[:, rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0]
         canvas[k][:, rows, columns] = model.stamps[k][inner]
         unexplained = child.stamps[k][inner] - model.stamps[k][inner]
         for b, image in enumerate(patch.bands.values()):
@@ -190,8 +195,9 @@ def test_crowd_is_split_and_flagged():
     result = fit(patch, table)
     assert result.flags["SPLIT"].mean() > 0.5
     assert np.bincount(result.parent).max() <= Options.most
-    unblended = np.array([min(np.hypot(s["x"] - t["x"], s["y"] - t["y"]) for t in sources if t is not s)
-                          for s in sources]) > 8
+    unblended = (
+        np.array([min(np.hypot(s["x"] - t["x"], s["y"] - t["y"]) for t in sources if t is not s) for s in sources]) > 8
+    )
     assert np.median(np.abs(result.flux[unblended, 2] / 8.0 - 1)) < 0.06
 
 

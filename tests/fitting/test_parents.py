@@ -9,8 +9,12 @@ BLANK = np.zeros((100, 100))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 99), st.floats(0, 99)), max_size=60), st.integers(1, 8), st.floats(0, 30),
-       st.sampled_from([np.inf, 40.0]))
+@given(
+    st.lists(st.tuples(st.floats(0, 99), st.floats(0, 99)), max_size=60),
+    st.integers(1, 8),
+    st.floats(0, 30),
+    st.sampled_from([np.inf, 40.0]),
+)
 def test_every_centre_has_one_parent_that_fits(xy, most, link, reach):
     x, y = np.array(xy, dtype=float).reshape(-1, 2).T
     parents = group(x, y, BLANK, 1.0, link, most, reach)

@@ -142,8 +142,10 @@ def test_the_same_fluxes_as_photutils_where_both_fit_all_neighbours():
     image = patch.bands["i"]
     psf = ImagePSF(unit_psf(image, 81), x_0=0, y_0=0)
     theirs = PSFPhotometry(psf, (13, 13), grouper=SourceGrouper(14.0))(
-        image.science, error=np.sqrt(image.variance),
-        init_params=Table({"x": stars[:, 0], "y": stars[:, 1], "flux": stars[:, 2]}))
+        image.science,
+        error=np.sqrt(image.variance),
+        init_params=Table({"x": stars[:, 0], "y": stars[:, 1], "flux": stars[:, 2]}),
+    )
     theirs.sort("id")
     difference = (np.asarray(theirs["flux_fit"]) - found.flux[:, 0]) / found.flux_err[:, 0]
     # Discs and squares hold different noise, and theirs leaves out the wings of stars in other groups.
@@ -152,8 +154,14 @@ def test_the_same_fluxes_as_photutils_where_both_fit_all_neighbours():
     alone = np.bincount(found.parent)[found.parent] == 1
     assert alone.sum() >= 5
     np.testing.assert_allclose(np.asarray(theirs["flux_err"])[alone], found.flux_err[alone, 0], rtol=0.01)
-    assert np.median(np.hypot(np.asarray(theirs["x_fit"]) - found.positions[:, 0],
-                              np.asarray(theirs["y_fit"]) - found.positions[:, 1])) < 0.02
+    assert (
+        np.median(
+            np.hypot(
+                np.asarray(theirs["x_fit"]) - found.positions[:, 0], np.asarray(theirs["y_fit"]) - found.positions[:, 1]
+            )
+        )
+        < 0.02
+    )
 
 
 # ----------------------------------------------------------------------------------- structure
@@ -209,8 +217,11 @@ def test_blocks_are_the_blocks_of_a_dense_matrix():
     expected = np.linalg.inv(np.where(mask, dense, 0))
     np.testing.assert_allclose(blocks.solve(np.ones(12)), expected @ np.ones(12), rtol=1e-4)
     np.testing.assert_allclose(blocks.covariance()[0][3], expected[6:8, 6:8], rtol=1e-4)
-    np.testing.assert_allclose(blocks.improve(matrix, np.ones(12), blocks.solve(np.ones(12)), 1e-10),
-                               np.linalg.solve(dense, np.ones(12)), rtol=1e-6)
+    np.testing.assert_allclose(
+        blocks.improve(matrix, np.ones(12), blocks.solve(np.ones(12)), 1e-10),
+        np.linalg.solve(dense, np.ones(12)),
+        rtol=1e-6,
+    )
 
 
 def test_three_hundred_crowded_stars_stay_in_memory_and_end():
@@ -234,8 +245,9 @@ def test_a_child_is_the_star_and_the_noise_of_the_scene():
     stars = np.array([(60.3, 50.2, snr_flux(300)), (64.4, 51.0, snr_flux(200)), (100.2, 80.3, snr_flux(100))])
     patch = star_field(stars, key="child")
     children = {kind: deblend(patch, stars, child=kind) for kind in ("residual", "model", "apportion")}
-    raw = DEBLENDERS.create("none").deblend(patch, {}, Table({"det_id": [1, 2, 3], "x": stars[:, 0], "y": stars[:, 1]}),
-                                            31)
+    raw = DEBLENDERS.create("none").deblend(
+        patch, {}, Table({"det_id": [1, 2, 3], "x": stars[:, 0], "y": stars[:, 1]}), 31
+    )
     assert (children["residual"].status == 0).all()
     for k in range(2):
         alone = star_field(stars[[k]], key="child").bands["i"].science
@@ -256,13 +268,22 @@ def test_outcomes_are_bits_and_one_bad_star_disturbs_no_other():
     mask = np.zeros(SHAPE, np.uint8)
     mask[28:33, 90:95] = 1  # the core of a star
     mask[95:118, 20:50] = 1  # all of one
-    lit = np.r_[good, [(92, 30, snr_flux(80)), (35, 106, snr_flux(80)), (70.6, 30.0, snr_flux(100)),
-                       (2.0, 60.0, snr_flux(100))]]
+    lit = np.r_[
+        good, [(92, 30, snr_flux(80)), (35, 106, snr_flux(80)), (70.6, 30.0, snr_flux(100)), (2.0, 60.0, snr_flux(100))]
+    ]
     patch = star_field(lit, mask=mask)
-    centres = np.r_[good, [(92, 30, 0), (35, 106, 0),  # masked
-                           (70.0, 80.0, 0),  # nothing there
-                           (75.5, 30.0, 0),  # 5 pixels beside a star that nobody knows
-                           (2.0, 60.0, 0), (np.nan, 5, 0), (500, 5, 0)]]
+    centres = np.r_[
+        good,
+        [
+            (92, 30, 0),
+            (35, 106, 0),  # masked
+            (70.0, 80.0, 0),  # nothing there
+            (75.5, 30.0, 0),  # 5 pixels beside a star that nobody knows
+            (2.0, 60.0, 0),
+            (np.nan, 5, 0),
+            (500, 5, 0),
+        ],
+    ]
     children, alone = deblend(patch, centres), deblend(patch, good)
     status = [names(s) for s in children.status]
     assert status[0] == status[1] == set()
@@ -330,13 +351,19 @@ def test_bands_and_patches_without_data():
 def test_the_sky_is_subtracted():
     stars = np.array([(60.3, 50.2, snr_flux(100))])
     patch = star_field(stars, sky=25.0)
-    assert fit(patch, stars, sky={"i": np.full(SHAPE, 25.0)}).flux[0, 0] == pytest.approx(stars[0, 2],
-                                                                                         abs=5 * snr_flux(1))
+    assert fit(patch, stars, sky={"i": np.full(SHAPE, 25.0)}).flux[0, 0] == pytest.approx(
+        stars[0, 2], abs=5 * snr_flux(1)
+    )
 
 
 def test_options_are_checked():
-    for options, word in (({"child": "half"}, "child"), ({"most": 0}, "most"), ({"iterations": 0}, "iterations"),
-                          ({"position_spread": 0}, "position_spread"), ({"max_shift": -1}, "max_shift")):
+    for options, word in (
+        ({"child": "half"}, "child"),
+        ({"most": 0}, "most"),
+        ({"iterations": 0}, "iterations"),
+        ({"position_spread": 0}, "position_spread"),
+        ({"max_shift": -1}, "max_shift"),
+    ):
         with pytest.raises(StudyError, match=word):
             DEBLENDERS.create("psf_fit", options)
     with pytest.raises(StudyError, match="no option 'sharing'"):

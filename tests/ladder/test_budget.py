@@ -15,8 +15,11 @@ def test_the_budget_closes_to_machine_precision_in_every_order(values):
     terms = budget(values)
     rounding = 20 * np.finfo(float).eps * max(map(abs, values.values()), default=0)
     start = terms["intrinsic"] + terms["measurement"]
-    for deblending, detection in [("deblending", "detection"), ("detection_swapped", "deblending_swapped"),
-                                  ("shapley_detection", "shapley_deblending")]:
+    for deblending, detection in [
+        ("deblending", "detection"),
+        ("detection_swapped", "deblending_swapped"),
+        ("shapley_detection", "shapley_deblending"),
+    ]:
         total = start + terms[deblending] + terms[detection]
         assert abs(total - terms["total"]) <= rounding
     assert terms["total"] == values["pipeline"] - values["truth"]
@@ -33,10 +36,22 @@ def test_perfect_components_have_no_impact():
 
 def test_independent_effects_do_not_interact_and_are_recovered():
     deblender, detector = -0.02, -0.05
-    terms = budget({"isolated": 1, "oracle": 1, "undeblended": 0.8, "deblended": 1 + deblender,
-                    "merged": 1 + detector, "pipeline": 1 + deblender + detector}, truth=1)
-    for detection, deblending in [("detection", "deblending"), ("shapley_detection", "shapley_deblending"),
-                                  ("detection_swapped", "deblending_swapped")]:
+    terms = budget(
+        {
+            "isolated": 1,
+            "oracle": 1,
+            "undeblended": 0.8,
+            "deblended": 1 + deblender,
+            "merged": 1 + detector,
+            "pipeline": 1 + deblender + detector,
+        },
+        truth=1,
+    )
+    for detection, deblending in [
+        ("detection", "deblending"),
+        ("shapley_detection", "shapley_deblending"),
+        ("detection_swapped", "deblending_swapped"),
+    ]:
         assert [terms[detection], terms[deblending]] == pytest.approx([detector, deblender])
     assert terms["interaction"] == pytest.approx(0, abs=1e-15)
     assert terms["no_deblending"] == pytest.approx(-0.2)

@@ -66,10 +66,11 @@ def test_the_oracle_leaves_the_photon_noise_of_static_light_and_nothing_else(ful
     assert d.static.max() > 10 * np.sqrt(np.median(d.image.variance))
     noise = d.exact.image - d.isolated.image
     expected = np.maximum(d.static, 0) / d.image.gain  # variance of the photons that only the oracle has
-    np.testing.assert_allclose(d.exact.variance - d.isolated.variance, expected, rtol=1e-3,
-                               atol=1e-4 * np.median(d.image.variance))
+    np.testing.assert_allclose(
+        d.exact.variance - d.isolated.variance, expected, rtol=1e-3, atol=1e-4 * np.median(d.image.variance)
+    )
     bright = expected > 0.05 * np.median(d.image.variance)
-    chi2 = np.mean(noise[bright]**2 / expected[bright])
+    chi2 = np.mean(noise[bright] ** 2 / expected[bright])
     assert chi2 == pytest.approx(1, abs=4 * np.sqrt(2 / bright.sum()))
     assert abs(np.mean(noise[bright] / np.sqrt(expected[bright]))) < 4 / np.sqrt(bright.sum())
 
@@ -97,8 +98,9 @@ def test_rungs_share_what_the_ladder_says_they_share(full):
 
 
 def test_what_changes_is_injected_or_varies(galaxies, stars):
-    _, _, truth = visit(galaxies, stars, epochs={"registration": 0.0, "variables": {"share": 1.0, "amplitude": 0.5}},
-                        index=1)
+    _, _, truth = visit(
+        galaxies, stars, epochs={"registration": 0.0, "variables": {"share": 1.0, "amplitude": 0.5}}, index=1
+    )
     new, star = injected(truth, "r"), np.asarray(truth["variable"])
     assert new.sum() >= 2 and star.sum() >= 3 and not (new & star).any()
     difference = np.asarray(truth["flux_r"] - truth["template_flux_r"])
@@ -122,10 +124,13 @@ def test_a_stored_difference_is_the_same_to_the_bit(full, tmp_path, engine, opti
         back = store.read(file["a"])
     for name in ("image", "variance", "mask", "psf"):
         assert np.array_equal(getattr(back, name), getattr(made, name)) and (
-            getattr(back, name).dtype == getattr(made, name).dtype)
+            getattr(back, name).dtype == getattr(made, name).dtype
+        )
     assert (back.static is None) == (made.static is None)
-    assert all(np.array_equal(a.kernel, b.kernel) and np.array_equal(a.variance, b.variance)
-               for a, b in zip(back.noise, made.noise, strict=True))
+    assert all(
+        np.array_equal(a.kernel, b.kernel) and np.array_equal(a.variance, b.variance)
+        for a, b in zip(back.noise, made.noise, strict=True)
+    )
     assert (back.status, back.registration) == (made.status, made.registration)
     np.testing.assert_equal([back.scale, back.scale_error, back.report], [made.scale, made.scale_error, made.report])
 
@@ -138,16 +143,18 @@ def with_sources(*sources, key=0):
     science, template = empty((0.8, 0.8), 201, key=key)
     for shape, x, y, snr in sources:
         half = shape.shape[0] // 2
-        science.science[y - half:y + half + 1, x - half:x + half + 1] += (
-            snr * shape / np.sqrt((shape**2).sum())).astype(np.float32)
+        science.science[y - half : y + half + 1, x - half : x + half + 1] += (
+            snr * shape / np.sqrt((shape**2).sum())
+        ).astype(np.float32)
     return SUBTRACTORS.create("none").subtract(science, template)
 
 
 PSF = gaussian_psf(0.8)
 
 
-@pytest.mark.parametrize("shape, kind", [(PSF, "point"), (trail(PSF, 25, np.pi / 6), "trail"),
-                                         (coma_shape(PSF, 25), "coma")])
+@pytest.mark.parametrize(
+    "shape, kind", [(PSF, "point"), (trail(PSF, 25, np.pi / 6), "trail"), (coma_shape(PSF, 25), "coma")]
+)
 @pytest.mark.parametrize("snr", [40, -40])
 def test_one_source_is_one_detection_whatever_filters_see_it(shape, kind, snr):
     # 25 filters: noise alone exceeds 5 sigma now and then
@@ -182,7 +189,6 @@ def test_what_a_source_explains_of_a_filter_is_their_cross_correlation(own, othe
     np.testing.assert_allclose(found, plane[dy + reach, dx + reach], atol=1e-9)
 
 
-
 def test_a_change_belongs_to_a_detection_of_its_sign():
     kept = Table({"x": [50.0, 50.5, 80.0], "y": [50.0, 50.0, 80.0]})
     table = detection_table({"det_id": [4, 7], "x": [50.2, 80.1], "y": [50.1, 80.0], "peak_snr": [-9.0, -6.0]})
@@ -210,8 +216,17 @@ def run(folder, visits, **changes):
     at = {name: folder / name for name in ("detections", "assignments", "sky", "differences", "measurements")}
     subtract.run(settings, images, truth, at["differences"], options=OPTIONS)
     detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"])
-    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
-                at["measurements"])
+    measure.run(
+        settings,
+        SEED,
+        images,
+        truth,
+        at["detections"],
+        at["assignments"],
+        at["sky"],
+        at["differences"],
+        at["measurements"],
+    )
     tables = {name: Table.read(at[name], format="parquet") for name in ("detections", "assignments")}
     return tables | catalogues.read_folder(at["measurements"])
 
@@ -256,15 +271,29 @@ def test_every_target_has_a_row_on_every_rung_with_true_centres(pair, tables):
         assert len(mine) == number
         assert np.isnan(mine["flux_psf_err"]).all() == (rung == "truth")
     searched = {"isolated", "oracle", "undeblended", "pipeline"}
-    for name, rungs in (("static", {"isolated", "oracle", "undeblended", "deblended"}), ("peaks", searched),
-                        ("candidates", searched), ("fields", searched), ("found", {"merged", "pipeline"}),
-                        ("objects", {"pipeline"})):
+    for name, rungs in (
+        ("static", {"isolated", "oracle", "undeblended", "deblended"}),
+        ("peaks", searched),
+        ("candidates", searched),
+        ("fields", searched),
+        ("found", {"merged", "pipeline"}),
+        ("objects", {"pipeline"}),
+    ):
         assert set(tables[name]["rung"]) == rungs, name
     for rung in searched:  # also where nothing is found
         assert (tables["fields"]["rung"] == rung).sum() == len(pair)
     for name, columns in TABLES.items():
-        assert tables[name].colnames == ["case", "scenario", "patch", "twin", "rung", "detector", "deblender", "det_id",
-                                         *columns]
+        assert tables[name].colnames == [
+            "case",
+            "scenario",
+            "patch",
+            "twin",
+            "rung",
+            "detector",
+            "deblender",
+            "det_id",
+            *columns,
+        ]
         assert set(tables[name]["deblender"][tables[name]["rung"] == "pipeline"]) <= {"zogy"}
     assert set(tables["found"]["detector"]) == {"matched_filter"}
 
@@ -323,10 +352,20 @@ def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):
 def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):
     _, patch, _ = visit(galaxies, stars, inject=None)
     ra, dec = patch.bands["r"].wcs.wcs_pix2world([45.0, 62.0, 70.0], [45.0, 72.0, 48.0], 0)
-    Table({"injection_id": [3, 4, 5], "ra": ra, "dec": dec, "source_type": ["Star", "Trail", "Sersic"],
-           "mag": [21.0, 20.0, 20.5], "trail_length": [np.nan, 10.0, np.nan], "beta": [0.0, 30.0, 0.0],
-           "n": [np.nan, np.nan, 1.0], "half_light_radius": [np.nan, np.nan, 0.5], "q": [np.nan, np.nan, 0.8],
-           }).write(tmp_path / "mine.ecsv")
+    Table(
+        {
+            "injection_id": [3, 4, 5],
+            "ra": ra,
+            "dec": dec,
+            "source_type": ["Star", "Trail", "Sersic"],
+            "mag": [21.0, 20.0, 20.5],
+            "trail_length": [np.nan, 10.0, np.nan],
+            "beta": [0.0, 30.0, 0.0],
+            "n": [np.nan, np.nan, 1.0],
+            "half_light_radius": [np.nan, np.nan, 0.5],
+            "q": [np.nan, np.nan, 0.8],
+        }
+    ).write(tmp_path / "mine.ecsv")
     made = visit(galaxies, stars, inject={"catalogue": str(tmp_path / "mine.ecsv")})
     truth = made[2][injected(made[2], "r")]
     assert sorted(truth["injection_id"]) == [3, 4, 5] and not truth["template_flux_r"].any()
@@ -340,8 +379,11 @@ def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):
         flux = dict(zip(truth["injection_id"], truth["flux_r"]))
         assert star["flux_psf"] == pytest.approx(flux[3], rel=most)
         assert line["trail_flux"] == pytest.approx(flux[4], rel=most)
-    scores = import_module("blendimpact.cases.transients.score").score(
-        {"truth": made[2], **measured}, made[0], facts_for(1)).table()
+    scores = (
+        import_module("blendimpact.cases.transients.score")
+        .score({"truth": made[2], **measured}, made[0], facts_for(1))
+        .table()
+    )
     here = scores[(scores["rung"] == "isolated") & (scores["stratum"] == "all")]
     for fom, number in (("TR-D1", 2), ("MO-D1", 1)):  # what does not say what it is is a hostless supernova
         assert here["s1"][here["fom"] == fom].max() == number

@@ -19,16 +19,29 @@ from measured import asked
 SEED = 11
 LADDER = ("truth", *RUNGS)
 SETTINGS = {
-    "case": "two_point", "scenario": "fiducial", "sky": "simulate", "bands": ["i"], "shape_band": "i",
-    "shear": 0.05, "noise_pairs": True, "patch": {"size": 56, "border": 24, "margin": 2.0},
-    "population": {"galaxies": {"density": 1.0}}, "truth_snr": 5, "match_radius": 1.0, "stamp": 9.0,
-    "detector": "sep", "deblender": "sep", "inject": None, "measure": {**asked(), "sky": {"known": True}},
+    "case": "two_point",
+    "scenario": "fiducial",
+    "sky": "simulate",
+    "bands": ["i"],
+    "shape_band": "i",
+    "shear": 0.05,
+    "noise_pairs": True,
+    "patch": {"size": 56, "border": 24, "margin": 2.0},
+    "population": {"galaxies": {"density": 1.0}},
+    "truth_snr": 5,
+    "match_radius": 1.0,
+    "stamp": 9.0,
+    "detector": "sep",
+    "deblender": "sep",
+    "inject": None,
+    "measure": {**asked(), "sky": {"known": True}},
 }
 
 
 def survey(gain=1e12, sky=1.0):
-    band = SimpleNamespace(psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=sky, gain=gain,
-                           zero_point=31.4)
+    band = SimpleNamespace(
+        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=sky, gain=gain, zero_point=31.4
+    )
     return SimpleNamespace(name="test", pixel_scale=0.2, bands={"r": band, "i": band})
 
 
@@ -37,14 +50,32 @@ def sources(rows):
     n = len(rows)
     dx, dy, flux, g1 = np.array(rows, float).reshape(n, 4).T
     columns = {
-        "source_id": np.arange(1, n + 1), "kind": np.full(n, "galaxy"), "evolution": np.full(n, ""), "dx": dx, "dy": dy,
-        "cluster": np.full(n, -1), "redshift": np.ones(n), "hlr": np.full(n, 0.4),
-        "hlr_bulge": np.full(n, 0.2), "n_bulge": np.full(n, 4.0), "g1_bulge": np.zeros(n), "g2_bulge": np.zeros(n),
-        "hlr_disk": np.full(n, 0.4), "n_disk": np.ones(n), "g1_disk": g1, "g2_disk": np.zeros(n),
-        "trail_length": np.full(n, np.nan), "trail_angle": np.full(n, np.nan), "stamp": np.full(n, "")}
+        "source_id": np.arange(1, n + 1),
+        "kind": np.full(n, "galaxy"),
+        "evolution": np.full(n, ""),
+        "dx": dx,
+        "dy": dy,
+        "cluster": np.full(n, -1),
+        "redshift": np.ones(n),
+        "hlr": np.full(n, 0.4),
+        "hlr_bulge": np.full(n, 0.2),
+        "n_bulge": np.full(n, 4.0),
+        "g1_bulge": np.zeros(n),
+        "g2_bulge": np.zeros(n),
+        "hlr_disk": np.full(n, 0.4),
+        "n_disk": np.ones(n),
+        "g1_disk": g1,
+        "g2_disk": np.zeros(n),
+        "trail_length": np.full(n, np.nan),
+        "trail_angle": np.full(n, np.nan),
+        "stamp": np.full(n, ""),
+    }
     for band, factor in (("r", 0.8), ("i", 1.0)):
-        columns |= {f"flux_{band}": factor * flux, f"mag_{band}": 31.4 - 2.5 * np.log10(factor * flux),
-                    f"bulge_fraction_{band}": np.zeros(n)}
+        columns |= {
+            f"flux_{band}": factor * flux,
+            f"mag_{band}": 31.4 - 2.5 * np.log10(factor * flux),
+            f"bulge_fraction_{band}": np.zeros(n),
+        }
     return Table(columns)
 
 
@@ -67,19 +98,31 @@ def climb(tmp_path, monkeypatch):
         truths, twins = [], []
         with PatchWriter(paths["images.fits"]) as writer:
             for index in range(len(scenes)):
-                for patch, truth in patches.simulate_patch(settings, index, SEED, "two_point", "fiducial",
-                                                           of or survey(), None, None):
+                for patch, truth in patches.simulate_patch(
+                    settings, index, SEED, "two_point", "fiducial", of or survey(), None, None
+                ):
                     writer.write(patch)
                     truths.append(truth)
                     twins.append((index, index, patch.twin))
-        catalogues.write(catalogues.stack(truths), paths["truth"],
-                         {**image_facts(patch), "depth": "{}", "patches": json.dumps(twins)})
+        catalogues.write(
+            catalogues.stack(truths),
+            paths["truth"],
+            {**image_facts(patch), "depth": "{}", "patches": json.dumps(twins)},
+        )
         images, truth = paths["images.fits"], paths["truth"]
         found = {name: paths[name] for name in ("detections", "assignments")}
         detect.run(settings, SEED, images, truth, *found.values(), paths["sky.h5"])
         deblend.run(settings, images, truth, paths["detections"], paths["sky.h5"], paths["children.h5"])
-        measure.run(settings, SEED, images, truth, **found, sky=paths["sky.h5"], separated=paths["children.h5"],
-                    measurements_out=paths["measurements"])
+        measure.run(
+            settings,
+            SEED,
+            images,
+            truth,
+            **found,
+            sky=paths["sky.h5"],
+            separated=paths["children.h5"],
+            measurements_out=paths["measurements"],
+        )
         score.run(settings, truth, **found, measurements=paths["measurements"], scores_out=paths["scores"])
         tables = {name: catalogues.read(paths[name]) for name in ("truth", "detections", "assignments", "scores")}
         return SimpleNamespace(**tables, **catalogues.read_folder(paths["measurements"]))
@@ -122,8 +165,7 @@ def test_photon_noise_of_neighbours_is_all_that_oracle_adds(climb):
     assert 0.01 < np.std(change) < 30
     # Flips have the opposite of it, so the mean over each pair vanishes.
     flip = np.asarray(["flip" in t for t in alone["twin"]])
-    keys = [(p, t.replace("flip", ""), d) for p, t, d in
-            zip(alone["patch"], map(str, alone["twin"]), alone["det_id"])]
+    keys = [(p, t.replace("flip", ""), d) for p, t, d in zip(alone["patch"], map(str, alone["twin"]), alone["det_id"])]
     first = {k: c for k, c, f in zip(keys, change, flip) if not f}
     assert flip.sum() == len(first)
     np.testing.assert_allclose([first[k] + c for k, c, f in zip(keys, change, flip) if f], 0, atol=5e-3)
@@ -157,11 +199,16 @@ def test_impact_on_flux_falls_with_the_separation(climb):
     """N2: the neighbour leaves, the impacts of all stages go."""
     impacts = []
     for distance in (0.9, 3.0, 6.0):
-        made = climb([sources([(-distance / 2, 0.1, 2000.0, 0.0), (distance / 2, 0.1, 2000.0, 0.0)])],
-                     shear=0.0, noise_pairs=False)
+        made = climb(
+            [sources([(-distance / 2, 0.1, 2000.0, 0.0), (distance / 2, 0.1, 2000.0, 0.0)])],
+            shear=0.0,
+            noise_pairs=False,
+        )
         alone = on(made, "isolated")
-        row = [np.abs(np.asarray(on(made, r)["flux_ap"]) / np.asarray(alone["flux_ap"]) - 1).max()
-               for r in ("oracle", "undeblended", "deblended")]
+        row = [
+            np.abs(np.asarray(on(made, r)["flux_ap"]) / np.asarray(alone["flux_ap"]) - 1).max()
+            for r in ("oracle", "undeblended", "deblended")
+        ]
         impacts.append(row)
     impacts = np.array(impacts)
     assert (impacts[:, 0] < 1e-5).all()
@@ -225,10 +272,14 @@ def test_scores_do_not_depend_on_the_chunk(climb):
     scenes = [crowd(0), crowd(1)]
     together, apart = (climb(s, noise_pairs=False).scores for s in (scenes, scenes[:1]))
     names = [c for c in together.colnames if c.startswith("s")]
-    one = {tuple(r[c] for c in ("fom", "rung", "population", "stratum", "cell")): tuple(r[c] for c in names)
-           for r in together if r["block"] == 0}
-    two = {tuple(r[c] for c in ("fom", "rung", "population", "stratum", "cell")): tuple(r[c] for c in names)
-           for r in apart}
+    one = {
+        tuple(r[c] for c in ("fom", "rung", "population", "stratum", "cell")): tuple(r[c] for c in names)
+        for r in together
+        if r["block"] == 0
+    }
+    two = {
+        tuple(r[c] for c in ("fom", "rung", "population", "stratum", "cell")): tuple(r[c] for c in names) for r in apart
+    }
     assert one == two
 
 

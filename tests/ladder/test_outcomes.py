@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 from blendimpact.data.matching import assign, match
-from blendimpact.ladder.outcomes import (
-    OUTCOMES,
-    classify,
-    efficiency_counts,
-    groups,
-)
+from blendimpact.ladder.outcomes import OUTCOMES, classify, efficiency_counts, groups
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
@@ -23,22 +18,29 @@ def outcome(truth, found, failed=None, reach=RADIUS, radius=RADIUS):
     return classify(truth, found, assigned, reach, near, failed)
 
 
-@pytest.mark.parametrize("truth, found, truth_outcome, found_outcome", [
-    ([(0, 0)], [(0.3, 0)], ["isolated"], ["isolated"]),
-    ([(0, 0), (2, 0)], [(0.1, 0), (2.1, 0)], ["recognised"] * 2, ["recognised"] * 2),
-    ([(0, 0), (0.8, 0)], [(0.4, 0)], ["unrecognised"] * 2, ["unrecognised"]),
-    ([(0, 0)], [(0.3, 0), (-0.6, 0)], ["shredded"], ["shredded"] * 2),
-    ([(0, 0)], [], ["missed"], []),
-    ([], [(1, 1)], [], ["spurious"]),
-    ([(0, 0), (9, 9)], [(5, 5)], ["missed"] * 2, ["spurious"]),
-    # The neighbour of a missed source is recognised in spite of the overlap.
-    ([(0, 0), (2, 0)], [(0, 0)], ["recognised", "missed"], ["recognised"]),
-    # Three sources, two detections: one detection merges two of them.
-    ([(0, 0), (0.6, 0), (1.5, 0)], [(0.3, 0), (1.5, 0)], ["unrecognised", "unrecognised", "recognised"],
-     ["unrecognised", "recognised"]),
-    # A piece of a merged blend leaves it unrecognised.
-    ([(0, 0), (0.6, 0)], [(0.3, 0), (-0.9, 0)], ["unrecognised"] * 2, ["unrecognised", "shredded"]),
-])
+@pytest.mark.parametrize(
+    "truth, found, truth_outcome, found_outcome",
+    [
+        ([(0, 0)], [(0.3, 0)], ["isolated"], ["isolated"]),
+        ([(0, 0), (2, 0)], [(0.1, 0), (2.1, 0)], ["recognised"] * 2, ["recognised"] * 2),
+        ([(0, 0), (0.8, 0)], [(0.4, 0)], ["unrecognised"] * 2, ["unrecognised"]),
+        ([(0, 0)], [(0.3, 0), (-0.6, 0)], ["shredded"], ["shredded"] * 2),
+        ([(0, 0)], [], ["missed"], []),
+        ([], [(1, 1)], [], ["spurious"]),
+        ([(0, 0), (9, 9)], [(5, 5)], ["missed"] * 2, ["spurious"]),
+        # The neighbour of a missed source is recognised in spite of the overlap.
+        ([(0, 0), (2, 0)], [(0, 0)], ["recognised", "missed"], ["recognised"]),
+        # Three sources, two detections: one detection merges two of them.
+        (
+            [(0, 0), (0.6, 0), (1.5, 0)],
+            [(0.3, 0), (1.5, 0)],
+            ["unrecognised", "unrecognised", "recognised"],
+            ["unrecognised", "recognised"],
+        ),
+        # A piece of a merged blend leaves it unrecognised.
+        ([(0, 0), (0.6, 0)], [(0.3, 0), (-0.9, 0)], ["unrecognised"] * 2, ["unrecognised", "shredded"]),
+    ],
+)
 def test_textbook_cases(truth, found, truth_outcome, found_outcome):
     result = outcome(truth, found)
     assert list(result.truth) == truth_outcome

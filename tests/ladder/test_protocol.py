@@ -19,12 +19,14 @@ def test_a_ladder_has_every_step_of_the_protocol(kind):
         assert step in vars(kind), step  # its own, not the protocol's
         assert inspect.signature(getattr(kind, step)) == inspect.signature(getattr(Ladder, step))
     for columns in kind.tables.values():
-        assert list(columns)[:len(ID_COLUMNS)] == list(ID_COLUMNS)
+        assert list(columns)[: len(ID_COLUMNS)] == list(ID_COLUMNS)
         assert all(text for _, text in columns.values())
 
 
-@pytest.mark.parametrize("subtractor, family, finder, separator", [
-    (None, "deblend", "sep", "sep"), ("zogy", "subtract", "matched_filter", "zogy")])
+@pytest.mark.parametrize(
+    "subtractor, family, finder, separator",
+    [(None, "deblend", "sep", "sep"), ("zogy", "subtract", "matched_filter", "zogy")],
+)
 def test_the_ladder_follows_from_the_settings(subtractor, family, finder, separator):
     settings = {**SETTINGS, "subtractor": subtractor}
     ladder = ladder_of(settings, seed=1)

@@ -43,23 +43,36 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):
     settings, *rest = made_visit = visit(galaxies, stars)
     images, truth = write(tmp_path, [made_visit])
     catalogues.write(catalogues.read(truth), truth, {PATCHES_META: json.dumps([[0, 0, "zero"]])})
-    at = {name: tmp_path / name for name in ("detections", "assignments", "sky", "differences", "measurements",
-                                          "scores")}
+    at = {
+        name: tmp_path / name for name in ("detections", "assignments", "sky", "differences", "measurements", "scores")
+    }
     options = {"threshold": threshold}
     subtract.run(settings, images, truth, at["differences"], options={"scale": "zero_points"})
-    detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
-               options)
-    measure.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"],
-                at["measurements"], options=options)
+    detect.run(
+        settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"], options
+    )
+    measure.run(
+        settings,
+        SEED,
+        images,
+        truth,
+        at["detections"],
+        at["assignments"],
+        at["sky"],
+        at["differences"],
+        at["measurements"],
+        options=options,
+    )
     rows = catalogues.read_folder(at["measurements"])["peaks"]
     assert rows.meta[THRESHOLD_META] == threshold
     points = np.abs(rows["snr"])
     assert points.min() > min(threshold, 4) and (points.min() < 4) == (threshold < 4)
-    score.run(settings, truth, at["detections"], at["assignments"], at["measurements"],
-              at["scores"])
+    score.run(settings, truth, at["detections"], at["assignments"], at["measurements"], at["scores"])
     scores = Table.read(at["scores"], format="parquet")
-    number = {s: scores["s0"][(scores["fom"] == "TR-D2") & (scores["rung"] == "isolated") & (scores["stratum"] == s)]
-              for s in ("all", "threshold:4", "threshold:6")}
+    number = {
+        s: scores["s0"][(scores["fom"] == "TR-D2") & (scores["rung"] == "isolated") & (scores["stratum"] == s)]
+        for s in ("all", "threshold:4", "threshold:6")
+    }
     least, most = ("threshold:4", None) if threshold < 4 else (None, "threshold:6")
     assert least is None or number["all"] > number[least]
     assert most is None or number["all"] <= number[most]
@@ -67,11 +80,11 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):
 
 
 def test_another_threshold_is_told_before_the_run_and_none_is_refused():
-    names = {"families": {"finders": FINDERS},
-             "cases": case_names()}
+    names = {"families": {"finders": FINDERS}, "cases": case_names()}
     for chosen, said in ((4.5, True), (5.0, False)):
-        study = config.validate(config.load_config(overrides={"finders": {"matched_filter": {"threshold": chosen}}}),
-                                **names)
+        study = config.validate(
+            config.load_config(overrides={"finders": {"matched_filter": {"threshold": chosen}}}), **names
+        )
         notes = [n for n in config.warnings(study) if "threshold is 4.5 sigma" in n]
         assert len(notes) == (len(study["cases"]["transients"]["scenarios"]) if said else 0)
         assert all("published values beside them are for 5" in n for n in notes)

@@ -26,8 +26,11 @@ def draw(source, band, shape):
         body = galsim.Sersic(n=source["n"], half_light_radius=source["hlr"])
         profile = galsim.Convolve(body.shear(g1=source["g1"], g2=source["g2"]), profile)
     image = galsim.ImageD(shape[1], shape[0], scale=SCALE)
-    return profile.withFlux(source["flux"][band]).drawImage(
-        image, center=galsim.PositionD(source["x"] + 1, source["y"] + 1)).array
+    return (
+        profile.withFlux(source["flux"][band])
+        .drawImage(image, center=galsim.PositionD(source["x"] + 1, source["y"] + 1))
+        .array
+    )
 
 
 def blend(sources, shape, *key, noise=True):
@@ -37,9 +40,16 @@ def blend(sources, shape, *key, noise=True):
         light = np.stack([draw(s, band, shape) for s in sources])
         sky = stream(1, "galaxy_maker", *key, band).normal(0, SIGMA[band], shape) * noise
         bands[band] = BandImage(
-            band=band, science=(light.sum(axis=0) + sky).astype(np.float32),
-            variance=np.full(shape, SIGMA[band] ** 2, np.float32), mask=np.zeros(shape, np.uint8),
-            psf=psf_pixels(PSF[band], SCALE), wcs=tan_wcs(), zero_point=27.0, gain=1e9, psf_model=PSF[band])
+            band=band,
+            science=(light.sum(axis=0) + sky).astype(np.float32),
+            variance=np.full(shape, SIGMA[band] ** 2, np.float32),
+            mask=np.zeros(shape, np.uint8),
+            psf=psf_pixels(PSF[band], SCALE),
+            wcs=tan_wcs(),
+            zero_point=27.0,
+            gain=1e9,
+            psf_model=PSF[band],
+        )
         alone[band] = light + sky
     return Patch(0, "zero", 0.0, bands, 0), centres([(s["x"], s["y"]) for s in sources]), alone
 
@@ -58,9 +68,20 @@ def pairs(count, *key):
         distance, angle = rng.uniform(0.8, 2.4) / SCALE, rng.uniform(0, 2 * np.pi)
         middle = 35 + rng.uniform(-0.5, 0.5, 2)
         step = 0.5 * distance * np.array([np.cos(angle), np.sin(angle)])
-        blends.append([galaxy(*(middle + sign * step), flux=10 ** rng.uniform(0.6, 1.6), hlr=rng.uniform(0.2, 0.6),
-                              n=rng.choice([1.0, 1.5, 2.5]), g1=rng.uniform(-0.2, 0.2), g2=rng.uniform(-0.2, 0.2),
-                              colour=(rng.uniform(0.3, 0.9), rng.uniform(0.6, 1.0), 1.0)) for sign in (-1, 1)])
+        blends.append(
+            [
+                galaxy(
+                    *(middle + sign * step),
+                    flux=10 ** rng.uniform(0.6, 1.6),
+                    hlr=rng.uniform(0.2, 0.6),
+                    n=rng.choice([1.0, 1.5, 2.5]),
+                    g1=rng.uniform(-0.2, 0.2),
+                    g2=rng.uniform(-0.2, 0.2),
+                    colour=(rng.uniform(0.3, 0.9), rng.uniform(0.6, 1.0), 1.0),
+                )
+                for sign in (-1, 1)
+            ]
+        )
     return blends
 
 
@@ -78,8 +99,9 @@ def aperture_errors(deblender, blends, radius=0.6, band=2):
             rows = slice(max(0, children.y0[i]), min(71, children.y0[i] + STAMP))
             columns = slice(max(0, children.x0[i]), min(71, children.x0[i] + STAMP))
             own[rows, columns] = children.stamps[i, band][
-                rows.start - children.y0[i]:rows.stop - children.y0[i],
-                columns.start - children.x0[i]:columns.stop - children.x0[i]]
+                rows.start - children.y0[i] : rows.stop - children.y0[i],
+                columns.start - children.x0[i] : columns.stop - children.x0[i],
+            ]
             light = draw(source, name, (71, 71))[inside].sum()
             errors.append((own[inside].sum() - alone[name][i][inside].sum()) / light)
     return np.array(errors)

@@ -44,13 +44,7 @@ class Dag:
 def build_dag(directory, *configfiles, targets=(), snakefile=ROOT / "Snakefile", config=None):
     """Return the `Dag` of the study in ``directory``, where nothing is run or written but ``.snakemake``."""
     from snakemake.api import SnakemakeApi
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        Quietness,
-        ResourceSettings,
-    )
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
     environment, path = dict(os.environ), list(sys.path)
     configfiles = [Path(f).absolute() for f in configfiles]
@@ -59,7 +53,9 @@ def build_dag(directory, *configfiles, targets=(), snakefile=ROOT / "Snakefile",
             workflow = api.workflow(
                 resource_settings=ResourceSettings(cores=2),
                 config_settings=ConfigSettings(configfiles=configfiles, config=config or {}),
-                snakefile=Path(snakefile), workdir=Path(directory))
+                snakefile=Path(snakefile),
+                workdir=Path(directory),
+            )
             workflow.dag(DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
             return Dag(workflow._workflow)
     finally:
@@ -75,10 +71,16 @@ def stated(job, attempt=1):
 
 def run_snakemake(directory, *arguments, root=ROOT, python=sys.executable, env=None, timeout=900):
     """Run the command line in ``directory`` with the Snakefile of ``root``; return the finished process."""
-    command = [str(python), "-m", "snakemake", "--snakefile", str(Path(root) / "Snakefile"),
-               *map(str, arguments)]
-    return subprocess.run(command, cwd=directory, env={**os.environ, **(env or {})}, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+    command = [str(python), "-m", "snakemake", "--snakefile", str(Path(root) / "Snakefile"), *map(str, arguments)]
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env={**os.environ, **(env or {})},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout,
+    )
 
 
 def copy_tree(destination):

@@ -22,11 +22,33 @@ from snakemake.cli import get_argument_parser
 
 CASE_PAGE = "docs/add-a-case.md"
 CASE_PAGES = {case: f"scripts/blendimpact/cases/{case}/numbers.md" for case in case_names()}
-PAGES = ("README.md", *(f"docs/{name}.md" for name in (
-    "add-a-detector", "add-a-survey", "add-a-real-image", "inject-your-own", "numbers", "slurm", "matrix",
-    "deblenders", "architecture", "add-a-measurement")), CASE_PAGE, *CASE_PAGES.values())
-WORKED = ("docs/add-a-detector.md", "docs/add-a-survey.md", "docs/add-a-real-image.md", "docs/inject-your-own.md",
-          "docs/add-a-measurement.md")
+PAGES = (
+    "README.md",
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "add-a-detector",
+            "add-a-survey",
+            "add-a-real-image",
+            "inject-your-own",
+            "numbers",
+            "slurm",
+            "matrix",
+            "deblenders",
+            "architecture",
+            "add-a-measurement",
+        )
+    ),
+    CASE_PAGE,
+    *CASE_PAGES.values(),
+)
+WORKED = (
+    "docs/add-a-detector.md",
+    "docs/add-a-survey.md",
+    "docs/add-a-real-image.md",
+    "docs/inject-your-own.md",
+    "docs/add-a-measurement.md",
+)
 
 
 @dataclass
@@ -44,7 +66,7 @@ def blocks(page, language=None):
     text = (ROOT / page).read_text(encoding="utf-8")
     found = []
     for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, flags=re.M | re.S):
-        before = " ".join(text[:match.start()].rstrip().split("\n\n")[-1].split())
+        before = " ".join(text[: match.start()].rstrip().split("\n\n")[-1].split())
         saved = re.search(r"Save it as `([^`]+)`:$", before)
         found.append(Block(page, match[1], match[2], saved and saved[1]))
     return [b for b in found if language in (None, b.language)]
@@ -57,8 +79,12 @@ def saved(page, ending):
 
 def commands(page):
     """Return the shell commands of a page as lists of words, without comments."""
-    return [shlex.split(line, comments=True) for b in blocks(page, "sh") for line in b.text.splitlines()
-            if line.strip() and not line.startswith("#")]
+    return [
+        shlex.split(line, comments=True)
+        for b in blocks(page, "sh")
+        for line in b.text.splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
 
 
 def snakemake_calls(page):
@@ -105,15 +131,16 @@ def write_field(path):
     mask[300:305] = 1
     mask[310, :40] = 4
     weight = np.full(image.shape, 1 / sky_maker.RMS**2, np.float32)
-    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(image.astype(np.float32), header), fits.ImageHDU(weight),
-                  fits.ImageHDU(mask)]).writeto(path, overwrite=True)
+    fits.HDUList(
+        [fits.PrimaryHDU(), fits.ImageHDU(image.astype(np.float32), header), fits.ImageHDU(weight), fits.ImageHDU(mask)]
+    ).writeto(path, overwrite=True)
     return places, fluxes
 
 
 def write_pair(folder):
     """Write the visit and the template that docs/add-a-real-image.md describes."""
     sky_maker.write(folder / "my_visit.fits", sky_maker.epoch(1.1, 1.5, 1.0, 1))
-    sky_maker.write(folder / "my_template.fits", sky_maker.epoch(0.9, 0.3, 10 ** -0.4, 2), MAGZERO=29.0)
+    sky_maker.write(folder / "my_template.fits", sky_maker.epoch(0.9, 0.3, 10**-0.4, 2), MAGZERO=29.0)
 
 
 @contextlib.contextmanager

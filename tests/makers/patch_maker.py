@@ -47,9 +47,15 @@ def make_patch(images, variance=1.0, mask=None, border=0, psf=None, zero_point=3
         image = np.asarray(image)
         sigma2 = variance[band] if isinstance(variance, dict) else variance
         bands[band] = BandImage(
-            band=band, science=image, variance=np.full(image.shape, sigma2, dtype=np.float32),
+            band=band,
+            science=image,
+            variance=np.full(image.shape, sigma2, dtype=np.float32),
             mask=np.zeros(image.shape, np.uint8) if mask is None else mask.copy(),
-            psf=gaussian_psf() if psf is None else psf, wcs=tan_wcs(), zero_point=zero_point, gain=1.0)
+            psf=gaussian_psf() if psf is None else psf,
+            wcs=tan_wcs(),
+            zero_point=zero_point,
+            gain=1.0,
+        )
     return Patch(0, "zero", 0.0, bands, border)
 
 
@@ -59,7 +65,7 @@ def scene(shape, stars, sigma=PSF_SIGMA):
     reach = int(7 * sigma) + 1
     for x, y, flux in stars:
         column, row = (max(0, int(c) - reach) for c in (x, y))
-        part = image[row:max(0, int(y) + reach + 1), column:max(0, int(x) + reach + 1)]
+        part = image[row : max(0, int(y) + reach + 1), column : max(0, int(x) + reach + 1)]
         part += gaussian(part.shape, x - column, y - row, flux, sigma)
     return image
 

@@ -71,9 +71,7 @@ def psf_at(x, y, shape, vary=0.0, g1=0.0):
 def draw(image, profile, x, y):
     """Add a GalSim profile to an array, in place, at 0-based (x, y); light beyond 55 pixels is cut."""
     xi, yi, half = round(x), round(y), 55
-    stamp = profile.drawImage(
-        nx=2 * half + 1, ny=2 * half + 1, scale=SCALE, dtype=float, offset=(x - xi, y - yi)
-    ).array
+    stamp = profile.drawImage(nx=2 * half + 1, ny=2 * half + 1, scale=SCALE, dtype=float, offset=(x - xi, y - yi)).array
     y0, x0 = max(0, yi - half), max(0, xi - half)
     y1, x1 = min(image.shape[0], yi + half + 1), min(image.shape[1], xi + half + 1)
     image[y0:y1, x0:x1] += stamp[y0 - yi + half : y1 - yi + half, x0 - xi + half : x1 - xi + half]
@@ -204,9 +202,7 @@ def real_patch(kind="pixels", index=7003, parity=1):
     }
     truth = Table(rows=[{c: {**blank, **row}.get(c, np.nan) for c in columns} for row in rows])[list(columns)]
     truth = describe(truth, columns)
-    truth.meta[NOISE_META] = json.dumps(
-        {"g": {"correlation": correlation().tolist(), "saturation": SATURATION}}
-    )
+    truth.meta[NOISE_META] = json.dumps({"g": {"correlation": correlation().tolist(), "saturation": SATURATION}})
     return Patch(index, "zero", 0.0, {"g": band}, BORDER), truth
 
 

@@ -11,8 +11,9 @@ from patch_maker import SCALE, make_patch
 KOLMOGOROV = {"kind": "kolmogorov", "fwhm": 0.75}
 
 
-def star_field(stars, shape=(120, 160), psf=None, key=0, bands=("i",), ratios=None, noise=1.0, gain=None, mask=None,
-               sky=0.0):
+def star_field(
+    stars, shape=(120, 160), psf=None, key=0, bands=("i",), ratios=None, noise=1.0, gain=None, mask=None, sky=0.0
+):
     """Return a patch of ``stars``, rows of (x, y, flux), with noise of variance ``noise``^2 and, with a gain, photons.
 
     ``ratios``: flux of each star in each band as a multiple of ``flux``, (bands, N); 1 by default.
@@ -26,8 +27,9 @@ def star_field(stars, shape=(120, 160), psf=None, key=0, bands=("i",), ratios=No
         for k, (x, y, flux) in enumerate(stars):
             share = 1 if ratios is None else ratios[b][k]
             cx, cy = (int(np.floor(v + 0.5)) for v in (x, y))
-            stamp = profile.withFlux(flux * share).drawImage(nx=161, ny=161, scale=SCALE, dtype=float,
-                                                             offset=(x - cx, y - cy))
+            stamp = profile.withFlux(flux * share).drawImage(
+                nx=161, ny=161, scale=SCALE, dtype=float, offset=(x - cx, y - cy)
+            )
             stamp.setCenter(cx + 1, cy + 1)
             overlap = stamp.bounds & image.bounds
             image[overlap] += stamp[overlap]
@@ -37,14 +39,19 @@ def star_field(stars, shape=(120, 160), psf=None, key=0, bands=("i",), ratios=No
         variances[band] = np.broadcast_to(variance, shape).astype(np.float32)
     patch = make_patch(images, psf=psf_pixels(KOLMOGOROV, SCALE), mask=mask)
     for band in bands:
-        patch.bands[band] = replace(patch.bands[band], psf_model=dict(model[band]), variance=variances[band],
-                                    psf=psf_pixels(model[band], SCALE), gain=gain or 1.0)
+        patch.bands[band] = replace(
+            patch.bands[band],
+            psf_model=dict(model[band]),
+            variance=variances[band],
+            psf=psf_pixels(model[band], SCALE),
+            gain=gain or 1.0,
+        )
     return patch
 
 
 def snr_flux(snr, psf=KOLMOGOROV, noise=1.0):
     """Flux of a star of matched-filter signal-to-noise ratio ``snr`` in white noise."""
-    return snr * noise / float(np.sqrt((psf_object(psf).drawImage(nx=81, ny=81, scale=SCALE).array**2).sum()))
+    return snr * noise / float(np.sqrt((psf_object(psf).drawImage(nx=81, ny=81, scale=SCALE).array ** 2).sum()))
 
 
 def random_field(n, shape, key, faint=5.0, bright=300.0):

@@ -58,11 +58,23 @@ def make_study(directory, **changes):
     directory.mkdir(parents=True, exist_ok=True)
     _write_population(directory / "results" / "inputs")
     _write_field(directory / "field.fits")
-    (directory / "field.yaml").write_text(yaml.safe_dump({
-        "name": "field", "title": "a synthetic field", "band": "g", "file": "field.fits", "size": [300, 260],
-        "pixel_scale": SCALE, "zero_point": ZERO_POINT, "gain": 50.0,
-        "psf": {"kind": "moffat", "fwhm": FWHM, "beta": 3.0, "size": 31},
-        "tiling": {"block": 100, "border": 24}, "reference": "made by the tests"}))
+    (directory / "field.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "field",
+                "title": "a synthetic field",
+                "band": "g",
+                "file": "field.fits",
+                "size": [300, 260],
+                "pixel_scale": SCALE,
+                "zero_point": ZERO_POINT,
+                "gain": 50.0,
+                "psf": {"kind": "moffat", "fwhm": FWHM, "beta": 3.0, "size": 31},
+                "tiling": {"block": 100, "border": 24},
+                "reference": "made by the tests",
+            }
+        )
+    )
     path = directory / "study.yaml"
     path.write_text(yaml.safe_dump({**CONFIG, **changes}))
     return path
@@ -130,15 +142,28 @@ def _write_field(path, shape=(260, 300), seed=3):
     ny, nx = shape
     image = galsim.Image(nx, ny, scale=SCALE)
     psf = galsim.Moffat(beta=3.0, fwhm=FWHM)
-    for mag, size, x, y in zip(rng.uniform(19, 25, 60), rng.uniform(0.2, 0.8, 60), rng.uniform(1, nx, 60),
-                               rng.uniform(1, ny, 60)):
+    for mag, size, x, y in zip(
+        rng.uniform(19, 25, 60), rng.uniform(0.2, 0.8, 60), rng.uniform(1, nx, 60), rng.uniform(1, ny, 60)
+    ):
         source = galsim.Exponential(half_light_radius=size) if size > 0.3 else galsim.DeltaFunction()
         source = galsim.Convolve(source, psf) * 10 ** (-0.4 * (mag - ZERO_POINT))
         stamp = source.drawImage(scale=SCALE, center=galsim.PositionD(x, y))
         overlap = stamp.bounds & image.bounds
         image[overlap] += stamp[overlap]
     pixels = (image.array + SIGMA * rng.standard_normal(shape)).astype(np.float32)
-    header = fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": nx / 2, "CRPIX2": ny / 2,
-                          "CRVAL1": 60.0, "CRVAL2": -45.0, "CD1_1": -SCALE / 3600, "CD1_2": 0.0, "CD2_1": 0.0,
-                          "CD2_2": SCALE / 3600, "BUNIT": "count"})
+    header = fits.Header(
+        {
+            "CTYPE1": "RA---TAN",
+            "CTYPE2": "DEC--TAN",
+            "CRPIX1": nx / 2,
+            "CRPIX2": ny / 2,
+            "CRVAL1": 60.0,
+            "CRVAL2": -45.0,
+            "CD1_1": -SCALE / 3600,
+            "CD1_2": 0.0,
+            "CD2_1": 0.0,
+            "CD2_2": SCALE / 3600,
+            "BUNIT": "count",
+        }
+    )
     fits.PrimaryHDU(pixels, header).writeto(path, overwrite=True)

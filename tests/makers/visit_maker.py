@@ -14,14 +14,33 @@ from target_maker import draw
 
 SEED, CASE = 5, "transients"
 SETTINGS = {
-    "case": CASE, "scenario": "fiducial", "sky": "simulate", "bands": ["r"], "shape_band": "r", "shear": 0.0,
-    "truth_snr": 5, "match_radius": 0.5, "stamp": 8.0, "detector": "sep", "deblender": "sep",
-    "subtractor": "zogy", "finder": "matched_filter", "patch": {"size": 110, "border": 30, "margin": 6.0},
-    "population": {"galaxies": {"mag_max": 25.5, "density": 4.0}, "stars": {"mag_min": 17.0, "density": 4.0},
-                   "positions": {}},
+    "case": CASE,
+    "scenario": "fiducial",
+    "sky": "simulate",
+    "bands": ["r"],
+    "shape_band": "r",
+    "shear": 0.0,
+    "truth_snr": 5,
+    "match_radius": 0.5,
+    "stamp": 8.0,
+    "detector": "sep",
+    "deblender": "sep",
+    "subtractor": "zogy",
+    "finder": "matched_filter",
+    "patch": {"size": 110, "border": 30, "margin": 6.0},
+    "population": {
+        "galaxies": {"mag_max": 25.5, "density": 4.0},
+        "stars": {"mag_min": 17.0, "density": 4.0},
+        "positions": {},
+    },
     "measure": {"aperture_diameter": 4.0, "sky": {"known": True}},
-    "inject": {"population": "transients", "per_patch": 4, "separation": 6, "snr": [8, 60],
-               "kinds": {"trail": 1, "comet": 1}},
+    "inject": {
+        "population": "transients",
+        "per_patch": 4,
+        "separation": 6,
+        "snr": [8, 60],
+        "kinds": {"trail": 1, "comet": 1},
+    },
 }
 
 
@@ -51,6 +70,7 @@ def write(folder, visits):
     with PatchWriter(folder / "images.fits") as writer:
         for _, patch, _ in visits:
             writer.write(patch)
-    catalogues.write(catalogues.stack([truth for *_, truth in visits]), folder / "truth.parquet",
-                     image_facts(visits[0][1]))
+    catalogues.write(
+        catalogues.stack([truth for *_, truth in visits]), folder / "truth.parquet", image_facts(visits[0][1])
+    )
     return folder / "images.fits", folder / "truth.parquet"

@@ -30,16 +30,28 @@ def stamps(n, flux, correlation):
 def errors_of(noise, n=600, flux=400.0):
     patch = make_patch(np.zeros((160, 180)))
     children = stamps(n, flux, NOISE.correlation)
-    table = measured(children, np.full(n, 80.2), np.full(n, 69.9), patch, ("psf",), "i", noise_correlation=noise,
-                     aperture_diameter=1.6)
+    table = measured(
+        children,
+        np.full(n, 80.2),
+        np.full(n, 69.9),
+        patch,
+        ("psf",),
+        "i",
+        noise_correlation=noise,
+        aperture_diameter=1.6,
+    )
     return {name: np.asarray(table[name], float) for name in table.colnames if table[name].dtype.kind == "f"}
 
 
 def test_pulls_have_unit_width_on_correlated_noise():
     found, n = errors_of({"i": NOISE}), 600
     within = 4 / np.sqrt(2 * n)  # four standard errors of a standard deviation
-    for name, value in (("flux_psf", found["flux_psf"] - 400.0), ("x_psf", found["x_psf"] - 80.2),
-                        ("y_psf", found["y_psf"] - 69.9), ("flux_ap", found["flux_ap"] - found["flux_ap"].mean())):
+    for name, value in (
+        ("flux_psf", found["flux_psf"] - 400.0),
+        ("x_psf", found["x_psf"] - 80.2),
+        ("y_psf", found["y_psf"] - 69.9),
+        ("flux_ap", found["flux_ap"] - found["flux_ap"].mean()),
+    ):
         assert np.std(value / found[f"{name}_err"]) == pytest.approx(1.0, abs=within), name
     # Taken for white it is not: the test can fail.
     white = errors_of(1.0)
@@ -67,7 +79,8 @@ def test_only_the_skys_share_of_an_error_is_correlated():
     assert correlation.apertures(np.array([sky]), radius)[0] == pytest.approx(factor * sky)
     photons = np.array([100 * sky])
     assert correlation.apertures(photons, radius)[0] == pytest.approx(
-        np.sqrt(photons[0] ** 2 + (factor**2 - 1) * sky**2))
+        np.sqrt(photons[0] ** 2 + (factor**2 - 1) * sky**2)
+    )
     assert np.isnan(correlation.apertures(np.array([np.nan]), radius)[0])
 
 

@@ -78,7 +78,7 @@ def test_aperture_flux_of_a_gaussian(diameter):
     row = measure(gaussian(SHAPE, 120.4, 80.7, FLUX, 2.5), 120.4, 80.7, settings={"aperture_diameter": diameter})[0]
     radius = diameter / 2 / SCALE
     # Exact overlaps take each sample as a square pixel, of variance 1/12 along each axis.
-    expected = FLUX * (1 - np.exp(-radius**2 / (2 * (2.5**2 + 1 / 12))))
+    expected = FLUX * (1 - np.exp(-(radius**2) / (2 * (2.5**2 + 1 / 12))))
     assert row["flux_ap"] == pytest.approx(expected, rel=5e-3)
     assert row["snr_ap"] == pytest.approx(row["flux_ap"] / row["flux_ap_err"])
 
@@ -116,14 +116,14 @@ def test_kron_flux_of_a_gaussian_is_what_its_radius_holds():
     # First moment of r within 6 sigma: sqrt(pi / 2) sigma.
     radius = 2.5 * np.sqrt(np.pi / 2)
     assert row["kron_radius"] == pytest.approx(radius * sigma * SCALE, rel=0.01)
-    assert row["flux_kron"] == pytest.approx(FLUX * (1 - np.exp(-radius**2 / 2)), rel=2e-3)
+    assert row["flux_kron"] == pytest.approx(FLUX * (1 - np.exp(-(radius**2) / 2)), rel=2e-3)
     assert row["flux_kron_err"] == pytest.approx(np.sqrt(np.pi) * radius * sigma, rel=0.01)
 
 
 def test_kron_flux_of_a_star_uses_the_least_radius():
     row = measure(gaussian(SHAPE, 110.1, 75.3, FLUX, PSF_SIGMA), 110.1, 75.3)[0]
     assert row["kron_radius"] == pytest.approx(3.5 * PSF_SIGMA * SCALE, rel=1e-3)
-    assert row["flux_kron"] == pytest.approx(FLUX * (1 - np.exp(-3.5**2 / 2)), rel=2e-3)
+    assert row["flux_kron"] == pytest.approx(FLUX * (1 - np.exp(-(3.5**2) / 2)), rel=2e-3)
     options = {"kron": {"min_radius": 3.0}}
     wide = measure(gaussian(SHAPE, 110.1, 75.3, FLUX, PSF_SIGMA), 110.1, 75.3, options=options)[0]
     assert wide["kron_radius"] == pytest.approx(3.0)
@@ -136,7 +136,7 @@ def test_kron_flux_of_an_exponential_is_the_expected_fraction(g):
     image = profile.drawImage(nx=201, ny=201, scale=1.0, method="auto", dtype=float).array
     row = measure(image, 100, 100, size=121)[0]
     reach = 6 * row["sigma"] / scale_length
-    moment = (quad(lambda r: r**2 * np.exp(-r), 0, reach)[0] / quad(lambda r: r * np.exp(-r), 0, reach)[0])
+    moment = quad(lambda r: r**2 * np.exp(-r), 0, reach)[0] / quad(lambda r: r * np.exp(-r), 0, reach)[0]
     radius = 2.5 * moment
     assert moment == pytest.approx(2.0, rel=0.05)  # the Kron radius of an exponential disc is 2 scale lengths
     assert row["kron_radius"] == pytest.approx(radius * scale_length * SCALE, rel=0.02)
@@ -203,14 +203,20 @@ def test_a_zero_pixel_and_a_masked_pixel_are_the_same_to_the_moments():
 
 def test_settings_of_the_moments_change_shapes_by_less_than_1e_4():
     rng = stream(8, "settings")
-    stamps = np.stack([gaussian((SIZE, SIZE), 30.2, 29.8, peak_snr_flux(12, 2.4), 2.4, *rng.normal(0, 0.2, 2))
-                       + rng.normal(size=(SIZE, SIZE)) for _ in range(60)])
+    stamps = np.stack(
+        [
+            gaussian((SIZE, SIZE), 30.2, 29.8, peak_snr_flux(12, 2.4), 2.4, *rng.normal(0, 0.2, 2))
+            + rng.normal(size=(SIZE, SIZE))
+            for _ in range(60)
+        ]
+    )
     found = shapes.adaptive_moments(stamps, np.full(60, 30.2), np.full(60, 29.8), 1.2 * PSF_SIGMA)
     good = np.flatnonzero(found.flag == 0)
     assert len(good) > 50
     for k in good:
         best = galsim.Image(stamps[k], xmin=0, ymin=0).FindAdaptiveMom(
-            strict=False, guess_centroid=galsim.PositionD(30.2, 29.8))
+            strict=False, guess_centroid=galsim.PositionD(30.2, 29.8)
+        )
         assert found.g1[k] == pytest.approx(best.observed_shape.g1, abs=1e-4)
 
 
@@ -260,8 +266,9 @@ def test_shape_flags_of_shapes_that_are_not_the_sources():
     assert flags(faint["shape_flag"][0], shapes.BITS.decode) == {"LOW_SNR"}
     spike = np.zeros(SHAPE)
     spike[70, 100], spike[70, 101] = 100.0, 50.0
-    assert {"SMALL"} & flags(measure(spike, 100.0, 70.0)["shape_flag"][0], shapes.BITS.decode) or \
-        "FAILED" in flags(measure(spike, 100.0, 70.0)["shape_flag"][0], shapes.BITS.decode)
+    assert {"SMALL"} & flags(measure(spike, 100.0, 70.0)["shape_flag"][0], shapes.BITS.decode) or "FAILED" in flags(
+        measure(spike, 100.0, 70.0)["shape_flag"][0], shapes.BITS.decode
+    )
 
 
 def test_failure_rate_falls_with_the_signal_to_noise_ratio():
@@ -346,12 +353,15 @@ def test_a_measurement_adds_its_columns():
     assert table["flux_flag"].tolist()[:2] == [photometry.BITS.PSF_EDGE] * 2 and not table["flux_flag"][2:].any()
 
 
-@pytest.mark.parametrize("found, words", [
-    ({"more": np.zeros(2)}, "columns that it declares: more"),
-    ({"flux_toy": np.zeros(3)}, r"shape \(3,\) for flux_toy"),
-    ({"count_toy": np.ones(2, int)}, "for count_toy"),
-    ({"flux_toy": np.array(["a", "b"])}, "for flux_toy"),
-])
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        ({"more": np.zeros(2)}, "columns that it declares: more"),
+        ({"flux_toy": np.zeros(3)}, r"shape \(3,\) for flux_toy"),
+        ({"count_toy": np.ones(2, int)}, "for count_toy"),
+        ({"flux_toy": np.array(["a", "b"])}, "for flux_toy"),
+    ],
+)
 def test_a_measurement_that_returns_something_else_is_named(found, words):
     with pytest.raises(StudyError, match=f"measurement toy .*{words}") as error:
         with_toy(**found)

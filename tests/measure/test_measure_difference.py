@@ -25,16 +25,27 @@ def places(key, size=330, step=30, border=40):
 def drawn(rows, noise=0.0, size=201, key=0):
     """Return the difference of sources that `draw_source` draws, on an empty sky."""
     pixels = noise * stream(7, "measure", key).standard_normal((size, size))
-    image = BandImage("r", pixels, np.full((size, size), noise**2 or 1e-6, np.float32),
-                      np.zeros((size, size), np.uint8), psf_pixels(KOLMOGOROV, SCALE), tan_wcs(), 31.4, 1e9,
-                      psf_model=KOLMOGOROV)
+    image = BandImage(
+        "r",
+        pixels,
+        np.full((size, size), noise**2 or 1e-6, np.float32),
+        np.zeros((size, size), np.uint8),
+        psf_pixels(KOLMOGOROV, SCALE),
+        tan_wcs(),
+        31.4,
+        1e9,
+        psf_model=KOLMOGOROV,
+    )
     for row in rows:
         add_stamp(image.science, draw_source({"source_id": 1, **row}, image))
     return SUBTRACTORS.create("none").subtract(image, image), image
 
 
-ENGINES = {"white": ("none", {}), "whitened": ("alard_lupton", {}),
-           "correlated": ("alard_lupton", {"decorrelate": False})}
+ENGINES = {
+    "white": ("none", {}),
+    "whitened": ("alard_lupton", {}),
+    "correlated": ("alard_lupton", {"decorrelate": False}),
+}
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -53,10 +64,16 @@ def test_points_apertures_and_activity_are_unbiased_with_honest_errors(name):
         np.testing.assert_allclose(both["flux_psf"], plain["flux"], rtol=1e-9)
         np.testing.assert_allclose(both["flux_psf_err"], plain["flux_err"], rtol=1e-9)
         assert (fit["flag"] == 0).all() and (both["flag"] == 0).all()
-        pulls.append([(fit["x"] - x) / fit["x_err"], (fit["y"] - y) / fit["y_err"],
-                      (fit["flux"] - flux) / fit["flux_err"],
-                      (both["flux_psf"] - flux) / both["flux_psf_err"], (both["flux_ap"] - flux) / both["flux_ap_err"],
-                      both["activity"] / both["activity_err"]])
+        pulls.append(
+            [
+                (fit["x"] - x) / fit["x_err"],
+                (fit["y"] - y) / fit["y_err"],
+                (fit["flux"] - flux) / fit["flux_err"],
+                (both["flux_psf"] - flux) / both["flux_psf_err"],
+                (both["flux_ap"] - flux) / both["flux_ap_err"],
+                both["activity"] / both["activity_err"],
+            ]
+        )
         errors.append([fit["x_err"], fit["y_err"], fit["flux"] / fit["flux_err"]])
     pulls, errors = np.concatenate(pulls, axis=1), np.concatenate(errors, axis=1)
     n = pulls.shape[1]
@@ -92,14 +109,21 @@ def test_masked_pixels_places_off_the_image_and_noise_alone_are_outcomes():
     fit, both = fit_points(difference, x, y), activity(difference, x, y, 8.0)
     touched = np.abs(x[:, None] - [42, 101]).min(axis=1) < 6
     assert touched.any() and (fit["flag"][touched] & BITS.MASKED).all() and (both["flag"][touched] & BITS.MASKED).all()
-    for value, truth, error in ((fit["x"], x, fit["x_err"]), (fit["flux"], 300, fit["flux_err"]),
-                                (both["flux_ap"], 300, both["flux_ap_err"]),
-                                (both["activity"], 0, both["activity_err"])):
+    for value, truth, error in (
+        (fit["x"], x, fit["x_err"]),
+        (fit["flux"], 300, fit["flux_err"]),
+        (both["flux_ap"], 300, both["flux_ap_err"]),
+        (both["activity"], 0, both["activity_err"]),
+    ):
         pull = (value - truth) / error
         assert abs(pull.mean()) < 3.5 / np.sqrt(len(x)) and pull.std() == pytest.approx(1, abs=0.45)
     lost = ([-3, 0, 110, np.nan, 500], [50, 0, np.inf, 3, 500])
-    for made in (fit_points(difference, *lost), activity(difference, *lost, 5.0),
-                 fit_trails(difference, *lost, [5.0] * 5, [0.0] * 5), split_comae(difference, *lost, [8.0] * 5)):
+    for made in (
+        fit_points(difference, *lost),
+        activity(difference, *lost, 5.0),
+        fit_trails(difference, *lost, [5.0] * 5, [0.0] * 5),
+        split_comae(difference, *lost, [8.0] * 5),
+    ):
         assert len(made) == 5 and (made["flag"][[0, 2, 3, 4]] == BITS.OUTSIDE).all()
         assert all(np.isnan(made[name][[0, 2, 3, 4]]).all() for name in made.colnames if name != "flag")
     assert np.isnan(residuals(difference, *lost, 5.0)["chi2"][[0, 2, 3, 4]]).all()
@@ -123,7 +147,7 @@ def test_noise_has_residuals_of_one_and_a_left_over_more():
     assert set(table["npix"]) <= set(range(70, 90))  # pi 5^2 = 79
     assert table["chi2"].mean() == pytest.approx(1, abs=0.02)
     excess = residuals(difference, [100.2], [140.7], 5.0)
-    squares = 400**2 / (4 * np.pi * sigma_of(0.8)**2)  # of the light, summed; whitening changes the PSF a little
+    squares = 400**2 / (4 * np.pi * sigma_of(0.8) ** 2)  # of the light, summed; whitening changes the PSF a little
     expected = 1 + squares / excess["npix"][0] / float(np.median(difference.variance))
     assert excess["chi2"][0] == pytest.approx(expected, rel=0.2)
 
@@ -145,17 +169,29 @@ def test_a_drawn_trail_is_fitted_to_its_own_length_angle_and_middle(length, angl
 def noisy_trails(length, snr, keys):
     """Return pulls of length, flux and x, and bias of the length in pixels, of trails of all angles."""
     pulls, bias, flags = [], [], []
-    unit, _ = drawn([{"kind": "trail", "x": 100.0, "y": 100.0, "flux_r": 1.0, "trail_length": length,
-                      "trail_angle": 0.0}])
-    flux = snr / np.sqrt((unit.image.astype(float)**2).sum())
+    unit, _ = drawn(
+        [{"kind": "trail", "x": 100.0, "y": 100.0, "flux_r": 1.0, "trail_length": length, "trail_angle": 0.0}]
+    )
+    flux = snr / np.sqrt((unit.image.astype(float) ** 2).sum())
     for key in range(keys):
         x, y = places(key, 201, 50, 50)
         angle = stream(7, "angles", key).uniform(0, np.pi, len(x))
-        difference, _ = drawn([{"kind": "trail", "x": a, "y": b, "flux_r": flux, "trail_length": length,
-                                "trail_angle": np.degrees(c)} for a, b, c in zip(x, y, angle)], 1.0, key=key)
+        difference, _ = drawn(
+            [
+                {"kind": "trail", "x": a, "y": b, "flux_r": flux, "trail_length": length, "trail_angle": np.degrees(c)}
+                for a, b, c in zip(x, y, angle)
+            ],
+            1.0,
+            key=key,
+        )
         found = fit_trails(difference, x, y, np.full(len(x), length / SCALE), angle)
-        pulls.append([(found["length"] - length / SCALE) / found["length_err"],
-                      (found["flux"] - flux) / found["flux_err"], (found["x"] - x) / found["x_err"]])
+        pulls.append(
+            [
+                (found["length"] - length / SCALE) / found["length_err"],
+                (found["flux"] - flux) / found["flux_err"],
+                (found["x"] - x) / found["x_err"],
+            ]
+        )
         bias.append(found["length"] - length / SCALE)
         flags.append(found["flag"])
     return np.concatenate(pulls, axis=1), np.concatenate(bias), np.concatenate(flags)
@@ -177,8 +213,9 @@ def test_trails_longer_than_the_seeing_are_unbiased_and_short_ones_too_long():
 
 def test_a_trail_is_found_by_a_bank_and_a_bank_loses_little():
     psf = drawn([])[0].psf
-    difference = drawn([{"kind": "trail", "x": 100.3, "y": 98.8, "flux_r": 150.0, "trail_length": 6.0,
-                         "trail_angle": 20.0}], 1.0)[0]
+    difference = drawn(
+        [{"kind": "trail", "x": 100.3, "y": 98.8, "flux_r": 150.0, "trail_length": 6.0, "trail_angle": 20.0}], 1.0
+    )[0]
     trails, shapes = bank(difference, SCALE)
     best = search(difference, 5, trails, shapes)[0]
     assert best["length"] > 20 and np.hypot(best["x"] - 100.3, best["y"] - 98.8) < 3

@@ -32,7 +32,8 @@ def measure(images, x, y, psf=True, noiseless=False, shape_band=None, **patch):
     patch = images if hasattr(images, "bands") else make_patch(images, **patch)
     x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     children = DEBLENDERS.create("none").deblend(
-        patch, {}, Table({"det_id": np.arange(len(x)) + 1, "x": x, "y": y}), 31)
+        patch, {}, Table({"det_id": np.arange(len(x)) + 1, "x": x, "y": y}), 31
+    )
     return measured(children, x, y, patch, ("psf",) if psf else (), shape_band, noiseless)
 
 
@@ -43,9 +44,15 @@ def flags(value):
 # -------------------------------------------------------------------------------------- shifts
 
 
-@pytest.mark.parametrize(("kind", "fwhm", "scale", "peak", "flux"), [
-    ("kolmogorov", 0.7, 0.2, 1e-4, 1e-6), ("moffat", 0.7, 0.2, 2e-4, 1e-6), ("moffat", 0.51, 0.148, 2e-4, 1e-6),
-    ("kolmogorov", 0.5, 0.2, 3e-3, 2e-4)])
+@pytest.mark.parametrize(
+    ("kind", "fwhm", "scale", "peak", "flux"),
+    [
+        ("kolmogorov", 0.7, 0.2, 1e-4, 1e-6),
+        ("moffat", 0.7, 0.2, 2e-4, 1e-6),
+        ("moffat", 0.51, 0.148, 2e-4, 1e-6),
+        ("kolmogorov", 0.5, 0.2, 3e-3, 2e-4),
+    ],
+)
 def test_a_shifted_psf_is_galsims_for_the_sampling_of_lsst_and_isaac(kind, fwhm, scale, peak, flux):
     psf = model(kind, fwhm)
     pixels = psf_object(psf).drawImage(nx=41, ny=41, scale=scale, dtype=float).array
@@ -108,14 +115,20 @@ def test_errors_have_their_closed_forms():
     # White noise of variance V: 1 / sqrt(sum P^2 / V), and sigma_psf sqrt(2) / SNR for the position of a Gaussian.
     flux = peak_snr_flux(80, noise=2.0)
     row = measure(scene(SHAPE, [(100.3, 70.2, flux)]), 100, 70, variance=4.0)[0]
-    assert row["flux_psf_err"] == pytest.approx(2 / np.sqrt((gaussian_psf()**2).sum()), rel=2e-3)
+    assert row["flux_psf_err"] == pytest.approx(2 / np.sqrt((gaussian_psf() ** 2).sum()), rel=2e-3)
     assert row["flux_psf"] / row["flux_psf_err"] == pytest.approx(80, rel=2e-3)
     for name in ("x_psf_err", "y_psf_err"):
         assert row[name] == pytest.approx(np.sqrt(2) * PSF_SIGMA / 80, rel=5e-3)
     double = measured(
-        DEBLENDERS.create("none").deblend(make_patch(np.ones(SHAPE)), {}, Table({"det_id": [1], "x": [100.0],
-                                                                                "y": [70.0]}), 31),
-        [100.0], [70.0], make_patch(np.ones(SHAPE)), ("psf",), noise_correlation=2.0)
+        DEBLENDERS.create("none").deblend(
+            make_patch(np.ones(SHAPE)), {}, Table({"det_id": [1], "x": [100.0], "y": [70.0]}), 31
+        ),
+        [100.0],
+        [70.0],
+        make_patch(np.ones(SHAPE)),
+        ("psf",),
+        noise_correlation=2.0,
+    )
     single = measure(np.ones(SHAPE), 100, 70)
     assert double["flux_psf_err"][0] == pytest.approx(2 * single["flux_psf_err"][0])
 
@@ -134,9 +147,11 @@ def test_pulls_of_isolated_stars_have_mean_0_and_width_1(snr, photons):
     centre = place + rng.normal(0, 0.2, place.shape)
     table = measure(patch, *centre.T)
     assert (table["flux_flag"] & (photometry.BITS.PSF_LEFT | photometry.BITS.PSF_NOT_CONVERGED) == 0).all()
-    pulls = {"flux": (table["flux_psf"] - flux) / table["flux_psf_err"],
-             "x": (table["x_psf"] - place[:, 0]) / table["x_psf_err"],
-             "y": (table["y_psf"] - place[:, 1]) / table["y_psf_err"]}
+    pulls = {
+        "flux": (table["flux_psf"] - flux) / table["flux_psf_err"],
+        "x": (table["x_psf"] - place[:, 0]) / table["x_psf_err"],
+        "y": (table["y_psf"] - place[:, 1]) / table["y_psf_err"],
+    }
     for name, pull in pulls.items():
         assert abs(np.mean(pull)) < 4 / np.sqrt(n) + (1 / snr if name == "flux" else 0)  # free positions: + 1 / SNR
         assert np.std(pull) == pytest.approx(1, abs=4 / np.sqrt(2 * n) + 1 / snr**2)
@@ -195,8 +210,12 @@ def test_what_cannot_be_fitted_is_flagged_and_disturbs_nobody():
 
 def test_nothing_is_fitted_to_nothing():
     assert len(measure(np.zeros(SHAPE), [], [])) == 0
-    window = PsfWindow(np.zeros((2, 31, 31)), make_patch(np.zeros(SHAPE), psf=np.zeros((41, 41))).bands["i"],
-                       np.array([50, 60]), np.array([50, 60]))
+    window = PsfWindow(
+        np.zeros((2, 31, 31)),
+        make_patch(np.zeros(SHAPE), psf=np.zeros((41, 41))).bands["i"],
+        np.array([50, 60]),
+        np.array([50, 60]),
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         assert window.fit([15, 15], [15, 15]).failed.all()
 

@@ -106,8 +106,9 @@ def test_known_sky_is_zero_and_unknown_options_are_refused():
 
 def test_byte_order_changes_nothing():
     image = (3 + noise("bytes")).astype("f4")
-    np.testing.assert_array_equal(estimate_sky(make_patch(image))["i"],
-                                  estimate_sky(make_patch(image.astype(">f4")))["i"])
+    np.testing.assert_array_equal(
+        estimate_sky(make_patch(image))["i"], estimate_sky(make_patch(image.astype(">f4")))["i"]
+    )
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # nothing is left of three equal numbers whose mean is rounded

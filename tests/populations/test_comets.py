@@ -26,9 +26,19 @@ def image():
 
 
 def comet(**changes):
-    row = {"source_id": 1, "kind": "comet", "x": 100.3, "y": 99.8, "flux_i": FLUX, "nucleus_fraction": 0.0,
-           "coma_radius": RADIUS, "tail_fraction": np.nan, "tail_length": np.nan, "tail_angle": np.nan,
-           "tail_width": np.nan}
+    row = {
+        "source_id": 1,
+        "kind": "comet",
+        "x": 100.3,
+        "y": 99.8,
+        "flux_i": FLUX,
+        "nucleus_fraction": 0.0,
+        "coma_radius": RADIUS,
+        "tail_fraction": np.nan,
+        "tail_length": np.nan,
+        "tail_angle": np.nan,
+        "tail_width": np.nan,
+    }
     return {**row, **changes}
 
 
@@ -39,8 +49,11 @@ def radii(stamp, row):
 
 def test_flux_is_conserved_within_the_coma(image):
     """All the light lies within the coma's radius and the PSF's wing, for any share of nucleus and tail."""
-    for row in (comet(), comet(nucleus_fraction=0.4),
-                comet(nucleus_fraction=0.2, tail_fraction=0.3, tail_length=10.0, tail_angle=40.0, tail_width=1.0)):
+    for row in (
+        comet(),
+        comet(nucleus_fraction=0.4),
+        comet(nucleus_fraction=0.2, tail_fraction=0.3, tail_length=10.0, tail_angle=40.0, tail_width=1.0),
+    ):
         stamp = draw_source(row, image)
         assert stamp.array.sum() == pytest.approx(FLUX, rel=1e-9)
     stamp, row = draw_source(comet(), image), comet()
@@ -88,8 +101,10 @@ def test_nucleus_is_a_star_and_tail_points_along_its_angle(image):
     coma = draw_source({**bare, "flux_i": FLUX / 2}, image, size=len(stamp.array))
     tail = stamp.array - coma.array
     yy, xx = np.indices(tail.shape)
-    x, y = (SCALE * (tail * (axis + first - centre)).sum() / tail.sum()
-            for axis, first, centre in ((xx, stamp.x0, row["x"]), (yy, stamp.y0, row["y"])))
+    x, y = (
+        SCALE * (tail * (axis + first - centre)).sum() / tail.sum()
+        for axis, first, centre in ((xx, stamp.x0, row["x"]), (yy, stamp.y0, row["y"]))
+    )
     # a line that falls linearly to nothing has its centroid at a third
     assert np.hypot(x, y) == pytest.approx(length / 3, rel=0.03)
     assert np.degrees(np.arctan2(y, x)) == pytest.approx(angle, abs=1)
@@ -140,8 +155,6 @@ def test_a_comet_of_a_users_catalogue_reaches_the_truth():
     stamp = draw_source(row, out.bands["g"])
     grown = out.bands["g"].planes["MODEL"].astype(float) - patch.bands["g"].planes["MODEL"]
     ny, nx = grown.shape
-    inside = stamp.array[max(0, -stamp.y0):ny - stamp.y0, max(0, -stamp.x0):nx - stamp.x0]
+    inside = stamp.array[max(0, -stamp.y0) : ny - stamp.y0, max(0, -stamp.x0) : nx - stamp.x0]
     assert grown.sum() == pytest.approx(inside.sum(), rel=1e-4)
     assert "coma_radius" not in simulated()[1].colnames
-
-

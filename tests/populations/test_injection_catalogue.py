@@ -58,8 +58,7 @@ def patch(shape=(200, 240), parity=1, turn=0.0, border=20):
 
 
 @pytest.mark.parametrize(
-    "name, kind",
-    [("c.csv", "ascii.csv"), ("c.ecsv", "ascii.ecsv"), ("c.fits", "fits"), ("c.parquet", "parquet")],
+    "name, kind", [("c.csv", "ascii.csv"), ("c.ecsv", "ascii.ecsv"), ("c.fits", "fits"), ("c.parquet", "parquet")]
 )
 def test_formats(tmp_path, name, kind):
     catalogue().write(tmp_path / name, format=kind)

@@ -27,9 +27,7 @@ COSMOLOGY = FlatLambdaCDM(H0=71.0, Om0=0.2648)
 def inputs_dir():
     """Directory of the fetched inputs (``pzflow/``, ``skycatalogs/``)."""
     path = Path(os.environ.get("BLENDIMPACT_INPUTS", ROOT / "results" / "inputs"))
-    if not (path / "pzflow" / "galaxy-data.pkl").is_file() or not list(
-        (path / "skycatalogs").glob("galaxy_*.parquet")
-    ):
+    if not (path / "pzflow" / "galaxy-data.pkl").is_file() or not list((path / "skycatalogs").glob("galaxy_*.parquet")):
         pytest.skip(f"no fetched inputs in {path}: run the fetch rules, or set BLENDIMPACT_INPUTS")
     return path
 
@@ -47,10 +45,7 @@ def made_inputs(tmp_path):
     n, z = 300, rng.uniform(0.1, 2.0, 300)
     distance = COSMOLOGY.luminosity_distance(z).to_value("m")
     mag = rng.uniform(21, 28, n)  # flat spectra of these AB magnitudes
-    sed = (
-        np.ones((n, 30))
-        * (10 ** (-0.4 * (mag + 56.1)) * 4 * np.pi * distance**2 / (4.4659e13 * (1 + z)))[:, None]
-    )
+    sed = np.ones((n, 30)) * (10 ** (-0.4 * (mag + 56.1)) * 4 * np.pi * distance**2 / (4.4659e13 * (1 + z)))[:, None]
     early = (z > 1)[:, None]
     columns = {
         "galaxy_id": np.arange(n) + 10**9,
@@ -90,9 +85,7 @@ def test_flux_of_one_tophat_agrees_with_galsim():
     sed[0, 16] = 3.0  # 5806 to 6166 Angstrom at rest: in i at z = 0.4
     flux = synthetic_flux(sed, np.array([z]), np.array([z]))[0]
     low, high, clight = 5806 * 1.4 / 10, 6166 * 1.4 / 10, 2.99792458e17  # nm, nm/s
-    density = (
-        3.0 * 4.4659e13 * 1.4 / (4 * np.pi * COSMOLOGY.luminosity_distance(z).to_value("m") ** 2) * 1e3
-    )  # cgs
+    density = 3.0 * 4.4659e13 * 1.4 / (4 * np.pi * COSMOLOGY.luminosity_distance(z).to_value("m") ** 2) * 1e3  # cgs
     wave = np.concatenate([[300, low - 0.01], np.linspace(low, high, 400), [high + 0.01, 1200]])
     f_lambda = np.where((wave >= low) & (wave <= high), density * clight / wave**2, 0.0)
     spectrum = galsim.SED(galsim.LookupTable(wave, f_lambda, interpolant="linear"), "nm", "flambda")
@@ -116,9 +109,7 @@ def test_join_copies_structure(made_inputs):
     zt = frame["redshift"][7]
     sed = np.array(frame["sed_val_disk"][7] + frame["sed_val_knots"][7] + frame["sed_val_bulge"][7])[None]
     mag = 31.4 - 2.5 * np.log10(synthetic_flux(sed, np.array([zt]), np.array([zt]))[0, 3])
-    brighter = (mag - COSMOLOGY.distmod(zt).value) - (
-        first["mag_i"] - COSMOLOGY.distmod(first["redshift"]).value
-    )
+    brighter = (mag - COSMOLOGY.distmod(zt).value) - (first["mag_i"] - COSMOLOGY.distmod(first["redshift"]).value)
     kpc = 0.4 * COSMOLOGY.angular_diameter_distance(zt).value * 10 ** (0.4 * pop.SIZE_LUMINOSITY * brighter)
     assert first["hlr_disk"] == pytest.approx(
         kpc / COSMOLOGY.angular_diameter_distance(first["redshift"]).value, rel=1e-6
@@ -149,9 +140,7 @@ def test_tables_round_trip(made_inputs, tmp_path):
 
 @pytest.mark.parametrize("fraction, bulge, disk", [(0.0, 0.1, 0.3), (1.0, 0.1, 0.3), (0.5, 0.3, 0.3)])
 def test_half_light_of_one_component(fraction, bulge, disk):
-    assert half_light_radius(fraction, bulge, disk) == pytest.approx(
-        bulge if fraction == 1 else disk, rel=1e-3
-    )
+    assert half_light_radius(fraction, bulge, disk) == pytest.approx(bulge if fraction == 1 else disk, rel=1e-3)
 
 
 @pytest.mark.parametrize("fraction, bulge, disk", [(0.4, 0.2, 0.5), (0.7, 0.5, 0.2), (0.05, 0.05, 1.0)])
@@ -207,9 +196,7 @@ def test_real_sample_is_sensible(real_galaxies, _built):
     """Redshifts, colours, sizes and shapes against what deep fields show (wide limits)."""
     assert _built["seconds"] < 60
     i = np.asarray(real_galaxies["mag_i"])
-    size = half_light_radius(
-        real_galaxies["bulge_fraction_i"], real_galaxies["hlr_bulge"], real_galaxies["hlr_disk"]
-    )
+    size = half_light_radius(real_galaxies["bulge_fraction_i"], real_galaxies["hlr_bulge"], real_galaxies["hlr_disk"])
     medians = [np.median(size[(i > m) & (i < m + 1)]) for m in range(20, 28)]
     assert (np.diff(medians) < 0).all()
     slope = np.polyfit(np.arange(20.5, 25), np.log10(medians[:5]), 1)[0]
@@ -233,14 +220,7 @@ def test_real_magnitudes_agree_with_the_catalogue_fluxes(inputs_dir):
         [
             pq.read_table(
                 f,
-                columns=[
-                    "galaxy_id",
-                    "redshift",
-                    "redshift_hubble",
-                    "sed_val_bulge",
-                    "sed_val_disk",
-                    "sed_val_knots",
-                ],
+                columns=["galaxy_id", "redshift", "redshift_hubble", "sed_val_bulge", "sed_val_disk", "sed_val_knots"],
             ).to_pandas()
             for f in (inputs_dir / "skycatalogs").glob("galaxy_[0-9]*.parquet")
         ]
@@ -250,9 +230,7 @@ def test_real_magnitudes_agree_with_the_catalogue_fluxes(inputs_dir):
     )
     both = main.merge(fluxes[fluxes["lsst_flux_i"] > 0], on="galaxy_id")
     sed = sum(np.stack(both[f"sed_val_{part}"]) for part in ("bulge", "disk", "knots"))
-    ours = -2.5 * np.log10(
-        synthetic_flux(sed, both["redshift"].to_numpy(), both["redshift_hubble"].to_numpy())
-    )
+    ours = -2.5 * np.log10(synthetic_flux(sed, both["redshift"].to_numpy(), both["redshift_hubble"].to_numpy()))
     for k, band in enumerate("grizy", start=1):
         difference = -2.5 * np.log10(both[f"lsst_flux_{band}"].to_numpy()) - ours[:, k]
         assert 1.4826 * np.median(np.abs(difference - np.median(difference))) < 0.15

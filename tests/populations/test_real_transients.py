@@ -16,10 +16,21 @@ from test_adopt import real_inputs
 
 pytestmark = pytest.mark.real
 SETTINGS = {
-    "case": "transients", "scenario": "real", "bands": ["g"], "shape_band": "g", "truth_snr": 5, "match_radius": 1.0,
+    "case": "transients",
+    "scenario": "real",
+    "bands": ["g"],
+    "shape_band": "g",
+    "truth_snr": 5,
+    "match_radius": 1.0,
     "patch": {"size": 300, "border": 36},
-    "inject": {"population": "transients", "per_patch": 8, "separation": 8, "snr": [3, 60],
-               "kinds": {"trail": 1, "comet": 1}, "fast_share": 0.5},
+    "inject": {
+        "population": "transients",
+        "per_patch": 8,
+        "separation": 8,
+        "snr": [3, 60],
+        "kinds": {"trail": 1, "comet": 1},
+        "fast_share": 0.5,
+    },
 }
 
 
@@ -33,8 +44,12 @@ def blocks(tmp_path_factory):
         header["CRPIX2"] -= 1500
         fits.PrimaryHDU(hdus[0].data[1500:2472, 1200:2172], header).writeto(path)
     spec = {k: v for k, v in load_image("des_dr2_g").items() if k not in ("input", "member", "mask")}
-    spec |= {"file": str(path), "size": [972, 972], "mask": None,
-             "psf": {"kind": "moffat", "fwhm": 1.13, "beta": 3.0, "size": 41}}
+    spec |= {
+        "file": str(path),
+        "size": [972, 972],
+        "mask": None,
+        "psf": {"kind": "moffat", "fwhm": 1.13, "beta": 3.0, "size": 41},
+    }
     image = adopt(spec, "unused")
     return image, list(adopt_patches(image, SETTINGS, 1, "transients", "real"))
 

@@ -17,11 +17,22 @@ from target_maker import draw
 
 FAMILIES = {"populations": POPULATIONS}
 SETTINGS = {
-    "case": "case", "scenario": "fiducial", "bands": ["g", "r"], "shape_band": "r", "shear": 0.0, "truth_snr": 5,
-    "match_radius": 1.0, "patch": {"size": 200, "border": 30, "margin": 6.0},
+    "case": "case",
+    "scenario": "fiducial",
+    "bands": ["g", "r"],
+    "shape_band": "r",
+    "shear": 0.0,
+    "truth_snr": 5,
+    "match_radius": 1.0,
+    "patch": {"size": 200, "border": 30, "margin": 6.0},
     "population": {"galaxies": {"mag_max": 26.0}, "stars": {}, "positions": {}},
-    "inject": {"population": "transients", "per_patch": 6, "separation": 8, "snr": [3, 60],
-               "kinds": {"supernova": 3, "nuclear": 1, "hostless": 1, "trail": 2, "comet": 2}},
+    "inject": {
+        "population": "transients",
+        "per_patch": 6,
+        "separation": 8,
+        "snr": [3, 60],
+        "kinds": {"supernova": 3, "nuclear": 1, "hostless": 1, "trail": 2, "comet": 2},
+    },
 }
 
 
@@ -108,7 +119,8 @@ def test_injected_sn_is_the_asked_for_and_truth_is_exact(sky, supernovae):
         out, table = inject(patch, truth, rows, 5, "case", SETTINGS)
         without_transients(table)
         assert out.templates is patch.templates or all(
-            np.array_equal(out.templates[b].science, patch.templates[b].science) for b in "gr")
+            np.array_equal(out.templates[b].science, patch.templates[b].science) for b in "gr"
+        )
         mine = table[table["injection_id"] >= 0]
         assert len(mine) == len(rows) and (mine["injection_flag"] & ~2 == 0).all()
         assert (mine["template_flux_r"] == 0).all() and not mine["variable"].any()
@@ -132,23 +144,40 @@ def test_trails_and_comets_on_a_real_image():
     import sky_maker
 
     patch, truth = sky_maker.real_patch()
-    settings = {**SETTINGS, "bands": ["g"], "shape_band": "g",
-                "inject": {"population": "transients", "per_patch": 3, "separation": 6, "snr": [20, 50],
-                           "kinds": {"trail": 1, "comet": 1}}}
+    settings = {
+        **SETTINGS,
+        "bands": ["g"],
+        "shape_band": "g",
+        "inject": {
+            "population": "transients",
+            "per_patch": 3,
+            "separation": 6,
+            "snr": [20, 50],
+            "kinds": {"trail": 1, "comet": 1},
+        },
+    }
     rows = draw(settings, patch, truth, 5, "galaxies", 7, 3)
     out, table = inject(patch, truth, rows, 5, "galaxies", settings)
     mine = table[table["injection_id"] >= 0]
     assert len(mine) == 3 and set(mine["kind"]) <= {"trail", "comet"}
     assert (out.bands["g"].planes["MODEL"].sum()) > 0
     with pytest.raises(StudyError, match="supernovae"):
-        draw({**settings, "inject": {**settings["inject"], "kinds": {"supernova": 1}}}, patch, truth,
-                            5, "galaxies", 7, 3)
+        draw(
+            {**settings, "inject": {**settings["inject"], "kinds": {"supernova": 1}}}, patch, truth, 5, "galaxies", 7, 3
+        )
 
 
 def study(**case):
     base = load_yaml(CONFIG_DIR / "config.yaml").data
-    block = {"scenarios": {"half_density": None, "double_density": None, "clustered": None}, "shear": 0,
-             "noise_pairs": False, "survey": "lsst_visit", "epochs": {}, "inject": SETTINGS["inject"], **case}
+    block = {
+        "scenarios": {"half_density": None, "double_density": None, "clustered": None},
+        "shear": 0,
+        "noise_pairs": False,
+        "survey": "lsst_visit",
+        "epochs": {},
+        "inject": SETTINGS["inject"],
+        **case,
+    }
     return merge(base, {"cases": {"galaxies": {"enabled": False}, "two_point": block}})
 
 

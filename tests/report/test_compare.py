@@ -35,10 +35,21 @@ FACTOR = 1.25
 
 
 def study_config(tmp_path, **more):
-    config = merge(study.load_config(), {**synthetic.CONFIG, "bootstrap": 100, "comparison": {
-        "deblenders": ["exact", "scaled", "none", "truth_profiles"],
-        "skies": {"clumpy": None, "real": None, "smooth": {"case": "two_point", "patch": {"size": 60, "count": PATCHES},
-                                                           **more}}}})
+    config = merge(
+        study.load_config(),
+        {
+            **synthetic.CONFIG,
+            "bootstrap": 100,
+            "comparison": {
+                "deblenders": ["exact", "scaled", "none", "truth_profiles"],
+                "skies": {
+                    "clumpy": None,
+                    "real": None,
+                    "smooth": {"case": "two_point", "patch": {"size": 60, "count": PATCHES}, **more},
+                },
+            },
+        },
+    )
     config["cases"]["galaxies"]["enabled"] = False
     return study.Study.model_validate(config).plain()
 
@@ -101,17 +112,35 @@ def run_sky(folder, config, names, chunks):
         (place / part).mkdir(parents=True)
     for number, patches in enumerate(chunks):
         c = f"{number:03d}"
-        at = {name: folder / f"{c}.{name}"
-              for name in ("fits", "truth", "detections", "assignments", "sky", "measured")}
-        simulate.run(settings, patches, SEED, folder / "galaxies.parquet", folder / "stars.parquet",
-                     find("surveys", settings["survey"]), at["fits"], at["truth"])
+        at = {
+            name: folder / f"{c}.{name}" for name in ("fits", "truth", "detections", "assignments", "sky", "measured")
+        }
+        simulate.run(
+            settings,
+            patches,
+            SEED,
+            folder / "galaxies.parquet",
+            folder / "stars.parquet",
+            find("surveys", settings["survey"]),
+            at["fits"],
+            at["truth"],
+        )
         detect.run(settings, SEED, at["fits"], at["truth"], at["detections"], at["assignments"], at["sky"])
         inputs = [at[name] for name in ("fits", "truth", "detections", "assignments", "sky")]
         compare.reference(settings, SEED, *inputs, at["measured"])
         for name in names:
             out = place / "compare" / f"{name}.{c}"
-            compare.run(settings, SEED, name, *inputs, at["measured"], f"{out}.parquet", f"{out}.scores.parquet",
-                        f"{out}.npz", place / "cost" / f"{name}.{c}.json")
+            compare.run(
+                settings,
+                SEED,
+                name,
+                *inputs,
+                at["measured"],
+                f"{out}.parquet",
+                f"{out}.scores.parquet",
+                f"{out}.npz",
+                place / "cost" / f"{name}.{c}.json",
+            )
     return place
 
 
@@ -136,8 +165,11 @@ def made(tmp_path_factory, members):
 
 
 def value(table, fom, deblender, population="true centres", stratum="all"):
-    rows = [r for r in table if (r["fom"], r["deblender"], r["population"], r["stratum"])
-            == (fom, deblender, population, stratum)]
+    rows = [
+        r
+        for r in table
+        if (r["fom"], r["deblender"], r["population"], r["stratum"]) == (fom, deblender, population, stratum)
+    ]
     assert len(rows) == 1, (fom, deblender, population, stratum)
     return rows[0]
 
@@ -259,8 +291,9 @@ def test_the_board_s_column_has_the_case_s_own_definitions(made):
     known = {f.id: f for f in load_case("two_point").figures_of_merit}
     rows = board[board["deblender"] == "scaled"]
     assert {str(f) for f in rows["fom"]} <= set(known)
-    assert all(known[str(r["fom"])].stage == "deblending" and known[str(r["fom"])].definition == r["definition"]
-               for r in rows)
+    assert all(
+        known[str(r["fom"])].stage == "deblending" and known[str(r["fom"])].definition == r["definition"] for r in rows
+    )
     one = [r for r in rows if r["fom"] == "WL-B1" and r["term"] == "deblending"]
     assert one[0]["value"] == pytest.approx(FACTOR - 1, abs=0.05)
 
@@ -279,8 +312,15 @@ def test_the_page_and_the_figures(made, tmp_path):
     place, config, _, _, paths = made
     out = [tmp_path / name for name in ("c.html", "cost.csv", "f.png", "b.png")]
     panel = tmp_path / "p.png"
-    comparison_page.run(config, paths[0], paths[2], sorted((place / "cost").glob("*.json")),
-                        sorted((place / "compare").glob("*.npz")), *out, [panel])
+    comparison_page.run(
+        config,
+        paths[0],
+        paths[2],
+        sorted((place / "cost").glob("*.json")),
+        sorted((place / "compare").glob("*.npz")),
+        *out,
+        [panel],
+    )
     text = out[0].read_text()
     for word in ("not made: the package is not installed", "no measure of quality", "WL-B1", "scaled"):
         assert word in text
@@ -307,9 +347,25 @@ def test_chunks_change_no_number(made, members, tmp_path):
 # --- closed forms without a sky ---------------------------------------------------------------------
 
 ROW = {
-    "deblender": "d", "centres": "truth", "patch": 0, "block": 0, "twin": "zero", "snr": 30.0, "blendedness": 0.1,
-    "separation": 1.5, "flux_ratio": 1.0, "outcome": "isolated", "kappa": 0.9, "chi2": 1.0, "child_status": 0,
-    "failed": False, "made": True, "flux_kron": 1.0, "flux_kron_exact": 1.0, "flux_kron_true": 1.0, "flux_ap_true": 1.0,
+    "deblender": "d",
+    "centres": "truth",
+    "patch": 0,
+    "block": 0,
+    "twin": "zero",
+    "snr": 30.0,
+    "blendedness": 0.1,
+    "separation": 1.5,
+    "flux_ratio": 1.0,
+    "outcome": "isolated",
+    "kappa": 0.9,
+    "chi2": 1.0,
+    "child_status": 0,
+    "failed": False,
+    "made": True,
+    "flux_kron": 1.0,
+    "flux_kron_exact": 1.0,
+    "flux_kron_true": 1.0,
+    "flux_ap_true": 1.0,
 }
 
 
@@ -317,8 +373,9 @@ def test_correlation_in_closed_form():
     yy, xx = np.indices((21, 21)) - 10
     light = 10 * np.exp(-(xx**2 + yy**2) / 18.0)
     isolated = light + 0.1 * np.cos(xx)
-    found = correlation(np.stack([3 * isolated, -isolated, 0 * isolated]), np.stack([isolated] * 3),
-                        np.stack([light] * 3), 1.0)
+    found = correlation(
+        np.stack([3 * isolated, -isolated, 0 * isolated]), np.stack([isolated] * 3), np.stack([light] * 3), 1.0
+    )
     np.testing.assert_allclose(found[:2], [1, -1])
     assert np.isnan(found[2])
     faint = correlation(isolated[None], isolated[None], light[None] * 0.01, 1.0)
@@ -341,8 +398,15 @@ def test_residual_chi2_of_noise_is_1_and_knows_nothing_of_the_split():
 
 
 def test_neighbours():
-    truth = pd.DataFrame({"x": [0.0, 3.0, 10.0, 10.5], "y": 0.0, "snr": [10.0, 20.0, 30.0, 2.0],
-                          "role": ["target", "target", "context", "target"], "flux_i": [1.0, 2.0, 8.0, 0.5]})
+    truth = pd.DataFrame(
+        {
+            "x": [0.0, 3.0, 10.0, 10.5],
+            "y": 0.0,
+            "snr": [10.0, 20.0, 30.0, 2.0],
+            "role": ["target", "target", "context", "target"],
+            "flux_i": [1.0, 2.0, 8.0, 0.5],
+        }
+    )
     distance, ratio = neighbours(truth, "i", 5, 0.2)
     np.testing.assert_allclose(distance, [0.6, 0.6, 1.4, 0.1])
     np.testing.assert_allclose(ratio, [2, 0.5, 0.25, 16])
@@ -354,14 +418,24 @@ def test_slope_and_colour_in_closed_form():
     rng = np.random.default_rng(3)
     n = 600
     e = rng.normal(0, 0.2, (2, n))
-    base = {**ROW, "patch": np.arange(n) % 12, "block": np.arange(n) % 12, "source_id": np.arange(n),
-            "flux_ap_true": 2.0}
+    base = {
+        **ROW,
+        "patch": np.arange(n) % 12,
+        "block": np.arange(n) % 12,
+        "source_id": np.arange(n),
+        "flux_ap_true": 2.0,
+    }
     for k in (1, 2):
         noise = rng.normal(0, 0.05, n)
-        base |= {f"e{k}_weighted_true": e[k - 1], f"e{k}_weighted_exact": e[k - 1] + noise,
-                 f"e{k}_weighted": 0.8 * e[k - 1] + noise}
-    frames = [pd.DataFrame({**base, "band": band, "shape_band": band == "i", "flux_ap": flux, "flux_ap_exact": 2.0})
-              for band, flux in (("g", 2.0), ("i", 2.5), ("a", 9.0))]  # the colour is that of the first two
+        base |= {
+            f"e{k}_weighted_true": e[k - 1],
+            f"e{k}_weighted_exact": e[k - 1] + noise,
+            f"e{k}_weighted": 0.8 * e[k - 1] + noise,
+        }
+    frames = [
+        pd.DataFrame({**base, "band": band, "shape_band": band == "i", "flux_ap": flux, "flux_ap_exact": 2.0})
+        for band, flux in (("g", 2.0), ("i", 2.5), ("a", 9.0))
+    ]  # the colour is that of the first two
     table = comparison_rows("s", "two_point", "x", pd.concat(frames, ignore_index=True), ["d"], 1.2, 100, 1)
     assert value(table, "shape.slope", "d")["value"] == pytest.approx(-0.2, abs=1e-9)
     assert value(table, "colour.bias", "d")["value"] == pytest.approx(2.5 * np.log10(1.25), abs=0.01)
@@ -371,8 +445,14 @@ def test_slope_and_colour_in_closed_form():
 
 
 def test_scores_keep_failures_out_of_medians_and_in_outliers():
-    row = {**ROW, "band": "i", "shape_band": True, "flux_ap": 1.0, "flux_ap_exact": 1.0,
-           **{f"e{k}_weighted{s}": 0.1 for k in (1, 2) for s in ("", "_exact", "_true")}}
+    row = {
+        **ROW,
+        "band": "i",
+        "shape_band": True,
+        "flux_ap": 1.0,
+        "flux_ap_exact": 1.0,
+        **{f"e{k}_weighted{s}": 0.1 for k in (1, 2) for s in ("", "_exact", "_true")},
+    }
     bad = {**row, "failed": True, "child_status": BITS.FAILED, "flux_ap": np.nan, "flux_kron": np.nan}
     frame = pd.DataFrame([{**(bad if k == 3 else row), "source_id": k} for k in range(4)])
     sums = score(frame, ["d"], "x", "two_point").table()
@@ -384,8 +464,14 @@ def test_scores_keep_failures_out_of_medians_and_in_outliers():
 
 @pytest.mark.parametrize("same_noise", [True, False])
 def test_a_real_sky_is_also_held_against_the_truth_by_stratum(same_noise):
-    row = {**ROW, "band": "i", "shape_band": True, "flux_ap": 1.1, "flux_ap_exact": 1.0,
-           **{f"e{k}_weighted{s}": 0.1 for k in (1, 2) for s in ("", "_exact", "_true")}}
+    row = {
+        **ROW,
+        "band": "i",
+        "shape_band": True,
+        "flux_ap": 1.1,
+        "flux_ap_exact": 1.0,
+        **{f"e{k}_weighted{s}": 0.1 for k in (1, 2) for s in ("", "_exact", "_true")},
+    }
     frame = pd.DataFrame([{**row, "source_id": k, "patch": k, "block": k} for k in range(12)])
     table = comparison_rows("s", "galaxies", "x", frame, ["d"], 1.2, 100, 1, same_noise)
     rows = table[(table["fom"] == "ap_true.nmad") & (table["stratum"] == "blendedness:0.05-0.2")]
@@ -395,8 +481,10 @@ def test_a_real_sky_is_also_held_against_the_truth_by_stratum(same_noise):
 
 
 def test_costs(tmp_path):
-    jobs = [{"cpu_start": 2.0, "sources": [100, 100], "cpu": [5.0, 1.0], "peak_mb": 300.0},
-            {"cpu_start": 2.0, "sources": [100, 100], "cpu": [3.0, 3.0], "peak_mb": 200.0}]
+    jobs = [
+        {"cpu_start": 2.0, "sources": [100, 100], "cpu": [5.0, 1.0], "peak_mb": 300.0},
+        {"cpu_start": 2.0, "sources": [100, 100], "cpu": [3.0, 3.0], "peak_mb": 200.0},
+    ]
     for number, job in enumerate(jobs):
         (tmp_path / f"{number}").write_text(json.dumps(job))
     row = cost.summary("s", "d", [tmp_path / "0", tmp_path / "1"])
@@ -407,8 +495,11 @@ def test_costs(tmp_path):
 
 def test_figures_say_when_there_is_nothing_to_draw():
     empty = Table({name: np.array([], str) for name in COLUMNS})
-    for figure in (figures.frontier(empty, [], ["s"], ["d"]), figures.against_blendedness(empty, ["s"], ["d"]),
-                   figures.panel("s", {})):
+    for figure in (
+        figures.frontier(empty, [], ["s"], ["d"]),
+        figures.against_blendedness(empty, ["s"], ["d"]),
+        figures.panel("s", {}),
+    ):
         assert figure.texts
 
 

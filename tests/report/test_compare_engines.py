@@ -23,8 +23,17 @@ from blendimpact.subtract import SUBTRACTORS
 from target_maker import draw
 from test_transients import SETTINGS
 
-HERE = {**SETTINGS, "case": "transients", "bands": ["r"], "measure": {}, "subtractor": "zogy", "sky": "simulate",
-        "patch": {"size": 180, "border": 20, "margin": 6.0}, "survey": "lsst_y10_ideal", "pixel_scale": 0.2}
+HERE = {
+    **SETTINGS,
+    "case": "transients",
+    "bands": ["r"],
+    "measure": {},
+    "subtractor": "zogy",
+    "sky": "simulate",
+    "patch": {"size": 180, "border": 20, "margin": 6.0},
+    "survey": "lsst_y10_ideal",
+    "pixel_scale": 0.2,
+}
 CHOICE = {"case": "transients", "engines": ["none", "truth", "alard_lupton", "sfft"], "patches": 3}
 
 
@@ -40,8 +49,12 @@ def made(patch, engine="one", **kinds):
 
 
 def value(table, fom, population, stratum="all", engine="one"):
-    row = table[(table["fom"] == fom) & (table["population"] == population) & (table["stratum"] == stratum)
-                & (table["engine"] == engine)]
+    row = table[
+        (table["fom"] == fom)
+        & (table["population"] == population)
+        & (table["stratum"] == stratum)
+        & (table["engine"] == engine)
+    ]
     assert len(row) == 1, (fom, population, stratum)
     return row[0]
 
@@ -51,17 +64,29 @@ def test_every_figure_of_merit_has_its_closed_form():
     field = {"area": pixels * 0.04, "npix": pixels, "alarm_sigma": sigma, "status": 0}
     frames = []
     for patch in range(12):
-        targets = [{"group": "hosted", "flux": 90.0, "flux_err": 5.0, "flux_alone": 100.0, "err_exact": 4.0},
-                   {"group": "hostless", "flux": 104.0, "flux_err": 4.0, "flux_alone": 100.0, "err_exact": 4.0},
-                   {"group": "hosted", "flux": np.nan, "flux_err": np.nan, "flux_alone": 20.0, "err_exact": 4.0}]
-        static = [{"sb": 21.5, "chi2": 3.0, "npix": 10, "flux": 1.0},
-                  {"sb": 23.7, "chi2": 1.0, "npix": 30, "flux": 1.0},
-                  {"sb": np.nan, "chi2": 1.0, "npix": 30, "flux": np.nan}]
+        targets = [
+            {"group": "hosted", "flux": 90.0, "flux_err": 5.0, "flux_alone": 100.0, "err_exact": 4.0},
+            {"group": "hostless", "flux": 104.0, "flux_err": 4.0, "flux_alone": 100.0, "err_exact": 4.0},
+            {"group": "hosted", "flux": np.nan, "flux_err": np.nan, "flux_alone": 20.0, "err_exact": 4.0},
+        ]
+        static = [
+            {"sb": 21.5, "chi2": 3.0, "npix": 10, "flux": 1.0},
+            {"sb": 23.7, "chi2": 1.0, "npix": 30, "flux": 1.0},
+            {"sb": np.nan, "chi2": 1.0, "npix": 30, "flux": np.nan},
+        ]
         peaks = [{"snr": 4.5}, {"snr": -6.0}]
-        frames.append(made(patch, target=targets, static=static, peak=peaks if patch % 2 else [],
-                           field=[{**field, "status": patch == 3}]))
-    table = engine_report.table(pd.concat(frames), ["one", "gone"], {"gone": "no such package"}, "case", "fiducial",
-                                50, 1)
+        frames.append(
+            made(
+                patch,
+                target=targets,
+                static=static,
+                peak=peaks if patch % 2 else [],
+                field=[{**field, "status": patch == 3}],
+            )
+        )
+    table = engine_report.table(
+        pd.concat(frames), ["one", "gone"], {"gone": "no such package"}, "case", "fiducial", 50, 1
+    )
     assert list(table.colnames) == list(engine_report.COLUMNS)
     assert value(table, "chi2.mean", "static sources")["value"] == pytest.approx((30 + 30 + 30) / 70)
     assert value(table, "chi2.median", "static sources", "sb:21-22")["value"] == pytest.approx(3, abs=0.01)
@@ -86,11 +111,18 @@ def test_every_figure_of_merit_has_its_closed_form():
 
 
 def test_places_near_changes_are_not_searched():
-    changed = Table({"x": [50.0, 100.0], "y": [50.0, 100.0], "trail_length": [np.nan, 8.0],
-                     "trail_angle": [np.nan, 90.0], "coma_radius": [3.0, np.nan]})
+    changed = Table(
+        {
+            "x": [50.0, 100.0],
+            "y": [50.0, 100.0],
+            "trail_length": [np.nan, 8.0],
+            "trail_angle": [np.nan, 90.0],
+            "coma_radius": [3.0, np.nan],
+        }
+    )
     near = engines.near_changes(changed, (200, 200), 0.2, 0.8)
     away = engines.AWAY / 0.2
-    expected = np.pi * (away + 15)**2 + np.pi * away**2 + 2 * away * 40
+    expected = np.pi * (away + 15) ** 2 + np.pi * away**2 + 2 * away * 40
     assert near.sum() == pytest.approx(expected, rel=0.02)
     assert engines.near_changes(changed, (200, 200), 0.2, 1.5).sum() > near.sum()
     assert near[100 + 20 + 9, 100] and not near[100, 100 + 11] and near[50, 50 + 24] and not near[50, 50 + 26]
@@ -108,8 +140,14 @@ def chunk(tmp_path_factory, galaxies, stars, supernovae):
     with PatchWriter(images) as file, SkyWriter(sky) as skies:
         for index in range(3):
             patch, rows = simulate_patch(HERE, index, 5, "transients", "fiducial", survey, galaxies, stars)[0]
-            patch, rows, _ = add_template(patch, rows, template_survey(survey, {"template": {"visits": 1}}),
-                                          {"registration": 0.0, "variables": {"share": 0.0}}, 5, "transients")
+            patch, rows, _ = add_template(
+                patch,
+                rows,
+                template_survey(survey, {"template": {"visits": 1}}),
+                {"registration": 0.0, "variables": {"share": 0.0}},
+                5,
+                "transients",
+            )
             new = draw(HERE, patch, rows, 5, "transients", index, 0, supernova=supernovae)
             patch, rows = inject(patch, rows, new, 5, "transients", HERE)
             without_transients(rows)
@@ -152,12 +190,20 @@ def test_bounds_bracket_an_engine_and_what_is_absent_says_so(chunk, tmp_path, wi
     pd.testing.assert_frame_equal(few, frames["truth"][frames["truth"]["patch"] == 0].reset_index(drop=True))
 
     config = validate(merge(load_config(), {"subtraction_comparison": CHOICE, "bootstrap": 100}))
-    out = {name: tmp_path / f"study/subtraction/{name}" for name in ("e.parquet", "e.csv", "page/e.html", "page/c.csv",
-                                                                     "page/e.png")}
+    out = {
+        name: tmp_path / f"study/subtraction/{name}"
+        for name in ("e.parquet", "e.csv", "page/e.html", "page/c.csv", "page/e.png")
+    }
     (tmp_path / "study/subtraction/page").mkdir(parents=True)
     engine_comparison.run(config, [p["rows_out"] for p in paths.values()], out["e.parquet"], out["e.csv"])
-    engine_page.run(config, out["e.parquet"], [p["cost_out"] for p in paths.values()], out["page/e.html"],
-                    out["page/c.csv"], out["page/e.png"])
+    engine_page.run(
+        config,
+        out["e.parquet"],
+        [p["cost_out"] for p in paths.values()],
+        out["page/e.html"],
+        out["page/c.csv"],
+        out["page/e.png"],
+    )
     page = out["page/e.html"].read_text()
     assert "sfft" in page and "not installed" in page and out["page/e.png"].stat().st_size > 10000
     costs = pd.read_csv(out["page/c.csv"]).set_index("engine")
@@ -168,13 +214,18 @@ def test_mistakes_in_the_choice_are_named():
     names = {"subtractors": SUBTRACTORS}
     good = merge(load_config(), {"subtraction_comparison": CHOICE})
     assert validate(good, families=names)["subtraction_comparison"]["patches"] == 3
-    for change, word in (({"engines": ["zogi"]}, "no subtractor 'zogi'"), ({"case": "nowhere"}, "no case 'nowhere'"),
-                         ({"case": "crowded_fields"}, "no simulated template"),
-                         ({"case": "two_point"}, "two_point has a shear")):
+    for change, word in (
+        ({"engines": ["zogi"]}, "no subtractor 'zogi'"),
+        ({"case": "nowhere"}, "no case 'nowhere'"),
+        ({"case": "crowded_fields"}, "no simulated template"),
+        ({"case": "two_point"}, "two_point has a shear"),
+    ):
         with pytest.raises(StudyError, match=word):
             validate({**good, "subtraction_comparison": {**CHOICE, **change}}, families=names)
-    for change, word in (({"subtractor": None, "finder": None}, "transients has no subtractor"),
-                         ({"inject": None, "subtractor": None, "finder": None}, "inject.population: transients")):
+    for change, word in (
+        ({"subtractor": None, "finder": None}, "transients has no subtractor"),
+        ({"inject": None, "subtractor": None, "finder": None}, "inject.population: transients"),
+    ):
         with pytest.raises(StudyError, match=word):
             validate(merge(good, {"cases": {"transients": change}}), families=names)
     off = validate(merge(good, {"cases": {"transients": {"enabled": False}}}))

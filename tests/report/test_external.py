@@ -12,18 +12,37 @@ from blendimpact.report.external import CHECK_COLUMNS, external_checks, measured
 
 
 def check(**more):
-    return {"id": "fraction", "target": 4, "title": "a fraction",
-            "published": {"value": 0.18, "text": "18 %", "tag": "V", "source": "a note"}, "unit": "1",
-            "agree": {"low": 0.17, "high": 0.19, "why": "within 1 point"},
-            "conditions": {"positions": {"published": "clustered", "ours": None},
-                           "radius": {"published": "1 arcsec", "ours": "1 arcsec"},
-                           "truth": {"published": "HST", "ours": "simulated"}},
-            "below": "random positions have fewer pairs", "above": "the truth is deeper", **more}
+    return {
+        "id": "fraction",
+        "target": 4,
+        "title": "a fraction",
+        "published": {"value": 0.18, "text": "18 %", "tag": "V", "source": "a note"},
+        "unit": "1",
+        "agree": {"low": 0.17, "high": 0.19, "why": "within 1 point"},
+        "conditions": {
+            "positions": {"published": "clustered", "ours": None},
+            "radius": {"published": "1 arcsec", "ours": "1 arcsec"},
+            "truth": {"published": "HST", "ours": "simulated"},
+        },
+        "below": "random positions have fewer pairs",
+        "above": "the truth is deeper",
+        **more,
+    }
 
 
 def found(value, half=0.004, **more):
-    return {"fraction": {"check": "fraction", "value": value, "ci_low": value - half, "ci_high": value + half,
-                         "n": 900, "n_blocks": 40, "conditions": {"positions": "random"}, **more}}
+    return {
+        "fraction": {
+            "check": "fraction",
+            "value": value,
+            "ci_low": value - half,
+            "ci_high": value + half,
+            "n": 900,
+            "n_blocks": 40,
+            "conditions": {"positions": "random"},
+            **more,
+        }
+    }
 
 
 def one(measured, entry=None):
@@ -33,9 +52,17 @@ def one(measured, entry=None):
     return table[0]
 
 
-@pytest.mark.parametrize("value, half, expected", [
-    (0.18, 0.004, "yes"), (0.13, 0.004, "no"), (0.25, 0.004, "no"), (0.18, 0.02, "undetermined"),
-    (0.171, 0.004, "undetermined"), (0.18, math.nan, "undetermined")])
+@pytest.mark.parametrize(
+    "value, half, expected",
+    [
+        (0.18, 0.004, "yes"),
+        (0.13, 0.004, "no"),
+        (0.25, 0.004, "no"),
+        (0.18, 0.02, "undetermined"),
+        (0.171, 0.004, "undetermined"),
+        (0.18, math.nan, "undetermined"),
+    ],
+)
 def test_agreement_is_about_the_whole_interval(value, half, expected):
     assert one(found(value, half))["agrees"] == expected
 
@@ -65,8 +92,10 @@ def test_what_is_not_measured_says_why():
 
 
 def test_a_reference_of_the_run_takes_the_place_of_the_published_value():
-    entry = check(published={"value": None, "text": "closed form", "tag": "D", "source": "Poisson"},
-                  agree={"within": 0.01, "low": None, "high": None, "why": "1 point"})
+    entry = check(
+        published={"value": None, "text": "closed form", "tag": "D", "source": "Poisson"},
+        agree={"within": 0.01, "low": None, "high": None, "why": "1 point"},
+    )
     row = one(found(0.11, reference=0.113), entry)
     assert row["agrees"] == "yes" and row["published_value"] == 0.113
     assert row["accept"].startswith("0.103 to 0.123")
@@ -74,24 +103,44 @@ def test_a_reference_of_the_run_takes_the_place_of_the_published_value():
 
 
 def selector(scenario="fiducial", fom="WL-M2"):
-    return {"case": "two_point", "scenario": scenario, "fom": fom, "kind": "value", "term": "pipeline",
-            "stratum": "all"}
+    return {
+        "case": "two_point",
+        "scenario": scenario,
+        "fom": fom,
+        "kind": "value",
+        "term": "pipeline",
+        "stratum": "all",
+    }
 
 
 def rows(values):
-    return Table(rows=[{**selector(s, f), "population": "own", "value": v, "ci_low": v - half,
-                        "ci_high": v + half, "n": n, "n_blocks": 40, "unit": "1"}
-                       for (s, f), (v, half, n) in values.items()])
+    return Table(
+        rows=[
+            {
+                **selector(s, f),
+                "population": "own",
+                "value": v,
+                "ci_low": v - half,
+                "ci_high": v + half,
+                "n": n,
+                "n_blocks": 40,
+                "unit": "1",
+            }
+            for (s, f), (v, half, n) in values.items()
+        ]
+    )
 
 
 def test_values_come_from_the_table_of_figures_of_merit():
     table = rows({("fiducial", "WL-M2"): (30.0, 1.0, 500), ("half", "WL-M2"): (20.0, 1.5, 300)})
     both = {"row": selector(), "to": selector("half")}
-    entries = [check(id="alone", measure={"row": selector()}),
-               check(id="change", measure={**both, "combine": "difference"}),
-               check(id="ratio", measure={**both, "combine": "ratio"}),
-               check(id="absent", measure={"row": selector("double")}),
-               check(id="depth", measure={"key": "depth_*"})]
+    entries = [
+        check(id="alone", measure={"row": selector()}),
+        check(id="change", measure={**both, "combine": "difference"}),
+        check(id="ratio", measure={**both, "combine": "ratio"}),
+        check(id="absent", measure={"row": selector("double")}),
+        check(id="depth", measure={"key": "depth_*"}),
+    ]
     extra = {"depth_i": {"value": 26.9, "ci_low": 26.8, "ci_high": 27.0, "n": 9, "reference": 26.89}}
     found = measured_values(table, entries, extra, {"two_point": {"positions": "random"}})
     assert set(found) == {"alone", "change", "ratio", "depth_i"}
@@ -127,15 +176,18 @@ def test_the_published_values_of_the_study_are_complete():
     assert all(len(reason) > 20 for reason in table["reason"])
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda c: c.pop("below"), "'below' is missing"),
-    (lambda c: c.update(belo="x"), "did you mean 'below'"),
-    (lambda c: c["published"].update(tag="X"), "known: V, D, M, A"),
-    (lambda c: c["agree"].update(low=None, high=None), "the range has no end"),
-    (lambda c: c.update(measure={"row": selector(), "to": selector()}), "to and combine go together"),
-    (lambda c: c.update(measure={"key": "a", "row": selector()}), "either key or row"),
-    (lambda c: c.pop("not_measured"), "neither measure nor not_measured"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda c: c.pop("below"), "'below' is missing"),
+        (lambda c: c.update(belo="x"), "did you mean 'below'"),
+        (lambda c: c["published"].update(tag="X"), "known: V, D, M, A"),
+        (lambda c: c["agree"].update(low=None, high=None), "the range has no end"),
+        (lambda c: c.update(measure={"row": selector(), "to": selector()}), "to and combine go together"),
+        (lambda c: c.update(measure={"key": "a", "row": selector()}), "either key or row"),
+        (lambda c: c.pop("not_measured"), "neither measure nor not_measured"),
+    ],
+)
 def test_a_wrong_list_names_file_key_and_remedy(tmp_path, change, message):
     entry = check(not_measured="Not built.")
     path = tmp_path / "external_checks.yaml"

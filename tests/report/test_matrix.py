@@ -15,53 +15,115 @@ from blendimpact.data.catalogues import read
 from blendimpact.errors import StudyError
 from blendimpact.ladder.budget import budget
 from blendimpact.report.board_figure import SYMBOLS, board_figure, wrap, write_board
-from blendimpact.report.cells import (
-    CELL_COLUMNS,
-    VERDICTS,
-    blocks_to_settle,
-    matrix_cells,
-    verdict,
-    write_cells,
-)
+from blendimpact.report.cells import CELL_COLUMNS, VERDICTS, blocks_to_settle, matrix_cells, verdict, write_cells
 from blendimpact.report.page import budgets, write_page
 from blendimpact.report.words import decimals, quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-KEYS = ["case", "stage", "fom", "value", "ci_low", "ci_high", "n", "unit", "requirement",
-        "requirement_source", "verdict", "identified", "quantified", "data", "reason", "also"]
+KEYS = [
+    "case",
+    "stage",
+    "fom",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "unit",
+    "requirement",
+    "requirement_source",
+    "verdict",
+    "identified",
+    "quantified",
+    "data",
+    "reason",
+    "also",
+]
 
 
-def row(fom, term, value, half, case="two_point", kind="impact", unit="1", population="common", n=5000,
-        n_blocks=40, stratum="all", scenario="fiducial", note=""):
-    return {"case": case, "scenario": scenario, "fom": fom, "stage": "detection", "title": f"title of {fom}",
-            "kind": kind, "term": term, "population": population, "stratum": stratum, "value": value,
-            "ci_low": value - half, "ci_high": value + half, "n": n, "n_blocks": n_blocks, "unit": unit,
-            "method": "bootstrap", "note": note}
+def row(
+    fom,
+    term,
+    value,
+    half,
+    case="two_point",
+    kind="impact",
+    unit="1",
+    population="common",
+    n=5000,
+    n_blocks=40,
+    stratum="all",
+    scenario="fiducial",
+    note="",
+):
+    return {
+        "case": case,
+        "scenario": scenario,
+        "fom": fom,
+        "stage": "detection",
+        "title": f"title of {fom}",
+        "kind": kind,
+        "term": term,
+        "population": population,
+        "stratum": stratum,
+        "value": value,
+        "ci_low": value - half,
+        "ci_high": value + half,
+        "n": n,
+        "n_blocks": n_blocks,
+        "unit": unit,
+        "method": "bootstrap",
+        "note": note,
+    }
 
 
 def ladder(fom, half, unit="1", case="two_point", **values):
     terms = budget(values)
-    return [*(row(fom, r, v, half, case, "value", unit) for r, v in values.items()),
-            *(row(fom, t, float(v), half, case, "impact", unit) for t, v in terms.items())]
+    return [
+        *(row(fom, r, v, half, case, "value", unit) for r, v in values.items()),
+        *(row(fom, t, float(v), half, case, "impact", unit) for t, v in terms.items()),
+    ]
 
 
 def cell_spec(fom, term, **more):
-    return {"fom": fom, "name": f"name of {fom}", "headline_term": term, "identified": "yes",
-            "data": "simulated patches", "published": "few per cent", "published_tag": "V", **more}
+    return {
+        "fom": fom,
+        "name": f"name of {fom}",
+        "headline_term": term,
+        "identified": "yes",
+        "data": "simulated patches",
+        "published": "few per cent",
+        "published_tag": "V",
+        **more,
+    }
 
 
 BOARD = [
-    {"case": "two_point", "title": "2-pt correlations", "science": "shapes", "cells": {
-        "detection": cell_spec("WL-D2", "detection", percent=True),
-        "deblending": cell_spec("WL-B3", "deblending"),
-        "measurement": cell_spec("WL-M1", "measurement")}},
-    {"case": "transients", "title": "transients", "not_built": "no difference imaging", "cells": {
-        "detection": {"fom": "TR-D1", "identified": "yes", "published": "50 % at S/N 5.07"}}},
-    {"case": "galaxies", "title": "galaxies & AGN", "cells": {
-        "detection": cell_spec("GA-D1", "pipeline", kind="value"),
-        "deblending": cell_spec("GA-B1", "deblending"),
-        "measurement": cell_spec("GA-M9", "measurement")}},
+    {
+        "case": "two_point",
+        "title": "2-pt correlations",
+        "science": "shapes",
+        "cells": {
+            "detection": cell_spec("WL-D2", "detection", percent=True),
+            "deblending": cell_spec("WL-B3", "deblending"),
+            "measurement": cell_spec("WL-M1", "measurement"),
+        },
+    },
+    {
+        "case": "transients",
+        "title": "transients",
+        "not_built": "no difference imaging",
+        "cells": {"detection": {"fom": "TR-D1", "identified": "yes", "published": "50 % at S/N 5.07"}},
+    },
+    {
+        "case": "galaxies",
+        "title": "galaxies & AGN",
+        "cells": {
+            "detection": cell_spec("GA-D1", "pipeline", kind="value"),
+            "deblending": cell_spec("GA-B1", "deblending"),
+            "measurement": cell_spec("GA-M9", "measurement"),
+        },
+    },
 ]
 REQUIREMENTS = {
     "WL-D2": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M"},
@@ -70,31 +132,65 @@ REQUIREMENTS = {
     "GA-D1": {"value": 0.9, "unit": "1", "source": "adopted", "tag": "A", "sense": "at least"},
     "GA-B1": {"value": None, "unit": "mag", "source": "none published", "tag": "none"},
 }
-FOMS = Table(rows=[
-    *ladder("WL-D2", 0.008, truth=0.0, isolated=0.0, oracle=0.001, undeblended=-0.1, deblended=-0.02,
-            merged=-0.05, pipeline=-0.08),
-    *ladder("WL-B3", 0.004, isolated=0.0, oracle=0.0, deblended=-0.002, merged=-0.05, pipeline=-0.01),
-    *ladder("WL-M1", 0.001, isolated=0.0, oracle=0.0004, deblended=-0.02, merged=-0.03, pipeline=-0.05),
-    row("GA-D1", "pipeline", 0.86, 0.02, "galaxies", "value"),
-    row("GA-B1", "deblending", -0.06, 0.01, "galaxies", unit="mag"),
-    row("WL-D2", "selection", -0.01, 0.004),
-])
+FOMS = Table(
+    rows=[
+        *ladder(
+            "WL-D2",
+            0.008,
+            truth=0.0,
+            isolated=0.0,
+            oracle=0.001,
+            undeblended=-0.1,
+            deblended=-0.02,
+            merged=-0.05,
+            pipeline=-0.08,
+        ),
+        *ladder("WL-B3", 0.004, isolated=0.0, oracle=0.0, deblended=-0.002, merged=-0.05, pipeline=-0.01),
+        *ladder("WL-M1", 0.001, isolated=0.0, oracle=0.0004, deblended=-0.02, merged=-0.03, pipeline=-0.05),
+        row("GA-D1", "pipeline", 0.86, 0.02, "galaxies", "value"),
+        row("GA-B1", "deblending", -0.06, 0.01, "galaxies", unit="mag"),
+        row("WL-D2", "selection", -0.01, 0.004),
+    ]
+)
 
 
 def test_further_values_are_told_and_decide_nothing():
     """A real image's value and another figure of merit's stand beside the verdict; so does that one is missing."""
-    board = [{**BOARD[2], "cells": {**BOARD[2]["cells"], "deblending": cell_spec(
-        "GA-B1", "deblending", population="common", also=[
-            {"scenario": "real", "fom": "GA-B9", "data": "a real frame"},
-            {"fom": "GA-D1", "kind": "value", "headline_term": "pipeline", "percent": True, "data": "found"}])}}]
+    board = [
+        {
+            **BOARD[2],
+            "cells": {
+                **BOARD[2]["cells"],
+                "deblending": cell_spec(
+                    "GA-B1",
+                    "deblending",
+                    population="common",
+                    also=[
+                        {"scenario": "real", "fom": "GA-B9", "data": "a real frame"},
+                        {
+                            "fom": "GA-D1",
+                            "kind": "value",
+                            "headline_term": "pipeline",
+                            "percent": True,
+                            "data": "found",
+                        },
+                    ],
+                ),
+            },
+        }
+    ]
     plain = matrix_cells(FOMS, BOARD, REQUIREMENTS)[7]
     cell = matrix_cells(FOMS, board, REQUIREMENTS)[1]
     assert {**cell, "also": "nothing else"} == plain
     missing, found = cell["also"].splitlines()
     assert missing == "a real frame, GA-B9: not in this run"
     assert found.startswith("found, GA-D1: 86") and "%" in found
-    foms = Table(rows=[*(dict(zip(FOMS.colnames, r)) for r in FOMS),
-                       row("GA-B9", "deblending", 0.2, 0.05, "galaxies", unit="mag", scenario="real", n=1234)])
+    foms = Table(
+        rows=[
+            *(dict(zip(FOMS.colnames, r)) for r in FOMS),
+            row("GA-B9", "deblending", 0.2, 0.05, "galaxies", unit="mag", scenario="real", n=1234),
+        ]
+    )
     cell = matrix_cells(foms, board, REQUIREMENTS)[1]
     assert cell["value"] == plain["value"]
     assert cell["also"].splitlines()[0] == "a real frame, GA-B9: 0.20 mag (0.15 to 0.25, N = 1,234)"
@@ -105,21 +201,24 @@ def cells():
     return matrix_cells(FOMS, BOARD, REQUIREMENTS)
 
 
-@pytest.mark.parametrize("low, high, limit, sense, expected", [
-    (-0.002, 0.0029, 0.003, "within", "meets"),
-    (-0.06, -0.04, 0.003, "within", "exceeds"),
-    (0.004, 0.006, 0.003, "within", "exceeds"),
-    (0.002, 0.004, 0.003, "within", "undetermined"),
-    (-0.01, 0.01, 0.003, "within", "undetermined"),
-    (0.91, 0.95, 0.9, "at least", "meets"),
-    (0.8, 0.89, 0.9, "at least", "exceeds"),
-    (-5, 0.4, 0.5, "at most", "meets"),
-    (0.6, 0.7, 0.5, "at most", "exceeds"),
-    (0.12, 0.13, 0.01, "known to", "meets"),
-    (0.10, 0.16, 0.01, "known to", "undetermined"),
-    (0.1, 0.2, None, "within", "no requirement"),
-    (math.nan, math.nan, 0.003, "within", "undetermined"),
-])
+@pytest.mark.parametrize(
+    "low, high, limit, sense, expected",
+    [
+        (-0.002, 0.0029, 0.003, "within", "meets"),
+        (-0.06, -0.04, 0.003, "within", "exceeds"),
+        (0.004, 0.006, 0.003, "within", "exceeds"),
+        (0.002, 0.004, 0.003, "within", "undetermined"),
+        (-0.01, 0.01, 0.003, "within", "undetermined"),
+        (0.91, 0.95, 0.9, "at least", "meets"),
+        (0.8, 0.89, 0.9, "at least", "exceeds"),
+        (-5, 0.4, 0.5, "at most", "meets"),
+        (0.6, 0.7, 0.5, "at most", "exceeds"),
+        (0.12, 0.13, 0.01, "known to", "meets"),
+        (0.10, 0.16, 0.01, "known to", "undetermined"),
+        (0.1, 0.2, None, "within", "no requirement"),
+        (math.nan, math.nan, 0.003, "within", "undetermined"),
+    ],
+)
 def test_verdicts(low, high, limit, sense, expected):
     value = 0.0 if math.isnan(low) else (low + high) / 2
     assert verdict(value, low, high, limit, sense) == expected
@@ -129,8 +228,11 @@ def test_without_a_value_there_is_no_verdict():
     assert verdict(None, None, None, 0.003) == verdict(math.nan, 0, 1, 0.003) == "not quantified"
 
 
-@given(value=st.floats(-0.02, 0.02), half=st.floats(1e-4, 0.01),
-       sense=st.sampled_from(["within", "at most", "at least", "known to"]))
+@given(
+    value=st.floats(-0.02, 0.02),
+    half=st.floats(1e-4, 0.01),
+    sense=st.sampled_from(["within", "at most", "at least", "known to"]),
+)
 def test_the_blocks_that_would_settle_do_settle(value, half, sense):
     limit = 0.003
     needed = blocks_to_settle(value, value - half, value + half, 40, limit, sense)
@@ -145,12 +247,16 @@ def test_the_blocks_that_would_settle_do_settle(value, half, sense):
 
 def test_cells_have_the_promised_keys_and_are_never_blank(cells):
     assert [(c["case"], c["stage"]) for c in cells] == [
-        (b["case"], s) for b in BOARD for s in ("detection", "deblending", "measurement")]
+        (b["case"], s) for b in BOARD for s in ("detection", "deblending", "measurement")
+    ]
     for cell in cells:
         assert list(cell) == KEYS == list(CELL_COLUMNS)
         assert cell["verdict"] in VERDICTS
-        assert all(isinstance(cell[k], str) and cell[k].strip() for k in KEYS
-                   if k not in ("value", "ci_low", "ci_high", "n", "requirement"))
+        assert all(
+            isinstance(cell[k], str) and cell[k].strip()
+            for k in KEYS
+            if k not in ("value", "ci_low", "ci_high", "n", "requirement")
+        )
         has_value = cell["value"] is not None
         assert has_value == (cell["quantified"] == "yes") == (cell["verdict"] != "not quantified")
 
@@ -202,15 +308,18 @@ def test_an_ambiguous_headline_and_a_wrong_unit_are_refused():
         matrix_cells(FOMS, BOARD, {"GA-B1": {"value": 0.02, "unit": "1", "source": "x", "tag": "A"}})
 
 
-@pytest.mark.parametrize("arguments, expected", [
-    ((-0.052, -0.0615, -0.0425, "1", True), ("−5.2 %", "−6.2 to −4.2")),
-    ((0.0161, 0.0082, 0.0244, "mag"), ("0.016 mag", "0.008 to 0.024")),
-    ((27.14, 26.5, 27.7, "arcmin-2"), ("27.1 arcmin-2", "26.5 to 27.7")),
-    ((-0.0001, -0.2, 0.2, "1"), ("0.00", "−0.20 to 0.20")),
-    ((0.86, None, None, "1"), ("0.86", "no interval")),
-    ((None, None, None, "1"), ("–", "no interval")),
-    ((math.nan, math.nan, math.nan, "1"), ("–", "no interval")),
-])
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ((-0.052, -0.0615, -0.0425, "1", True), ("−5.2 %", "−6.2 to −4.2")),
+        ((0.0161, 0.0082, 0.0244, "mag"), ("0.016 mag", "0.008 to 0.024")),
+        ((27.14, 26.5, 27.7, "arcmin-2"), ("27.1 arcmin-2", "26.5 to 27.7")),
+        ((-0.0001, -0.2, 0.2, "1"), ("0.00", "−0.20 to 0.20")),
+        ((0.86, None, None, "1"), ("0.86", "no interval")),
+        ((None, None, None, "1"), ("–", "no interval")),
+        ((math.nan, math.nan, math.nan, "1"), ("–", "no interval")),
+    ],
+)
 def test_quoted_numbers(arguments, expected):
     assert quote(*arguments) == expected
 
@@ -246,14 +355,24 @@ def long_board():
     long = "an uncommonly long explanation " * 12
     further = {"also": [{"fom": "WL-M1", "headline_term": "measurement", "data": long}] * 3}
     spec = {"name": long, "published": long, "identified": "partly", "data": long, **further}
-    return [{**b, "title": long, "science": long, **({"not_built": long} if b.get("not_built") else {}),
-             "cells": {s: {**c, **spec} for s, c in b["cells"].items()}} for b in BOARD]
+    return [
+        {
+            **b,
+            "title": long,
+            "science": long,
+            **({"not_built": long} if b.get("not_built") else {}),
+            "cells": {s: {**c, **spec} for s, c in b["cells"].items()},
+        }
+        for b in BOARD
+    ]
 
 
 @pytest.mark.parametrize("board", [BOARD, long_board()], ids=["usual", "long texts"])
 def test_no_text_of_the_figure_leaves_its_place(board):
-    requirements = {k: {**v, "source": v["source"] + (" and more" * 40 if board is not BOARD else "")}
-                    for k, v in REQUIREMENTS.items()}
+    requirements = {
+        k: {**v, "source": v["source"] + (" and more" * 40 if board is not BOARD else "")}
+        for k, v in REQUIREMENTS.items()
+    }
     subtitle = "Study “test”" if board is BOARD else "Study “test”. " + "case: 30 patches of 0.69 arcmin², sep; " * 12
     figure = board_figure(matrix_cells(FOMS, board, requirements), board, subtitle=subtitle)
     figure.canvas.draw()
@@ -262,7 +381,7 @@ def test_no_text_of_the_figure_leaves_its_place(board):
     for place in places:
         assert box.x0 <= place.x0 and place.x1 <= box.x1 and box.y0 <= place.y0 and place.y1 <= box.y1
     for i, one in enumerate(places):
-        for other in places[i + 1:]:
+        for other in places[i + 1 :]:
             # Lines of a paragraph may touch; texts must not lie on each other.
             width = min(one.x1, other.x1) - max(one.x0, other.x0)
             height = min(one.y1, other.y1) - max(one.y0, other.y0)
@@ -331,11 +450,18 @@ def page(cells, tmp_path):
     (tmp_path / "figures").mkdir()
     shutil.copy(tmp_path / "matrix.png", tmp_path / "figures" / "ladder.png")
     ladder_figure = {"path": tmp_path / "figures" / "ladder.png", "title": "A ladder", "caption": "Rungs."}
-    write_page(tmp_path / "matrix.html", cells, BOARD, FOMS, Table(),
-               {"name": "test", "title": "Impact <of> blending", "subtitle": "40 patches"},
-               image=tmp_path / "matrix.png", figures=[ladder_figure],
-               provenance={"code": {"version": "0.1.0"}, "inputs": ["a", "b"]},
-               downloads=[(tmp_path / "matrix.pdf", "matrix as PDF")])
+    write_page(
+        tmp_path / "matrix.html",
+        cells,
+        BOARD,
+        FOMS,
+        Table(),
+        {"name": "test", "title": "Impact <of> blending", "subtitle": "40 patches"},
+        image=tmp_path / "matrix.png",
+        figures=[ladder_figure],
+        provenance={"code": {"version": "0.1.0"}, "inputs": ["a", "b"]},
+        downloads=[(tmp_path / "matrix.pdf", "matrix as PDF")],
+    )
     return tmp_path / "matrix.html"
 
 
@@ -372,10 +498,22 @@ def test_the_table_of_the_page_sorts_and_filters(page):
                                                      rows.filter(r => !r.hidden).length]);
     </script></body>"""
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
-    done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
-                           "--disable-background-networking", f"--user-data-dir={page.parent / 'profile'}",
-                           "--dump-dom", page.as_uri()],
-                          capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            f"--user-data-dir={page.parent / 'profile'}",
+            "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     values, shown = json.loads(re.search(r'data-result="([^"]*)"', done.stdout)[1])
     assert values == sorted(values) and len(values) == len(FOMS) and shown == 1
     assert np.isclose(values[0], np.min(FOMS["value"]))

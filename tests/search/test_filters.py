@@ -127,7 +127,7 @@ def test_a_trail_is_the_psf_summed_along_its_line():
     shape = trail(psf, length, angle)
     yy, xx = np.indices(shape.shape) - shape.shape[0] // 2
     along, across = xx * np.cos(angle) + yy * np.sin(angle), -xx * np.sin(angle) + yy * np.cos(angle)
-    sigma2 = sigma_of(0.8)**2
+    sigma2 = sigma_of(0.8) ** 2
     assert shape.sum() == pytest.approx(1)
     assert (shape * along**2).sum() == pytest.approx(sigma2 + length**2 / 12, rel=1e-3)
     assert (shape * across**2).sum() == pytest.approx(sigma2, rel=1e-3)
@@ -138,7 +138,7 @@ def test_a_trail_is_found_by_its_own_filter():
     science, template = empty((0.8, 0.8), 200)
     shape = 200 * trail(gaussian_psf(0.8), 20, np.pi / 4)
     half = shape.shape[0] // 2
-    science.science[100 - half:101 + half, 90 - half:91 + half] += shape.astype(np.float32)
+    science.science[100 - half : 101 + half, 90 - half : 91 + half] += shape.astype(np.float32)
     difference = SUBTRACTORS.create("zogy").subtract(science, template)
     filters = [(length, angle) for length in (10, 20, 30) for angle in np.arange(4) * np.pi / 4]
     best = search(difference, 5, trails=filters)[0]

@@ -91,17 +91,12 @@ def plain(tmp_path):
 def test_masks_are_checked(plain):
     folder, spec, read = plain
     meaning = [{"value": 2, "flag": "BAD", "text": "x"}]
-    for array, message in (
-        (np.zeros((10, 80), np.int16), "80 x 10"),
-        (np.full((64, 80), 0.5), "whole numbers"),
-    ):
+    for array, message in ((np.zeros((10, 80), np.int16), "80 x 10"), (np.full((64, 80), 0.5), "whole numbers")):
         with pytest.raises(StudyError, match=message):
             read_mask({**spec, "mask": {**sky_maker.plane(folder, array), "meaning": meaning}}, read, folder)
     array = np.zeros((64, 80))
     array[3, 4], array[5, 6] = 3, 1  # bit 1 has no meaning: ignored
-    flags, counts = read_mask(
-        {**spec, "mask": {**sky_maker.plane(folder, array), "meaning": meaning}}, read, folder
-    )
+    flags, counts = read_mask({**spec, "mask": {**sky_maker.plane(folder, array), "meaning": meaning}}, read, folder)
     assert flags[3, 4] == 1 and flags.sum() == 1 and counts["BAD"] == 1
     flags, counts = read_mask(spec, {**read, "saturation": 5000.0}, folder)
     assert counts["BAD"] == (read["science"] >= 5000).sum() == 120
@@ -122,10 +117,7 @@ def test_variance_planes_are_checked(plain):
         assert (read_variance({**spec, "variance": entry}, read, masked, folder) == 4).all()
     with pytest.raises(StudyError, match="80 x 10"):
         read_variance(
-            {**spec, "variance": {"kind": "variance", **sky_maker.plane(folder, good[:10])}},
-            read,
-            flags,
-            folder,
+            {**spec, "variance": {"kind": "variance", **sky_maker.plane(folder, good[:10])}}, read, flags, folder
         )
     array = good.copy()
     array[7, 8] = 0

@@ -22,18 +22,18 @@ Y, X = np.mgrid[-18:18:STEP, -22:22:STEP]  # not square
 def gaussian(flux, x, y, covariance):
     inverse = np.linalg.inv(covariance)
     dx, dy = X - x, Y - y
-    exponent = inverse[0, 0] * dx ** 2 + 2 * inverse[0, 1] * dx * dy + inverse[1, 1] * dy ** 2
+    exponent = inverse[0, 0] * dx**2 + 2 * inverse[0, 1] * dx * dy + inverse[1, 1] * dy**2
     return flux * np.exp(-0.5 * exponent) / (2 * np.pi * np.sqrt(np.linalg.det(covariance)))
 
 
 @pytest.mark.parametrize("separation", [0.0, 0.7, 2.0, 4.0])
 @pytest.mark.parametrize("ratio, sigma, other", [(1.0, 1.0, 1.0), (3.0, 0.8, 1.7), (0.1, 1.5, 0.9)])
 def test_blendedness_of_two_gaussians_is_the_integral(separation, ratio, sigma, other):
-    source = gaussian(2.0, -3.1, 1.2, sigma ** 2 * np.eye(2))
-    neighbour = gaussian(2.0 * ratio, -3.1 + 0.6 * separation, 1.2 - 0.8 * separation, other ** 2 * np.eye(2))
+    source = gaussian(2.0, -3.1, 1.2, sigma**2 * np.eye(2))
+    neighbour = gaussian(2.0 * ratio, -3.1 + 0.6 * separation, 1.2 - 0.8 * separation, other**2 * np.eye(2))
     # The integral of the product of two Gaussians is a Gaussian of their separation.
-    own, variance = 1 / (2 * sigma ** 2), sigma ** 2 + other ** 2
-    foreign = ratio / variance * np.exp(-separation ** 2 / (2 * variance))
+    own, variance = 1 / (2 * sigma**2), sigma**2 + other**2
+    foreign = ratio / variance * np.exp(-(separation**2) / (2 * variance))
     expected = foreign / (own + foreign)
     assert 1 - purity(source, source + neighbour) == pytest.approx(expected, abs=1e-9)
 
@@ -57,7 +57,7 @@ def test_purity_counts_only_pixels_above_the_threshold():
 def test_shapes_follow_the_reduced_shear_convention():
     q, angle = 0.5, np.deg2rad(30)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    g1, g2 = moments_to_shape(rotation @ np.diag([1.0, q ** 2]) @ rotation.T)
+    g1, g2 = moments_to_shape(rotation @ np.diag([1.0, q**2]) @ rotation.T)
     g = (1 - q) / (1 + q)
     assert [g1, g2] == pytest.approx([g * np.cos(2 * angle), g * np.sin(2 * angle)])
 
@@ -71,7 +71,7 @@ def test_poisson_pair_fractions_of_the_reference():
 def test_poisson_pair_fraction_is_that_of_random_points():
     rng = np.random.default_rng(1)
     side, density, radius = 400.0, 0.05, 1.2
-    points = rng.random((rng.poisson(density * side ** 2), 2)) * side
+    points = rng.random((rng.poisson(density * side**2), 2)) * side
     distance, _ = cKDTree(points, boxsize=side).query(points, k=2)
     found = np.mean(distance[:, 1] < radius)
     expected = poisson_pair_fraction(density, radius)
@@ -87,7 +87,8 @@ def test_false_alarms_of_the_reference():
     lsst = 0.8 / np.sqrt(8 * np.log(2))
     assert false_alarm_density(5, decam) * ARCSEC2_PER_DEG2 == pytest.approx(34.2, abs=0.05)
     assert false_alarm_density(np.array([4.5, 5, 5.5]), lsst) * ARCSEC2_PER_DEG2 == pytest.approx(
-        [643, 66.4, 5], rel=0.01, abs=0.5)
+        [643, 66.4, 5], rel=0.01, abs=0.5
+    )
 
 
 def test_false_alarms_are_the_peaks_of_filtered_noise():
@@ -108,7 +109,7 @@ def test_counted_false_alarms_obey_kaisers_formula_at_two_samplings():
     for sigma in (1.8, 2.6):
         thresholds = np.array([3.8, 4.2])
         counts, searched = count_false_alarms(thresholds, sigma, 1.2e7, stream(3, "noise"), size=1024)
-        assert searched == 2 * 12 * 1024 ** 2
+        assert searched == 2 * 12 * 1024**2
         expected = false_alarm_density(thresholds, sigma) * searched
         # The formula is the leading order at high threshold; 5 % besides counting noise.
         assert (np.abs(counts - expected) < 4 * np.sqrt(expected) + 0.05 * expected).all()

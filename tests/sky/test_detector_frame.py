@@ -81,10 +81,20 @@ def test_hot_and_dead_pixels_are_found_and_stars_are_not():
 
 def entry(tmp_path, frame, **changes):
     fits.PrimaryHDU(frame.astype(np.float32), tan_header(SHAPE, SCALE)).writeto(tmp_path / "raw.fits")
-    spec = {"name": "raw", "title": "t", "band": "K", "file": str(tmp_path / "raw.fits"), "size": [320, 300],
-            "pixel_scale": SCALE, "zero_point": 25.0, "gain": 10.0, "reference": "r",
-            "psf": {"kind": "moffat", "fwhm": 0.5, "beta": 2.7, "size": 25},
-            "tiling": {"block": 100, "border": 28}, **changes}
+    spec = {
+        "name": "raw",
+        "title": "t",
+        "band": "K",
+        "file": str(tmp_path / "raw.fits"),
+        "size": [320, 300],
+        "pixel_scale": SCALE,
+        "zero_point": 25.0,
+        "gain": 10.0,
+        "reference": "r",
+        "psf": {"kind": "moffat", "fwhm": 0.5, "beta": 2.7, "size": 25},
+        "tiling": {"block": 100, "border": 28},
+        **changes,
+    }
     (tmp_path / "raw.yaml").write_text(json.dumps(spec))
     return load_image(tmp_path / "raw.yaml")
 

@@ -17,7 +17,10 @@ from blendimpact.sky.profiles import add_stamp, draw_source
 from scipy.ndimage import shift as shifted
 
 SETTINGS = {
-    "bands": ["g", "i"], "shape_band": "i", "shear": 0.0, "patch": {"size": 80, "border": 20, "margin": 6.0},
+    "bands": ["g", "i"],
+    "shape_band": "i",
+    "shear": 0.0,
+    "patch": {"size": 80, "border": 20, "margin": 6.0},
     "population": {"galaxies": {"mag_max": 26.0}, "stars": {"density": 4.0, "mag_min": 18.0}, "positions": {}},
 }
 QUIET = {"registration": 0.0, "variables": {"share": 0.0}}
@@ -51,8 +54,9 @@ def test_same_psf_and_no_error_give_the_same_light(simulated, survey):
 def test_the_registration_error_is_the_shift_of_the_light(simulated, survey):
     patch, truth = simulated
     still, _, _ = add_template(patch, truth, template_survey(survey, {"template": {"visits": 1}}), QUIET, 5, "case")
-    moved, _, facts = add_template(patch, truth, template_survey(survey, {"template": {"visits": 1}}),
-                                   {**QUIET, "registration": 0.1}, 5, "case")
+    moved, _, facts = add_template(
+        patch, truth, template_survey(survey, {"template": {"visits": 1}}), {**QUIET, "registration": 0.1}, 5, "case"
+    )
     for band in patch.bands:
         dx, dy = np.array(facts[band]["shift"]) / 0.2
         expected = shifted(still.templates[band].planes["MODEL"].astype(float), (dy, dx), order=5)
@@ -67,8 +71,11 @@ def test_the_registration_error_is_the_shift_of_the_light(simulated, survey):
 def test_registration_has_the_rms_that_was_asked_for(simulated, survey):
     patch, truth = simulated
     deep, none = template_survey(survey, {"template": {"visits": 1}}), truth[:0]
-    shifts = [fact["shift"] for k in range(60) for fact in add_template(
-        replace(patch, index=k), none, deep, {"registration": 0.02}, 5, "case")[2].values()]
+    shifts = [
+        fact["shift"]
+        for k in range(60)
+        for fact in add_template(replace(patch, index=k), none, deep, {"registration": 0.02}, 5, "case")[2].values()
+    ]
     assert np.std(shifts) == pytest.approx(0.02, rel=4 / np.sqrt(2 * 240))
 
 
@@ -96,8 +103,9 @@ def test_variable_stars_differ_in_the_template_alone(simulated, survey):
 
 def test_templates_survive_writing_and_others_change_no_byte(simulated, survey, tmp_path):
     patch, truth = simulated
-    out, _, _ = add_template(patch, truth, template_survey(survey, {"template": {"visits": 9, "fwhm": 0.6}}),
-                             {}, 5, "case")
+    out, _, _ = add_template(
+        patch, truth, template_survey(survey, {"template": {"visits": 9, "fwhm": 0.6}}), {}, 5, "case"
+    )
     with PatchWriter(tmp_path / "a.fits") as writer:
         writer.write(out)
     with PatchFile(tmp_path / "a.fits") as file:
@@ -129,12 +137,15 @@ def test_template_depth(survey):
 @pytest.fixture
 def database(tmp_path):
     with sqlite3.connect(tmp_path / "visits.db") as file:
-        file.execute('create table observations (observationId integer, "filter" text, seeingFwhmGeom real, '
-                     "fiveSigmaDepth real)")
+        file.execute(
+            'create table observations (observationId integer, "filter" text, seeingFwhmGeom real, fiveSigmaDepth real)'
+        )
         rng = np.random.default_rng(1)
-        file.executemany("insert into observations values (?, ?, ?, ?)",
-                         [(k, "gi"[k % 2], float(rng.uniform(0.6, 1.3)), 24.0 + k % 2) for k in range(200)]
-                         + [(200, "g", 3.0, 20.0)])
+        file.executemany(
+            "insert into observations values (?, ?, ?, ?)",
+            [(k, "gi"[k % 2], float(rng.uniform(0.6, 1.3)), 24.0 + k % 2) for k in range(200)]
+            + [(200, "g", 3.0, 20.0)],
+        )
     return tmp_path / "visits.db"
 
 
@@ -161,8 +172,12 @@ def test_all_of_it_is_deterministic_and_flips(survey, galaxies, stars):
     pairs = {**SETTINGS, "noise_pairs": True}
     runs = []
     for _ in range(2):
-        runs.append([add_template(p, t, deep, {}, 5, "case")
-                     for p, t in simulate_patch(pairs, 1, 5, "case", "fiducial", survey, galaxies, stars)])
+        runs.append(
+            [
+                add_template(p, t, deep, {}, 5, "case")
+                for p, t in simulate_patch(pairs, 1, 5, "case", "fiducial", survey, galaxies, stars)
+            ]
+        )
     for (a, rows, facts), (b, same, _) in zip(*runs):
         assert np.array_equal(a.templates["i"].science, b.templates["i"].science)
         assert isinstance(json.dumps(facts), str) and isinstance(rows, Table) and len(rows) == len(same)

@@ -15,8 +15,7 @@ from blendimpact.sky.injection_flags import FLAG, INJECTION_BITS
 from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream
 
-SETTINGS = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0,
-            "truth_snr": 0}
+SETTINGS = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0, "truth_snr": 0}
 QUIET = {**SETTINGS, "inject": {"photon_noise": False}}
 
 
@@ -36,9 +35,7 @@ def added(before, after):
 )
 def test_flux_is_conserved(kind, row):
     patch, truth = sky_maker.real_patch(kind)
-    out, rows = inject(
-        patch, truth, sky_maker.sources(patch, [{"x": 84.3, "y": 75.6, **row}]), 1, "galaxies", QUIET
-    )
+    out, rows = inject(patch, truth, sky_maker.sources(patch, [{"x": 84.3, "y": 75.6, **row}]), 1, "galaxies", QUIET)
     flux = rows["flux_g"][-1]
     mag = row.get("mag", 21.0) - (2.5 * np.log10(15) if row.get("source_type") == "Trail" else 0)
     assert flux == pytest.approx(10 ** (0.4 * (30 - mag)), rel=1e-6)
@@ -91,12 +88,7 @@ def test_shape_on_the_image_follows_the_parity():
     for parity in (1, -1):
         patch, truth = sky_maker.real_patch(parity=parity)
         _, rows = inject(
-            patch,
-            truth,
-            sky_maker.sources(patch, [{"x": 84, "y": 75, "q": 0.5, "beta": 30.0}]),
-            1,
-            "g",
-            QUIET,
+            patch, truth, sky_maker.sources(patch, [{"x": 84, "y": 75, "q": 0.5, "beta": 30.0}]), 1, "g", QUIET
         )
         shapes.append((rows["g1_disk"][-1], rows["g2_disk"][-1]))
     g = 1 / 3
@@ -146,10 +138,7 @@ def test_noise_plane_of_a_real_patch():
     lag = (drawn[:, :, 1:] * drawn[:, :, :-1]).mean() / drawn.var()
     assert lag == pytest.approx(sky_maker.correlation()[2, 3], abs=0.01)
     expected = draw_noise(
-        sky_maker.PATCH,
-        np.ones(sky_maker.PATCH),
-        sky_maker.correlation(),
-        stream(1, "galaxies", 7019, "g", "sky"),
+        sky_maker.PATCH, np.ones(sky_maker.PATCH), sky_maker.correlation(), stream(1, "galaxies", 7019, "g", "sky")
     )
     assert np.allclose(drawn[19], sky_maker.RMS * expected, rtol=1e-3)
 
@@ -160,9 +149,7 @@ def test_the_given_patch_and_truth_stay():
     before = truth.copy()
     catalogue = sky_maker.sources(patch, [{"x": 84, "y": 75}])
     out, rows = inject(patch, truth, catalogue, 1, "galaxies", SETTINGS)
-    assert np.array_equal(patch.bands["g"].science, science) and np.array_equal(
-        patch.bands["g"].variance, variance
-    )
+    assert np.array_equal(patch.bands["g"].science, science) and np.array_equal(patch.bands["g"].variance, variance)
     assert set(patch.bands["g"].planes) == {"BASE", "SEG"}
     assert all((before[c] == truth[c])[~(before[c] != before[c])].all() for c in before.colnames)
     assert np.array_equal(out.bands["g"].planes["BASE"], science)
@@ -174,10 +161,7 @@ def test_the_given_patch_and_truth_stay():
 def test_order_and_company_change_no_source():
     """The draws of a source, photons too, depend on its own id alone."""
     patch, truth = sky_maker.real_patch()
-    rows = [
-        {"x": 40.2, "y": 60.9, "injection_id": 5},
-        {"x": 120.0, "y": 120.0, "injection_id": 9, "mag": 20.0},
-    ]
+    rows = [{"x": 40.2, "y": 60.9, "injection_id": 5}, {"x": 120.0, "y": 120.0, "injection_id": 9, "mag": 20.0}]
     both, _ = inject(patch, truth, sky_maker.sources(patch, rows), 1, "galaxies", SETTINGS)
     turned, _ = inject(patch, truth, sky_maker.sources(patch, rows[::-1]), 1, "galaxies", SETTINGS)
     alone, _ = inject(patch, truth, sky_maker.sources(patch, rows[:1]), 1, "galaxies", SETTINGS)
@@ -193,11 +177,7 @@ def test_snr_and_purity():
         patch,
         truth,
         sky_maker.sources(
-            patch,
-            [
-                {"x": 134.0, "y": 40.0, "mag": 24.0},
-                {"x": 64.0, "y": 52.0, "mag": 22.0, "source_type": "Star"},
-            ],
+            patch, [{"x": 134.0, "y": 40.0, "mag": 24.0}, {"x": 64.0, "y": 52.0, "mag": 22.0, "source_type": "Star"}]
         ),
         1,
         "galaxies",
@@ -275,11 +255,7 @@ def test_flags_not_exceptions(tmp_path):
     assert catalogue["injection_flag"].tolist() == rows["injection_flag"][2:].tolist()
     roles = rows["role"][2:].tolist()
     assert roles == ["target"] + ["scene"] * 11
-    assert (
-        np.isnan(rows["flux_g"][-7:]).all()
-        and np.isnan(rows["snr"][-7:]).all()
-        and np.isnan(rows["flux_g"][3])
-    )
+    assert np.isnan(rows["flux_g"][-7:]).all() and np.isnan(rows["snr"][-7:]).all() and np.isnan(rows["flux_g"][3])
     good = rows["flux_g"][[2, 5, 6]].sum()
     partly = rows["flux_g"][4]
     assert good < added(patch, out).sum() < good + partly

@@ -15,8 +15,7 @@ from blendimpact.sky.injection import inject
 from blendimpact.sky.profiles import add_stamp, draw_source
 
 SHAPE, PSF, BORDER = sky_maker.PATCH, sky_maker.PSF_MODEL, sky_maker.BORDER
-SETTINGS = {"scenario": "fiducial", "bands": ["g", "r"], "shape_band": "g", "match_radius": 1.0,
-            "truth_snr": 0}
+SETTINGS = {"scenario": "fiducial", "bands": ["g", "r"], "shape_band": "g", "match_radius": 1.0, "truth_snr": 0}
 QUIET = {**SETTINGS, "inject": {"photon_noise": False}}
 
 
@@ -43,9 +42,7 @@ def simulated(shear=0.0, twin="zero"):
     bands, images = ("g", "r"), {}
     for band in bands:
         zero = np.zeros(SHAPE, np.float32)
-        image = BandImage(
-            band, zero, zero, zero.astype(np.uint8), psf_pixels(PSF, 0.2, 31), wcs, 31.4, 2.0, dict(PSF)
-        )
+        image = BandImage(band, zero, zero, zero.astype(np.uint8), psf_pixels(PSF, 0.2, 31), wcs, 31.4, 2.0, dict(PSF))
         model = np.zeros(SHAPE)
         for row in rows:
             add_stamp(model, draw_source(row, image, shear))
@@ -57,9 +54,7 @@ def simulated(shear=0.0, twin="zero"):
             planes={"MODEL": model.astype(np.float32), "NOISE": noise.astype(np.float32)},
         )
     columns = {
-        k: v
-        for k, v in truth_columns(bands, "nJy").items()
-        if k not in ("ambiguous", "injection_id", "injection_flag")
+        k: v for k, v in truth_columns(bands, "nJy").items() if k not in ("ambiguous", "injection_id", "injection_flag")
     }
     blank = {
         "case": "two_point",
@@ -85,12 +80,7 @@ def two_band(patch, rows):
 def test_injection_into_a_simulated_patch():
     patch, truth = simulated()
     out, rows = inject(
-        patch,
-        truth,
-        two_band(patch, [{"x": 53.0, "y": 72.0}]),
-        1,
-        "two_point",
-        {**QUIET, "bands": ["g", "r"]},
+        patch, truth, two_band(patch, [{"x": 53.0, "y": 72.0}]), 1, "two_point", {**QUIET, "bands": ["g", "r"]}
     )
     for band in ("g", "r"):
         before, after = patch.bands[band], out.bands[band]
@@ -108,9 +98,7 @@ def test_injection_into_a_simulated_patch():
     y0, x0 = max(0, stamp.y0), max(0, stamp.x0)
     own = stamp.array[y0 - stamp.y0 :, x0 - stamp.x0 :][: SHAPE[0] - y0, : SHAPE[1] - x0]
     kept = own > 0.05 * 10
-    expected = (own[kept] ** 2).sum() / (own * total[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]])[
-        kept
-    ].sum()
+    expected = (own[kept] ** 2).sum() / (own * total[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]])[kept].sum()
     assert rows["purity_g"][0] == pytest.approx(expected, rel=1e-3)
 
 
@@ -120,9 +108,7 @@ def test_sheared_twins_share_the_source():
     result = {}
     for twin, g in (("plus", 0.02), ("minus", -0.02)):
         patch, truth = simulated(g, twin)
-        out, rows = inject(
-            patch, truth, two_band(patch, [where]), 1, "two_point", {**SETTINGS, "bands": ["g", "r"]}
-        )
+        out, rows = inject(patch, truth, two_band(patch, [where]), 1, "two_point", {**SETTINGS, "bands": ["g", "r"]})
         result[twin] = out, rows[-1], patch
     cx, cy = (SHAPE[1] - 1) / 2, (SHAPE[0] - 1) / 2
     for twin, g in (("plus", 0.02), ("minus", -0.02)):

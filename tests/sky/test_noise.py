@@ -18,9 +18,7 @@ from blendimpact.stats.streams import stream
 def covariance(field, reach=3):
     """Covariance by lag (y, x), from every pair of pixels inside the field."""
     ny, nx = field.shape
-    return np.array(
-        [[(field[: ny - j, : nx - i] * field[j:, i:]).mean() for i in range(reach)] for j in range(reach)]
-    )
+    return np.array([[(field[: ny - j, : nx - i] * field[j:, i:]).mean() for i in range(reach)] for j in range(reach)])
 
 
 def test_correlation_measured_behind_a_mask():
@@ -87,8 +85,7 @@ def test_measured_noise_can_be_drawn_again():
     noise = sky_maker.correlated_noise((500, 500), rng, 1.0)
     measured, _ = measure_correlation(noise, np.ones(noise.shape, bool), 5)
     drawn = np.mean(
-        [covariance(draw_noise((300, 300), 1.0, measured, stream(3, k)).astype(float)) for k in range(10)],
-        axis=0,
+        [covariance(draw_noise((300, 300), 1.0, measured, stream(3, k)).astype(float)) for k in range(10)], axis=0
     )
     assert np.allclose(drawn, covariance(noise), atol=0.015)
 

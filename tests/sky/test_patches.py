@@ -22,10 +22,7 @@ def survey(sky=2.0, gain=200.0, **psf):
     """Return the least that a survey must be."""
     bands = {
         b: SimpleNamespace(
-            psf_model=psf.get(b, {"kind": "kolmogorov", "fwhm": fwhm}),
-            sky_sigma=sky,
-            gain=gain,
-            zero_point=31.4,
+            psf_model=psf.get(b, {"kind": "kolmogorov", "fwhm": fwhm}), sky_sigma=sky, gain=gain, zero_point=31.4
         )
         for b, fwhm in (("g", 0.86), ("r", 0.81), ("i", 0.79))
     }
@@ -104,9 +101,7 @@ def test_planes_are_the_sum_of_their_parts(draw):
                 rng = stream(SEED, "case", 2, row["source_id"], band, "photons")
                 add_stamp(photons, Stamp(photon_noise(stamp, image.gain, rng), stamp.x0, stamp.y0))
             assert np.array_equal(image.planes["MODEL"], model.astype(np.float32))
-            np.testing.assert_allclose(
-                image.science, model + photons + image.planes["NOISE"], rtol=1e-5, atol=1e-4
-            )
+            np.testing.assert_allclose(image.science, model + photons + image.planes["NOISE"], rtol=1e-5, atol=1e-4)
             np.testing.assert_allclose(image.variance, 4.0 + np.maximum(model, 0) / 200.0, rtol=1e-6)
             assert image.unit == "nJy" and image.zero_point == 31.4 and not image.mask.any()
 
@@ -116,9 +111,9 @@ def test_variance_is_the_sum_of_variances(galaxies, stars):
     found, bright = [], []
     for index in range(6):
         chosen = settings(shear=0, patch={"size": 280}, bands=["i"])
-        patch, _ = simulate_patch(
-            chosen, index, SEED, "case", "fiducial", survey(sky=2.0, gain=1.0), galaxies, stars
-        )[0]
+        patch, _ = simulate_patch(chosen, index, SEED, "case", "fiducial", survey(sky=2.0, gain=1.0), galaxies, stars)[
+            0
+        ]
         image = patch.bands["i"]
         scaled = (image.science - image.planes["MODEL"]) ** 2 / image.variance
         found.append(scaled.ravel())
@@ -143,9 +138,7 @@ def test_twins(draw):
     assert (plus.twin, plus.shear, minus.twin, minus.shear) == ("plus", 0.02, "minus", -0.02)
     for name in ("source_id", "role", "kind", "flux_i", "hlr_disk", "g1_disk", "g2_bulge", "redshift"):
         same = plus_truth[name] == minus_truth[name]
-        assert np.all(
-            same | ((plus_truth[name] != plus_truth[name]) & (minus_truth[name] != minus_truth[name]))
-        )
+        assert np.all(same | ((plus_truth[name] != plus_truth[name]) & (minus_truth[name] != minus_truth[name])))
     assert np.array_equal(plus.bands["i"].planes["NOISE"], minus.bands["i"].planes["NOISE"])
     centre = (patches_side() - 1) / 2
     dx, dy = plus_truth["x"] - centre, plus_truth["y"] - centre
@@ -247,9 +240,7 @@ def test_adding_a_band_changes_no_other(draw):
         for band in ("g", "i"):
             a, b = patch.bands[band], more.bands[band]
             assert np.array_equal(a.planes["NOISE"], b.planes["NOISE"])
-            assert np.array_equal(a.science, b.science) and np.array_equal(
-                a.planes["MODEL"], b.planes["MODEL"]
-            )
+            assert np.array_equal(a.science, b.science) and np.array_equal(a.planes["MODEL"], b.planes["MODEL"])
         assert same_rows(truth, more_truth) == len(truth)
 
 
@@ -292,10 +283,7 @@ def test_again_is_identical_and_survives_fits(draw, galaxies, stars, tmp_path):
         assert np.array_equal(np.asarray(truth["snr"]), np.asarray(same_truth["snr"]))
         assert np.array_equal(stored.bands["i"].science, patch.bands["i"].science)
         for old, new in zip(rows(truth), rows(read)):
-            a, b = (
-                draw_source(old, patch.bands["i"], patch.shear),
-                draw_source(new, stored.bands["i"], stored.shear),
-            )
+            a, b = (draw_source(old, patch.bands["i"], patch.shear), draw_source(new, stored.bands["i"], stored.shear))
             assert np.array_equal(a.array, b.array) and (a.x0, a.y0) == (b.x0, b.y0)
 
 
@@ -315,9 +303,7 @@ def test_snr_of_a_star_in_closed_form(galaxies):
     The pixel widens it as it would a Gaussian of the same FWHM: by its variance of 1 / 12.
     """
     one = Table({f"mag_{b}": np.full(3, 22.0) for b in "ugrizy"})
-    chosen = settings(
-        shear=0, bands=["i"], population={"galaxies": {"density": 0.0}, "stars": {"density": 4.0}}
-    )
+    chosen = settings(shear=0, bands=["i"], population={"galaxies": {"density": 0.0}, "stars": {"density": 4.0}})
     truth = simulate_patch(chosen, 1, SEED, "case", "f", survey(i=MOFFAT), galaxies, one)[0][1]
     assert len(truth) > 3
     fwhm, beta = 0.8 / 0.2, 3.5
@@ -400,9 +386,7 @@ def test_depth_in_closed_form(kernel):
     noise = sigma * stream(SEED, "depth").standard_normal((900, 1000))
     if kernel:
         k = np.exp(
-            -0.5
-            * (np.fft.fftfreq(900, 1 / 900)[:, None] ** 2 + np.fft.fftfreq(1000, 1 / 1000)[None] ** 2)
-            / kernel**2
+            -0.5 * (np.fft.fftfreq(900, 1 / 900)[:, None] ** 2 + np.fft.fftfreq(1000, 1 / 1000)[None] ** 2) / kernel**2
         )
         noise = np.fft.irfft2(np.fft.rfft2(noise) * np.fft.rfft2(k / k.sum()), noise.shape)
     # f = sum p n / sum p^2; Var = sigma^2 int p*k^2 / (int p^2)^2, of Gaussians

@@ -49,9 +49,7 @@ def test_a_sparser_sky_is_a_subset(low, high):
     places = random(3)
     sparse, dense = (places.rank < f / DENSITY_MAX for f in (low, high))
     assert (dense | ~sparse).all()
-    assert sparse.sum() == pytest.approx(
-        len(places) * low / DENSITY_MAX, abs=5 * np.sqrt(len(places)) / 2 + 1
-    )
+    assert sparse.sum() == pytest.approx(len(places) * low / DENSITY_MAX, abs=5 * np.sqrt(len(places)) / 2 + 1)
 
 
 def pairs_of_uniform(theta, side):
@@ -73,9 +71,7 @@ def measured_correlation(options, edges, patches, density, factor=DENSITY_MAX):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"amplitude": 1.5, "slope": 1.0, "theta_min": 0.7, "theta_max": 10.0}],
-    ids=["default", "strong"],
+    "options", [{}, {"amplitude": 1.5, "slope": 1.0, "theta_min": 0.7, "theta_max": 10.0}], ids=["default", "strong"]
 )
 def test_pair_counts_follow_the_closed_form(options):
     edges = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0])

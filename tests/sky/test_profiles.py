@@ -23,11 +23,7 @@ SKY = 2.15  # nJy per pixel: a ten-year LSST i coadd
 
 def image(model=None, scale=0.2, psf=None):
     return SimpleNamespace(
-        band="i",
-        pixel_scale=scale,
-        psf_model=model or {"kind": "kolmogorov", "fwhm": 0.79},
-        psf=psf,
-        zero_point=31.4,
+        band="i", pixel_scale=scale, psf_model=model or {"kind": "kolmogorov", "fwhm": 0.79}, psf=psf, zero_point=31.4
     )
 
 
@@ -39,15 +35,7 @@ def gaussian_image(sigma=2.0, scale=0.2, size=41):
 
 
 def galaxy(
-    mag=25.0,
-    x=20.3,
-    y=31.8,
-    bulge=0.3,
-    hlr_bulge=0.1,
-    hlr_disk=0.2,
-    g_bulge=(0.05, 0.02),
-    g_disk=(0.2, -0.1),
-    **more,
+    mag=25.0, x=20.3, y=31.8, bulge=0.3, hlr_bulge=0.1, hlr_disk=0.2, g_bulge=(0.05, 0.02), g_disk=(0.2, -0.1), **more
 ):
     row = {
         "kind": "galaxy",
@@ -206,9 +194,7 @@ def test_shape_in_closed_form(shear, g1, g2, x, y):
     _, _, (xx, yy, xy) = moments(draw_source(row, gaussian_image(), shear).array)
     a = galsim.Shear(g1=shear).getMatrix() @ galsim.Shear(g1=g1, g2=g2).getMatrix()
     expected = 4.0 * np.eye(2) + sigma**2 * a @ a.T
-    assert [xx, yy, xy] == pytest.approx(
-        [expected[0, 0], expected[1, 1], expected[0, 1]], abs=1e-3 * expected.max()
-    )
+    assert [xx, yy, xy] == pytest.approx([expected[0, 0], expected[1, 1], expected[0, 1]], abs=1e-3 * expected.max())
 
 
 def test_shear_of_a_round_source():
@@ -389,9 +375,7 @@ def test_refuses_what_cannot_be_drawn(change, text):
 def test_refuses_a_stamp_without_wcs(tmp_path):
     fits.PrimaryHDU(np.ones((5, 5))).writeto(tmp_path / "bare.fits")
     with pytest.raises(StudyError, match="WCS"):
-        draw_source(
-            {"kind": "stamp", "stamp": str(tmp_path / "bare.fits"), "x": 1, "y": 1, "flux_i": 1.0}, image()
-        )
+        draw_source({"kind": "stamp", "stamp": str(tmp_path / "bare.fits"), "x": 1, "y": 1, "flux_i": 1.0}, image())
 
 
 def test_wcs_of_patches():

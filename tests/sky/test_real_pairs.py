@@ -24,13 +24,30 @@ from target_maker import draw
 
 SHAPE = sky_maker.PAIR
 SETTINGS = {
-    "case": "transients", "scenario": "mine", "bands": ["g"], "shape_band": "g", "truth_snr": 5, "match_radius": 1.0,
+    "case": "transients",
+    "scenario": "mine",
+    "bands": ["g"],
+    "shape_band": "g",
+    "truth_snr": 5,
+    "match_radius": 1.0,
     "patch": {"size": 140, "border": 30},
-    "inject": {"population": "transients", "per_patch": 6, "separation": 7, "snr": [20, 60],
-               "kinds": {"supernova": 3, "nuclear": 1, "hostless": 1, "trail": 1, "comet": 1}},
+    "inject": {
+        "population": "transients",
+        "per_patch": 6,
+        "separation": 7,
+        "snr": [20, 60],
+        "kinds": {"supernova": 3, "nuclear": 1, "hostless": 1, "trail": 1, "comet": 1},
+    },
 }
-TEMPLATE = {"zero_point": 29.0, "gain": 80.0, "saturation": None, "psf": {"kind": "measured", "size": 31},
-            "variance": {"kind": "measured", "hdu": 0}, "mask": None, "hdu": 0}
+TEMPLATE = {
+    "zero_point": 29.0,
+    "gain": 80.0,
+    "saturation": None,
+    "psf": {"kind": "measured", "size": 31},
+    "variance": {"kind": "measured", "hdu": 0},
+    "mask": None,
+    "hdu": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +55,7 @@ def images(tmp_path_factory):
     """The files of a pair: the visit, and a sharper and deeper template on another zero point."""
     folder = tmp_path_factory.mktemp("pair")
     science = sky_maker.write(folder / "science.fits", epoch(1.1, 1.5, 1.0, 1), parity=-1, turn=10)
-    template = epoch(0.9, 0.3, 10 ** -0.4, 2)
+    template = epoch(0.9, 0.3, 10**-0.4, 2)
     template = sky_maker.write(folder / "template.fits", template, parity=-1, turn=10, MAGZERO=29.0)
     return folder, science, template
 
@@ -178,8 +195,9 @@ def test_templates_that_cannot_be_used_are_refused(images, tmp_path, entry, card
     path = template
     if cards or spoil:
         array = fits.getdata(template).astype(float)
-        path = sky_maker.write(tmp_path / "t.fits", spoil(array) if spoil else array, parity=-1, turn=10,
-                               **{"MAGZERO": 29.0, **cards})
+        path = sky_maker.write(
+            tmp_path / "t.fits", spoil(array) if spoil else array, parity=-1, turn=10, **{"MAGZERO": 29.0, **cards}
+        )
     with pytest.raises(StudyError, match=message) as caught:
         adopt(spec_of(science, path, **entry), folder)
     assert "Remedy" in str(caught.value) and ("template" in str(caught.value) or str(path) in str(caught.value))
@@ -227,23 +245,37 @@ def test_what_no_file_is_needed_for_is_refused_with_the_configuration(tmp_path, 
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("engine, template, refused", [("zogy", False, True), ("zogy", True, False),
-                                                       ("none", False, False), ("truth", False, False)])
+@pytest.mark.parametrize(
+    "engine, template, refused",
+    [("zogy", False, True), ("zogy", True, False), ("none", False, False), ("truth", False, False)],
+)
 def test_an_engine_that_needs_a_template_is_refused_where_there_is_none(tmp_path, engine, template, refused):
     entry = "  file: t.fits\n  gain: 5\n  psf: {kind: measured}"
     (tmp_path / "mine.yaml").write_text(TEXT + entry if template else TEXT.replace("template:", ""))
-    case = {"sky": "adopt", "image": str(tmp_path / "mine.yaml"), "bands": ["r"], "shape_band": "r", "epochs": None,
-            "patch": {"size": None, "border": None, "count": None}, "subtractor": engine, "stamp": 1.0,
-            "inject": {"per_patch": 1}, "scenarios": {"dense_stars": None}}
-    found = study.read(study.merged_settings(study.load_config(overrides={"cases": {"transients": case}}), "transients",
-                                             "fiducial"), study.Settings)[1]
+    case = {
+        "sky": "adopt",
+        "image": str(tmp_path / "mine.yaml"),
+        "bands": ["r"],
+        "shape_band": "r",
+        "epochs": None,
+        "patch": {"size": None, "border": None, "count": None},
+        "subtractor": engine,
+        "stamp": 1.0,
+        "inject": {"per_patch": 1},
+        "scenarios": {"dense_stars": None},
+    }
+    found = study.read(
+        study.merged_settings(study.load_config(overrides={"cases": {"transients": case}}), "transients", "fiducial"),
+        study.Settings,
+    )[1]
     assert [p.key for p in found] == ([("subtractor",)] if refused else [])
 
 
 def test_the_files_of_both_epochs_are_inputs_of_the_rule(tmp_path):
     (tmp_path / "mine.yaml").write_text(
         TEXT + "  file: t.fits\n  gain: 5\n  psf: {kind: file, file: p.fits}\n"
-               "  variance: {kind: weight, file: w.fits}\n  mask: {file: t.fits, hdu: 1, meaning: []}")
+        "  variance: {kind: weight, file: w.fits}\n  mask: {file: t.fits, hdu: 1, meaning: []}"
+    )
     assert image_files(load_image(tmp_path / "mine.yaml")) == ["mine.fits", "t.fits", "p.fits", "w.fits"]
     (tmp_path / "mine.yaml").write_text(TEXT.replace("template:", "template: null"))
     assert image_files(load_image(tmp_path / "mine.yaml")) == ["mine.fits"]

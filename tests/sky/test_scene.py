@@ -18,11 +18,7 @@ def draw(galaxies, stars):
     """Return a function that draws a scene of the made population."""
 
     def scene(index=0, positions=None, bands=("g", "i"), of_stars=None, **of_galaxies):
-        options = {
-            "galaxies": of_galaxies,
-            "stars": of_stars or {},
-            "positions": positions or {"kind": "random"},
-        }
+        options = {"galaxies": of_galaxies, "stars": of_stars or {}, "positions": positions or {"kind": "random"}}
         return draw_scene(options, HALF, 5, "case", index, galaxies, stars, list(bands), "i")
 
     return scene

@@ -19,7 +19,10 @@ from blendimpact.stages import inject as inject_stage
 
 SEED, SIZE = 3, 41
 SETTINGS = {
-    "bands": ["g", "i"], "shape_band": "i", "shear": 0.05, "noise_pairs": True,
+    "bands": ["g", "i"],
+    "shape_band": "i",
+    "shear": 0.05,
+    "noise_pairs": True,
     "patch": {"size": 50, "border": 22, "margin": 3.0},
     "population": {"galaxies": {"density": 2.0, "mag_max": 26.0}, "stars": {"density": 1.0}},
 }
@@ -28,8 +31,9 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def twins():
     """Return {twin: TruthScene} of one crowded patch."""
-    band = SimpleNamespace(psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0,
-                           zero_point=31.4)
+    band = SimpleNamespace(
+        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0, zero_point=31.4
+    )
     survey = SimpleNamespace(name="test", pixel_scale=0.2, bands={"g": band, "i": band})
     made = simulate_patch(SETTINGS, 4, SEED, "demo", "fiducial", survey, synthetic.galaxies(), synthetic.stars())
     return {patch.twin: TruthScene(patch, truth, SEED, "demo") for patch, truth in made}
@@ -78,7 +82,8 @@ def test_a_merged_detection_holds_the_sum_of_its_members(twins):
     np.testing.assert_allclose(one - none, scene.noiseless([a], SIZE).stamps[0], atol=5e-3)
     noise = scene.patch.bands["i"]
     np.testing.assert_allclose(
-        none[1], cut(noise.science - noise.planes["MODEL"], children.x0[:1], children.y0[:1], SIZE)[0], atol=5e-3)
+        none[1], cut(noise.science - noise.planes["MODEL"], children.x0[:1], children.y0[:1], SIZE)[0], atol=5e-3
+    )
 
 
 def test_isolated_has_its_own_photons_only(twins):
@@ -94,7 +99,7 @@ def test_isolated_has_its_own_photons_only(twins):
             for other in scene.rows:
                 if other != source_id:
                     add_stamp(others, scene._photons(other, band))
-            want = cut(others, alone.x0[k:k + 1], alone.y0[k:k + 1], SIZE)[0]
+            want = cut(others, alone.x0[k : k + 1], alone.y0[k : k + 1], SIZE)[0]
             np.testing.assert_allclose(oracle.stamps[k, b].astype(float) - alone.stamps[k, b], want, atol=1e-2)
 
 
@@ -112,10 +117,12 @@ def test_flips_average_to_the_noiseless_source(twins, twin):
 def test_twins_share_sources_and_deviates(twins):
     assert {tuple(sorted(scene.rows)) for scene in twins.values()} == {tuple(sorted(twins["plus"].rows))}
     assert {tuple(targets(scene)) for scene in twins.values()} == {tuple(targets(twins["plus"]))}
-    np.testing.assert_array_equal(twins["plus"].patch.bands["i"].planes["NOISE"],
-                                  twins["minus"].patch.bands["i"].planes["NOISE"])
-    np.testing.assert_array_equal(twins["plus"].patch.bands["i"].planes["NOISE"],
-                                  -twins["plusflip"].patch.bands["i"].planes["NOISE"])
+    np.testing.assert_array_equal(
+        twins["plus"].patch.bands["i"].planes["NOISE"], twins["minus"].patch.bands["i"].planes["NOISE"]
+    )
+    np.testing.assert_array_equal(
+        twins["plus"].patch.bands["i"].planes["NOISE"], -twins["plusflip"].patch.bands["i"].planes["NOISE"]
+    )
 
 
 def test_children_are_the_same_after_the_disk(twins, tmp_path):
@@ -135,7 +142,7 @@ def test_pixels_that_are_not_on_the_image_are_zero(twins):
     children = scene.noiseless(ids, SIZE)
     assert len(ids) and (children.x0 < 0).all() and (children.status != 0).all()
     for k in range(len(ids)):
-        assert not children.stamps[k, :, :, :-children.x0[k]].any()
+        assert not children.stamps[k, :, :, : -children.x0[k]].any()
 
 
 # --- injected on a real image --------------------------------------------------------------------------
@@ -144,8 +151,14 @@ def test_pixels_that_are_not_on_the_image_are_zero(twins):
 def injected(**options):
     patch, truth = sky_maker.real_patch()
     catalogue = sky_maker.sources(patch, [{"x": 84.3, "y": 75.6}, {"x": 64.0, "y": 52.0, "mag": 20.0}])
-    settings = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0, "truth_snr": 0,
-                "inject": options}
+    settings = {
+        "scenario": "fiducial",
+        "bands": ["g"],
+        "shape_band": "g",
+        "match_radius": 1.0,
+        "truth_snr": 0,
+        "inject": options,
+    }
     after, rows = inject(patch, truth, catalogue, 1, "galaxies", settings)
     return patch, TruthScene(after, rows, 1, "galaxies", photons=injects_photons(settings))
 
@@ -189,8 +202,7 @@ def test_without_photon_noise_the_oracles_have_none_either():
     ids = targets(scene)
     noise = scene.patch.bands["g"].planes["NOISE"]
     alone, clean = scene.isolated(ids, SIZE), scene.noiseless(ids, SIZE)
-    np.testing.assert_allclose(alone.stamps[:, 0] - clean.stamps[:, 0],
-                               cut(noise, alone.x0, alone.y0, SIZE), atol=1e-3)
+    np.testing.assert_allclose(alone.stamps[:, 0] - clean.stamps[:, 0], cut(noise, alone.x0, alone.y0, SIZE), atol=1e-3)
 
 
 def test_a_chunk_whose_blocks_were_all_left_out(tmp_path):
@@ -201,9 +213,16 @@ def test_a_chunk_whose_blocks_were_all_left_out(tmp_path):
         writer.write(replace(patch, index=7))
     truth["patch"] = 7
     catalogues.write(truth, table)
-    settings = {"case": "galaxies", "scenario": "fiducial", "sky": "adopt", "bands": ["g"], "shape_band": "g",
-                "match_radius": 1.0, "truth_snr": 0, "patch": {"size": 110, "border": 20},
-                "inject": {"population": "sersic", "per_patch": 2, "mag": [20, 22], "separation": 5,
-                           "realisations": 1}}
+    settings = {
+        "case": "galaxies",
+        "scenario": "fiducial",
+        "sky": "adopt",
+        "bands": ["g"],
+        "shape_band": "g",
+        "match_radius": 1.0,
+        "truth_snr": 0,
+        "patch": {"size": 110, "border": 20},
+        "inject": {"population": "sersic", "per_patch": 2, "mag": [20, 22], "separation": 5, "realisations": 1},
+    }
     inject_stage.run(settings, [8000, 9000], SEED, images, table, None, tmp_path / "out.fits", tmp_path / "out.parquet")
     assert len(catalogues.read(tmp_path / "out.parquet")) == 0

@@ -9,9 +9,20 @@ from harness import ROOT, build_dag, copy_tree, run_snakemake, stated
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 # This cluster has no accounting database, and nobody else's jobs to be polite to.
-HERE = ["--workflow-profile", ROOT / "profiles" / "slurm", "--slurm-status-command", "squeue",
-        "--slurm-init-seconds-before-status-checks", "6", "--seconds-between-status-checks", "3",
-        "--latency-wait", "5", "--jobs", "2"]
+HERE = [
+    "--workflow-profile",
+    ROOT / "profiles" / "slurm",
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "6",
+    "--seconds-between-status-checks",
+    "3",
+    "--latency-wait",
+    "5",
+    "--jobs",
+    "2",
+]
 FAIL_ONCE = """\
 import pathlib, sys
 marker = pathlib.Path("tried")
@@ -39,8 +50,9 @@ def test_the_study_with_the_resources_that_the_rules_state(tmp_path, cluster, ex
     config = synthetic.make_study(work, chunk_size=3)
     wanted = {job.rule.name: job for job in build_dag(work, config).jobs}
     before = len(cluster.jobs())
-    done = run_snakemake(work, "two_point", *HERE, "--configfile", config, root=tree, python=executor_python,
-                         timeout=600)
+    done = run_snakemake(
+        work, "two_point", *HERE, "--configfile", config, root=tree, python=executor_python, timeout=600
+    )
     assert done.returncode == 0, done.stdout[-5000:]
     jobs = by_rule(cluster.jobs()[: len(cluster.jobs()) - before])
     assert {"simulate", "detect", "deblend", "measure"} <= set(jobs)

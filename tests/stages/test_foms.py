@@ -48,16 +48,21 @@ def test_cases_by_themselves_and_stacked_are_all_scores_at_once(scores, tmp_path
     parts = {}
     for path in sorted(scores):
         parts.setdefault(path.parts[-4:-2], []).append(catalogues.read(path))
-    at_once = catalogues.stack([aggregate(catalogues.stack(tables), *sky, load_case(sky[0]).figures_of_merit, BOOTSTRAP,
-                                          SEED) for sky, tables in parts.items()])
+    at_once = catalogues.stack(
+        [
+            aggregate(catalogues.stack(tables), *sky, load_case(sky[0]).figures_of_merit, BOOTSTRAP, SEED)
+            for sky, tables in parts.items()
+        ]
+    )
     assert [tuple(row) for row in np.unique(np.array(at_once["case", "scenario"]))] == sorted(SKIES)
     assert np.isfinite(at_once["ci_low"]).sum() > len(SKIES) * len(RUNGS)
 
     stacked, scored, missing = matrix.read_foms(by_case(tmp_path, scores, {"provenance": "of one case"}))
     assert (scored, missing) == ({"two_point", "galaxies"}, {})
     assert stacked.colnames == list(FOM_COLUMNS)
-    assert all(np.array_equal(stacked[name], at_once[name], equal_nan=at_once[name].dtype.kind == "f")
-               for name in FOM_COLUMNS)
+    assert all(
+        np.array_equal(stacked[name], at_once[name], equal_nan=at_once[name].dtype.kind == "f") for name in FOM_COLUMNS
+    )
     for name, table in (("a", stacked), ("b", at_once)):
         catalogues.write(table, tmp_path / name, {"provenance": "of all"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

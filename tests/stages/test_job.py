@@ -41,9 +41,13 @@ def job(tmp_path, monkeypatch):
             module.AGGREGATED_FROM = aggregated
         monkeypatch.setitem(sys.modules, module.__name__, module)
         return types.SimpleNamespace(
-            input=Named(**(inputs or {"images": "a", "more": ["b"], "optional": []})), output=Named(table="out"),
-            params=Named(stage="toy", library="0", seed=3, **params), wildcards=Named(case="galaxies", chunk="000"),
-            log=["log"], rule="toy")
+            input=Named(**(inputs or {"images": "a", "more": ["b"], "optional": []})),
+            output=Named(table="out"),
+            params=Named(stage="toy", library="0", seed=3, **params),
+            wildcards=Named(case="galaxies", chunk="000"),
+            log=["log"],
+            rule="toy",
+        )
 
     return make
 
@@ -61,8 +65,15 @@ def test_a_driver_gets_what_it_names_by_the_names_of_the_rule(job):
 
     jobs.run(job(run, settings={"x": 1}))
     assert {k: v for k, v in got.items() if k != "got"} == {
-        "case": "galaxies", "images": "a", "more": ["b"], "seed": 3, "settings": {"x": 1}, "table_out": "out",
-        "optional": None, "untold": 7}
+        "case": "galaxies",
+        "images": "a",
+        "more": ["b"],
+        "seed": 3,
+        "settings": {"x": 1},
+        "table_out": "out",
+        "optional": None,
+        "untold": 7,
+    }
 
 
 def test_products_come_from_all_inputs_and_of_an_aggregate_from_those_that_it_says(job):

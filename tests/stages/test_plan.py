@@ -43,7 +43,8 @@ def test_patches_are_cut_into_consecutive_chunks(plan):
 def test_cases_and_scenarios_are_those_that_are_enabled(plan):
     assert plan.cases == ["two_point", "galaxies", "transients"]
     assert {key for key in plan.settings if key[0] == "two_point"} == {
-        ("two_point", scenario) for scenario in ("fiducial", "clustered", "compare_smooth")}
+        ("two_point", scenario) for scenario in ("fiducial", "clustered", "compare_smooth")
+    }
     assert "compare_smooth" in plan.scenarios and not [key for key in plan.chunks if key[0] == "crowded_fields"]
 
 
@@ -64,20 +65,24 @@ def test_comparison_of_deblenders_is_on_its_own_skies(plan):
     assert plan.skies == {"smooth": ("two_point", "compare_smooth"), "real": ("galaxies", "compare_real")}
     made = plan.compared("{scenario}/{deblender}.{chunk}")
     assert [path for path in made if "smooth" in path] == [
-        f"compare_smooth/{name}.{chunk}" for name in ("sep", "joint_fit") for chunk in ("000", "001")]
+        f"compare_smooth/{name}.{chunk}" for name in ("sep", "joint_fit") for chunk in ("000", "001")
+    ]
     assert plan.compared_deblenders() == {"imaging": (["joint_fit", "sep"], 1000)}
 
 
 def test_deblenders_of_the_comparison_are_grouped_by_environment():
     comparison = {**SMALL["comparison"], "deblenders": ["scarlet2_free", "sep", "scarlet2_sersic"]}
     assert plan_of(comparison=comparison).compared_deblenders() == {
-        "imaging": (["sep"], 1000), "scarlet": (["scarlet2_free", "scarlet2_sersic"], 1500)}
+        "imaging": (["sep"], 1000),
+        "scarlet": (["scarlet2_free", "scarlet2_sersic"], 1500),
+    }
 
 
 def test_comparison_of_engines_takes_the_chunks_that_hold_its_first_patches(plan):
     assert plan.engines == ["none", "zogy"]
     assert plan.compared_differences("{case}/{scenario}/{engine}.{chunk}") == [
-        f"transients/fiducial/{engine}.{chunk}" for engine in ("none", "zogy") for chunk in ("000", "001")]
+        f"transients/fiducial/{engine}.{chunk}" for engine in ("none", "zogy") for chunk in ("000", "001")
+    ]
 
 
 def test_nothing_is_compared_where_the_case_is_disabled():
@@ -91,7 +96,8 @@ def test_a_scene_is_injected_into_or_simulated_and_the_sky_below_is_simulated_or
     assert plan.scene("fits")(Job("galaxies")) == "results/s/galaxies/fiducial/inject/000.fits"
     assert plan.sky("fits")(Job("galaxies")) == "results/s/galaxies/fiducial/adopt/image.fits"
     assert plan.sky("truth.parquet")(Job("transients", chunk="001")) == (
-        "results/s/transients/fiducial/simulate/001.truth.parquet")
+        "results/s/transients/fiducial/simulate/001.truth.parquet"
+    )
 
 
 def test_an_adopted_image_is_shared_by_scenarios_that_would_adopt_the_same():
@@ -120,14 +126,16 @@ def test_the_first_chunk_is_of_the_fiducial_scenario(plan):
 
 
 def test_options_and_needs_are_those_of_the_plug_in_of_the_job():
-    plan = plan_of(cases={**SMALL["cases"], "two_point": {**SMALL["cases"]["two_point"], "deblender": "scarlet2_free"}},
-                   subtractors={"zogy": {"registration": 0.3}})
+    plan = plan_of(
+        cases={**SMALL["cases"], "two_point": {**SMALL["cases"]["two_point"], "deblender": "scarlet2_free"}},
+        subtractors={"zogy": {"registration": 0.3}},
+    )
     assert plan.environment_for("separate")(Job("two_point")) == "../envs/scarlet.yaml"
     assert plan.memory_for("separate")(Job("two_point")) == 1500
     assert plan.environment_for("separate")(Job("galaxies")) == plan.environment_for("find")(Job("two_point"))
     assert plan.options_for("separate")(Job("two_point")) == {}
     compared = SimpleNamespace(case="transients", scenario="fiducial", chunk="000", engine="zogy")
-    assert plan.options_for("separate")(compared) ["registration"] == 0.3
+    assert plan.options_for("separate")(compared)["registration"] == 0.3
     assert plan.options_for("separate")(SimpleNamespace(**{**vars(compared), "engine": "none"})) == {}
 
 
@@ -155,9 +163,16 @@ def test_the_plan_reads_what_it_is_told_with_its_mistakes_named():
 
 def test_a_job_s_plan_imports_no_library_of_images():
     """Snakemake makes one at each start, in the process of each job too."""
-    code = ("import sys\nfrom blendimpact.config.study import load_config\n"
-            "from blendimpact.stages.plan import read_study\nread_study(load_config(), None, plugins=False)\n"
-            "print(*{'astropy', 'galsim', 'h5py', 'pandas', 'scipy', 'sep', 'snakemake'} & set(sys.modules))")
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "scripts")}, capture_output=True,
-                          text=True, check=True)
+    code = (
+        "import sys\nfrom blendimpact.config.study import load_config\n"
+        "from blendimpact.stages.plan import read_study\nread_study(load_config(), None, plugins=False)\n"
+        "print(*{'astropy', 'galsim', 'h5py', 'pandas', 'scipy', 'sep', 'snakemake'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == []

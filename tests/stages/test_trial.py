@@ -6,9 +6,15 @@ from blendimpact.stages.trial import main, options_of, run
 from PIL import Image
 
 
-@pytest.mark.parametrize("kind, name, words", [
-    ("detector", "sep", "detections;"), ("deblender", "sep", "children;"), ("subtractor", "zogy", "3 of 3 transients"),
-    ("finder", "matched_filter", "3 of 3 transients")])
+@pytest.mark.parametrize(
+    "kind, name, words",
+    [
+        ("detector", "sep", "detections;"),
+        ("deblender", "sep", "children;"),
+        ("subtractor", "zogy", "3 of 3 transients"),
+        ("finder", "matched_filter", "3 of 3 transients"),
+    ],
+)
 def test_each_family_has_a_picture(kind, name, words, tmp_path, capsys):
     main(["try", kind, name, "--size", "160", "--out", str(tmp_path / "a.png")])
     assert words in capsys.readouterr().out
@@ -18,6 +24,7 @@ def test_each_family_has_a_picture(kind, name, words, tmp_path, capsys):
 
 def test_the_exact_child_is_the_measure_of_a_deblender():
     """The bound leaves less than raw pixels do."""
+
     def scatter(name):
         return float(run("deblender", name, size=120)[0][2].partition("NMAD ")[2].split()[0])
 
@@ -26,7 +33,10 @@ def test_the_exact_child_is_the_measure_of_a_deblender():
 
 def test_options_are_yaml_and_checked(capsys):
     assert options_of(["threshold=4", "kernel=null", "bands=[g, r]"]) == {
-        "threshold": 4, "kernel": None, "bands": ["g", "r"]}
+        "threshold": 4,
+        "kernel": None,
+        "bands": ["g", "r"],
+    }
     with pytest.raises(StudyError, match="no value"):
         options_of(["threshold"])
     with pytest.raises(SystemExit) as stopped:

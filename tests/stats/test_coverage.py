@@ -66,6 +66,7 @@ def with_objects(draw):
     def drawn(rng, shape):
         sums = draw(rng, shape)
         return np.concatenate([sums, sums[..., 1:2]], axis=-1)
+
     return drawn
 
 
@@ -123,6 +124,7 @@ def curve(falls):
         chance = norm.cdf((22.3 + rng.normal(0, 0.1, (*shape, 1)) - middle) / 0.7)
         trials = numbers(rng, (*shape, len(middle)), 12)
         return np.stack([rng.binomial(trials, chance if falls else 1 - chance), trials], axis=-1).astype(float)
+
     return drawn
 
 
@@ -147,16 +149,31 @@ def differences(rng, shape):
 
 
 CASES = [
-    (plain.Ratio(), means), (plain.Fraction(), clustered), (plain.Contrast(), two(clustered)), (plain.Count(), counts),
-    (plain.Density(), with_objects(means)), (plain.Rate(), rates), (plain.Response(), shapes), (plain.Offset(), shapes),
-    (plain.Slope(), lines), (plain.HarmonicMean(), matches), (plain.RmsRatio(), two(squares)),
-    (plain.Deviation(), moments), (plain.ExcessChi2(), with_objects(means)),
-    (binned.Median(EDGES), values), (binned.Nmad(EDGES), values), (binned.Hidden(EDGES), two_histograms),
-    (binned.TrimmedMean(EDGES), values), (binned.Falling(CURVE, 0.5), curve(True)),
-    (binned.Rising(CURVE, 0.5), curve(False)), (binned.CrowdingLimit(CURVE, 0.08), beams),
+    (plain.Ratio(), means),
+    (plain.Fraction(), clustered),
+    (plain.Contrast(), two(clustered)),
+    (plain.Count(), counts),
+    (plain.Density(), with_objects(means)),
+    (plain.Rate(), rates),
+    (plain.Response(), shapes),
+    (plain.Offset(), shapes),
+    (plain.Slope(), lines),
+    (plain.HarmonicMean(), matches),
+    (plain.RmsRatio(), two(squares)),
+    (plain.Deviation(), moments),
+    (plain.ExcessChi2(), with_objects(means)),
+    (binned.Median(EDGES), values),
+    (binned.Nmad(EDGES), values),
+    (binned.Hidden(EDGES), two_histograms),
+    (binned.TrimmedMean(EDGES), values),
+    (binned.Falling(CURVE, 0.5), curve(True)),
+    (binned.Rising(CURVE, 0.5), curve(False)),
+    (binned.CrowdingLimit(CURVE, 0.08), beams),
     (searches.Linking(), lambda rng, shape: clustered(rng, shape, 0.6)),
-    (searches.TruePositives(EDGES, 0.05), told), (searches.AreaUnderCurve(EDGES), told),
-    (searches.Negatives(EDGES), told), (PairedMean(), differences),
+    (searches.TruePositives(EDGES, 0.05), told),
+    (searches.AreaUnderCurve(EDGES), told),
+    (searches.Negatives(EDGES), told),
+    (PairedMean(), differences),
 ]
 
 
@@ -189,8 +206,12 @@ def name(case):
 
 
 def test_every_statistic_has_its_coverage_measured():
-    written = {c for module in (plain, binned, searches) for c in vars(module).values()
-               if isinstance(c, type) and issubclass(c, Statistic)}
+    written = {
+        c
+        for module in (plain, binned, searches)
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, Statistic)
+    }
     bases = {Statistic, binned.Binned, binned.OfHistogram, searches.Told}
     assert written - bases == {type(statistic) for statistic, _ in CASES} - {PairedMean}
 
@@ -202,8 +223,10 @@ def test_the_interval_on_a_rung_holds_the_truth(statistic, draw, n_blocks):
     value, samples = evaluated(statistic, sums)
     truth = statistic.of(sums.sum(axis=1).mean(axis=0))
     blocks = Blocks(n_blocks, n_blocks)
-    ends = [statistic.ends(Value(v, s, part, statistic.count(part.sum(axis=0)), 1), blocks)
-            for v, s, part in zip(value, samples, sums)]
+    ends = [
+        statistic.ends(Value(v, s, part, statistic.count(part.sum(axis=0)), 1), blocks)
+        for v, s, part in zip(value, samples, sums)
+    ]
     found = covered(ends, truth)
     assert BETWEEN[0] <= found <= BETWEEN[1], f"{found:.3f}"
 
@@ -213,11 +236,13 @@ def test_the_interval_on_a_rung_holds_the_truth(statistic, draw, n_blocks):
 
 def losses(share):
     """Successes of which the other rung loses a share."""
+
     def drawn(rng, shape):
         sums = clustered(rng, shape, 0.9)
         other = sums.copy()
         other[..., 0] = rng.binomial(sums[..., 0].astype(int), 1 - share)
         return sums, other
+
     return drawn
 
 
@@ -228,11 +253,13 @@ def two_losses(rng, shape):
 
 def more(column, factor, scatter):
     """The sums of `means`, of which one changes on the other rung."""
+
     def drawn(rng, shape):
         sums = means(rng, shape)
         other = sums.copy()
         other[..., column] = factor * sums[..., column] + rng.normal(0, scatter, sums[..., column].shape)
         return sums, other
+
     return drawn
 
 
@@ -252,8 +279,10 @@ def alarms(rng, shape):
 def slopes(rng, shape):
     x = rng.normal(0, 0.3, (*shape, OBJECTS))
     y = 0.9 * x + rng.normal(0, 0.1, x.shape)
-    return tuple(one_cell(OBJECTS, x.sum(-1), y.sum(-1), (x * x).sum(-1), (x * y).sum(-1))
-                 for y in (y, 0.98 * y + rng.normal(0, 0.02, y.shape)))
+    return tuple(
+        one_cell(OBJECTS, x.sum(-1), y.sum(-1), (x * x).sum(-1), (x * y).sum(-1))
+        for y in (y, 0.98 * y + rng.normal(0, 0.02, y.shape))
+    )
 
 
 def changed(rng, shape):
@@ -262,7 +291,8 @@ def changed(rng, shape):
     out = []
     for values in (x, x + rng.normal(0.01, 0.03, x.shape)):
         bins = np.clip(np.searchsorted(FINE, values) - 1, 0, len(FINE) - 2) + len(FINE[1:]) * np.arange(
-            np.prod(shape)).reshape(*shape, 1)
+            np.prod(shape)
+        ).reshape(*shape, 1)
         out.append(np.bincount(bins.ravel(), minlength=np.prod(shape) * len(FINE[1:])).reshape(*shape, -1, 1))
     return out
 
@@ -277,16 +307,25 @@ def known(statistic, draw, n_blocks, measured=None):
 
 
 DIFFERENCES = [
-    (plain.Ratio(against=relative), more(0, 0.95, 0.5), None, None), (plain.Fraction(), losses(0.05), None, None),
-    (plain.Contrast(), two_losses, None, None), (plain.Rate(), alarms, None, None),
-    (plain.Response(), weaker, None, None), (plain.Slope(), slopes, None, None),
-    (binned.Median(FINE), changed, 1.0, 0.985), (binned.Nmad(FINE), changed, 0.995, 1.0),
+    (plain.Ratio(against=relative), more(0, 0.95, 0.5), None, None),
+    (plain.Fraction(), losses(0.05), None, None),
+    (plain.Contrast(), two_losses, None, None),
+    (plain.Rate(), alarms, None, None),
+    (plain.Response(), weaker, None, None),
+    (plain.Slope(), slopes, None, None),
+    (binned.Median(FINE), changed, 1.0, 0.985),
+    (binned.Nmad(FINE), changed, 0.995, 1.0),
 ]
 
 
-@pytest.mark.parametrize("statistic, draw, n_blocks", [
-    known(statistic, draw, n_blocks, measured) for statistic, draw, *of in DIFFERENCES
-    for n_blocks, measured in zip((30, 100), of, strict=True)])
+@pytest.mark.parametrize(
+    "statistic, draw, n_blocks",
+    [
+        known(statistic, draw, n_blocks, measured)
+        for statistic, draw, *of in DIFFERENCES
+        for n_blocks, measured in zip((30, 100), of, strict=True)
+    ],
+)
 def test_the_interval_of_a_difference_of_rungs_holds_the_truth(statistic, draw, n_blocks):
     pair = skies(statistic, draw, n_blocks)
     (first, drawn), (second, again) = (evaluated(statistic, sums) for sums in pair)
@@ -296,9 +335,12 @@ def test_the_interval_of_a_difference_of_rungs_holds_the_truth(statistic, draw, 
         value, samples = statistic.against(second, first), statistic.against(again, drawn)
     else:
         value, samples = second - first, again - drawn
-    ends = [statistic.difference_ends(v, s, statistic.count(total), [float(total[0, k]) for k in statistic.trials],
-                                      Blocks(n_blocks, n_blocks))
-            for v, s, total in zip(value, samples, pair[0].sum(axis=1))]
+    ends = [
+        statistic.difference_ends(
+            v, s, statistic.count(total), [float(total[0, k]) for k in statistic.trials], Blocks(n_blocks, n_blocks)
+        )
+        for v, s, total in zip(value, samples, pair[0].sum(axis=1))
+    ]
     found = covered(ends, after - before)
     assert BETWEEN[0] <= found <= BETWEEN[1], f"{found:.3f}"
 
@@ -315,16 +357,20 @@ def test_a_statistic_is_a_function_of_sums_alone(case, seed):
     value, count = float(statistic.of(sums.sum(axis=0))), statistic.count(sums.sum(axis=0))
     times = 3 if isinstance(statistic, (plain.Count, searches.Negatives)) else 1
     assert statistic.samples(np.stack([np.ones(12), np.full(12, 3)]), sums) == pytest.approx(
-        [value, times * value], nan_ok=True)
+        [value, times * value], nan_ok=True
+    )
     assert statistic.of(sums[::-1].sum(axis=0)) == pytest.approx(value, nan_ok=True)
     assert statistic.count(3 * sums.sum(axis=0)) == 3 * count > 0
     assert statistic.width <= sums.shape[-1] and statistic.n_cells == sums.shape[1]
 
 
 @settings(max_examples=60, deadline=None)
-@given(case=st.sampled_from([case for case in CASES if isinstance(case[0], (
-    plain.Fraction, plain.Contrast, plain.Rate))]),
-       n_blocks=st.integers(2, 12), copies=st.integers(1, 4), seed=st.integers(0, 10**6))
+@given(
+    case=st.sampled_from([case for case in CASES if isinstance(case[0], (plain.Fraction, plain.Contrast, plain.Rate))]),
+    n_blocks=st.integers(2, 12),
+    copies=st.integers(1, 4),
+    seed=st.integers(0, 10**6),
+)
 def test_an_interval_of_counts_holds_its_value_and_has_a_width(case, n_blocks, copies, seed):
     statistic, draw = case
     sums = draw(np.random.default_rng(seed), (1, n_blocks))[0]

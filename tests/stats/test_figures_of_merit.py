@@ -33,7 +33,7 @@ def fom(statistic, **options):
 
 def sums(*values):
     out = np.zeros((1, N_SUMS))
-    out[0, :len(values)] = values
+    out[0, : len(values)] = values
     return out
 
 
@@ -85,12 +85,22 @@ def test_scores_add_rows_by_stratum_and_block():
     scores.add_fractions("F", "oracle", 7, kind == "a", copies=1)
     scores.add_histogram("H", "oracle", block, (x, -x), (-1, 0, 1))
     scores.add_curve("C", "oracle", block, kind == "a", np.array([0, 0, 1, 2]), (0, 1, 2))
-    found = {(str(r["fom"]), int(r["block"]), str(r["stratum"]), int(r["cell"])): (r["s0"], r["s1"])
-             for r in scores.table()}
-    assert found == {("S", 1, "kind:a", 0): (1, 8), ("S", 3, "kind:a", 0): (2, 5), ("S", 1, "kind:b", 0): (1, 2),
-                     ("F", 7, "all", 0): (3, 4), ("H", 3, "all", 0): (1, 1), ("H", 3, "all", 1): (1, 1),
-                     ("H", 1, "all", 0): (0, 1), ("H", 1, "all", 1): (1, 0),  # the end bins are open; NaN is in none
-                     ("C", 3, "all", 0): (1, 1), ("C", 1, "all", 0): (0, 1), ("C", 3, "all", 1): (1, 1)}
+    found = {
+        (str(r["fom"]), int(r["block"]), str(r["stratum"]), int(r["cell"])): (r["s0"], r["s1"]) for r in scores.table()
+    }
+    assert found == {
+        ("S", 1, "kind:a", 0): (1, 8),
+        ("S", 3, "kind:a", 0): (2, 5),
+        ("S", 1, "kind:b", 0): (1, 2),
+        ("F", 7, "all", 0): (3, 4),
+        ("H", 3, "all", 0): (1, 1),
+        ("H", 3, "all", 1): (1, 1),
+        ("H", 1, "all", 0): (0, 1),
+        ("H", 1, "all", 1): (1, 0),  # the end bins are open; NaN is in none
+        ("C", 3, "all", 0): (1, 1),
+        ("C", 1, "all", 0): (0, 1),
+        ("C", 3, "all", 1): (1, 1),
+    }
     assert {str(r["fom"]): int(r["copies"]) for r in scores.table()} == {"S": 2, "F": 1, "H": 2, "C": 2}
 
 
@@ -161,8 +171,9 @@ def test_bins_that_nobody_is_in_change_no_interval(kind):
         for block in part:
             block[:, 0] = histogram(rng.normal(centre, 0.2, 20), edges)
         weights = bootstrap_weights(12, 50, 1, "x")
-        np.testing.assert_allclose(statistic.samples(weights, part), statistic.of(resampled_sums(weights, part)),
-                                   atol=1e-12)
+        np.testing.assert_allclose(
+            statistic.samples(weights, part), statistic.of(resampled_sums(weights, part)), atol=1e-12
+        )
 
 
 def test_relative_figures_do_not_change_with_calibration():
@@ -178,8 +189,10 @@ def test_selection_term_is_own_minus_common():
         for k, rung in enumerate(RUNGS):
             scores.add("A", rung, block, [10 + 0.1 * k, 10], "common")
             scores.add("B", rung, block, [10 + 0.3 * k, 10], "own")
-    foms = [FigureOfMerit("A", "measurement", "a", "a", "1", Ratio()),
-            FigureOfMerit("B", "detection", "b", "b", "1", Ratio(), common="A")]
+    foms = [
+        FigureOfMerit("A", "measurement", "a", "a", "1", Ratio()),
+        FigureOfMerit("B", "detection", "b", "b", "1", Ratio(), common="A"),
+    ]
     rows = aggregate(scores.table(), "demo", "fiducial", foms, 100, 7)
     selection = rows[rows["term"] == "selection"]
     assert len(selection) == 1

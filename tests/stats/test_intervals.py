@@ -40,8 +40,7 @@ def test_ratios_are_pooled_not_averaged():
 
 
 def test_a_design_effect_of_d_is_d_times_fewer_trials():
-    assert wilson(30, 100, design_effect=4)[1:] == pytest.approx(
-        binomtest_wilson(30 / 4, 100 / 4), abs=1e-12)
+    assert wilson(30, 100, design_effect=4)[1:] == pytest.approx(binomtest_wilson(30 / 4, 100 / 4), abs=1e-12)
     assert wilson(30, 100, design_effect=0.3) == wilson(30, 100)  # never narrower than independent trials
 
 
@@ -149,8 +148,7 @@ def test_nmad_from_summed_histograms():
     for row, found, centre in zip(weights, nmad, middle, strict=True):
         values = np.concatenate([np.tile(b, w) for b, w in zip(blocks, row, strict=True)])
         assert centre == pytest.approx(np.median(values), abs=resolution(EDGES, centre))
-        assert found == pytest.approx(median_abs_deviation(values, scale="normal"),
-                                      abs=2 * resolution(EDGES, 0.05))
+        assert found == pytest.approx(median_abs_deviation(values, scale="normal"), abs=2 * resolution(EDGES, 0.05))
 
 
 @settings(max_examples=60, deadline=None)

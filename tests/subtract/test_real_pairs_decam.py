@@ -20,10 +20,22 @@ from target_maker import draw
 from test_subtract_real import FOLDER, GAIN, SCALE, X, Y, coadd
 
 pytestmark = pytest.mark.real
-SETTINGS = {"case": "transients", "scenario": "decam", "bands": ["i"], "shape_band": "i", "truth_snr": 5, "patch": {},
-            "match_radius": 1.0,
-            "inject": {"population": "transients", "kinds": {"trail": 1, "comet": 1}, "per_patch": 6, "separation": 8,
-                       "snr": [20, 60]}}
+SETTINGS = {
+    "case": "transients",
+    "scenario": "decam",
+    "bands": ["i"],
+    "shape_band": "i",
+    "truth_snr": 5,
+    "patch": {},
+    "match_radius": 1.0,
+    "inject": {
+        "population": "transients",
+        "kinds": {"trail": 1, "comet": 1},
+        "per_patch": 6,
+        "separation": 8,
+        "snr": [20, 60],
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +48,27 @@ def pair(tmp_path_factory):
         image = coadd(observation)
         path = folder / f"{observation}.fits"
         fits.PrimaryHDU(image.science, fits.getheader(FOLDER / f"DEC-OBS{observation}a.mini.fits")).writeto(path)
-        entries.append({"file": str(path), "hdu": 0, "zero_point": 30.0, "gain": GAIN, "sky": {"mesh": 64},
-                        "psf": {**image.psf_model, "size": 31}, "variance": {"kind": "measured"}, "mask": None})
-    spec = {"name": "decam", "band": "i", "size": [256, 256], "pixel_scale": SCALE, **entries[0],
-            "template": entries[1], "tiling": {"block": 192, "border": 32, "region": None}}
+        entries.append(
+            {
+                "file": str(path),
+                "hdu": 0,
+                "zero_point": 30.0,
+                "gain": GAIN,
+                "sky": {"mesh": 64},
+                "psf": {**image.psf_model, "size": 31},
+                "variance": {"kind": "measured"},
+                "mask": None,
+            }
+        )
+    spec = {
+        "name": "decam",
+        "band": "i",
+        "size": [256, 256],
+        "pixel_scale": SCALE,
+        **entries[0],
+        "template": entries[1],
+        "tiling": {"block": 192, "border": 32, "region": None},
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adopted = adopt(spec, folder)
@@ -91,8 +120,10 @@ def test_the_transient_the_residuals_and_the_spurious_density(pair, name, snr, s
         table = search(difference, 3, rescale=rescale)
         rows, columns = (np.clip(np.floor(np.asarray(table[n]) + 0.5).astype(int), 0, 255) for n in ("y", "x"))
         counts[rescale] = int(use[rows, columns].sum())
-        print(f"{name}: |S/N| > 3{', rescaled' if rescale else ''}: {counts[rescale]} in {area:.2f} arcmin2 of "
-              f"blank sky, Kaiser {expected:.1f}")
+        print(
+            f"{name}: |S/N| > 3{', rescaled' if rescale else ''}: {counts[rescale]} in {area:.2f} arcmin2 of "
+            f"blank sky, Kaiser {expected:.1f}"
+        )
     # The images are resampled medians: their noise, taken for white, gives 2 to 4 times as many; rescaled, 1 to 2.
     assert counts[False] > 1.5 * expected
     assert counts[True] < spurious * expected and counts[True] > 0.4 * expected

@@ -70,8 +70,9 @@ def test_noise_is_white_after_decorrelation(name, options):
 
 def test_without_decorrelation_a_pixel_filter_would_be_wrong():
     difference = made("alard_lupton", {"decorrelate": False}, *empty((1.0, 0.7), 512, noises=(1.0, 2.0)))
-    naive = replace(difference, noise=(replace(difference.noise[0], kernel=np.ones((1, 1)),
-                                               variance=difference.variance),))
+    naive = replace(
+        difference, noise=(replace(difference.noise[0], kernel=np.ones((1, 1)), variance=difference.variance),)
+    )
     good = difference.good
     assert matched_filter(difference).snr[good].std() == pytest.approx(1, abs=0.03)
     assert matched_filter(naive).snr[good].std() > 1.2  # DMTN-006: mis-set by 20-30 %
@@ -284,8 +285,7 @@ def test_the_same_result_every_time_and_the_input_unchanged(name, options):
     engine = SUBTRACTORS.create(name, options)
     first = engine.subtract(science, template, static=static)
     engine.subtract(*pair(14, (0.8, 0.9), size=160)[:2], static=np.zeros((160, 160)))
-    for again in (engine.subtract(science, template, static=static),
-                  made(name, options, science, template, static)):
+    for again in (engine.subtract(science, template, static=static), made(name, options, science, template, static)):
         np.testing.assert_array_equal(first.image, again.image)
         np.testing.assert_array_equal(first.psf, again.psf)
         assert first.status == again.status

@@ -13,8 +13,10 @@ from blendimpact.sky.adopt.psf import fit_moffat
 from blendimpact.subtract import SUBTRACTORS
 from patch_maker import tan_wcs
 
-FOLDER = Path(os.environ.get("BLENDIMPACT_REALDATA",
-                             Path(__file__).resolve().parents[3] / "shared" / "realdata")) / "diffim_decam"
+FOLDER = (
+    Path(os.environ.get("BLENDIMPACT_REALDATA", Path(__file__).resolve().parents[3] / "shared" / "realdata"))
+    / "diffim_decam"
+)
 SCALE = 0.263  # arcsec per pixel
 STARS = ((104, 233), (123, 211), (178, 203), (100, 73))
 X, Y = 129, 128
@@ -25,11 +27,20 @@ def coadd(observation):
     """Return the median of the five exposures, its PSF the Moffat of the median star, its noise measured."""
     image = np.median([fits.getdata(FOLDER / f"DEC-OBS{observation}{c}.mini.fits") for c in "abcde"], axis=0)
     rms = 1.4826 * np.median(np.abs(image - np.median(image)))
-    fits_ = [fit_moffat(s / s.sum(), SCALE) for s in (image[y - 15:y + 16, x - 15:x + 16] for x, y in STARS)]
+    fits_ = [fit_moffat(s / s.sum(), SCALE) for s in (image[y - 15 : y + 16, x - 15 : x + 16] for x, y in STARS)]
     model = {"kind": "moffat", **{k: float(np.median([f[k] for f in fits_])) for k in ("fwhm", "beta")}}
     variance = rms**2 + np.maximum(image, 0) / GAIN
-    return BandImage("i", image.astype(np.float32), variance.astype(np.float32), np.zeros(image.shape, np.uint8),
-                     psf_pixels(model, SCALE), tan_wcs(SCALE), 30.0, GAIN, model)
+    return BandImage(
+        "i",
+        image.astype(np.float32),
+        variance.astype(np.float32),
+        np.zeros(image.shape, np.uint8),
+        psf_pixels(model, SCALE),
+        tan_wcs(SCALE),
+        30.0,
+        GAIN,
+        model,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +57,9 @@ def engine(name, options):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name, options, snr", [("zogy", {}, 15), ("alard_lupton", {}, 20),
-                                                ("sfft", {"kernel_half": 8}, 20)])
+@pytest.mark.parametrize(
+    "name, options, snr", [("zogy", {}, 15), ("alard_lupton", {}, 20), ("sfft", {"kernel_half": 8}, 20)]
+)
 def test_the_transient_is_recovered(epochs, name, options, snr):
     science, template = epochs
     host = np.hypot(*(np.indices(science.science.shape) - np.array([Y, X])[:, None, None])) < 10

@@ -17,8 +17,24 @@ PER_CHUNK = ("detect", "deblend", "measure", "score")
 COMPARED = ("compare_imaging", "compare_scarlet")  # deblenders of one environment share a job
 COMPARISON = ("reference", *COMPARED, "comparison", "comparison_page")
 ENGINES = ("compare_engines", "engine_comparison", "engine_page")
-STAGES = (*ENGINES, *COMPARISON, "fetch", "population", "simulate", "adopt", "inject", "subtract", "detect", "deblend",
-          "measure", "score", "foms", "matrix", "figures", "panel")
+STAGES = (
+    *ENGINES,
+    *COMPARISON,
+    "fetch",
+    "population",
+    "simulate",
+    "adopt",
+    "inject",
+    "subtract",
+    "detect",
+    "deblend",
+    "measure",
+    "score",
+    "foms",
+    "matrix",
+    "figures",
+    "panel",
+)
 PER_CASE = ("foms", "figures", "panel")
 
 
@@ -35,10 +51,15 @@ def expected_chunks(root, *paths):
     def number(case, scenario):
         return len(c.chunks(study, c.case_settings(study, case, scenario)))
 
-    chunks = {(case, scenario): number(case, scenario)
-              for case, block in study["cases"].items() if block["enabled"] for scenario in block["scenarios"]}
-    skies = {(case, c.compared_scenario(sky)): number(case, c.compared_scenario(sky))
-             for sky, case in c.skies(study).items()}
+    chunks = {
+        (case, scenario): number(case, scenario)
+        for case, block in study["cases"].items()
+        if block["enabled"]
+        for scenario in block["scenarios"]
+    }
+    skies = {
+        (case, c.compared_scenario(sky)): number(case, c.compared_scenario(sky)) for sky, case in c.skies(study).items()
+    }
     return chunks, skies, study["comparison"]["deblenders"]
 
 
@@ -91,8 +112,9 @@ def test_the_default_study_is_the_laptop_preset(root, tmp_path):
 
 def test_a_case_that_is_disabled_has_no_job(root, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("cases: {galaxies: {enabled: false}, crowded_fields: {enabled: false}, "
-                      "transients: {enabled: false}}")
+    config.write_text(
+        "cases: {galaxies: {enabled: false}, crowded_fields: {enabled: false}, transients: {enabled: false}}"
+    )
     counts = build_dag(tmp_path, config).counts()
     assert "adopt" not in counts and "inject" not in counts and counts["fetch"] == 2
     assert [counts[rule] for rule in PER_CASE] == [1] * len(PER_CASE)
@@ -114,8 +136,11 @@ def test_a_case_is_aggregated_and_drawn_when_its_own_scores_are_there(smoke):
     for rule in ("foms", "figures"):
         for job in smoke.of(rule):
             case, before = job.wildcards_dict["case"], upstream(smoke, job)
-            assert {(other.wildcards_dict["case"], str(other.output.scores)) for other in before
-                    if other.rule.name == "score"} == {key for key in per_chunk if key[0] == case}
+            assert {
+                (other.wildcards_dict["case"], str(other.output.scores))
+                for other in before
+                if other.rule.name == "score"
+            } == {key for key in per_chunk if key[0] == case}
             assert {other.wildcards_dict.get("case", case) for other in before} == {case}
             assert "matrix" not in {other.rule.name for other in before}
     (matrix,) = smoke.of("matrix")
@@ -148,11 +173,17 @@ def test_without_comparison_there_is_no_job_of_it(root, tmp_path):
 
 def test_engines_are_compared_on_the_first_patches_of_their_case_or_not_at_all(root, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("chunk_size: 2\ncases: {transients: {patch: {count: 7}}}\n"
-                      "subtraction_comparison: {engines: [none, zogy], patches: 3}")
+    config.write_text(
+        "chunk_size: 2\ncases: {transients: {patch: {count: 7}}}\n"
+        "subtraction_comparison: {engines: [none, zogy], patches: 3}"
+    )
     jobs = build_dag(tmp_path, preset(root, "smoke"), config).of("compare_engines")
     assert sorted((j.wildcards_dict["engine"], j.wildcards_dict["chunk"]) for j in jobs) == [
-        ("none", "000"), ("none", "001"), ("zogy", "000"), ("zogy", "001")]
+        ("none", "000"),
+        ("none", "001"),
+        ("zogy", "000"),
+        ("zogy", "001"),
+    ]
     for text in ("subtraction_comparison: null", "cases: {transients: {enabled: false}}"):
         config.write_text(text)
         assert not set(ENGINES) & set(build_dag(tmp_path, preset(root, "smoke"), config).counts())
@@ -188,10 +219,15 @@ def test_injection_into_simulated_patches_follows_simulation(tmp_path):
         assert all("/inject/" in job.input.truth for job in dag.of(rule))
 
 
-@pytest.mark.parametrize("target, without", [("matrix", {"panel", "figures", "all"}),
-                                             ("two_point", {"adopt", "inject", "foms", "matrix"}),
-                                             ("galaxies", {"simulate", "foms", "matrix"}),
-                                             ("results/smoke/figures/two_point", {"adopt", "inject", "matrix"})])
+@pytest.mark.parametrize(
+    "target, without",
+    [
+        ("matrix", {"panel", "figures", "all"}),
+        ("two_point", {"adopt", "inject", "foms", "matrix"}),
+        ("galaxies", {"simulate", "foms", "matrix"}),
+        ("results/smoke/figures/two_point", {"adopt", "inject", "matrix"}),
+    ],
+)
 def test_targets(root, tmp_path, target, without):
     counts = build_dag(tmp_path, preset(root, "smoke"), targets=[target]).counts()
     assert counts["score"] > 0
@@ -201,12 +237,17 @@ def test_targets(root, tmp_path, target, without):
 def test_one_file_is_a_target(root, tmp_path):
     path = "results/smoke/two_point/fiducial/detect/000.detections.parquet"
     assert build_dag(tmp_path, preset(root, "smoke"), targets=[path]).counts() == {
-        "fetch": 2, "population": 2, "simulate": 1, "detect": 1}
+        "fetch": 2,
+        "population": 2,
+        "simulate": 1,
+        "detect": 1,
+    }
 
 
 def test_a_chunk_that_the_study_has_not_is_no_target(root, tmp_path):
-    done = run_snakemake(tmp_path, "-n", "results/smoke/two_point/fiducial/score/777.parquet", "--configfile",
-                         preset(root, "smoke"))
+    done = run_snakemake(
+        tmp_path, "-n", "results/smoke/two_point/fiducial/score/777.parquet", "--configfile", preset(root, "smoke")
+    )
     assert done.returncode == 1
     assert "777" in done.stdout
 
@@ -236,8 +277,12 @@ def test_every_rule_that_works_has_a_script_a_log_a_benchmark_an_environment_and
 
 
 # Inputs that jobs wait for and that no driver opens by its name: it is told of them, or the provenance names them.
-WAITED_FOR = {"adopt": {"files"}, "figures": {"requirements"}, "foms": {"sources"},
-              "matrix": {"requirements", "sources"}}
+WAITED_FOR = {
+    "adopt": {"files"},
+    "figures": {"requirements"},
+    "foms": {"sources"},
+    "matrix": {"requirements", "sources"},
+}
 
 
 def test_what_a_rule_gives_is_what_its_driver_takes(root, tmp_path):
@@ -265,18 +310,33 @@ def test_a_deblender_with_needs_of_its_own_has_its_environment_and_memory(root, 
     config = tmp_path / "c.yaml"
     config.write_text("cases: {two_point: {deblender: scarlet2_free}}")
     jobs = build_dag(tmp_path, preset(root, "smoke"), config).of("deblend")
-    found = {(job.wildcards.case, Path(job.rule.expand_conda_env(job.wildcards_dict).file.get_path_or_uri(
-        secret_free=True)).resolve(), stated(job)["mem_mb"]) for job in jobs}
-    assert found == {("two_point", root / "envs" / "scarlet.yaml", 1500),
-                     ("galaxies", root / "envs" / "imaging.yaml", 1000),
-                     ("crowded_fields", root / "envs" / "imaging.yaml", 1000)}
+    found = {
+        (
+            job.wildcards.case,
+            Path(job.rule.expand_conda_env(job.wildcards_dict).file.get_path_or_uri(secret_free=True)).resolve(),
+            stated(job)["mem_mb"],
+        )
+        for job in jobs
+    }
+    assert found == {
+        ("two_point", root / "envs" / "scarlet.yaml", 1500),
+        ("galaxies", root / "envs" / "imaging.yaml", 1000),
+        ("crowded_fields", root / "envs" / "imaging.yaml", 1000),
+    }
 
 
 def test_a_case_with_a_subtractor_has_its_options_where_it_is_used(root, tmp_path, smoke):
     changed_options = {"zogy": {"registration": 0.3}}
     other = build_dag(tmp_path, preset(root, "smoke"), config={"subtractors": changed_options})
-    assert changed(smoke, other) == {"subtract", "compare_engines", "matrix", "comparison", "comparison_page",
-                                     "engine_comparison", "engine_page"}
+    assert changed(smoke, other) == {
+        "subtract",
+        "compare_engines",
+        "matrix",
+        "comparison",
+        "comparison_page",
+        "engine_comparison",
+        "engine_page",
+    }
     assert {job.wildcards_dict["case"] for job in other.of("subtract")} == {"transients"}
     assert all(job.params.options["registration"] == 0.3 for job in other.of("subtract"))
 
@@ -288,14 +348,16 @@ def test_detection_and_measurement_read_the_difference_that_was_made_once(smoke)
         read = {str(job.input.separated) for job in smoke.of(rule) if job.wildcards_dict["case"] == "transients"}
         assert read == made
     assert not any(job.input.separated for job in smoke.of("detect") if job.wildcards_dict["case"] != "transients")
-    assert all("/deblend/" in str(job.input.separated) for job in smoke.of("measure")
-               if job.wildcards_dict["case"] != "transients")
+    assert all(
+        "/deblend/" in str(job.input.separated)
+        for job in smoke.of("measure")
+        if job.wildcards_dict["case"] != "transients"
+    )
 
 
 def test_logs_and_benchmarks_are_of_one_job_only(smoke):
     for kind in ("log", "benchmark"):
-        paths = [str(p) for job in smoke.jobs
-                 for p in ([job.benchmark] if kind == "benchmark" else job.log) if p]
+        paths = [str(p) for job in smoke.jobs for p in ([job.benchmark] if kind == "benchmark" else job.log) if p]
         assert len(set(paths)) == len(paths) > 20
 
 
@@ -311,6 +373,7 @@ def test_parameters_hold_no_path_of_this_machine_and_repeat_exactly(root, tmp_pa
 
 def changed(before, after):
     """Return the rules of which any job has other parameters."""
+
     def params(dag):
         return {str(job.output): (job.rule.name, repr(job.params)) for job in dag.jobs}
 
@@ -322,12 +385,15 @@ def changed(before, after):
 TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engine_page"}
 
 
-@pytest.mark.parametrize("key, value, rules", [
-    ("deblenders", {"joint_fit": {"sweeps": 7}}, {"deblend", "compare_imaging", *TABLES}),
-    ("subtractors", {"zogy": {"stamp_snr": 33.0}}, {"subtract", "compare_engines", *TABLES}),
-    ("bootstrap", 300, {"foms", *TABLES}),
-    ("keep_images", True, set()),
-])
+@pytest.mark.parametrize(
+    "key, value, rules",
+    [
+        ("deblenders", {"joint_fit": {"sweeps": 7}}, {"deblend", "compare_imaging", *TABLES}),
+        ("subtractors", {"zogy": {"stamp_snr": 33.0}}, {"subtract", "compare_engines", *TABLES}),
+        ("bootstrap", 300, {"foms", *TABLES}),
+        ("keep_images", True, set()),
+    ],
+)
 def test_a_setting_changes_the_parameters_of_the_rules_that_read_it(root, tmp_path, smoke, key, value, rules):
     other = build_dag(tmp_path, preset(root, "smoke"), config={key: value})
     assert changed(smoke, other) == rules
@@ -345,25 +411,36 @@ def test_more_patches_leave_the_chunks_that_were_there_as_they_are(root, tmp_pat
     assert len(many) == 2 * len(few)
 
 
-@pytest.mark.parametrize("module, rules, untouched", [
-    ("deblend/segmentation.py", {"deblend"}, {"fetch", "population", "simulate", "adopt", "inject"}),
-    ("sky/adopt/psf.py", {"adopt"}, {"fetch", "population", "simulate", "score", "matrix"}),
-    ("stats/streams.py", {"simulate", "inject"}, {"fetch"}),
-    ("report/board_figure.py", {"matrix"}, {"fetch", "population", "simulate", "adopt", "inject", "foms",
-                                            *PER_CHUNK}),
-    ("ladder/aggregate.py", {"foms"}, {"fetch", "population", "simulate", "adopt", "inject", *PER_CHUNK}),
-])
-def test_an_edit_of_the_library_reruns_what_imports_it_and_only_that(tree, root, tmp_path, module, rules,
-                                                                     untouched):
+@pytest.mark.parametrize(
+    "module, rules, untouched",
+    [
+        ("deblend/segmentation.py", {"deblend"}, {"fetch", "population", "simulate", "adopt", "inject"}),
+        ("sky/adopt/psf.py", {"adopt"}, {"fetch", "population", "simulate", "score", "matrix"}),
+        ("stats/streams.py", {"simulate", "inject"}, {"fetch"}),
+        (
+            "report/board_figure.py",
+            {"matrix"},
+            {"fetch", "population", "simulate", "adopt", "inject", "foms", *PER_CHUNK},
+        ),
+        ("ladder/aggregate.py", {"foms"}, {"fetch", "population", "simulate", "adopt", "inject", *PER_CHUNK}),
+    ],
+)
+def test_an_edit_of_the_library_reruns_what_imports_it_and_only_that(tree, root, tmp_path, module, rules, untouched):
     """In a process of its own: modules that are loaded here would hide the edit."""
+
     def digests():
-        code = ("import sys, json; sys.path[:0] = [sys.argv[1] + '/scripts', sys.argv[2]]\n"
-                "from harness import build_dag\n"
-                "dag = build_dag(sys.argv[3], sys.argv[1] + '/config/presets/smoke.yaml',"
-                " snakefile=sys.argv[1] + '/Snakefile')\n"
-                "print('DIGESTS', json.dumps({j.rule.name: j.params.get('library') for j in dag.jobs}))")
-        done = subprocess.run([sys.executable, "-c", code, str(tree), str(root / "tests" / "makers"), str(tmp_path)],
-                              capture_output=True, text=True)
+        code = (
+            "import sys, json; sys.path[:0] = [sys.argv[1] + '/scripts', sys.argv[2]]\n"
+            "from harness import build_dag\n"
+            "dag = build_dag(sys.argv[3], sys.argv[1] + '/config/presets/smoke.yaml',"
+            " snakefile=sys.argv[1] + '/Snakefile')\n"
+            "print('DIGESTS', json.dumps({j.rule.name: j.params.get('library') for j in dag.jobs}))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tree), str(root / "tests" / "makers"), str(tmp_path)],
+            capture_output=True,
+            text=True,
+        )
         found = re.search(r"^DIGESTS (.*)$", done.stdout, flags=re.M)
         assert found, done.stdout + done.stderr
         return yaml.safe_load(found[1])
@@ -387,19 +464,22 @@ def test_an_unknown_key_ends_with_code_1_and_a_message_that_names_file_key_and_r
     assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("text, words", [
-    ("cases: {two_point: {detector: sepp}}", ["sepp", "sep"]),
-    ("cases: {two_point: {survey: lsst_y99}}", ["lsst_y99", "survey"]),
-    ("cases: {two_point: {shape_band: z}}", ["shape_band"]),
-    ("cases: {unicorns: {bands: [i], shape_band: i}}", ["unicorns"]),
-    ("chunk_size: many", ["chunk_size", "many"]),
-    ("comparison: {deblenders: [sep, symetric]}", ["comparison.deblenders.1", "symetric", "symmetric"]),
-    ("comparison: {skies: {smooth: {case: two_pt}}}", ["comparison.skies.smooth.case", "two_pt", "two_point"]),
-    ("comparison: {skies: {Smooth: {case: two_point}}}", ["comparison.skies", "Smooth"]),
-    ("comparison: {skies: {smooth: {case: two_point, deblender: sep}}}", ["deblender", "unknown key"]),
-    ("comparison: {skies: {smooth: {patch: {border: 3}}}}", ["comparison.skies.smooth.patch.border", "stamp"]),
-    ("cases: {two_point: {scenarios: {compare_me: {}}}}", ["compare_me"]),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("cases: {two_point: {detector: sepp}}", ["sepp", "sep"]),
+        ("cases: {two_point: {survey: lsst_y99}}", ["lsst_y99", "survey"]),
+        ("cases: {two_point: {shape_band: z}}", ["shape_band"]),
+        ("cases: {unicorns: {bands: [i], shape_band: i}}", ["unicorns"]),
+        ("chunk_size: many", ["chunk_size", "many"]),
+        ("comparison: {deblenders: [sep, symetric]}", ["comparison.deblenders.1", "symetric", "symmetric"]),
+        ("comparison: {skies: {smooth: {case: two_pt}}}", ["comparison.skies.smooth.case", "two_pt", "two_point"]),
+        ("comparison: {skies: {Smooth: {case: two_point}}}", ["comparison.skies", "Smooth"]),
+        ("comparison: {skies: {smooth: {case: two_point, deblender: sep}}}", ["deblender", "unknown key"]),
+        ("comparison: {skies: {smooth: {patch: {border: 3}}}}", ["comparison.skies.smooth.patch.border", "stamp"]),
+        ("cases: {two_point: {scenarios: {compare_me: {}}}}", ["compare_me"]),
+    ],
+)
 def test_malformed_configurations_are_refused(tmp_path, text, words):
     from snakemake.exceptions import WorkflowError
 
@@ -424,5 +504,7 @@ def test_the_slurm_profile_is_complete_in_itself(root):
 def test_tree_of_a_test_is_the_workflow(tmp_path, root):
     """What other tests edit is the same study as the project's."""
     copy_tree(tmp_path / "tree")
-    assert build_dag(tmp_path, preset(root, "smoke"), snakefile=tmp_path / "tree" / "Snakefile").counts() \
+    assert (
+        build_dag(tmp_path, preset(root, "smoke"), snakefile=tmp_path / "tree" / "Snakefile").counts()
         == build_dag(tmp_path, preset(root, "smoke")).counts()
+    )

@@ -16,10 +16,18 @@ from harness import copy_tree, run_snakemake
 
 pytestmark = pytest.mark.slow
 
-TABLES = ("foms.parquet", "foms.csv", "matrix.parquet", "matrix.csv", "matrix.json", "external_checks.csv",
-          "external_checks.parquet", "two_point/foms.parquet", "galaxies/foms.parquet",
-          *(f"comparison/{name}.{ending}" for name in ("comparison", "deblending_column")
-            for ending in ("parquet", "csv")))
+TABLES = (
+    "foms.parquet",
+    "foms.csv",
+    "matrix.parquet",
+    "matrix.csv",
+    "matrix.json",
+    "external_checks.csv",
+    "external_checks.parquet",
+    "two_point/foms.parquet",
+    "galaxies/foms.parquet",
+    *(f"comparison/{name}.{ending}" for name in ("comparison", "deblending_column") for ending in ("parquet", "csv")),
+)
 
 
 def digests(directory, study="tiny"):
@@ -31,10 +39,14 @@ def digests(directory, study="tiny"):
 def products(directory, study="tiny"):
     """Return the sha256 of everything that a study leaves but logs, benchmarks, and what has CPU times in it."""
     folder = directory / "results" / study
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks")
-            and path.name != ".snakemake_timestamp" and path.parent.name not in ("cost", "page")}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in ("logs", "benchmarks")
+        and path.name != ".snakemake_timestamp"
+        and path.parent.name not in ("cost", "page")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +95,10 @@ def test_the_comparison_is_there_and_says_what_could_not_be_made(study):
 def test_every_job_has_a_log_and_a_benchmark(study):
     directory, _, _ = study
     folder = directory / "results" / "tiny"
-    logs, benchmarks = ({p.relative_to(folder / kind).with_suffix("") for p in (folder / kind).rglob("*.*")}
-                        for kind in ("logs", "benchmarks"))
+    logs, benchmarks = (
+        {p.relative_to(folder / kind).with_suffix("") for p in (folder / kind).rglob("*.*")}
+        for kind in ("logs", "benchmarks")
+    )
     assert logs == benchmarks
     assert len(logs) >= 20
 
@@ -115,8 +129,7 @@ def test_an_edit_of_the_library_reruns_what_imports_it(study):
 
 def test_the_report_holds_the_matrix_and_the_figures(study):
     directory, config, _ = study
-    done = run_snakemake(directory, "--report", "report.zip", "--configfile", config,
-                         root=directory.parent / "tree")
+    done = run_snakemake(directory, "--report", "report.zip", "--configfile", config, root=directory.parent / "tree")
     assert done.returncode == 0, done.stdout[-3000:]
     with zipfile.ZipFile(directory / "report.zip") as archive:
         names = " ".join(archive.namelist())
@@ -137,15 +150,26 @@ def test_same_bytes_on_two_cores_and_in_other_chunks(study, tmp_path):
 def killed(study, tmp_path_factory):
     """A run on two cores without the real image, killed in the middle of its work and run again: its directory."""
     work, tree = tmp_path_factory.mktemp("killed"), study[0].parent / "tree"
-    cases = {"two_point": synthetic.CONFIG["cases"]["two_point"],
-             "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}},
-             **{name: {"enabled": False} for name in ("crowded_fields", "transients")}}
+    cases = {
+        "two_point": synthetic.CONFIG["cases"]["two_point"],
+        "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}},
+        **{name: {"enabled": False} for name in ("crowded_fields", "transients")},
+    }
     config = synthetic.make_study(work, cases=cases)
     receipt = work / "results" / "inputs" / "des_dr2_g" / "receipt.json"
     receipt.parent.mkdir()
     receipt.write_text(json.dumps({"name": "des_dr2_g", "status": "missing", "reason": "no such archive today"}))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(tree / "Snakefile"), "--cores", "2",
-               "--configfile", str(config)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(tree / "Snakefile"),
+        "--cores",
+        "2",
+        "--configfile",
+        str(config),
+    ]
     with open(work / "first.txt", "w") as log:
         first = subprocess.Popen(command, cwd=work, stdout=log, stderr=log, start_new_session=True)
         wait_for(lambda: list(work.glob("results/tiny/two_point/*/measure/*/*.parquet")) or first.poll() is not None)
@@ -161,8 +185,10 @@ def killed(study, tmp_path_factory):
 
 def test_a_killed_run_resumes_and_ends_with_the_same_products(study, killed):
     """Killed with signal 9 in the middle of the work, jobs and all."""
-    whole, resumed = ({name: digest for name, digest in products(directory).items() if name.startswith("two_point")}
-                      for directory in (study[0], killed))
+    whole, resumed = (
+        {name: digest for name, digest in products(directory).items() if name.startswith("two_point")}
+        for directory in (study[0], killed)
+    )
     assert len(whole) > 10 and resumed == whole
 
 

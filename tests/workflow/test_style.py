@@ -10,14 +10,17 @@ def rule_files(root):
 
 
 def test_lint_finds_nothing(root, tmp_path):
-    done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=root, capture_output=True,
-                          text=True)
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_snakefmt_would_change_nothing(root):
-    done = subprocess.run([sys.executable, "-m", "snakefmt", "--check", *map(str, rule_files(root))],
-                          cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", *map(str, rule_files(root))],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 

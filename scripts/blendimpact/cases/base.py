@@ -87,8 +87,11 @@ def load_case(name):
         If there is no such room.
     """
     if name not in case_names():
-        raise StudyError(f"there is no science case {name!r}", "cases",
-                         f"choose one of {', '.join(case_names())}, or add a package to blendimpact/cases")
+        raise StudyError(
+            f"there is no science case {name!r}",
+            "cases",
+            f"choose one of {', '.join(case_names())}, or add a package to blendimpact/cases",
+        )
     return importlib.import_module(f"blendimpact.cases.{name}").CASE
 
 
@@ -110,8 +113,11 @@ def needed_measurements(name):
                     try:
                         return ast.literal_eval(keyword.value)
                     except ValueError as error:
-                        raise StudyError("measurements of a case must be a tuple of names", path,
-                                         'write e.g. measurements=("aperture", "psf")') from error
+                        raise StudyError(
+                            "measurements of a case must be a tuple of names",
+                            path,
+                            'write e.g. measurements=("aperture", "psf")',
+                        ) from error
     return ScienceCase.measurements
 
 

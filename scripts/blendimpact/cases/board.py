@@ -34,16 +34,18 @@ class Cell(Model):
     population: Text | None = absent(description="Sample: common, own, all; needed where there are several.")
     stratum: Text = Field("all", description="Subset of the sample.")
     also: Annotated[list[Also], Field(min_length=1)] | None = absent(
-        description="Further values: of another scenario, or of other FoMs of the stage. They decide nothing.")
+        description="Further values: of another scenario, or of other FoMs of the stage. They decide nothing."
+    )
     percent: bool = Field(False, description="Show it in per cent.")
     foms: Annotated[list[Text], Field(min_length=1), Distinct] = Field(
-        description="Ids of the FoMs of the cell, the headline first.")
-    identified: Literal["yes", "partly", "no"] = Field(
-        description="Is a FoM in use in the field? Quote yes and no.")
+        description="Ids of the FoMs of the cell, the headline first."
+    )
+    identified: Literal["yes", "partly", "no"] = Field(description="Is a FoM in use in the field? Quote yes and no.")
     identified_text: Text = Field(description="Which one.")
     published: str = Field(description="Published numbers with conditions; empty: none found.")
     published_tag: Literal["V", "M", "none"] = Field(
-        description="V: read in a public copy. M: from memory, check before quoting. none: nothing found.")
+        description="V: read in a public copy. M: from memory, check before quoting. none: nothing found."
+    )
     data: Text = Field(description="Data that this study uses for the cell.")
 
     def problems(self):
@@ -51,8 +53,9 @@ class Cell(Model):
         if self.foms[0] != self.fom:
             yield Problem(("foms",), f"does not begin with the headline {self.fom}", "put the headline first")
         if bool(self.published) == (self.published_tag == "none"):
-            yield Problem(("published_tag",), "is at odds with `published`",
-                          "none belongs to an empty text, and only to it")
+            yield Problem(
+                ("published_tag",), "is at odds with `published`", "none belongs to an empty text, and only to it"
+            )
 
 
 class Cells(Model):

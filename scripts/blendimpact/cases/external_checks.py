@@ -20,8 +20,7 @@ class Published(Model):
 
     value: Number | None = Field(None, description="The number; null if it is a range or depends on the run.")
     text: Text = Field(description="The value as published, for people.")
-    tag: Literal["V", "D", "M", "A"] = Field(
-        description="V read in the source, D derived, M from memory, A adopted.")
+    tag: Literal["V", "D", "M", "A"] = Field(description="V read in the source, D derived, M from memory, A adopted.")
     source: Text = Field(description="Where it is published.")
 
 
@@ -85,13 +84,16 @@ class Check(Model):
     published: Published = Field(description="The published value.")
     unit: Text = Field(description="Unit of values and ranges; 1 for none.")
     measure: Measure | None = absent(
-        description="This study's value. Absent: this study does not measure it, and not_measured says why.")
+        description="This study's value. Absent: this study does not measure it, and not_measured says why."
+    )
     not_measured: Text | None = absent(description="Why this study has no value.")
     agree: Range = Field(description="What counts as agreement with the published value.")
     expect: Range | None = absent(
-        description="What the study should find under its own conditions, where they differ from the published ones.")
+        description="What the study should find under its own conditions, where they differ from the published ones."
+    )
     conditions: Annotated[dict[str, Condition], Field(min_length=1)] = Field(
-        description="Conditions by name: those of the published value, and this study's.")
+        description="Conditions by name: those of the published value, and this study's."
+    )
     below: Text = Field(description="What explains a value below the range.")
     above: Text = Field(description="What explains a value above the range.")
 

@@ -23,17 +23,21 @@ class Requirement(Model):
     """What one FoM is held against, in one survey year or in both."""
 
     fom: Annotated[str, Field(pattern=r"^[A-Z]{2,3}-[A-Z][0-9]+(\.[A-Za-z0-9_]+)?$")] = Field(
-        description="Id of the FoM.")
+        description="Id of the FoM."
+    )
     value: Number | None = Field(description="Threshold; null: nobody has published one and we adopt none.")
     unit: Text = Field("1", description="Unit of the value; 1: a pure number.")
     sense: Literal["within", "at most", "at least", "known to"] = Field(
-        "within", description="How the value is read. within: |impact| <= value. at most, at least: the FoM itself. "
-        "known to: half the width of its interval <= value.")
+        "within",
+        description="How the value is read. within: |impact| <= value. at most, at least: the FoM itself. "
+        "known to: half the width of its interval <= value.",
+    )
     year: Literal["Y1", "Y10"] | None = Field(None, description="Survey year; null: any.")
     source: Text = Field(description="Document, or why there is none.")
     tag: Literal["V", "M", "A", "none"] = Field(
         description="V: read in a public copy of the source. M: from memory or second hand, check before quoting. "
-        "A: adopted by this study, the community has published none. none: no value.")
+        "A: adopted by this study, the community has published none. none: no value."
+    )
     note: str | None = absent(description="Conditions.")
     comparisons: list[Comparison] = Field([], description="Other thresholds or forecasts.")
 

@@ -22,38 +22,51 @@ class Keys(Model):
     """The keys of a case that a scenario can override."""
 
     sky: Literal["simulate", "adopt"] = Field(
-        "simulate", description="Simulated patches, or blocks of a real image. A scenario with the other kind of sky "
-        "than the case's does not take over its `patch`.")
+        "simulate",
+        description="Simulated patches, or blocks of a real image. A scenario with the other kind of sky "
+        "than the case's does not take over its `patch`.",
+    )
     survey: Text | None = absent(description="Survey: a file of config/surveys by name, or a path.")
     image: Text | None = absent(description="Real image: a file of config/images by name, or a path.")
     bands: Annotated[list[Text], Distinct] = Field(min_length=1, description="Bands, in the order of wavelength.")
     shape_band: Text = Field(description="Band of shapes, sizes and matching; one of `bands`.")
     shear: Number = Field(
-        0, ge=0, le=0.1, description="Reduced shear g of the +g and -g twins; 0: one patch without shear.")
+        0, ge=0, le=0.1, description="Reduced shear g of the +g and -g twins; 0: one patch without shear."
+    )
     noise_pairs: bool = Field(
-        False, description="Draw each simulated patch also with all noise of opposite sign, so that the noise of "
-        "shapes cancels to first order.")
+        False,
+        description="Draw each simulated patch also with all noise of opposite sign, so that the noise of "
+        "shapes cancels to first order.",
+    )
     patch: Patch = Field(Patch(), description="The block of sky that is resampled.")
     population: Population = Field(Population(), description="What is drawn on simulated patches.")
     epochs: Epochs | None = Field(
-        None, description="Simulated patches are single visits, each with a deep template of the same sky; null: one "
-        "epoch, no template.")
+        None,
+        description="Simulated patches are single visits, each with a deep template of the same sky; null: one "
+        "epoch, no template.",
+    )
     max_masked: Share = Field(0.1, description="Real image: largest share of masked pixels of a block that is used.")
     truth_snr: Number = Field(
-        5, ge=0, description="S/N of the isolated source from which it is in the truth detector's list.")
+        5, ge=0, description="S/N of the isolated source from which it is in the truth detector's list."
+    )
     match_radius: Positive = Field(1.0, description="Arcsec within which a detection is matched to a source.")
     stamp: Positive = Field(12.0, description="Side in arcsec of the stamp on which a source is measured.")
     detector: Text = Field("sep", description="Detector under study.")
     deblender: Text = Field("sep", description="Deblender under study.")
     subtractor: Text | None = Field(
-        None, description="Engine of difference imaging under study: the case works on differences, with a finder in "
-        "place of the detector and no deblender; null: on images.")
+        None,
+        description="Engine of difference imaging under study: the case works on differences, with a finder in "
+        "place of the detector and no deblender; null: on images.",
+    )
     finder: Text | None = Field(
-        None, description="Difference finder of a case with a subtractor; null: matched_filter.")
+        None, description="Difference finder of a case with a subtractor; null: matched_filter."
+    )
     inject: Inject | None = Field(
-        None, description="Sources of known truth added to the sky; null: none. Either from a `catalogue` or drawn.")
+        None, description="Sources of known truth added to the sky; null: none. Either from a `catalogue` or drawn."
+    )
     measure: Measure = Field(
-        Measure(), description="How child images are measured, where it differs from the study's `measure`.")
+        Measure(), description="How child images are measured, where it differs from the study's `measure`."
+    )
 
 
 class Scenario(override(Keys)):
@@ -66,8 +79,10 @@ class Case(Scenario):
     always: ClassVar = ("enabled", "scenarios")
     enabled: bool = Field(True, description="false: leave the case out of the study.")
     scenarios: dict[Name, Scenario | None] = Field(
-        {FIDUCIAL: Scenario()}, min_length=1, description="Variations of the case by name; each overrides some of its "
-        "keys. null removes one.")
+        {FIDUCIAL: Scenario()},
+        min_length=1,
+        description="Variations of the case by name; each overrides some of its keys. null removes one.",
+    )
 
 
 class Sky(override(Keys, without=("sky", "epochs", "deblender", "subtractor"))):
@@ -87,8 +102,11 @@ class Settings(Keys):
     def problems(self):
         """Yield what the keys say against each other, and against the survey or the image."""
         if self.shape_band not in self.bands:
-            yield Problem(("shape_band",), f"{self.shape_band!r} is not one of the bands",
-                          f"choose one of {', '.join(self.bands)}")
+            yield Problem(
+                ("shape_band",),
+                f"{self.shape_band!r} is not one of the bands",
+                f"choose one of {', '.join(self.bands)}",
+            )
         kind = {"simulate": "survey", "adopt": "image"}[self.sky]
         if getattr(self, kind) is None:
             yield Problem((), f"sky: {self.sky} needs the key {kind!r}", f"name a file of config/{kind}s")
@@ -97,8 +115,9 @@ class Settings(Keys):
         known = [image["band"]] if image else list(survey_of(self.survey).bands)
         for band in self.bands:
             if band not in known:
-                yield Problem(("bands",), f"the {kind} {getattr(self, kind)} has no band {band!r}",
-                              nearest(band, known))
+                yield Problem(
+                    ("bands",), f"the {kind} {getattr(self, kind)} has no band {band!r}", nearest(band, known)
+                )
         yield from self._epoch_problems(image)
         yield from self._visit_problems(image)
         yield from self._subtractor_problems(image)
@@ -106,8 +125,11 @@ class Settings(Keys):
         if self.inject:
             yield from self._injection_problems(image)
         elif image:
-            yield Problem(("inject",), "a real image without injection has no source of known truth",
-                          "add e.g. inject: {population: cosmodc2}")
+            yield Problem(
+                ("inject",),
+                "a real image without injection has no source of known truth",
+                "add e.g. inject: {population: cosmodc2}",
+            )
 
     def _patch_problems(self, image):
         patch, half = self.patch, self.stamp / self.pixel_scale / 2
@@ -116,14 +138,19 @@ class Settings(Keys):
                 yield Problem(("patch",), f"the key {key!r} is missing", f"add patch.{key}, see docs/configuration.md")
         if patch.border is not None and patch.border < half:
             least = math.ceil(half)
-            yield Problem(("patch", "border"), f"is {patch.border} pixels, less than half a stamp ({least})",
-                          f"give at least {least}, or a smaller stamp: sources at the edge would be cut")
+            yield Problem(
+                ("patch", "border"),
+                f"is {patch.border} pixels, less than half a stamp ({least})",
+                f"give at least {least}, or a smaller stamp: sources at the edge would be cut",
+            )
         if image and None not in (patch.size, patch.border):
             available = len(blocks(image, patch.plain()))
             if (patch.count or 1) > available:
-                yield Problem(("patch", "count"),
-                              f"is {patch.count}, but the image has {available} blocks of this size",
-                              "ask for fewer or smaller blocks, or for more inject.realisations")
+                yield Problem(
+                    ("patch", "count"),
+                    f"is {patch.count}, but the image has {available} blocks of this size",
+                    "ask for fewer or smaller blocks, or for more inject.realisations",
+                )
 
     def _epoch_problems(self, image):
         if self.epochs is None:
@@ -143,8 +170,11 @@ class Settings(Keys):
             if band not in deep.bands:
                 yield Problem(key, f"{name} has no band {band!r}", nearest(band, deep.bands))
         if deep.pixel_scale != survey.pixel_scale:
-            yield Problem(key, f"{name} has pixels of {deep.pixel_scale} arcsec, the visits of {survey.pixel_scale}",
-                          "use surveys of the same pixel scale")
+            yield Problem(
+                key,
+                f"{name} has pixels of {deep.pixel_scale} arcsec, the visits of {survey.pixel_scale}",
+                "use surveys of the same pixel scale",
+            )
 
     def _visit_problems(self, image):
         if self.patch.visits == 1:
@@ -153,34 +183,53 @@ class Settings(Keys):
         if image:
             yield Problem(key, "is for simulated sky", "of a real image: raise inject.realisations instead")
         if self.epochs is not None:
-            yield Problem(key, "cannot be had with epochs, whose patches are visits of their own",
-                          "remove it, or set epochs: null")
+            yield Problem(
+                key,
+                "cannot be had with epochs, whose patches are visits of their own",
+                "remove it, or set epochs: null",
+            )
         if not self.inject or not self.inject.population:
-            yield Problem(key, "is for artificial stars: other targets would count once per visit",
-                          "remove it, or set inject.population: stars")
+            yield Problem(
+                key,
+                "is for artificial stars: other targets would count once per visit",
+                "remove it, or set inject.population: stars",
+            )
 
     def _subtractor_problems(self, image):
         name = self.subtractor
         if name is None:
             if self.finder:
-                yield Problem(("finder",), f"{self.finder!r} searches differences, and the case has no subtractor",
-                              "set subtractor, e.g. zogy, or finder: null")
+                yield Problem(
+                    ("finder",),
+                    f"{self.finder!r} searches differences, and the case has no subtractor",
+                    "set subtractor, e.g. zogy, or finder: null",
+                )
             return
         if name not in NO_TEMPLATE and not (image["template"] if image else self.epochs):
             lacking = f"the image {self.image} has none" if image else "simulated patches have one epoch"
-            yield Problem(("subtractor",), f"{name!r} needs a template, and {lacking}",
-                          ("give the image a `template`" if image else "give the case `epochs`")
-                          + ", or set subtractor to one of " + ", ".join(NO_TEMPLATE))
+            yield Problem(
+                ("subtractor",),
+                f"{name!r} needs a template, and {lacking}",
+                ("give the image a `template`" if image else "give the case `epochs`")
+                + ", or set subtractor to one of "
+                + ", ".join(NO_TEMPLATE),
+            )
         for key, none in (("shear", "0"), ("noise_pairs", "false")):
             if getattr(self, key):
                 what = "the template is not sheared" if key == "shear" else "a transient would count twice"
                 yield Problem((key,), f"is for shapes of galaxies: {what}", f"set {key}: {none}")
         if self.inject is None and not image:  # of a real image this is said for all cases
-            yield Problem(("inject",), "is null: nothing would change, and a case with a subtractor measures what does",
-                          f"give it inject: {{population: {TRANSIENTS}}}, or a catalogue")
+            yield Problem(
+                ("inject",),
+                "is null: nothing would change, and a case with a subtractor measures what does",
+                f"give it inject: {{population: {TRANSIENTS}}}, or a catalogue",
+            )
         if self.bands != [self.shape_band]:
-            yield Problem(("bands",), "a case with a subtractor works on the differences of one band",
-                          f"set bands: [{self.shape_band}]")
+            yield Problem(
+                ("bands",),
+                "a case with a subtractor works on the differences of one band",
+                f"set bands: [{self.shape_band}]",
+            )
 
     def _injection_problems(self, image):
         inject, key = self.inject, ("inject",)
@@ -196,13 +245,23 @@ def injection_problems(family, settings):
     if inject is None or inject.population is None:
         return []
     if inject.population not in (names := family.names()):
-        return [Problem(("inject", "population"), f"there is no population {inject.population!r}",
-                        nearest(inject.population, names))]
+        return [
+            Problem(
+                ("inject", "population"),
+                f"there is no population {inject.population!r}",
+                nearest(inject.population, names),
+            )
+        ]
     options = dict(inject.model_extra)
     found = [problem.below("inject") for problem in family.problems(inject.population, options)]
     if settings.subtractor and not family.declaration(inject.population).transient:
-        found.append(Problem(("inject", "population"), f"{inject.population!r} do not come and go between epochs",
-                             f"set inject.population: {TRANSIENTS}, or give a catalogue"))
+        found.append(
+            Problem(
+                ("inject", "population"),
+                f"{inject.population!r} do not come and go between epochs",
+                f"set inject.population: {TRANSIENTS}, or give a catalogue",
+            )
+        )
     if found:
         return found
     try:

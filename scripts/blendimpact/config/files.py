@@ -61,8 +61,11 @@ def _text(path):
         raise StudyError(f"is not a text file ({error.reason})", shown(path), "save it as UTF-8") from error
     except OSError as error:
         near = sorted(p.name for p in Path(path).parent.glob("*.yaml"))
-        raise StudyError(f"cannot be read ({error.strerror})", shown(path),
-                         f"give one of {', '.join(near)}" if near else "check the path") from error
+        raise StudyError(
+            f"cannot be read ({error.strerror})",
+            shown(path),
+            f"give one of {', '.join(near)}" if near else "check the path",
+        ) from error
 
 
 def load_yaml(path):
@@ -91,8 +94,11 @@ def load_yaml(path):
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         if what.startswith("found duplicate key"):
             what = f"the key {what.split(chr(34))[1]!r} is given twice"
-        raise StudyError(f"not valid YAML: {what}", shown(path) if line is None else f"{shown(path)}:{line + 1}",
-                         "indent with spaces, quote strings with special characters") from error
+        raise StudyError(
+            f"not valid YAML: {what}",
+            shown(path) if line is None else f"{shown(path)}:{line + 1}",
+            "indent with spaces, quote strings with special characters",
+        ) from error
     except (RecursionError, TypeError, ValueError) as error:  # a list in itself, a list as a key, 2020-02-31
         raise StudyError(f"not valid YAML: {error}", shown(path), "write keys as plain text, and no circles") from error
     data = {} if data is None else data  # an empty file, or only comments

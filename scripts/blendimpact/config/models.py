@@ -55,8 +55,11 @@ class Model(BaseModel):
 
     def _told(self):
         """Return the names of the keys that `plain` has."""
-        own = [name for name, field in type(self).model_fields.items()
-               if field.exclude_if is None or getattr(self, name) is not None]
+        own = [
+            name
+            for name, field in type(self).model_fields.items()
+            if field.exclude_if is None or getattr(self, name) is not None
+        ]
         return own + list(self.model_extra or ())
 
 
@@ -111,9 +114,11 @@ class OpenOverride(Override, Open):
 @cache
 def override(model, without=()):
     """Return the model whose keys are those of another, none of them needed: an `Override`."""
-    fields = {name: (Annotated[_overridden(field.annotation), *field.metadata, Field(description=field.description)],
-                     None)
-              for name, field in model.model_fields.items() if name not in without}
+    fields = {
+        name: (Annotated[_overridden(field.annotation), *field.metadata, Field(description=field.description)], None)
+        for name, field in model.model_fields.items()
+        if name not in without
+    }
     base = OpenOverride if issubclass(model, Open) else Override
     return create_model(f"{model.__name__}Override", __base__=base, __doc__=model.__doc__, **fields)
 
@@ -185,15 +190,28 @@ Options = Annotated[dict[str, object], AfterValidator(_json)]
 # --- messages --------------------------------------------------------------------------------------
 
 
-_TYPES = {"string_type": "text", "float_type": "a number", "int_type": "a whole number", "bool_type": "true or false",
-          "int_from_float": "a whole number", "list_type": "a list", "dict_type": "keys and values",
-          "model_type": "keys and values", "finite_number": "a finite number", "none_required": "null"}
-_LIMITS = {"greater_than_equal": ("ge", "must be at least {}"), "less_than_equal": ("le", "must be at most {}"),
-           "greater_than": ("gt", "must be more than {}"), "less_than": ("lt", "must be less than {}"),
-           "too_short": ("min_length", "must have at least {} entries"),
-           "too_long": ("max_length", "must have at most {} entries"),
-           "string_too_short": ("min_length", "must not be empty"),
-           "string_pattern_mismatch": ("pattern", "must match {}")}
+_TYPES = {
+    "string_type": "text",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "int_from_float": "a whole number",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "finite_number": "a finite number",
+    "none_required": "null",
+}
+_LIMITS = {
+    "greater_than_equal": ("ge", "must be at least {}"),
+    "less_than_equal": ("le", "must be at most {}"),
+    "greater_than": ("gt", "must be more than {}"),
+    "less_than": ("lt", "must be less than {}"),
+    "too_short": ("min_length", "must have at least {} entries"),
+    "too_long": ("max_length", "must have at most {} entries"),
+    "string_too_short": ("min_length", "must not be empty"),
+    "string_pattern_mismatch": ("pattern", "must match {}"),
+}
 
 
 def _declared(model, key):
@@ -223,11 +241,12 @@ def _is_number(text):
 
 def _type_remedy(value, wanted):
     if wanted == "text" and not isinstance(value, (list, dict, type(None))):
-        why = ": YAML reads on, off, yes and no as truth values, so write e.g. \"on\""
+        why = ': YAML reads on, off, yes and no as truth values, so write e.g. "on"'
         return "quote it" + (why if isinstance(value, bool) else "")
     if isinstance(value, str) and _is_number(value) and "number" in wanted:
-        return ("write it without quotes, and an exponent with a decimal point: YAML reads 1e-3 as text, "
-                "1.0e-3 as a number")
+        return (
+            "write it without quotes, and an exponent with a decimal point: YAML reads 1e-3 as text, 1.0e-3 as a number"
+        )
     return f"give {wanted}"
 
 
@@ -306,7 +325,10 @@ def load_checked(path, model, named=False):
     source = load_yaml(path)
     settings, found = read(source.data, model)
     if named and settings and settings.name != Path(path).stem:
-        found.append(Problem(("name",), f"is {settings.name!r}, but the file is {Path(path).name}",
-                             "give it the name of its file"))
+        found.append(
+            Problem(
+                ("name",), f"is {settings.name!r}, but the file is {Path(path).name}", "give it the name of its file"
+            )
+        )
     raise_problems(found, [source], source.path)
     return settings

@@ -6,8 +6,20 @@ from pydantic import AfterValidator, Field
 
 from .models import Distinct, Number, Pair, Positive, Share, Text, Whole, ascending
 
-__all__ = ["Bands", "Child", "Count", "Kernel", "NotNegative", "Number", "Positive", "Range", "Share", "Spectrum",
-           "Text", "Whole"]
+__all__ = [
+    "Bands",
+    "Child",
+    "Count",
+    "Kernel",
+    "NotNegative",
+    "Number",
+    "Positive",
+    "Range",
+    "Share",
+    "Spectrum",
+    "Text",
+    "Whole",
+]
 
 Count = Annotated[Whole, Field(ge=1)]
 NotNegative = Annotated[Number, Field(ge=0)]

@@ -110,9 +110,13 @@ class Family:
             If two members have one name.
         """
         folders = importlib.import_module(self.package).__path__
-        found = [Declaration(name, f"{self.package}.{path.stem}", **c.jobs)
-                 for folder in folders for path in sorted(Path(folder).glob("*.py"))
-                 for c in _classes(path) for name in c.registered]
+        found = [
+            Declaration(name, f"{self.package}.{path.stem}", **c.jobs)
+            for folder in folders
+            for path in sorted(Path(folder).glob("*.py"))
+            for c in _classes(path)
+            for name in c.registered
+        ]
         found += _installed(f"blendimpact.{self.config_key}", tuple(sys.path))
         names = [d.name for d in found]
         if twice := sorted({n for n in names if names.count(n) > 1}):
@@ -135,8 +139,11 @@ class Family:
         if name in (found := self.declarations()):
             return found[name]
         if name not in self._members:
-            raise StudyError(f"there is no {self.kind} called {name!r}", self.config_key,
-                             f"choose one of {', '.join(self.names())}, or add a module to {self.package}")
+            raise StudyError(
+                f"there is no {self.kind} called {name!r}",
+                self.config_key,
+                f"choose one of {', '.join(self.names())}, or add a module to {self.package}",
+            )
         cls = self._members[name]  # registered by code, e.g. of a notebook
         jobs = {key: getattr(cls, key) for key in DECLARED if hasattr(cls, key)}
         return Declaration(name, cls.__module__, **jobs)
@@ -152,10 +159,17 @@ class Family:
         found = [self.declaration(name) for name in names]
         others = sorted({d.environment for d in found} - {USUAL})
         if len(others) > 1:
-            raise StudyError(f"{self.kind}s of several environments: {', '.join(others)}", self.config_key,
-                             "one job runs all of them: choose those of one environment")
-        return Declaration(", ".join(d.name for d in found), self.package, *others,
-                           memory_mb=max((d.memory_mb for d in found), default=Declaration.memory_mb))
+            raise StudyError(
+                f"{self.kind}s of several environments: {', '.join(others)}",
+                self.config_key,
+                "one job runs all of them: choose those of one environment",
+            )
+        return Declaration(
+            ", ".join(d.name for d in found),
+            self.package,
+            *others,
+            memory_mb=max((d.memory_mb for d in found), default=Declaration.memory_mb),
+        )
 
     def member(self, name):
         """Return the class of a member, imported when it is first asked for.
@@ -210,8 +224,12 @@ class Family:
     def _read(self, name, options):
         """Return (options as arguments or None, list of `Problem`)."""
         settings, found = read(dict(options or {}), self.options(name))
-        found = [Problem(p.key, f"the {self.kind} {name!r} has no option {p.key[-1]!r}", p.remedy)
-                 if p.what == UNKNOWN else p for p in found]
+        found = [
+            Problem(p.key, f"the {self.kind} {name!r} has no option {p.key[-1]!r}", p.remedy)
+            if p.what == UNKNOWN
+            else p
+            for p in found
+        ]
         return settings and {key: getattr(settings, key) for key in type(settings).model_fields}, found
 
     def create(self, name, options=None):
@@ -231,11 +249,17 @@ class Family:
         if self.checked:
             method = getattr(member, self.checked, None)
             if method is None:
-                raise StudyError(f"the {self.kind} {name!r} has no method {self.checked!r}", cls.__module__,
-                                 f"see {self.package}.base for what a {self.kind} must have")
+                raise StudyError(
+                    f"the {self.kind} {name!r} has no method {self.checked!r}",
+                    cls.__module__,
+                    f"see {self.package}.base for what a {self.kind} must have",
+                )
             check = importlib.import_module(f"{self.package}.base").checked
-            setattr(member, self.checked, wraps(method)(
-                lambda *arguments, **more: check(name, method(*arguments, **more), *arguments, **more)))
+            setattr(
+                member,
+                self.checked,
+                wraps(method)(lambda *arguments, **more: check(name, method(*arguments, **more), *arguments, **more)),
+            )
         return member
 
 
@@ -295,10 +319,20 @@ def _parsed(path, _mtime, _size):
     found = []
     for node in ast.parse(Path(path).read_bytes(), filename=path).body:
         if isinstance(node, ast.ClassDef):
-            names = [call.args[0].value for call in node.decorator_list
-                     if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register"
-                     and call.args and isinstance(call.args[0], ast.Constant)]
-            own = {target.id: ast.literal_eval(part.value) for part in node.body if isinstance(part, ast.Assign)
-                   for target in part.targets if isinstance(target, ast.Name) and target.id in DECLARED}
+            names = [
+                call.args[0].value
+                for call in node.decorator_list
+                if isinstance(call, ast.Call)
+                and getattr(call.func, "attr", "") == "register"
+                and call.args
+                and isinstance(call.args[0], ast.Constant)
+            ]
+            own = {
+                target.id: ast.literal_eval(part.value)
+                for part in node.body
+                if isinstance(part, ast.Assign)
+                for target in part.targets
+                if isinstance(target, ast.Name) and target.id in DECLARED
+            }
             found.append(_Class(node.name, tuple(names), own))
     return found

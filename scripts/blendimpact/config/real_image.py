@@ -31,15 +31,17 @@ class Variance(Model):
     """Variance per pixel: measured on the sky, or a plane of the same size."""
 
     kind: Literal["measured", "variance", "weight"] = Field(
-        "measured", description="measured; or what the plane holds: the variance, or its inverse.")
+        "measured", description="measured; or what the plane holds: the variance, or its inverse."
+    )
     file: Text | None = absent(description="FITS file of the plane; default: the image's own.")
     member: Text | None = absent(description="Or the file of the fetched `input`.")
     hdu: Whole = Field(0, ge=0, description="Number of the HDU of the plane.")
 
     def problems(self):
         if self.kind == "measured" and (self.file or self.member):
-            yield Problem((), "is measured, but names a file",
-                          "say what the plane holds: kind: variance, or kind: weight")
+            yield Problem(
+                (), "is measured, but names a file", "say what the plane holds: kind: variance, or kind: weight"
+            )
 
 
 class MaskBit(Model):
@@ -57,17 +59,21 @@ class Mask(Model):
     member: Text | None = absent(description="Or the file of the fetched `input`.")
     hdu: Whole = Field(0, ge=0, description="Number of the HDU of the plane.")
     meaning: list[MaskBit] = Field(
-        description="One entry per bit of the mask that is used; bits without an entry are ignored.")
+        description="One entry per bit of the mask that is used; bits without an entry are ignored."
+    )
 
 
 class Detector(Model):
     """What the detector left in a raw frame."""
 
     lines: Literal["rows", "columns"] | None = absent(
-        description="Take the median of each of these lines off: a bias that changes from line to line.")
+        description="Take the median of each of these lines off: a bias that changes from line to line."
+    )
     defects: Number | None = absent(
-        ge=5, description="Mask single pixels this many standard deviations off those around them; the PSF must be 2 "
-        "pixels wide.")
+        ge=5,
+        description="Mask single pixels this many standard deviations off those around them; the PSF must be 2 "
+        "pixels wide.",
+    )
 
 
 class SkyMesh(Model):
@@ -84,7 +90,8 @@ class Plane(Model):
     member: Text | None = absent(description="Or the file of the fetched `input`, by its base name.")
     hdu: Whole = Field(0, ge=0, description="Number of the HDU with the pixels.")
     zero_point: Number | None = absent(
-        description="AB magnitude of one image unit; not needed if BUNIT is a flux density.")
+        description="AB magnitude of one image unit; not needed if BUNIT is a flux density."
+    )
     zero_point_key: Text | None = absent(description="Header keyword of the zero point.")
     gain: Positive | None = absent(description="Electrons per image unit, over all exposures.")
     gain_key: Text | None = absent(description="Header keyword of the gain.")
@@ -128,8 +135,11 @@ class Tiling(Model):
     block: Whole = Field(300, ge=32, description="Side of a block in pixels.")
     border: Whole = Field(36, ge=0, description="Pixels around a block without targets.")
     region: list[Annotated[Whole, Field(ge=0)]] | None = Field(
-        None, min_length=4, max_length=4, description="Usable part [x0, x1, y0, y1] in pixels, 0-based, half-open; "
-        "null: all of it.")
+        None,
+        min_length=4,
+        max_length=4,
+        description="Usable part [x0, x1, y0, y1] in pixels, 0-based, half-open; null: all of it.",
+    )
 
 
 class Image(Plane):
@@ -143,14 +153,19 @@ class Image(Plane):
     band: Text = Field(description="Band, as named in the `bands` of the case.")
     input: Text | None = absent(description="Entry of config/inputs.yaml that holds the image.")
     size: list[Annotated[Whole, Field(ge=1)]] = Field(
-        min_length=2, max_length=2, description="Size of the image in pixels, [NAXIS1, NAXIS2]; checked against the "
-        "file when it is read.")
+        min_length=2,
+        max_length=2,
+        description="Size of the image in pixels, [NAXIS1, NAXIS2]; checked against the file when it is read.",
+    )
     pixel_scale: Positive = Field(description="Pixel scale in arcsec; checked against the WCS when the file is read.")
     detector: Detector | None = Field(
-        None, description="What the detector left in a raw frame; null: nothing (a survey's calibrated image).")
+        None, description="What the detector left in a raw frame; null: nothing (a survey's calibrated image)."
+    )
     template: Template | None = Field(
-        None, description="An earlier image of the same sky on the same pixels, for difference imaging; null: there is "
-        "one epoch. It needs its own zero point, gain and PSF.")
+        None,
+        description="An earlier image of the same sky on the same pixels, for difference imaging; null: there is "
+        "one epoch. It needs its own zero point, gain and PSF.",
+    )
     tiling: Tiling = Field(Tiling(), description="How the image is cut into blocks.")
     acknowledgement: Text | None = absent(description="What a user of the pixels has to say.")
     reference: Text = Field(description="Paper or page that describes the image.")
@@ -161,9 +176,12 @@ class Image(Plane):
         if (self.file is None) == (self.input is None) or (self.input is None) != (self.member is None):
             yield Problem((), "needs `file`, or `input` and `member`", "say where the pixels are, in one way")
         if self.input is None:
-            yield from (Problem((*place, *key), "needs an `input`", "give a `file` instead")
-                        for place, plane in (((), self), (("template",), self.template)) if plane
-                        for key in plane.members())
+            yield from (
+                Problem((*place, *key), "needs an `input`", "give a `file` instead")
+                for place, plane in (((), self), (("template",), self.template))
+                if plane
+                for key in plane.members()
+            )
         if not blocks(self.plain(), {"size": self.tiling.block, "border": self.tiling.border}):
             yield Problem(("tiling",), "no block fits into the image", "make block and border smaller")
 

@@ -21,10 +21,21 @@ from .surveys import SurveyFile
 PAGE = CONFIG_DIR.parent / "docs" / "configuration.md"
 FILES = {"study": Study, "survey": SurveyFile, "image": Image, "inputs": Inputs, "resources": Resources}
 _NAMES = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
-_LIMITS = {"exclusiveMinimum": "> {}", "minimum": "≥ {}", "exclusiveMaximum": "< {}", "maximum": "≤ {}",
-           "pattern": "`{}`"}
-_TYPES = {"integer": "whole number", "boolean": "true, false", "string": "text", "null": "null", "array": "list",
-          "object": "keys"}
+_LIMITS = {
+    "exclusiveMinimum": "> {}",
+    "minimum": "≥ {}",
+    "exclusiveMaximum": "< {}",
+    "maximum": "≤ {}",
+    "pattern": "`{}`",
+}
+_TYPES = {
+    "integer": "whole number",
+    "boolean": "true, false",
+    "string": "text",
+    "null": "null",
+    "array": "list",
+    "object": "keys",
+}
 
 INTRODUCTION = """# All keys of the configuration
 
@@ -41,6 +52,7 @@ A key without a default may be left out; "needed" says that it may not. `<name>`
 
 def json_schema(model):
     """Return the JSON schema of a model."""
+
     def translated(part):
         if isinstance(part, dict):  # limits of numbers that keep their type come in pydantic's own words
             return {_NAMES.get(key, key): translated(value) for key, value in part.items()}
@@ -110,11 +122,17 @@ def page():
     """Return the text of ``docs/configuration.md``."""
     sections = [
         ("The study: `config/config.yaml`", _table(Study, skip=("cases", "measure"))),
-        ("A case: `cases.<name>`", "What a case, or one of its scenarios, does not give has the default.\n\n"
-         + _table(Case, skip=tuple(Keys.model_fields)) + "\n\nThese keys a scenario can override, under "
-         "`scenarios.<name>`:\n\n" + _table(Keys, skip=("measure",))),
-        ("How objects are measured: `measure`", "Of the study; under `cases.<name>.measure` those of a case.\n\n"
-         + _table(Measure, "measure.")),
+        (
+            "A case: `cases.<name>`",
+            "What a case, or one of its scenarios, does not give has the default.\n\n"
+            + _table(Case, skip=tuple(Keys.model_fields))
+            + "\n\nThese keys a scenario can override, under "
+            "`scenarios.<name>`:\n\n" + _table(Keys, skip=("measure",)),
+        ),
+        (
+            "How objects are measured: `measure`",
+            "Of the study; under `cases.<name>.measure` those of a case.\n\n" + _table(Measure, "measure."),
+        ),
         ("A survey: `config/surveys/<name>.yaml`", _table(SurveyFile)),
         ("A real image: `config/images/<name>.yaml`", _table(Image)),
         ("Data that is fetched: `config/inputs.yaml`", _table(Inputs)),

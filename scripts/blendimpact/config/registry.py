@@ -14,16 +14,20 @@ class Input(Model):
 
     title: Text = Field(description="What it is.")
     package: str = Field(
-        pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name on the package index, or in the Debian archive.")
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name on the package index, or in the Debian archive."
+    )
     version: str = Field(pattern="^[A-Za-z0-9.+!~:-]+$", description="Exact version.")
     kind: Literal["sdist", "wheel", "deb"] = Field(
-        description="Which archive of the package holds the files; deb: fetched with apt-get, not installed.")
+        description="Which archive of the package holds the files; deb: fetched with apt-get, not installed."
+    )
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Checksum of the archive.")
     size_mb: Positive = Field(description="Size of the archive in MB, to show progress.")
     members: Annotated[list[Annotated[str, Field(pattern="^[^/].*[^/]$")]], Distinct] = Field(
-        min_length=1, description="Files to take, by their path in the archive; base names must differ.")
+        min_length=1, description="Files to take, by their path in the archive; base names must differ."
+    )
     optional: bool = Field(
-        False, description="true: the study goes on without it, and says which cells it could not fill.")
+        False, description="true: the study goes on without it, and says which cells it could not fill."
+    )
     used_by: Text = Field(description="What cannot be done without it.")
     licence: Text = Field(description="Licence of the package.")
     acknowledgement: Text = Field(description="What a user of the data has to say.")
@@ -41,8 +45,24 @@ class Inputs(Model):
     inputs: dict[Name, Input] = Field(description="Entries by name.")
 
 
-Kind = Literal["simulator", "parameters", "shear", "detector", "deblender", "photometry", "subtraction", "pipeline",
-               "metrics", "morphology", "photo-z", "statistics", "matching", "catalogue", "simulation", "images"]
+Kind = Literal[
+    "simulator",
+    "parameters",
+    "shear",
+    "detector",
+    "deblender",
+    "photometry",
+    "subtraction",
+    "pipeline",
+    "metrics",
+    "morphology",
+    "photo-z",
+    "statistics",
+    "matching",
+    "catalogue",
+    "simulation",
+    "images",
+]
 
 
 class Resource(Model):
@@ -51,10 +71,12 @@ class Resource(Model):
     name: Text = Field(description="Name.")
     type: Kind = Field(description="What it is.")
     cases: Annotated[list[Literal["two_point", "transients", "crowded_fields", "galaxies"]], Distinct] = Field(
-        min_length=1, description="Science cases that it serves.")
+        min_length=1, description="Science cases that it serves."
+    )
     access: Literal["pip", "git", "heavy", "public", "registration", "rights"] = Field(
         description="pip: open, on PyPI. git: open, from its repository. heavy: open, large installation. public: data "
-        "for anyone. registration: data after registration. rights: rights holders or collaboration only.")
+        "for anyone. registration: data after registration. rights: rights holders or collaboration only."
+    )
     install: Text | None = absent(description="Name on PyPI, where it differs or is easily mistaken.")
     link: str = Field(pattern="^https?://", description="Home.")
     version: str | None = Field(description="Version that was looked at, with its date; null: none.")
@@ -79,8 +101,11 @@ class Resources(Model):
 
     def problems(self):
         names = [entry.name for entry in self.resources]
-        yield from (Problem(("resources", n, "name"), f"{name!r} is there twice", "keep one entry")
-                    for n, name in enumerate(names) if names.index(name) != n)
+        yield from (
+            Problem(("resources", n, "name"), f"{name!r} is there twice", "keep one entry")
+            for n, name in enumerate(names)
+            if names.index(name) != n
+        )
 
 
 def load_inputs(path=None):

@@ -16,8 +16,19 @@ REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a re
 # costs a rerun and never a stale result.
 _LATER = {
     "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure"),
-    "adopt": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure", "shear",
-              "noise_pairs", "population", "epochs"),
+    "adopt": (
+        "inject",
+        "match_radius",
+        "detector",
+        "deblender",
+        "subtractor",
+        "finder",
+        "measure",
+        "shear",
+        "noise_pairs",
+        "population",
+        "epochs",
+    ),
     "inject": ("detector", "deblender", "subtractor", "finder", "measure"),
     "subtract": ("match_radius", "detector", "deblender", "finder"),
     "detect": ("deblender",),
@@ -85,8 +96,11 @@ def merged_settings(config, case, scenario):
 def skies(config):
     """Return {name: case} of the skies on which deblenders are compared: those whose case is enabled."""
     chosen = (config.get("comparison") or {}).get("skies", {})
-    return {name: sky["case"] for name, sky in chosen.items()
-            if sky is not None and config["cases"].get(sky["case"], {}).get("enabled")}
+    return {
+        name: sky["case"]
+        for name, sky in chosen.items()
+        if sky is not None and config["cases"].get(sky["case"], {}).get("enabled")
+    }
 
 
 def compared_engines(config):
@@ -146,8 +160,10 @@ class Role(NamedTuple):
 
 
 ON_IMAGES = {"find": Role("detect", "detector", "detectors"), "separate": Role("deblend", "deblender", "deblenders")}
-ON_DIFFERENCES = {"find": Role("search", "finder", "finders"),
-                  "separate": Role("subtract", "subtractor", "subtractors", first=True)}
+ON_DIFFERENCES = {
+    "find": Role("search", "finder", "finders"),
+    "separate": Role("subtract", "subtractor", "subtractors", first=True),
+}
 
 
 def roles(settings):
@@ -196,4 +212,4 @@ def chunks(config, settings):
     """
     numbers, visits = patches(settings), visits_of(settings)
     size = max(config["chunk_size"] // visits, 1) * visits
-    return [numbers[i:i + size] for i in range(0, len(numbers), size)]
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]

@@ -18,19 +18,28 @@ class Patch(Model):
     """The block of sky that is resampled."""
 
     size: Whole | None = absent(
-        ge=32, description="Side in pixels inside the border. Real images: default tiling.block.")
+        ge=32, description="Side in pixels inside the border. Real images: default tiling.block."
+    )
     border: Whole | None = absent(
-        ge=0, description="Pixels around it without targets, at least half a stamp. Real images: default "
-        "tiling.border.")
+        ge=0, description="Pixels around it without targets, at least half a stamp. Real images: default tiling.border."
+    )
     margin: Number = Field(12.0, ge=0, description="Arcsec around a simulated patch in which sources are drawn too.")
     count: Whole | None = absent(
-        ge=1, le=1000000, description="Number of blocks of sky, each a patch (or `visits` of them); of a real image "
-        "default as many as there are, or `most`.")
+        ge=1,
+        le=1000000,
+        description="Number of blocks of sky, each a patch (or `visits` of them); of a real image "
+        "default as many as there are, or `most`.",
+    )
     visits: Whole = Field(
-        1, ge=1, le=999, description="Patches per block of simulated sky: the same stars, artificial ones too, with "
-        "other noise and another sub-pixel pointing.")
+        1,
+        ge=1,
+        le=999,
+        description="Patches per block of simulated sky: the same stars, artificial ones too, with "
+        "other noise and another sub-pixel pointing.",
+    )
     most: Whole | None = absent(
-        ge=1, description="Real images: where count is not given, use no more blocks than this.")
+        ge=1, description="Real images: where count is not given, use no more blocks than this."
+    )
 
 
 class Galaxies(Model):
@@ -51,20 +60,25 @@ class Stars(Model):
     """Stars: the TRILEGAL sample of a high Galactic latitude, or an old population of any density."""
 
     kind: Literal["trilegal", "isochrone"] = Field(
-        "trilegal", description="trilegal; isochrone: one age and metallicity (MIST, 10 Gyr, [Fe/H] = -1), Kroupa's "
-        "mass function.")
+        "trilegal",
+        description="trilegal; isochrone: one age and metallicity (MIST, 10 Gyr, [Fe/H] = -1), Kroupa's mass function.",
+    )
     density: Number = Field(1.0, ge=0, le=4, description="trilegal: factor on the sample's density.")
     surface_density: Number | None = absent(
-        ge=0, description="isochrone: stars per deg2 brighter than `limit`. Stars of a sparser sky are among those of "
-        "a denser one.")
+        ge=0,
+        description="isochrone: stars per deg2 brighter than `limit`. Stars of a sparser sky are among those of "
+        "a denser one.",
+    )
     limit: Number | None = absent(description="isochrone: magnitude in `shape_band` to which surface_density counts.")
     distance_modulus: Number = Field(14.5, description="isochrone: distance modulus, mag (the bulge).")
     reddening: Number = Field(1.0, ge=0, description="isochrone: E(B-V), mag.")
     mag_min: Number | None = absent(
-        description="Brightest magnitude that is drawn: in i (default 18); isochrone: in `shape_band` (default: all).")
+        description="Brightest magnitude that is drawn: in i (default 18); isochrone: in `shape_band` (default: all)."
+    )
     mag_max: Number | None = absent(
         description="Faintest magnitude that is drawn: in i (default 28, at most 28.5); isochrone: in `shape_band` "
-        "(default: all).")
+        "(default: all)."
+    )
 
     def problems(self):
         own = {"isochrone": ("surface_density", "limit", "distance_modulus", "reddening"), "trilegal": ("density",)}
@@ -77,8 +91,11 @@ class Stars(Model):
         if self.kind == "isochrone":
             for key in ("surface_density", "limit"):
                 if getattr(self, key) is None:
-                    yield Problem((), f"the key {key!r} is missing",
-                                  "an isochrone gives no density: say how many stars per deg2 are brighter than limit")
+                    yield Problem(
+                        (),
+                        f"the key {key!r} is missing",
+                        "an isochrone gives no density: say how many stars per deg2 are brighter than limit",
+                    )
 
 
 class Positions(Model):
@@ -109,8 +126,10 @@ class Visits(Model):
     """Seeing and depth of each visit."""
 
     source: Literal["sorcha", "fixed"] = Field(
-        "sorcha", description="sorcha: of a visit drawn, per patch and band, from a simulated survey (an old baseline, "
-        "not for science); fixed: of `survey`.")
+        "sorcha",
+        description="sorcha: of a visit drawn, per patch and band, from a simulated survey (an old baseline, "
+        "not for science); fixed: of `survey`.",
+    )
 
 
 class Template(Model):
@@ -119,7 +138,8 @@ class Template(Model):
     survey: Text | None = absent(description="A file of config/surveys by name, or a path.")
     visits: Whole | None = absent(ge=1, description="Visits of the case's `survey` that are added up.")
     fwhm: Positive | None = absent(
-        description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays.")
+        description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays."
+    )
 
     def problems(self):
         if (self.survey is None) == (self.visits is None):
@@ -138,11 +158,16 @@ class Epochs(Model):
 
     visits: Visits = Field(Visits(), description="Seeing and depth of each visit.")
     template: Template = Field(
-        Template(survey="lsst_y10_forecast"), description="What the template is made of; if not given, survey: "
-        "lsst_y10_forecast.")
+        Template(survey="lsst_y10_forecast"),
+        description="What the template is made of; if not given, survey: lsst_y10_forecast.",
+    )
     registration: Number = Field(
-        0.02, ge=0, le=1, description="Registration error: rms in arcsec, of each axis, of an offset per patch and "
-        "band between template and visit.")
+        0.02,
+        ge=0,
+        le=1,
+        description="Registration error: rms in arcsec, of each axis, of an offset per patch and "
+        "band between template and visit.",
+    )
     variables: Variables = Field(Variables(), description="Variable stars.")
 
 
@@ -150,22 +175,28 @@ class Inject(Open):
     """Sources of known truth added to the sky: from a `catalogue`, or of a `population`, whose options are here."""
 
     catalogue: Text | None = absent(
-        description="Injection catalogue (CSV, ECSV, Parquet, FITS) with LSST source_injection columns.")
+        description="Injection catalogue (CSV, ECSV, Parquet, FITS) with LSST source_injection columns."
+    )
     population: Text | None = absent(
         description="What is drawn, by name: cosmodc2, sersic, stars, transients, or a population of your own. All "
-        "further keys are its options.")
+        "further keys are its options."
+    )
     per_patch: Whole = Field(16, ge=1, description="Targets per patch.")
     realisations: Whole = Field(
-        1, ge=1, le=999, description="Patches with different targets per block of a real image.")
+        1, ge=1, le=999, description="Patches with different targets per block of a real image."
+    )
     mag: Pair = Field([20, 25.5], description="Brightest and faintest magnitude, uniform between, in `shape_band`.")
     separation: Number = Field(12, ge=0, description="Least distance between targets, arcsec.")
     counts_slope: Number = Field(
-        0.0, description="Slope of the drawn counts in log10 per mag; 0: uniform in magnitude, 0.3: as galaxies are.")
+        0.0, description="Slope of the drawn counts in log10 per mag; 0: uniform in magnitude, 0.3: as galaxies are."
+    )
     photon_noise: bool = Field(True, description="false: targets without photon noise of their own.")
     beta: Literal["source_injection", "position_angle"] = Field(
-        "source_injection", description="catalogue: angles as source_injection has them, or position angles.")
+        "source_injection", description="catalogue: angles as source_injection has them, or position angles."
+    )
     trail_mag: Literal["pixel", "total"] = Field(
-        "pixel", description="catalogue: a trail's magnitude is that of one pixel of it, or of all of it.")
+        "pixel", description="catalogue: a trail's magnitude is that of one pixel of it, or of all of it."
+    )
 
     def problems(self):
         if (self.catalogue is None) == (self.population is None):
@@ -191,10 +222,13 @@ def catalogue_problems(path, bands):
     if "mag" not in columns:
         missing += [c for c in magnitudes if c not in columns]
     if missing:
-        yield Problem((), f"{path} lacks the columns {', '.join(missing)}",
-                      f"columns of LSST's source_injection: {', '.join(INJECTION_COLUMNS)}, mag (or "
-                      f"{', '.join(magnitudes)}), and as needed n, half_light_radius, q, beta, stamp, "
-                      "trail_length")
+        yield Problem(
+            (),
+            f"{path} lacks the columns {', '.join(missing)}",
+            f"columns of LSST's source_injection: {', '.join(INJECTION_COLUMNS)}, mag (or "
+            f"{', '.join(magnitudes)}), and as needed n, half_light_radius, q, beta, stamp, "
+            "trail_length",
+        )
 
 
 def _columns(path):

@@ -26,9 +26,23 @@ from .settings import (
     stage_settings,
 )
 
-__all__ = ["block_of", "case_settings", "chunks", "compared_engines", "compared_scenario", "image_files",
-           "jobs", "load_config", "load_image", "patches", "separator", "skies", "stage_settings",
-           "validate", "warnings"]
+__all__ = [
+    "block_of",
+    "case_settings",
+    "chunks",
+    "compared_engines",
+    "compared_scenario",
+    "image_files",
+    "jobs",
+    "load_config",
+    "load_image",
+    "patches",
+    "separator",
+    "skies",
+    "stage_settings",
+    "validate",
+    "warnings",
+]
 
 LEAST_PATCHES = 30
 MOST_JOBS = 2000
@@ -38,10 +52,13 @@ class Comparison(Model):
     """Deblenders side by side on the same patches."""
 
     deblenders: Annotated[list[Text], Distinct] = Field(
-        min_length=1, description="Deblenders that are compared, with their options under `deblenders`.")
+        min_length=1, description="Deblenders that are compared, with their options under `deblenders`."
+    )
     skies: dict[Name, Sky | None] = Field(
-        min_length=1, description="Skies on which they are compared, by name: each a `case`, and keys that differ from "
-        "its fiducial scenario; null removes one.")
+        min_length=1,
+        description="Skies on which they are compared, by name: each a `case`, and keys that differ from "
+        "its fiducial scenario; null removes one.",
+    )
 
 
 class SubtractionComparison(Model):
@@ -49,8 +66,9 @@ class SubtractionComparison(Model):
 
     case: Text = Field(description="Science case with a `subtractor`, whose fiducial patches are taken.")
     engines: Annotated[list[Text], Distinct] = Field(
-        min_length=1, description="Engines that are compared, with their options under `subtractors`; truth and none "
-        "are bounds.")
+        min_length=1,
+        description="Engines that are compared, with their options under `subtractors`; truth and none are bounds.",
+    )
     patches: Whole = Field(ge=1, description="So many patches of the case, the first ones, or as many as it has.")
 
 
@@ -58,28 +76,36 @@ class Study(Model):
     """The configuration of a study: config/config.yaml with overlays laid over it."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = Field(
-        "laptop", description="Name of the study: its products are in results/<study>.")
+        "laptop", description="Name of the study: its products are in results/<study>."
+    )
     seed: Whole = Field(20181116, ge=0, description="Root of every random number. Another seed is another universe.")
     chunk_size: Whole = Field(12, ge=1, description="Patches per job. Changes no result.")
     keep_images: bool = Field(
-        False, description="Keep patch images and child images (true), or delete each when it has been used (false).")
+        False, description="Keep patch images and child images (true), or delete each when it has been used (false)."
+    )
     bootstrap: Whole = Field(1000, ge=100, description="Bootstrap resamples behind each interval.")
     cases: dict[Name, Case] = Field(min_length=1, description="Science cases (rows of the matrix) by name.")
     detectors: dict[str, Options] = Field(
-        {}, description="Options of the detectors by name; which options there are is the detector's own matter.")
+        {}, description="Options of the detectors by name; which options there are is the detector's own matter."
+    )
     deblenders: dict[str, Options] = Field(
-        {}, description="Options of the deblenders by name; which options there are is the deblender's own matter.")
+        {}, description="Options of the deblenders by name; which options there are is the deblender's own matter."
+    )
     finders: dict[str, Options] = Field(
-        {}, description="Options of the difference finders by name; which options there are is the finder's own "
-        "matter.")
+        {}, description="Options of the difference finders by name; which options there are is the finder's own matter."
+    )
     subtractors: dict[str, Options] = Field(
-        {}, description="Options of the engines of difference imaging by name; which options there are is the engine's "
-        "own matter.")
+        {},
+        description="Options of the engines of difference imaging by name; which options there are is the engine's "
+        "own matter.",
+    )
     measure: override(Measure) = Field(override(Measure)(), description="How child images are measured.")
     comparison: Comparison | None = Field(
-        None, description="Deblenders side by side on the same patches; null: leave it out.")
+        None, description="Deblenders side by side on the same patches; null: leave it out."
+    )
     subtraction_comparison: SubtractionComparison | None = Field(
-        None, description="Engines of difference imaging side by side on the same patches; null: leave it out.")
+        None, description="Engines of difference imaging side by side on the same patches; null: leave it out."
+    )
 
     def plain(self):
         """Return the study as a dict of JSON-able values, with defaults; what null has removed is left out."""
@@ -140,8 +166,7 @@ def validate(config, sources=None, families=None, cases=None):
     if sources is None:
         sources = [p for p in [CONFIG_DIR / "config.yaml"] if p.is_file()]
     sources = [s if isinstance(s, Source) else load_yaml(s) for s in sources]
-    sources = [Source(s.path, s.data, {k: n for k, n in s.lines.items() if _holds(s.data, config, k)})
-               for s in sources]
+    sources = [Source(s.path, s.data, {k: n for k, n in s.lines.items() if _holds(s.data, config, k)}) for s in sources]
     study, found = read(config, Study)
     raise_problems(found, sources)
     study = study.plain()
@@ -155,16 +180,21 @@ def _problems(study, families, cases):
         if key in study:
             yield from (problem.below(key) for problem in member_problems(family, study[key]))
     measurements = families.get("measurements")
-    yield from (problem.below("measure", "measurements")
-                for problem in member_problems(measurements, study["measure"].get("measurements", {})))
+    yield from (
+        problem.below("measure", "measurements")
+        for problem in member_problems(measurements, study["measure"].get("measurements", {}))
+    )
     for case, block in study["cases"].items():
         if cases is not None and case not in cases:
             yield Problem(("cases", case), "there is no science case of that name", nearest(case, cases))
         if not block["enabled"]:
             continue
         if FIDUCIAL not in block["scenarios"]:
-            yield Problem(("cases", case, "scenarios"), f"lacks the scenario {FIDUCIAL!r}",
-                          f"add `{FIDUCIAL}: {{}}`: it is what the matrix shows")
+            yield Problem(
+                ("cases", case, "scenarios"),
+                f"lacks the scenario {FIDUCIAL!r}",
+                f"add `{FIDUCIAL}: {{}}`: it is what the matrix shows",
+            )
         alone = _found(study, case, {}, families)
         for scenario, changes in block["scenarios"].items():
             for problem in _found(study, case, changes, families):
@@ -172,8 +202,11 @@ def _problems(study, families, cases):
                 key = () if problem in alone else ("scenarios", scenario)
                 yield problem.below("cases", case, *key)
             if scenario.startswith(COMPARED):
-                yield Problem(("cases", case, "scenarios", scenario), f"a scenario's name cannot begin with {COMPARED}",
-                              "skies of the comparison are called so: choose another name")
+                yield Problem(
+                    ("cases", case, "scenarios", scenario),
+                    f"a scenario's name cannot begin with {COMPARED}",
+                    "skies of the comparison are called so: choose another name",
+                )
     if study["comparison"]:
         yield from (problem.below("comparison") for problem in _comparison_problems(study, families))
     if study["subtraction_comparison"]:
@@ -203,9 +236,14 @@ def _found(study, case, changes, families, scenario=FIDUCIAL):
         key = "image" if changes.get("sky", block.get("sky")) == "adopt" else "survey"
         return [Problem((key,), str(error).replace("\n  Remedy: ", ". "))]
     if settings and "measurements" in families and not settings.subtractor:
-        found += [problem.below("measure", "measurements") for problem in _measurement_problems(
-            families["measurements"], settings.measure.plain()["measurements"],
-            study["measure"].get("measurements", {}))]
+        found += [
+            problem.below("measure", "measurements")
+            for problem in _measurement_problems(
+                families["measurements"],
+                settings.measure.plain()["measurements"],
+                study["measure"].get("measurements", {}),
+            )
+        ]
     for key, family in families.items() if settings else ():
         if key == "populations":
             found += injection_problems(family, settings)
@@ -227,8 +265,11 @@ def _comparison_problems(study, families):
         elif sky in known and FIDUCIAL in study["cases"][case]["scenarios"]:
             alone = _found(study, case, study["cases"][case]["scenarios"][FIDUCIAL], families)
             if study["cases"][case].get("subtractor"):
-                yield Problem((*key, "case"), f"{case} has a subtractor: there is no deblender to compare",
-                              "compare subtractors by scenarios of the case")
+                yield Problem(
+                    (*key, "case"),
+                    f"{case} has a subtractor: there is no deblender to compare",
+                    "compare subtractors by scenarios of the case",
+                )
             for problem in _found(study, case, {}, families, compared_scenario(sky)):
                 if problem not in alone:  # else it is the case's
                     yield problem.below(*key)
@@ -245,12 +286,17 @@ def _engine_problems(study, families):
     block = study["cases"][case]
     settings = merge(block, block["scenarios"].get(FIDUCIAL) or {})
     wanted = (
-        (settings.get("sky", "simulate") == "simulate" and settings.get("epochs") is not None,
-         "has no simulated template: without it engines have nothing to subtract", "choose a case with `epochs`"),
+        (
+            settings.get("sky", "simulate") == "simulate" and settings.get("epochs") is not None,
+            "has no simulated template: without it engines have nothing to subtract",
+            "choose a case with `epochs`",
+        ),
         (settings.get("subtractor"), "has no subtractor: it does not work on differences", "choose a case with one"),
-        ((settings.get("inject") or {}).get("population") == TRANSIENTS,
-         f"has no inject.population: {TRANSIENTS}, of whose kinds engines are judged",
-         "choose a case with it"),
+        (
+            (settings.get("inject") or {}).get("population") == TRANSIENTS,
+            f"has no inject.population: {TRANSIENTS}, of whose kinds engines are judged",
+            "choose a case with it",
+        ),
         (not settings.get("shear"), "has a shear, which the template does not have", "set its shear: 0"),
     )
     for met, what, remedy in wanted:
@@ -323,22 +369,31 @@ def warnings(config):
         for scenario in block["scenarios"] if block["enabled"] else ():
             count = case_settings(config, case, scenario)["patch"]["count"]
             if count < LEAST_PATCHES:
-                found.append(f"cases.{case}, scenario {scenario}: {count} patches; verdicts need at least "
-                             f"{LEAST_PATCHES} as resampling units, so none will be given")
+                found.append(
+                    f"cases.{case}, scenario {scenario}: {count} patches; verdicts need at least "
+                    f"{LEAST_PATCHES} as resampling units, so none will be given"
+                )
             if name := _idle_deblender(block, scenario, case_settings(config, case, scenario)):
-                found.append(f"cases.{case}, scenario {scenario}: the deblender {name} is not used, for there is a "
-                             "subtractor")
+                found.append(
+                    f"cases.{case}, scenario {scenario}: the deblender {name} is not used, for there is a subtractor"
+                )
             if other := _other_threshold(config, case_settings(config, case, scenario)):
-                found.append(f"cases.{case}, scenario {scenario}: the search's threshold is {other:g} sigma, and its "
-                             f"figures of merit are for it; published values beside them are for {THRESHOLD:g}")
+                found.append(
+                    f"cases.{case}, scenario {scenario}: the search's threshold is {other:g} sigma, and its "
+                    f"figures of merit are for it; published values beside them are for {THRESHOLD:g}"
+                )
     for sky, choice in ((config["comparison"] or {}).get("skies", {})).items():
         if sky not in skies(config):
             found.append(f"comparison.skies.{sky}: its case {choice['case']} is not enabled, so it is left out")
     if config["subtraction_comparison"] and not compared_engines(config):
-        found.append(f"subtraction_comparison: its case {config['subtraction_comparison']['case']} is not enabled, so "
-                     "it is left out")
+        found.append(
+            f"subtraction_comparison: its case {config['subtraction_comparison']['case']} is not enabled, so "
+            "it is left out"
+        )
     total = jobs(config)
     if total > MOST_JOBS:
-        found.append(f"about {total} jobs; beyond {MOST_JOBS} the graph gets slow: raise chunk_size to "
-                     f"{config['chunk_size'] * -(-total // MOST_JOBS)} (no result changes)")
+        found.append(
+            f"about {total} jobs; beyond {MOST_JOBS} the graph gets slow: raise chunk_size to "
+            f"{config['chunk_size'] * -(-total // MOST_JOBS)} (no result changes)"
+        )
     return found

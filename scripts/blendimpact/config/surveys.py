@@ -68,33 +68,45 @@ class SurveyFile(Model):
     name: Name = Field(description="Name; the same as that of the YAML file.")
     title: Text = Field(description="What it is, for tables and captions.")
     year: Literal["Y1", "Y10"] | None = Field(
-        None, description="Survey year whose requirements apply: Y1, Y10, or null.")
+        None, description="Survey year whose requirements apply: Y1, Y10, or null."
+    )
     base: Text | None = absent(description="Survey to start from: a name, or a path.")
     exposure_scale: Positive | None = absent(description="Factor on the base's exposure in every band.")
     match_depth: dict[Text, Number] | None = absent(
-        min_length=1, description="5-sigma point-source depth (AB) per band that the effective exposure is chosen to "
-        "reach.")
+        min_length=1,
+        description="5-sigma point-source depth (AB) per band that the effective exposure is chosen to reach.",
+    )
     pixel_scale: Positive | None = absent(description="Pixel scale in arcsec.")
     bands: dict[Text, BandInputs] | None = absent(
-        min_length=1, description="Bands by name, in the order of wavelength.")
+        min_length=1, description="Bands by name, in the order of wavelength."
+    )
     references: dict[str, Reference] = Field(description="Source of each number, by key.")
 
     def problems(self):
-        own, scaled = ([k for k in keys if getattr(self, k) is not None]
-                       for keys in (("pixel_scale", "bands"), ("exposure_scale", "match_depth")))
+        own, scaled = (
+            [k for k in keys if getattr(self, k) is not None]
+            for keys in (("pixel_scale", "bands"), ("exposure_scale", "match_depth"))
+        )
         numbers = own + scaled
         if self.base is not None:
             if len(scaled) != 1:
-                yield Problem(("base",), "needs one of exposure_scale and match_depth",
-                              "say how the base's exposure is changed")
+                yield Problem(
+                    ("base",), "needs one of exposure_scale and match_depth", "say how the base's exposure is changed"
+                )
             yield from (Problem((k,), "cannot be given beside `base`", "remove it, or remove `base`") for k in own)
         else:
             yield from (Problem((k,), "needs a `base`", "name the survey to start from") for k in scaled)
-            yield from (Problem((), f"the key {k!r} is missing", "give pixel_scale and bands, or a `base`")
-                        for k in ("pixel_scale", "bands") if k not in own)
+            yield from (
+                Problem((), f"the key {k!r} is missing", "give pixel_scale and bands, or a `base`")
+                for k in ("pixel_scale", "bands")
+                if k not in own
+            )
             numbers = ["pixel_scale", *sorted({k for band in (self.bands or {}).values() for k in band.plain()})]
-        yield from (Problem(("references",), f"no reference for {k!r}", f"add references.{k}.text")
-                    for k in numbers if k not in self.references)
+        yield from (
+            Problem(("references",), f"no reference for {k!r}", f"add references.{k}.text")
+            for k in numbers
+            if k not in self.references
+        )
 
 
 @dataclass(frozen=True)
@@ -234,16 +246,30 @@ def _load(path, above):
     reference = {key: entry.plain() for key, entry in data.references.items()}
     if data.base is None:
         text = reference.get("depth_5sigma", {}).get("text", "")
-        bands = {name: SurveyBand(name, v.psf.plain(), data.pixel_scale, v.exposure, v.sky_brightness,
-                                  v.zero_point_electrons, v.depth_5sigma, text, v.published_depth)
-                 for name, v in data.bands.items()}
+        bands = {
+            name: SurveyBand(
+                name,
+                v.psf.plain(),
+                data.pixel_scale,
+                v.exposure,
+                v.sky_brightness,
+                v.zero_point_electrons,
+                v.depth_5sigma,
+                text,
+                v.published_depth,
+            )
+            for name, v in data.bands.items()
+        }
         return Survey(data.name, data.title, data.pixel_scale, bands, reference, data.year)
     sibling = path.parent / f"{data.base}.yaml"
     base = _load(sibling if sibling.is_file() else find("surveys", data.base), (*above, path.resolve()))
     if data.match_depth:
         text = reference["match_depth"]["text"]
-        unknown = [Problem(("match_depth", b), f"the base {base.name} has no such band", nearest(b, base.bands))
-                   for b in data.match_depth if b not in base.bands]
+        unknown = [
+            Problem(("match_depth", b), f"the base {base.name} has no such band", nearest(b, base.bands))
+            for b in data.match_depth
+            if b not in base.bands
+        ]
         raise_problems(unknown, [load_yaml(path)] if unknown else ())
         bands = {b: _matched(base.bands[b], depth, text) for b, depth in data.match_depth.items()}
     else:
@@ -255,10 +281,16 @@ def _load(path, above):
 def _matched(band, depth, text):
     # S/N of a point source goes as the square root of the exposure
     factor = 10 ** (0.8 * (depth - band.depth()))
-    return replace(band, exposure=band.exposure * factor, depth_5sigma=depth, depth_reference=text,
-                   published_depth=None)
+    return replace(
+        band, exposure=band.exposure * factor, depth_5sigma=depth, depth_reference=text, published_depth=None
+    )
 
 
 def _scaled(band, factor, text):
-    return replace(band, exposure=band.exposure * factor, depth_reference=text, published_depth=None,
-                   depth_5sigma=band.depth_5sigma + 1.25 * float(np.log10(factor)))
+    return replace(
+        band,
+        exposure=band.exposure * factor,
+        depth_reference=text,
+        published_depth=None,
+        depth_5sigma=band.depth_5sigma + 1.25 * float(np.log10(factor)),
+    )

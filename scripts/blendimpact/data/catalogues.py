@@ -9,8 +9,7 @@ from astropy.table import Column, Table, vstack
 
 from ..errors import StudyError
 
-IDS = ("case", "scenario", "patch", "twin", "rung", "detector", "deblender", "band",
-       "source_id", "det_id")
+IDS = ("case", "scenario", "patch", "twin", "rung", "detector", "deblender", "band", "source_id", "det_id")
 
 
 def write(table, path, meta=None):
@@ -45,8 +44,9 @@ def read(path, columns=()):
     try:
         table = Table.read(path, format="parquet")
     except Exception as error:
-        raise StudyError(f"not a readable Parquet table ({error})", str(path),
-                         "delete it and run again: the rule that makes it will") from error
+        raise StudyError(
+            f"not a readable Parquet table ({error})", str(path), "delete it and run again: the rule that makes it will"
+        ) from error
     missing = [name for name in columns if name not in table.colnames]
     if missing:
         raise StudyError(f"columns missing: {', '.join(missing)}", str(path))
@@ -110,8 +110,9 @@ def table_of(arrays, columns):
         As for `describe`; columns that are not in it have neither.
     """
     known = ((name, values, *columns.get(name, (None, None))) for name, values in arrays.items())
-    return Table([Column(values, name=name, unit=unit, description=text) for name, values, unit, text in known],
-                 copy=False)
+    return Table(
+        [Column(values, name=name, unit=unit, description=text) for name, values, unit, text in known], copy=False
+    )
 
 
 def with_ids(table, ids, columns):
@@ -135,8 +136,10 @@ def with_ids(table, ids, columns):
     if isinstance(table, Table) and table.has_masked_values:
         raise StudyError("a table with masked values", remedy="fill them, numbers with NaN")
     n = len(table[next(name for name in columns if name not in ids)])
-    return {name: np.full(n, ids[name], np.asarray(ids[name]).dtype) if name in ids else np.asarray(table[name])
-            for name in columns}
+    return {
+        name: np.full(n, ids[name], np.asarray(ids[name]).dtype) if name in ids else np.asarray(table[name])
+        for name in columns
+    }
 
 
 def join(parts, columns):

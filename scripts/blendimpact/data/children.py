@@ -8,25 +8,27 @@ from ..errors import StudyError
 from .flags import Bits
 from .stamps import origins, reaches_outside
 
-BITS = DEBLEND_BITS = Bits({
-    0: ("EDGE", "the stamp reaches outside of the image; those pixels are 0"),
-    1: ("OUTSIDE", "the centre is not on the image: the child is empty"),
-    2: ("MASKED", "pixels near the centre have no data"),
-    3: ("NO_FOOTPRINT", "the centre lies in no footprint: the child owns a disc of its own"),
-    4: ("SHARED", "another centre lies in the same pixel: both children own the same pixels"),
-    5: ("MIRRORED", "pixels near the centre that belong to a neighbour were filled by point symmetry"),
-    6: ("CROWDED", "pixels near the centre could not be filled: the child lacks light there"),
-    7: ("FAILED", "the deblender could not make this child: its pixels are 0"),
-    8: ("NOT_CONVERGED", "the fit of the parent stopped at its limit of steps"),
-    9: ("SPLIT", "the parent has more sources than are fitted at once: it was split, neighbours modelled in turn"),
-    10: ("SINGULAR", "the parent's equations have no solution: the models are those before"),
-    11: ("NO_FLUX", "the fit gives the source no positive flux in any band: its model is empty"),
-    12: ("LIMIT", "a parameter of the model stopped at its bound"),
-    13: ("POOR_FIT", "the residual at the centre is much larger than the noise: the model lacks what is there"),
-    14: ("NOT_FINITE", "the fit of the parent gave NaN or infinity: the models are those before"),
-    15: ("UNSPLIT", "the deblender did not separate another centre from this one: both own the same pixels"),
-    16: ("DEGENERATE", "another centre is so near that only the sum of both fluxes is known: they share it"),
-})
+BITS = DEBLEND_BITS = Bits(
+    {
+        0: ("EDGE", "the stamp reaches outside of the image; those pixels are 0"),
+        1: ("OUTSIDE", "the centre is not on the image: the child is empty"),
+        2: ("MASKED", "pixels near the centre have no data"),
+        3: ("NO_FOOTPRINT", "the centre lies in no footprint: the child owns a disc of its own"),
+        4: ("SHARED", "another centre lies in the same pixel: both children own the same pixels"),
+        5: ("MIRRORED", "pixels near the centre that belong to a neighbour were filled by point symmetry"),
+        6: ("CROWDED", "pixels near the centre could not be filled: the child lacks light there"),
+        7: ("FAILED", "the deblender could not make this child: its pixels are 0"),
+        8: ("NOT_CONVERGED", "the fit of the parent stopped at its limit of steps"),
+        9: ("SPLIT", "the parent has more sources than are fitted at once: it was split, neighbours modelled in turn"),
+        10: ("SINGULAR", "the parent's equations have no solution: the models are those before"),
+        11: ("NO_FLUX", "the fit gives the source no positive flux in any band: its model is empty"),
+        12: ("LIMIT", "a parameter of the model stopped at its bound"),
+        13: ("POOR_FIT", "the residual at the centre is much larger than the noise: the model lacks what is there"),
+        14: ("NOT_FINITE", "the fit of the parent gave NaN or infinity: the models are those before"),
+        15: ("UNSPLIT", "the deblender did not separate another centre from this one: both own the same pixels"),
+        16: ("DEGENERATE", "another centre is so near that only the sum of both fluxes is known: they share it"),
+    }
+)
 
 
 @dataclass
@@ -114,5 +116,8 @@ class Children:
         try:
             return cls(**{item.name: group[item.name][()] for item in fields(cls)})
         except (KeyError, OSError) as error:
-            raise StudyError(f"group {group.name} holds no child images ({error})", group.file.filename,
-                             "delete the file and run again: the rule that makes it will") from error
+            raise StudyError(
+                f"group {group.name} holds no child images ({error})",
+                group.file.filename,
+                "delete the file and run again: the rule that makes it will",
+            ) from error

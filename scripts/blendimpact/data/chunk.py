@@ -12,8 +12,11 @@ from .images import Patch, PatchFile
 from .progress import progress
 from .sky_maps import SkyFile
 
-COLUMNS = {"truth": ("source_id", "snr", "role", "x", "y"), "detections": ("det_id", "x", "y"),
-           "assignments": ("source_id", "det_id")}
+COLUMNS = {
+    "truth": ("source_id", "snr", "role", "x", "y"),
+    "detections": ("det_id", "x", "y"),
+    "assignments": ("source_id", "det_id"),
+}
 """What the tables of a chunk must have."""
 
 

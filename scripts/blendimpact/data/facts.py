@@ -46,6 +46,12 @@ class Facts:
         """Return the facts that tables carry, {name: Table}: "truth" and, of differences, any of the measurements."""
         meta = tables["truth"].meta
         searched = [table.meta[THRESHOLD_META] for table in tables.values() if THRESHOLD_META in table.meta]
-        return cls(meta["pixel_scale"], meta["zero_point"], json.loads(meta[FWHM_META]), json.loads(meta[PATCHES_META]),
-                   json.loads(meta.get(DEPTH_META, "{}")), json.loads(meta.get(EPOCHS_META, "{}")),
-                   searched[0] if searched else THRESHOLD)
+        return cls(
+            meta["pixel_scale"],
+            meta["zero_point"],
+            json.loads(meta[FWHM_META]),
+            json.loads(meta[PATCHES_META]),
+            json.loads(meta.get(DEPTH_META, "{}")),
+            json.loads(meta.get(EPOCHS_META, "{}")),
+            searched[0] if searched else THRESHOLD,
+        )

@@ -15,11 +15,13 @@ from .flags import Bits
 
 AB_NANOJANSKY = 31.4
 """AB magnitude of one nJy."""
-MASK_BITS = Bits({
-    0: ("BAD", "no usable data: outside the image, dead or saturated pixels"),
-    1: ("BRIGHT", "wing or spike of a very bright star"),
-    2: ("CROSSTALK", "other artefact flagged by the survey"),
-})
+MASK_BITS = Bits(
+    {
+        0: ("BAD", "no usable data: outside the image, dead or saturated pixels"),
+        1: ("BRIGHT", "wing or spike of a very bright star"),
+        2: ("CROSSTALK", "other artefact flagged by the survey"),
+    }
+)
 PLANES = {"SCI": np.float32, "VAR": np.float32, "MASK": np.uint8}
 TEMPLATE = "TPL"
 """Planes of a template are named as those of the image it belongs to, with this before them."""
@@ -75,8 +77,9 @@ class BandImage:
     def __post_init__(self):
         for name, array in {"VAR": self.variance, "MASK": self.mask, **self.planes}.items():
             if array.shape != self.science.shape:
-                raise ValueError(f"{name} of band {self.band} has shape {array.shape}, "
-                                 f"science has {self.science.shape}")
+                raise ValueError(
+                    f"{name} of band {self.band} has shape {array.shape}, science has {self.science.shape}"
+                )
         if self.psf.ndim != 2 or self.psf.shape[0] != self.psf.shape[1] or self.psf.shape[0] % 2 == 0:
             raise ValueError(f"the PSF must be a square of odd size, not {self.psf.shape}")
 
@@ -154,8 +157,9 @@ class Patch:
         xc, yc = (nx - 1) / 2, (ny - 1) / 2
         g = self.shear
         norm = 1 / np.sqrt(1 - g * g)
-        return self.inside((np.asarray(x, float) - xc) * norm * (1 - g) + xc,
-                           (np.asarray(y, float) - yc) * norm * (1 + g) + yc)
+        return self.inside(
+            (np.asarray(x, float) - xc) * norm * (1 - g) + xc, (np.asarray(y, float) - yc) * norm * (1 + g) + yc
+        )
 
 
 def _extension_name(patch, band, plane):
@@ -182,8 +186,11 @@ def _hdus(patch, image, band, prefix):
     header = _header(patch, image)
     planes = {"SCI": image.science, "VAR": image.variance, "MASK": image.mask, **image.planes, "PSF": image.psf}
     for plane, data in planes.items():
-        hdu = fits.ImageHDU(np.ascontiguousarray(data, PLANES.get(plane)), header=header,
-                            name=_extension_name(patch, band, prefix + plane))
+        hdu = fits.ImageHDU(
+            np.ascontiguousarray(data, PLANES.get(plane)),
+            header=header,
+            name=_extension_name(patch, band, prefix + plane),
+        )
         if plane in ("MASK", "SEG"):
             hdu.header.remove("BUNIT")
         yield hdu
@@ -251,8 +258,9 @@ class PatchFile:
         try:
             self._hdus = fits.open(self.path, memmap=True, lazy_load_hdus=False)
         except (OSError, ValueError) as error:
-            raise StudyError(f"not a readable FITS file ({error})", self.path,
-                             "delete it and run again: the rule that makes it will") from error
+            raise StudyError(
+                f"not a readable FITS file ({error})", self.path, "delete it and run again: the rule that makes it will"
+            ) from error
         self._index = {}
         for number, hdu in enumerate(self._hdus):
             found = _NAME.match(hdu.name) or _NAME.match(str(hdu.header.get("EXTNAME", "")))
@@ -262,8 +270,9 @@ class PatchFile:
                 self._index.setdefault(key, {}).setdefault(band, {})[found["plane"].upper()] = number
         if not self._index and "NOPATCH" not in self._hdus[0].header:
             self.close()
-            raise StudyError("the file holds no patch", self.path,
-                             "delete it and run again: the rule that makes it will")
+            raise StudyError(
+                "the file holds no patch", self.path, "delete it and run again: the rule that makes it will"
+            )
 
     def keys(self):
         """Return the list of (patch index, twin) in the order of the file."""
@@ -281,22 +290,30 @@ class PatchFile:
             bands[band] = self._image(band, own)
             if len(own) < len(planes):
                 templates[band] = self._image(
-                    band, {p.removeprefix(TEMPLATE): n for p, n in planes.items() if p not in own})
+                    band, {p.removeprefix(TEMPLATE): n for p, n in planes.items() if p not in own}
+                )
             header = self._hdus[own["SCI"]].header
-        return Patch(index, twin, header["SHEAR"], bands, header["BORDER"],
-                     header.get("NOISSIGN", 1), templates)
+        return Patch(index, twin, header["SHEAR"], bands, header["BORDER"], header.get("NOISSIGN", 1), templates)
 
     def _image(self, band, planes):
         header = self._hdus[planes["SCI"]].header
-        arrays = {p: np.array(self._hdus[n].data, dtype=self._hdus[n].data.dtype.newbyteorder("="))
-                  for p, n in planes.items()}
-        model = {k: header[f"PSF{k[:5].upper()}"] for k in ("kind", "fwhm", "beta")
-                 if f"PSF{k[:5].upper()}" in header}
+        arrays = {
+            p: np.array(self._hdus[n].data, dtype=self._hdus[n].data.dtype.newbyteorder("=")) for p, n in planes.items()
+        }
+        model = {k: header[f"PSF{k[:5].upper()}"] for k in ("kind", "fwhm", "beta") if f"PSF{k[:5].upper()}" in header}
         return BandImage(
-            band=band, science=arrays.pop("SCI"), variance=arrays.pop("VAR"),
-            mask=arrays.pop("MASK"), psf=arrays.pop("PSF"), wcs=WCS(header),
-            zero_point=header["MAGZERO"], gain=header["GAIN"], psf_model=model,
-            planes=arrays, unit=header["BUNIT"])
+            band=band,
+            science=arrays.pop("SCI"),
+            variance=arrays.pop("VAR"),
+            mask=arrays.pop("MASK"),
+            psf=arrays.pop("PSF"),
+            wcs=WCS(header),
+            zero_point=header["MAGZERO"],
+            gain=header["GAIN"],
+            psf_model=model,
+            planes=arrays,
+            unit=header["BUNIT"],
+        )
 
     def __iter__(self):
         return (self.read(*key) for key in self.keys())

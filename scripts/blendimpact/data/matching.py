@@ -48,9 +48,12 @@ def match(truth_xy, detections_xy, radius):
         price = 1 + 2 * radius * min(n, m)
         alone = np.arange(n)
         weights = coo_array(
-            (np.concatenate([pairs.data, np.full(n, price)]) + 1,
-             (np.concatenate([pairs.row, alone]), np.concatenate([pairs.col, m + alone]))),
-            shape=(n, m + n)).tocsr()
+            (
+                np.concatenate([pairs.data, np.full(n, price)]) + 1,
+                (np.concatenate([pairs.row, alone]), np.concatenate([pairs.col, m + alone])),
+            ),
+            shape=(n, m + n),
+        ).tocsr()
         rows, columns = min_weight_full_bipartite_matching(weights)
         rows, columns = rows[columns < m], columns[columns < m]
     order = np.argsort(rows)
@@ -100,8 +103,7 @@ def assign(truth_xy, truth_brightness, detections_xy, segmentation=None, radius=
 
     if len(found):
         # The bound of the tree excludes the radius itself.
-        near, nearest = cKDTree(found).query(truth_xy[finite],
-                                             distance_upper_bound=np.nextafter(radius, np.inf))
+        near, nearest = cKDTree(found).query(truth_xy[finite], distance_upper_bound=np.nextafter(radius, np.inf))
         reached = np.isfinite(near)
         det[finite[reached]] = found_index[nearest[reached]]
         how[finite[reached]] = "nearest"

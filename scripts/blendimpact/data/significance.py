@@ -100,16 +100,17 @@ def kernel_pixels(kernel, patch, bands=None):
         return None
     if kernel == "3x3":
         return KERNEL_3X3
-    psf = max((patch.bands[b].psf for b in (bands or patch.bands)), key=lambda p: (p**2).sum() / p.sum()**2)
+    psf = max((patch.bands[b].psf for b in (bands or patch.bands)), key=lambda p: (p**2).sum() / p.sum() ** 2)
     half = psf.shape[0] // 2
     yy, xx = np.indices(psf.shape) - half
     radius = np.sqrt(xx**2 + yy**2).ravel()
     order = np.argsort(radius, kind="stable")
     inside = np.cumsum(psf.ravel()[order]) < 0.98 * psf.sum()
     reach = min(half, int(np.ceil(radius[order][inside].max(initial=1.0))))
-    cut = psf[half - reach:half + reach + 1, half - reach:half + reach + 1]
-    cut = np.where((xx**2 + yy**2)[half - reach:half + reach + 1, half - reach:half + reach + 1]
-                   <= reach**2, cut, 0.0)
+    cut = psf[half - reach : half + reach + 1, half - reach : half + reach + 1]
+    cut = np.where(
+        (xx**2 + yy**2)[half - reach : half + reach + 1, half - reach : half + reach + 1] <= reach**2, cut, 0.0
+    )
     return cut / cut.sum()
 
 
@@ -202,10 +203,10 @@ def extract(flux, error, threshold, min_area=5, nthresh=32, contrast=0.005, clea
     sep.set_sub_object_limit(SUB_OBJECTS)
     common = dict(err=error, minarea=int(min_area), filter_kernel=None, segmentation_map=True)
     try:
-        objects, segmentation = sep.extract(data, threshold, deblend_nthresh=int(nthresh),
-                                            deblend_cont=float(contrast), clean=bool(clean), **common)
+        objects, segmentation = sep.extract(
+            data, threshold, deblend_nthresh=int(nthresh), deblend_cont=float(contrast), clean=bool(clean), **common
+        )
         return objects, segmentation, False
     except Exception:  # sep raises bare Exception with its own text
-        objects, segmentation = sep.extract(data, threshold, deblend_nthresh=1, deblend_cont=1.0,
-                                            clean=False, **common)
+        objects, segmentation = sep.extract(data, threshold, deblend_nthresh=1, deblend_cont=1.0, clean=False, **common)
         return objects, segmentation, True

@@ -30,8 +30,10 @@ def origins(x, y, size):
     if size < 1 or size % 2 == 0:
         raise ValueError(f"a stamp has an odd size, not {size}")
     lost = ~(np.isfinite(x) & np.isfinite(y))
-    x0, y0 = (np.floor(np.where(lost, -2.0 * size, v) + 0.5).astype(np.int64) - size // 2
-              for v in (np.asarray(x, dtype=float), np.asarray(y, dtype=float)))
+    x0, y0 = (
+        np.floor(np.where(lost, -2.0 * size, v) + 0.5).astype(np.int64) - size // 2
+        for v in (np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+    )
     return x0, y0
 
 

@@ -44,9 +44,10 @@ def distance_from_changes(changed, x, y, scale):
     """
     x, y = (np.asarray(c, dtype=float) for c in (x, y))
     out = np.full(x.shape, np.inf)
-    length, angle, coma, tail = (np.nan_to_num(np.asarray(changed[name], float)) if name in changed.colnames
-                                 else np.zeros(len(changed))
-                                 for name in ("trail_length", "trail_angle", "coma_radius", "tail_length"))
+    length, angle, coma, tail = (
+        np.nan_to_num(np.asarray(changed[name], float)) if name in changed.colnames else np.zeros(len(changed))
+        for name in ("trail_length", "trail_angle", "coma_radius", "tail_length")
+    )
     angle = np.radians(angle)
     for k, (x0, y0) in enumerate(zip(*(np.asarray(changed[name], float) for name in ("x", "y")))):
         away = distance_from_line(scale * (x - x0), scale * (y - y0), length[k], angle[k])

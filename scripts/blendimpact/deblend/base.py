@@ -55,15 +55,24 @@ def checked(name, children, patch, sky, centres, stamp_size, *_, **__):
     expected = (len(centres), len(patch.bands), stamp_size, stamp_size)
     if not isinstance(children, Children) or children.stamps.shape != expected:
         shape = getattr(getattr(children, "stamps", None), "shape", type(children).__name__)
-        raise StudyError(f"{who} returned stamps {shape}, not {expected}: centres, bands, pixels, pixels", where,
-                         "begin with Children.blank(patch, centres, stamp_size) and fill its stamps")
+        raise StudyError(
+            f"{who} returned stamps {shape}, not {expected}: centres, bands, pixels, pixels",
+            where,
+            "begin with Children.blank(patch, centres, stamp_size) and fill its stamps",
+        )
     if not np.array_equal(children.det_id, centres["det_id"]):
-        raise StudyError(f"{who} returned the children of other centres, or in another order", where,
-                         "return one child per centre, in the order of the centres")
+        raise StudyError(
+            f"{who} returned the children of other centres, or in another order",
+            where,
+            "return one child per centre, in the order of the centres",
+        )
     lost = ~np.isfinite(children.stamps).all(axis=(1, 2, 3))
     if lost.any() and lost.all():
-        raise StudyError(f"{who} returned no child with finite pixels ({len(lost)} centres)", where,
-                         "give children that cannot be made pixels of 0 and the status FAILED")
+        raise StudyError(
+            f"{who} returned no child with finite pixels ({len(lost)} centres)",
+            where,
+            "give children that cannot be made pixels of 0 and the status FAILED",
+        )
     if lost.any():
         children.stamps[lost] = 0
         children.status[lost] |= BITS.FAILED

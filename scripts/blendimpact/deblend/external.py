@@ -85,8 +85,15 @@ class ExternalDeblender(Deblender):
         Radius in arcsec about the centre in which pixels without data are flagged.
     """
 
-    def __init__(self, child: Child = "residual", threshold: Positive = 5.0, link: Positive = 1.6, most: Count = 12,
-                 margin: NotNegative = 4.0, core: NotNegative = 1.0):
+    def __init__(
+        self,
+        child: Child = "residual",
+        threshold: Positive = 5.0,
+        link: Positive = 1.6,
+        most: Count = 12,
+        margin: NotNegative = 4.0,
+        core: NotNegative = 1.0,
+    ):
         self.child, self.threshold, self.link = child, threshold, link
         self.most, self.margin, self.core = most, margin, core
         self._package = None
@@ -125,11 +132,18 @@ class ExternalDeblender(Deblender):
         for number, parent in enumerate(parents, 1):
             members = parent.members
             flags[members] |= BITS.SPLIT if parent.split else 0
-            place = tuple(slice(max(0, c[members].min() - margin), min(n, c[members].max() + margin + 1))
-                          for c, n in zip((row, column), patch.shape))
+            place = tuple(
+                slice(max(0, c[members].min() - margin), min(n, c[members].max() + margin + 1))
+                for c, n in zip((row, column), patch.shape)
+            )
             weights = canvas.weight[(slice(None), *place)] * (territory[place] <= number)
-            blend = Blend(canvas.residual(place), weights, canvas.psfs.astype(np.float32), tuple(patch.bands),
-                          np.column_stack([y[members] - place[0].start, x[members] - place[1].start]))
+            blend = Blend(
+                canvas.residual(place),
+                weights,
+                canvas.psfs.astype(np.float32),
+                tuple(patch.bands),
+                np.column_stack([y[members] - place[0].start, x[members] - place[1].start]),
+            )
             flags[members] |= self._one(blend, canvas, place, members)
         children.status[rows] |= flags
         canvas.children(children, rows, self.child, self.core)

@@ -79,8 +79,7 @@ def find_parents(patch, sky, children, x, y, threshold=2.0, min_area=5, kernel="
     half = children.size // 2
     inside = np.flatnonzero((children.status & BITS.OUTSIDE) == 0)
     pixel = (children.y0[inside] + half) * nx + children.x0[inside] + half
-    unique, index, inverse, count = np.unique(pixel, return_index=True, return_inverse=True,
-                                              return_counts=True)
+    unique, index, inverse, count = np.unique(pixel, return_index=True, return_inverse=True, return_counts=True)
     source = np.full(len(children), -1)
     source[inside] = inverse
     children.status[inside] |= np.where(count[inverse] > 1, BITS.SHARED, 0).astype(np.int32)
@@ -96,8 +95,9 @@ def find_parents(patch, sky, children, x, y, threshold=2.0, min_area=5, kernel="
     children.status[np.isin(source, source[lonely])] |= BITS.NO_FOOTPRINT
     radius = disc / patch.pixel_scale
     for k in lonely:
-        rows, columns = (slice(max(0, int(c - radius)), min(int(c + radius) + 2, n))
-                         for c, n in ((y[k], ny), (x[k], nx)))
+        rows, columns = (
+            slice(max(0, int(c - radius)), min(int(c + radius) + 2, n)) for c, n in ((y[k], ny), (x[k], nx))
+        )
         yy, xx = np.ogrid[rows, columns]
         footprint[rows, columns] |= np.hypot(xx - x[k], yy - y[k]) <= radius
     footprint.flat[unique] = True  # a centre owns at least its own pixel

@@ -37,16 +37,42 @@ class JointFit:
         describes the core of a bright galaxy to its noise, and its neighbours must not pay for that.
     """
 
-    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, threshold: Positive = Options.threshold,
-                 link: Positive = Options.link, most: Count = Options.most, sweeps: Count = Options.sweeps,
-                 iterations: Count = Options.iterations, tolerance: Positive = 0.1, size: Positive = Options.size,
-                 size_spread: Positive = Options.size_spread, shape_spread: Positive = Options.shape_spread,
-                 index: Positive = Options.index, index_spread: Positive = Options.index_spread,
-                 index_max: Positive = Options.index_max, position_spread: Positive = Options.position_spread,
-                 floor: NotNegative = Options.floor):
+    def __init__(
+        self,
+        child: Child = "residual",
+        core: NotNegative = 1.0,
+        threshold: Positive = Options.threshold,
+        link: Positive = Options.link,
+        most: Count = Options.most,
+        sweeps: Count = Options.sweeps,
+        iterations: Count = Options.iterations,
+        tolerance: Positive = 0.1,
+        size: Positive = Options.size,
+        size_spread: Positive = Options.size_spread,
+        shape_spread: Positive = Options.shape_spread,
+        index: Positive = Options.index,
+        index_spread: Positive = Options.index_spread,
+        index_max: Positive = Options.index_max,
+        position_spread: Positive = Options.position_spread,
+        floor: NotNegative = Options.floor,
+    ):
         self.child, self.core = child, core
-        self.options = Options(threshold, link, most, sweeps, iterations, tolerance, size, size_spread,
-                               shape_spread, index, index_spread, index_max, position_spread, floor)
+        self.options = Options(
+            threshold,
+            link,
+            most,
+            sweeps,
+            iterations,
+            tolerance,
+            size,
+            size_spread,
+            shape_spread,
+            index,
+            index_spread,
+            index_max,
+            position_spread,
+            floor,
+        )
 
     def fit(self, patch, sky, x, y):
         """Return the `SceneFit` of sources at ``x``, ``y`` (pixels, finite, on the image)."""

@@ -47,9 +47,19 @@ class PhotutilsDeblender(SegmentationDeblender):
         As in the deblender "sep".
     """
 
-    def __init__(self, threshold: Positive = 2.0, n_pixels: Count = 5, n_levels: Count = 32, contrast: Share = 0.001,
-                 mode: Literal["exponential", "linear", "sinh"] = "exponential", kernel: Kernel = "3x3",
-                 disc: NotNegative = 0.8, core: NotNegative = 1.0, crowded: Share = 0.1, sed: Spectrum = None):
+    def __init__(
+        self,
+        threshold: Positive = 2.0,
+        n_pixels: Count = 5,
+        n_levels: Count = 32,
+        contrast: Share = 0.001,
+        mode: Literal["exponential", "linear", "sinh"] = "exponential",
+        kernel: Kernel = "3x3",
+        disc: NotNegative = 0.8,
+        core: NotNegative = 1.0,
+        crowded: Share = 0.1,
+        sed: Spectrum = None,
+    ):
         super().__init__(threshold, n_pixels, kernel, disc, core, crowded, sed)
         self.n_pixels, self.n_levels, self.contrast, self.mode = n_pixels, n_levels, contrast, mode
 
@@ -67,8 +77,15 @@ class PhotutilsDeblender(SegmentationDeblender):
             found = detect_sources(significance, self.threshold, self.n_pixels, mask=bad)
             if found is None:
                 return np.zeros(patch.shape, dtype=np.int32)
-            return deblend_sources(significance, found, self.n_pixels, n_levels=self.n_levels,
-                                   contrast=self.contrast, mode=self.mode, progress_bar=False).data
+            return deblend_sources(
+                significance,
+                found,
+                self.n_pixels,
+                n_levels=self.n_levels,
+                contrast=self.contrast,
+                mode=self.mode,
+                progress_bar=False,
+            ).data
 
     def segment(self, patch, sky, children, x, y):
         """Divide the pixels of the patch among the centres: see `SegmentationDeblender.segment`."""
@@ -85,8 +102,9 @@ class PhotutilsDeblender(SegmentationDeblender):
 
         radius = self.disc / patch.pixel_scale
         for number, k in enumerate(lonely, int(segments.max()) + 1):
-            rows, columns = (slice(max(0, int(c - radius)), min(int(c + radius) + 2, n))
-                             for c, n in ((y[k], ny), (x[k], nx)))
+            rows, columns = (
+                slice(max(0, int(c - radius)), min(int(c + radius) + 2, n)) for c, n in ((y[k], ny), (x[k], nx))
+            )
             yy, xx = np.ogrid[rows, columns]
             part = owner[rows, columns]
             part[(np.hypot(xx - x[k], yy - y[k]) <= radius) & (part == 0)] = number

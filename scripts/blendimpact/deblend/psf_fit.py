@@ -47,10 +47,18 @@ class PsfFitDeblender:
         Error of the PSF, as a share of the light in a pixel, added to the noise.
     """
 
-    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, fixed: bool = StarOptions.fixed,
-                 most: Count = StarOptions.most, iterations: Count = StarOptions.iterations,
-                 tolerance: Positive = StarOptions.tolerance, position_spread: Positive = StarOptions.position_spread,
-                 max_shift: Positive = StarOptions.max_shift, floor: NotNegative = StarOptions.floor):
+    def __init__(
+        self,
+        child: Child = "residual",
+        core: NotNegative = 1.0,
+        fixed: bool = StarOptions.fixed,
+        most: Count = StarOptions.most,
+        iterations: Count = StarOptions.iterations,
+        tolerance: Positive = StarOptions.tolerance,
+        position_spread: Positive = StarOptions.position_spread,
+        max_shift: Positive = StarOptions.max_shift,
+        floor: NotNegative = StarOptions.floor,
+    ):
         self.child, self.core = child, core
         self.options = StarOptions(most, iterations, tolerance, position_spread, max_shift, fixed, floor)
 

@@ -44,13 +44,40 @@ class Scarlet2Free(Scarlet2):
     memory_mb = 1500
     kind = "free"
 
-    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, cache: Text | None = None,
-                 steps: Count = Options.steps, rounds: Count = Options.rounds, sweeps: Count = Options.sweeps,
-                 threshold: Positive = Options.threshold, link: Positive = Options.link, most: Count = Options.most,
-                 radii: Count = Options.radii, angles: Count = Options.angles,
-                 slope_spread: Positive = Options.slope_spread, twist_spread: Positive = Options.twist_spread,
-                 position_spread: Positive = Options.position_spread, floor: NotNegative = Options.floor):
-        super().__init__(child, core, cache, Options(
-            steps=steps, rounds=rounds, sweeps=sweeps, threshold=threshold, link=link, most=most, radii=radii,
-            angles=angles, slope_spread=slope_spread, twist_spread=twist_spread, position_spread=position_spread,
-            floor=floor))
+    def __init__(
+        self,
+        child: Child = "residual",
+        core: NotNegative = 1.0,
+        cache: Text | None = None,
+        steps: Count = Options.steps,
+        rounds: Count = Options.rounds,
+        sweeps: Count = Options.sweeps,
+        threshold: Positive = Options.threshold,
+        link: Positive = Options.link,
+        most: Count = Options.most,
+        radii: Count = Options.radii,
+        angles: Count = Options.angles,
+        slope_spread: Positive = Options.slope_spread,
+        twist_spread: Positive = Options.twist_spread,
+        position_spread: Positive = Options.position_spread,
+        floor: NotNegative = Options.floor,
+    ):
+        super().__init__(
+            child,
+            core,
+            cache,
+            Options(
+                steps=steps,
+                rounds=rounds,
+                sweeps=sweeps,
+                threshold=threshold,
+                link=link,
+                most=most,
+                radii=radii,
+                angles=angles,
+                slope_spread=slope_spread,
+                twist_spread=twist_spread,
+                position_spread=position_spread,
+                floor=floor,
+            ),
+        )

@@ -33,14 +33,44 @@ class Scarlet2Sersic(Scarlet2):
     memory_mb = 1500
     kind = "sersic"
 
-    def __init__(self, child: Child = "residual", core: NotNegative = 1.0, cache: Text | None = None,
-                 iterations: Count = Options.iterations, sweeps: Count = 2, tolerance: Positive = Options.tolerance,
-                 threshold: Positive = Options.threshold, link: Positive = Options.link, most: Count = Options.most,
-                 size: Positive = Options.size, size_spread: Positive = Options.size_spread,
-                 shape_spread: Positive = Options.shape_spread, index: Positive = Options.index,
-                 index_spread: Positive = Options.index_spread, index_max: Positive = Options.index_max,
-                 position_spread: Positive = Options.position_spread, floor: NotNegative = Options.floor):
-        super().__init__(child, core, cache, Options(
-            iterations=iterations, sweeps=sweeps, tolerance=tolerance, threshold=threshold, link=link, most=most,
-            size=size, size_spread=size_spread, shape_spread=shape_spread, index=index,
-            index_spread=index_spread, index_max=index_max, position_spread=position_spread, floor=floor))
+    def __init__(
+        self,
+        child: Child = "residual",
+        core: NotNegative = 1.0,
+        cache: Text | None = None,
+        iterations: Count = Options.iterations,
+        sweeps: Count = 2,
+        tolerance: Positive = Options.tolerance,
+        threshold: Positive = Options.threshold,
+        link: Positive = Options.link,
+        most: Count = Options.most,
+        size: Positive = Options.size,
+        size_spread: Positive = Options.size_spread,
+        shape_spread: Positive = Options.shape_spread,
+        index: Positive = Options.index,
+        index_spread: Positive = Options.index_spread,
+        index_max: Positive = Options.index_max,
+        position_spread: Positive = Options.position_spread,
+        floor: NotNegative = Options.floor,
+    ):
+        super().__init__(
+            child,
+            core,
+            cache,
+            Options(
+                iterations=iterations,
+                sweeps=sweeps,
+                tolerance=tolerance,
+                threshold=threshold,
+                link=link,
+                most=most,
+                size=size,
+                size_spread=size_spread,
+                shape_spread=shape_spread,
+                index=index,
+                index_spread=index_spread,
+                index_max=index_max,
+                position_spread=position_spread,
+                floor=floor,
+            ),
+        )

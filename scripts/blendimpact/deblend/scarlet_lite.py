@@ -42,10 +42,20 @@ class ScarletLiteDeblender(ExternalDeblender):
         See `ExternalDeblender`.
     """
 
-    def __init__(self, min_snr: NotNegative = 50.0, max_iter: Count = 300, e_rel: Positive = 1e-3,
-                 model_sigma: Positive = 0.8, conserve_flux: bool = False, child: Child = "residual",
-                 threshold: Positive = 5.0, link: Positive = 1.6, most: Count = 30, margin: NotNegative = 4.0,
-                 core: NotNegative = 1.0):
+    def __init__(
+        self,
+        min_snr: NotNegative = 50.0,
+        max_iter: Count = 300,
+        e_rel: Positive = 1e-3,
+        model_sigma: Positive = 0.8,
+        conserve_flux: bool = False,
+        child: Child = "residual",
+        threshold: Positive = 5.0,
+        link: Positive = 1.6,
+        most: Count = 30,
+        margin: NotNegative = 4.0,
+        core: NotNegative = 1.0,
+    ):
         super().__init__(child, threshold, link, most, margin, core)
         self.min_snr, self.max_iter, self.e_rel = min_snr, max_iter, e_rel
         self.model_sigma, self.conserve_flux = model_sigma, conserve_flux
@@ -54,12 +64,20 @@ class ScarletLiteDeblender(ExternalDeblender):
     def _load(self):
         remedy = f"install it from source, or choose another deblender:\n  {INSTALL}"
         package = load(
-            "lsst.scarlet.lite", ("Blend", "Box", "Observation", "component", "initialization", "operators"),
-            absent=MissingPackage("the deblender 'scarlet_lite' needs LSST's scarlet_lite, which is on no package "
-                              "index (the packages `scarlet` and `scarlet2` of PyPI are others)",
-                              "deblender", remedy),
-            wrong=StudyError("the module `lsst.scarlet.lite` that is installed cannot be used: an old or "
-                             "broken build", "deblender", remedy))
+            "lsst.scarlet.lite",
+            ("Blend", "Box", "Observation", "component", "initialization", "operators"),
+            absent=MissingPackage(
+                "the deblender 'scarlet_lite' needs LSST's scarlet_lite, which is on no package "
+                "index (the packages `scarlet` and `scarlet2` of PyPI are others)",
+                "deblender",
+                remedy,
+            ),
+            wrong=StudyError(
+                "the module `lsst.scarlet.lite` that is installed cannot be used: an old or broken build",
+                "deblender",
+                remedy,
+            ),
+        )
         self._monotonicity = package.operators.Monotonicity((101, 101))
         return package
 
@@ -68,16 +86,16 @@ class ScarletLiteDeblender(ExternalDeblender):
         initialization = getattr(package.initialization, "FactorizedChi2Initialization", None)
         initialization = initialization or package.initialization.FactorizedInitialization
         centres = [tuple(int(c) for c in np.floor(centre + 0.5)) for centre in blend.centres]
-        sources = initialization(observation, centres, min_snr=self.min_snr,
-                                 monotonicity=self._monotonicity).sources
+        sources = initialization(observation, centres, min_snr=self.min_snr, monotonicity=self._monotonicity).sources
         empty = [source is None or source.is_null for source in sources]
         used = [source for source, none in zip(sources, empty) if not none]
         if not used:
             return Fit([None] * len(sources), True)
         fitted = package.Blend(used, observation)
         fitted.fit_spectra()
-        fitted.parameterize(partial(package.component.default_adaprox_parameterization,
-                                    noise_rms=observation.noise_rms / 10))
+        fitted.parameterize(
+            partial(package.component.default_adaprox_parameterization, noise_rms=observation.noise_rms / 10)
+        )
         steps, _ = fitted.fit(self.max_iter, e_rel=self.e_rel)
         if self.conserve_flux:
             fitted.conserve_flux()
@@ -92,8 +110,14 @@ class ScarletLiteDeblender(ExternalDeblender):
         seen = blend.weights > 0
         variance = np.where(seen, 1 / np.where(seen, blend.weights, 1), 1).astype(np.float32)
         return package.Observation(
-            images=blend.images, variance=variance, weights=blend.weights, psfs=psfs, model_psf=narrow,
-            bbox=package.Box(blend.images.shape[1:]), bands=blend.bands)
+            images=blend.images,
+            variance=variance,
+            weights=blend.weights,
+            psfs=psfs,
+            model_psf=narrow,
+            bbox=package.Box(blend.images.shape[1:]),
+            bands=blend.bands,
+        )
 
     def _model(self, source, observation):
         if self.conserve_flux:

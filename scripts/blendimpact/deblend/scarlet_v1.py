@@ -42,10 +42,21 @@ class ScarletDeblender(ExternalDeblender):
         See `ExternalDeblender`.
     """
 
-    def __init__(self, max_components: Count = 1, min_snr: NotNegative = 50.0, thresh: NotNegative = 1.0,
-                 max_iter: Count = 200, e_rel: Positive = 1e-3, model_sigma: Positive = 0.8, child: Child = "residual",
-                 threshold: Positive = 5.0, link: Positive = 1.6, most: Count = 12, margin: NotNegative = 4.0,
-                 core: NotNegative = 1.0):
+    def __init__(
+        self,
+        max_components: Count = 1,
+        min_snr: NotNegative = 50.0,
+        thresh: NotNegative = 1.0,
+        max_iter: Count = 200,
+        e_rel: Positive = 1e-3,
+        model_sigma: Positive = 0.8,
+        child: Child = "residual",
+        threshold: Positive = 5.0,
+        link: Positive = 1.6,
+        most: Count = 12,
+        margin: NotNegative = 4.0,
+        core: NotNegative = 1.0,
+    ):
         super().__init__(child, threshold, link, most, margin, core)
         self.max_components, self.min_snr, self.thresh = max_components, min_snr, thresh
         self.max_iter, self.e_rel, self.model_sigma = max_iter, e_rel, model_sigma
@@ -53,23 +64,39 @@ class ScarletDeblender(ExternalDeblender):
     def _load(self):
         remedy = f"install scarlet 1 from source, or choose another deblender:\n  {INSTALL}"
         return load(
-            "scarlet", ("Blend", "Frame", "GaussianPSF", "ImagePSF", "Observation", "initialization"),
-            absent=MissingPackage("the deblender 'scarlet' needs scarlet 1, which is on no package index (`pip "
-                              "install scarlet` would install an unrelated web CMS)", "deblender", remedy),
-            wrong=StudyError("the module `scarlet` that is installed is not scarlet 1: most likely it is the "
-                             "unrelated web CMS that PyPI has under this name, or an old or broken build",
-                             "deblender", f"pip uninstall scarlet; then {remedy}"))
+            "scarlet",
+            ("Blend", "Frame", "GaussianPSF", "ImagePSF", "Observation", "initialization"),
+            absent=MissingPackage(
+                "the deblender 'scarlet' needs scarlet 1, which is on no package index (`pip "
+                "install scarlet` would install an unrelated web CMS)",
+                "deblender",
+                remedy,
+            ),
+            wrong=StudyError(
+                "the module `scarlet` that is installed is not scarlet 1: most likely it is the "
+                "unrelated web CMS that PyPI has under this name, or an old or broken build",
+                "deblender",
+                f"pip uninstall scarlet; then {remedy}",
+            ),
+        )
 
     def _fit(self, package, blend):
         psf = package.GaussianPSF(sigma=(self.model_sigma,) * len(blend.bands))
         frame = package.Frame(blend.images.shape, psf=psf, channels=list(blend.bands))
         observation = package.Observation(
-            blend.images, psf=package.ImagePSF(blend.psfs), weights=blend.weights,
-            channels=list(blend.bands)).match(frame)
+            blend.images, psf=package.ImagePSF(blend.psfs), weights=blend.weights, channels=list(blend.bands)
+        ).match(frame)
         sources, skipped = package.initialization.init_all_sources(
-            frame, [tuple(centre) for centre in blend.centres], observation,
-            max_components=self.max_components, min_snr=self.min_snr, thresh=self.thresh, fallback=True,
-            silent=True, set_spectra=False)
+            frame,
+            [tuple(centre) for centre in blend.centres],
+            observation,
+            max_components=self.max_components,
+            min_snr=self.min_snr,
+            thresh=self.thresh,
+            fallback=True,
+            silent=True,
+            set_spectra=False,
+        )
         models = [None] * len(blend.centres)
         if not sources:
             return Fit(models, True)

@@ -45,8 +45,16 @@ class SegmentationDeblender:
         Relative flux density by band of the detection image, flat by default.
     """
 
-    def __init__(self, threshold: Positive = 2.0, min_area: Count = 5, kernel: Kernel = "3x3", disc: Number = 0.8,
-                 core: Number = 1.0, crowded: Number = 0.1, sed: Spectrum = None):
+    def __init__(
+        self,
+        threshold: Positive = 2.0,
+        min_area: Count = 5,
+        kernel: Kernel = "3x3",
+        disc: Number = 0.8,
+        core: Number = 1.0,
+        crowded: Number = 0.1,
+        sed: Spectrum = None,
+    ):
         self.threshold, self.min_area, self.kernel, self.sed = threshold, min_area, kernel, sed
         self.disc, self.core, self.crowded = disc, core, crowded
 
@@ -55,8 +63,10 @@ class SegmentationDeblender:
         children = Children.blank(patch, centres, stamp_size)
         x, y = (np.array(centres[name], dtype=np.float64) for name in ("x", "y"))
         owner, label = self.segment(patch, sky, children, x, y)
-        planes = {band: np.asarray(image.science - sky[band] if band in sky else image.science, np.float32)
-                  for band, image in patch.bands.items()}
+        planes = {
+            band: np.asarray(image.science - sky[band] if band in sky else image.science, np.float32)
+            for band, image in patch.bands.items()
+        }
         for start in range(0, len(children), _BATCH):
             self._fill(patch, planes, owner, label, children, x, y, slice(start, start + _BATCH))
         return children
@@ -91,15 +101,13 @@ class SegmentationDeblender:
         column, row = children.x0 + children.size // 2, children.y0 + children.size // 2
         inside = np.flatnonzero((children.status & BITS.OUTSIDE) == 0)
         pixel = row[inside] * nx + column[inside]
-        unique, index, inverse, count = np.unique(pixel, return_index=True, return_inverse=True,
-                                                  return_counts=True)
+        unique, index, inverse, count = np.unique(pixel, return_index=True, return_inverse=True, return_counts=True)
         label = np.zeros(len(children), dtype=np.int32)
         label[inside] = inverse + 1
         children.status[inside] |= np.where(count[inverse] > 1, BITS.SHARED, 0).astype(np.int32)
 
         flux, error = smooth(*coadd(patch, sky, sed=self.sed), kernel_pixels(self.kernel, patch))
-        _, footprints, _ = extract(flux, error, self.threshold, self.min_area, nthresh=1, contrast=1.0,
-                                   clean=False)
+        _, footprints, _ = extract(flux, error, self.threshold, self.min_area, nthresh=1, contrast=1.0, clean=False)
         footprint = footprints > 0
         markers = np.zeros((ny, nx), dtype=np.int32)
         markers.flat[unique] = np.arange(1, len(unique) + 1)
@@ -127,8 +135,10 @@ class SegmentationDeblender:
         size = children.size
         x0, y0, mine = children.x0[batch], children.y0[batch], label[batch][:, None, None]
         # The pixel opposite to column c of the stamp is column S - 1 - c of the window at x0m.
-        x0m, y0m = (np.floor(2 * np.where(np.isfinite(c[batch]), c[batch], 0.0) + 0.5).astype(np.int64)
-                    - c0 - (size - 1) for c, c0 in ((x, x0), (y, y0)))
+        x0m, y0m = (
+            np.floor(2 * np.where(np.isfinite(c[batch]), c[batch], 0.0) + 0.5).astype(np.int64) - c0 - (size - 1)
+            for c, c0 in ((x, x0), (y, y0))
+        )
         taken = _taken(owner, x0, y0, size, mine, outside=0)
         opposite_taken = _taken(owner, x0m, y0m, size, mine, outside=-1)[:, ::-1, ::-1]
         status, stamps = np.zeros(len(x0), dtype=np.int32), children.stamps[batch]

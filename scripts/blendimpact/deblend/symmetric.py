@@ -64,11 +64,20 @@ class SymmetricDeblender(Deblender):
         Radius in arcsec about the centre in which pixels without data are flagged.
     """
 
-    def __init__(self, threshold: Positive = 2.0, min_area: Count = 5, kernel: Kernel = "3x3", disc: Number = 0.8,
-                 sed: Spectrum = None, smoothing: Kernel = None, monotonic: bool = True,
-                 template: Literal["band", "coadd"] = "band", weights: bool = True, core: Number = 1.0):
-        self.footprints = {"threshold": threshold, "min_area": min_area, "kernel": kernel, "disc": disc,
-                           "sed": sed}
+    def __init__(
+        self,
+        threshold: Positive = 2.0,
+        min_area: Count = 5,
+        kernel: Kernel = "3x3",
+        disc: Number = 0.8,
+        sed: Spectrum = None,
+        smoothing: Kernel = None,
+        monotonic: bool = True,
+        template: Literal["band", "coadd"] = "band",
+        weights: bool = True,
+        core: Number = 1.0,
+    ):
+        self.footprints = {"threshold": threshold, "min_area": min_area, "kernel": kernel, "disc": disc, "sed": sed}
         self.smoothing, self.monotonic, self.template = smoothing, monotonic, template
         self.weights, self.core = weights, core
 
@@ -116,8 +125,9 @@ class SymmetricDeblender(Deblender):
         parts = [[] for _ in images]
         for window in windows:
             number = parents.number[window.sources]
-            cube = np.concatenate([symmetric_templates(image, good, parents.label, number, window)
-                                   for image, good in images])
+            cube = np.concatenate(
+                [symmetric_templates(image, good, parents.label, number, window) for image, good in images]
+            )
             if self.monotonic:
                 decrease(cube)
             for part, templates in zip(parts, np.split(cube, len(images))):
@@ -146,7 +156,7 @@ class SymmetricDeblender(Deblender):
         for n, source in enumerate(parents.source):
             if source < 0:
                 continue
-            mine = by_owner[edges[source]:edges[source + 1]]
+            mine = by_owner[edges[source] : edges[source + 1]]
             j, i = y[mine] - children.y0[n], x[mine] - children.x0[n]
             inside = (j >= 0) & (j < size) & (i >= 0) & (i < size)
             children.stamps[n, k, j[inside], i[inside]] += value[mine[inside]]
@@ -179,8 +189,9 @@ def _windows(parents, x, y):
         members = np.flatnonzero(kind == k)
         for sources in np.array_split(members, -(-len(members) * width**2 // _ELEMENTS)):
             x0, y0 = (np.floor(c[sources] + 0.5).astype(np.int64) - width // 2 for c in (x, y))
-            xm, ym = (np.floor(2 * c[sources] + 0.5).astype(np.int64) - c0 - (width - 1)
-                      for c, c0 in ((x, x0), (y, y0)))
+            xm, ym = (
+                np.floor(2 * c[sources] + 0.5).astype(np.int64) - c0 - (width - 1) for c, c0 in ((x, x0), (y, y0))
+            )
             windows.append(_Window(sources, width, x0, y0, xm, ym))
     return windows
 
@@ -237,7 +248,7 @@ def decrease(templates):
             for view in (templates, templates.transpose(0, 2, 1)):
                 line = view[:, half + sign * (r - 1)]
                 limit = (1 - part) * line[:, half + low] + part * line[:, half + high]
-                outer = view[:, half + sign * r, half - r:half + r + 1]
+                outer = view[:, half + sign * r, half - r : half + r + 1]
                 np.minimum(outer, limit, out=outer)
 
 

@@ -66,8 +66,11 @@ class TruthProfilesDeblender(Deblender):
             If there is no truth.
         """
         if truth is None:
-            raise StudyError("the deblender 'truth_profiles' needs the truth table of the patch", "deblender",
-                             "choose another deblender for images without truth")
+            raise StudyError(
+                "the deblender 'truth_profiles' needs the truth table of the patch",
+                "deblender",
+                "choose another deblender for images without truth",
+            )
         children = Children.blank(patch, centres, stamp_size)
         rows = on_image(children)
         known = truth[np.asarray(truth["role"]).astype(str) != "context"]
@@ -79,11 +82,11 @@ class TruthProfilesDeblender(Deblender):
         canvas = Canvas(patch, sky, 0)
         models, failed, lit = [], np.zeros(len(used), dtype=bool), np.zeros(len(used), dtype=bool)
         for k, image in enumerate(patch.bands.values()):
-            stamps = [_on_image(draw_source(row, image, patch.shear), patch.shape, canvas.scale[k])
-                      for row in sources]
+            stamps = [_on_image(draw_source(row, image, patch.shear), patch.shape, canvas.scale[k]) for row in sources]
             weight = canvas.weight[k].ravel().astype(np.float64)
-            amplitude, solved = amplitudes(_columns(stamps, patch.shape), canvas.data[k].ravel(), weight,
-                                           non_negative=False)
+            amplitude, solved = amplitudes(
+                _columns(stamps, patch.shape), canvas.data[k].ravel(), weight, non_negative=False
+            )
             failed |= ~solved
             lit |= amplitude > 0
             models.append([(place, a * array) for a, (place, array) in zip(amplitude, stamps)])
@@ -97,8 +100,7 @@ class TruthProfilesDeblender(Deblender):
 
     def _owners(self, patch, truth, centres):
         """Return for each truth row the number of its centre, -1 if it has none."""
-        xy, to = (np.column_stack([np.asarray(t["x"], float), np.asarray(t["y"], float)])
-                  for t in (truth, centres))
+        xy, to = (np.column_stack([np.asarray(t["x"], float), np.asarray(t["y"], float)]) for t in (truth, centres))
         scale = patch.pixel_scale
         owner = np.array(assign(xy, np.zeros(len(xy)), to, radius=self.radius / scale)["det"])
         # Two sources can be in one place, so a centre at a true position is looked up by its number.
@@ -119,8 +121,7 @@ def _rows(table):
 def _on_image(stamp, shape, scale):
     """Return (rows, columns) slices and the pixels of a stamp that are on the image, over ``scale``."""
     place, part = [], []
-    for first, length, size in ((stamp.y0, stamp.array.shape[0], shape[0]),
-                                (stamp.x0, stamp.array.shape[1], shape[1])):
+    for first, length, size in ((stamp.y0, stamp.array.shape[0], shape[0]), (stamp.x0, stamp.array.shape[1], shape[1])):
         low, high = min(max(first, 0), size), min(max(first + length, 0), size)
         place.append(slice(low, high))
         part.append(slice(low - first, high - first))
@@ -135,18 +136,21 @@ def _columns(stamps, shape):
         values.append(array[y, x])
         pixels.append((y + rows.start) * shape[1] + x + columns.start)
         starts.append(starts[-1] + len(y))
-    return csc_array((np.concatenate(values), np.concatenate(pixels), starts),
-                     shape=(shape[0] * shape[1], len(stamps)))
+    return csc_array((np.concatenate(values), np.concatenate(pixels), starts), shape=(shape[0] * shape[1], len(stamps)))
 
 
 def _add(canvas, member, bands):
     """Put the sum of the members' stamps, (rows, columns) and pixels per band, on the canvas."""
     places = [place for band in bands for place, _ in band]
-    box = tuple(slice(min(place[axis].start for place in places), max(place[axis].stop for place in places))
-                for axis in (0, 1))
+    box = tuple(
+        slice(min(place[axis].start for place in places), max(place[axis].stop for place in places)) for axis in (0, 1)
+    )
     image = np.zeros((len(bands), *(s.stop - s.start for s in box)), np.float32)
     for k, band in enumerate(bands):
         for (rows, columns), array in band:
-            image[k, rows.start - box[0].start:rows.stop - box[0].start,
-                  columns.start - box[1].start:columns.stop - box[1].start] += array
+            image[
+                k,
+                rows.start - box[0].start : rows.stop - box[0].start,
+                columns.start - box[1].start : columns.stop - box[1].start,
+            ] += array
     canvas.add(member, box, image)

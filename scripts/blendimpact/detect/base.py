@@ -15,17 +15,28 @@ from ..data.significance import detection_image
 from ..data.stamps import cut
 from ..errors import StudyError
 
-__all__ = ["BITS", "COLUMNS", "DETECTION_BITS", "Detection", "Detector", "detect_on_stamp",
-           "detect_on_stamps", "detection_image", "detection_table"]
+__all__ = [
+    "BITS",
+    "COLUMNS",
+    "DETECTION_BITS",
+    "Detection",
+    "Detector",
+    "detect_on_stamp",
+    "detect_on_stamps",
+    "detection_image",
+    "detection_table",
+]
 
-BITS = DETECTION_BITS = Bits({
-    0: ("BLENDED", "split from a footprint that holds other detections too"),
-    1: ("EDGE", "the footprint touches the edge of the image"),
-    2: ("MASKED", "a pixel without data touches the footprint"),
-    3: ("NOT_SPLIT", "the detector could not split the footprints of this image"),
-    4: ("PEAK_POSITION", "no finite barycentre: the position is the peak pixel's"),
-    5: ("ISOPHOTAL", "no windowed centroid: the position is the isophotal barycentre"),
-})
+BITS = DETECTION_BITS = Bits(
+    {
+        0: ("BLENDED", "split from a footprint that holds other detections too"),
+        1: ("EDGE", "the footprint touches the edge of the image"),
+        2: ("MASKED", "a pixel without data touches the footprint"),
+        3: ("NOT_SPLIT", "the detector could not split the footprints of this image"),
+        4: ("PEAK_POSITION", "no finite barycentre: the position is the peak pixel's"),
+        5: ("ISOPHOTAL", "no windowed centroid: the position is the isophotal barycentre"),
+    }
+)
 
 COLUMNS = {
     "det_id": (None, "number of the detection in its patch, > 0"),
@@ -105,20 +116,33 @@ def checked_detection(detection, shape, who, where):
     table = getattr(detection, "table", None)
     if not isinstance(table, Table) or set(COLUMNS) - set(table.colnames):
         missing = sorted(set(COLUMNS) - set(getattr(table, "colnames", ())))
-        raise StudyError(f"{who} returned no Detection with the columns {', '.join(missing)}", where,
-                         "make its table with detect.base.detection_table")
+        raise StudyError(
+            f"{who} returned no Detection with the columns {', '.join(missing)}",
+            where,
+            "make its table with detect.base.detection_table",
+        )
     numbers = np.asarray(table["det_id"])
     if len(np.unique(numbers)) != len(table) or (numbers < 1).any():
-        raise StudyError(f"{who} returned numbers det_id that are not distinct or not above 0", where,
-                         "number the detections 1, 2, ...")
+        raise StudyError(
+            f"{who} returned numbers det_id that are not distinct or not above 0",
+            where,
+            "number the detections 1, 2, ...",
+        )
     lost = ~(np.isfinite(np.asarray(table["x"], float)) & np.isfinite(np.asarray(table["y"], float)))
     if lost.any():
-        raise StudyError(f"{who} returned {lost.sum()} of {len(table)} positions that are not finite, the first "
-                         f"det_id {numbers[lost][0]}", where, "leave such objects out, or give the peak's position")
+        raise StudyError(
+            f"{who} returned {lost.sum()} of {len(table)} positions that are not finite, the first "
+            f"det_id {numbers[lost][0]}",
+            where,
+            "leave such objects out, or give the peak's position",
+        )
     owners = detection.segmentation
     if owners is not None and owners.shape != shape:
-        raise StudyError(f"{who} returned a segmentation of shape {owners.shape}, the image has {shape}", where,
-                         "give the owner of each pixel of the image, or None")
+        raise StudyError(
+            f"{who} returned a segmentation of shape {owners.shape}, the image has {shape}",
+            where,
+            "give the owner of each pixel of the image, or None",
+        )
     return detection
 
 
@@ -132,8 +156,14 @@ def detection_table(columns):
     """
     n = len(columns["det_id"])
     integer = {"det_id": np.int64, "npix": np.int32, "flag": np.int32}
-    table = Table({name: np.asarray(columns.get(name, np.zeros(n) if name in integer else np.full(n, np.nan)))
-                   .astype(integer.get(name, np.float64)) for name in COLUMNS})
+    table = Table(
+        {
+            name: np.asarray(columns.get(name, np.zeros(n) if name in integer else np.full(n, np.nan))).astype(
+                integer.get(name, np.float64)
+            )
+            for name in COLUMNS
+        }
+    )
     return describe(table, COLUMNS)
 
 
@@ -206,11 +236,18 @@ def detect_on_stamps(detector, patch, stamps, x0, y0, x, y, radius, variances=No
     bands = {}
     for band, light in stamps.items():
         image = patch.bands[band]
-        variance = (cut(image.variance, x0, y0, size, np.inf) if variances is None
-                    else np.broadcast_to(variances[band], light.shape))
-        bands[band] = replace(image, science=sheet(light, light.dtype, 0), planes={},
-                              variance=sheet(variance, variance.dtype, np.inf),
-                              mask=sheet(cut(image.mask, x0, y0, size, 1), image.mask.dtype.newbyteorder("="), 1))
+        variance = (
+            cut(image.variance, x0, y0, size, np.inf)
+            if variances is None
+            else np.broadcast_to(variances[band], light.shape)
+        )
+        bands[band] = replace(
+            image,
+            science=sheet(light, light.dtype, 0),
+            planes={},
+            variance=sheet(variance, variance.dtype, np.inf),
+            mask=sheet(cut(image.mask, x0, y0, size, 1), image.mask.dtype.newbyteorder("="), 1),
+        )
     found = np.column_stack(detector.positions(Patch(patch.index, patch.twin, patch.shear, bands, 0), sky={}))
     where = np.column_stack([np.asarray(x) - x0 + column * pitch, np.asarray(y) - y0 + row * pitch])
     found = found[np.isfinite(found).all(axis=1)]

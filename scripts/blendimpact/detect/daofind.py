@@ -64,9 +64,19 @@ class DaoFindDetector(Detector):
         Relative flux density (f_nu) by band of the source to be optimal for; flat by default.
     """
 
-    def __init__(self, threshold: Positive = 3.5, radius: Positive = 3.0, sharpness: Range | None = None,
-                 roundness: Range | None = None, passes: Count = 2, min_separation: Positive = 0.5,
-                 least: Number = 4.5, floor: Number = 0.01, bands: Bands = None, sed: Spectrum = None):
+    def __init__(
+        self,
+        threshold: Positive = 3.5,
+        radius: Positive = 3.0,
+        sharpness: Range | None = None,
+        roundness: Range | None = None,
+        passes: Count = 2,
+        min_separation: Positive = 0.5,
+        least: Number = 4.5,
+        floor: Number = 0.01,
+        bands: Bands = None,
+        sed: Spectrum = None,
+    ):
         self.threshold, self.passes, self.min_separation = threshold, passes, min_separation
         self.radius = radius
         self.sharpness, self.roundness = (None if v is None else tuple(v) for v in (sharpness, roundness))
@@ -82,18 +92,27 @@ class DaoFindDetector(Detector):
         matched = blurred / error
         seen = np.isfinite(variance)
         ny, nx = patch.shape
-        peaks = np.column_stack([np.clip(np.floor(y + 0.5).astype(int), 0, ny - 1),
-                                 np.clip(np.floor(x + 0.5).astype(int), 0, nx - 1)])
+        peaks = np.column_stack(
+            [np.clip(np.floor(y + 0.5).astype(int), 0, ny - 1), np.clip(np.floor(x + 0.5).astype(int), 0, nx - 1)]
+        )
         order = np.lexsort((x, y))
         x, y, peaks = x[order], y[order], peaks[order]
         footprint = seen & (matched >= self.threshold)
         footprint[tuple(peaks.T)] = True
-        segmentation = watershed(-matched, markers(peaks, patch.shape), mask=footprint,
-                                 connectivity=2).astype(np.int32)
-        return Detection(detection_table({
-            "det_id": np.arange(1, len(x) + 1), "x": x, "y": y, "peak_snr": matched[tuple(peaks.T)],
-            "flag": flags(segmentation, footprint, peaks, ~seen),
-            **moments(segmentation, np.maximum(blurred, 0.0), len(x))}), segmentation)
+        segmentation = watershed(-matched, markers(peaks, patch.shape), mask=footprint, connectivity=2).astype(np.int32)
+        return Detection(
+            detection_table(
+                {
+                    "det_id": np.arange(1, len(x) + 1),
+                    "x": x,
+                    "y": y,
+                    "peak_snr": matched[tuple(peaks.T)],
+                    "flag": flags(segmentation, footprint, peaks, ~seen),
+                    **moments(segmentation, np.maximum(blurred, 0.0), len(x)),
+                }
+            ),
+            segmentation,
+        )
 
     def positions(self, patch, sky):
         """Return x and y of what `detect` finds."""
@@ -133,9 +152,14 @@ class DaoFindDetector(Detector):
         fwhm = self._fwhm(patch)
         if not seen.any() or not np.isfinite(fwhm):
             return np.zeros(0), np.zeros(0)
-        finder = DAOStarFinder(self.threshold * np.sqrt(np.where(seen, variance, np.inf)), fwhm,
-                               sigma_radius=self.radius, sharpness_range=self.sharpness,
-                               roundness_range=self.roundness, min_separation=self.min_separation * fwhm)
+        finder = DAOStarFinder(
+            self.threshold * np.sqrt(np.where(seen, variance, np.inf)),
+            fwhm,
+            sigma_radius=self.radius,
+            sharpness_range=self.sharpness,
+            roundness_range=self.roundness,
+            min_separation=self.min_separation * fwhm,
+        )
         table = _quiet(finder, flux, None if seen.all() else ~seen)
         if table is None:
             return np.zeros(0), np.zeros(0)
@@ -146,8 +170,12 @@ class DaoFindDetector(Detector):
 
     def _significant(self, patch, fit):
         """Return whether the flux of all bands, for the given spectrum, is ``least`` standard deviations."""
-        shares = np.array([(self.sed or {}).get(b, 1.0) * 10 ** (0.4 * (image.zero_point - AB_NANOJANSKY))
-                           for b, image in patch.bands.items()])
+        shares = np.array(
+            [
+                (self.sed or {}).get(b, 1.0) * 10 ** (0.4 * (image.zero_point - AB_NANOJANSKY))
+                for b, image in patch.bands.items()
+            ]
+        )
         weight = shares / fit.flux_err**2
         norm = np.sqrt((weight * shares).sum(axis=1))
         return (weight * fit.flux).sum(axis=1) > self.least * np.where(norm > 0, norm, np.inf)
@@ -183,6 +211,7 @@ def _residual(patch, fit):
         scale = fit.canvas.scale[k]
         model = fit.canvas.model[(k, *inside)] * scale
         light = fit.canvas.data[(k, *inside)] * scale - model
-        bands[band] = replace(image, science=light, planes={},
-                              variance=image.variance + (fit.options.floor * model) ** 2)
+        bands[band] = replace(
+            image, science=light, planes={}, variance=image.variance + (fit.options.floor * model) ** 2
+        )
     return replace(patch, bands=bands)

@@ -39,11 +39,16 @@ def moments(segmentation, light, count):
     with np.errstate(invalid="ignore", divide="ignore"):
         flux = total(weight)
         mx, my = total(weight * x) / flux, total(weight * y) / flux
-        xx, yy, xy = (total(weight * p * q) / flux - mp * mq
-                      for p, q, mp, mq in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my)))
+        xx, yy, xy = (
+            total(weight * p * q) / flux - mp * mq for p, q, mp, mq in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my))
+        )
         # The variance of a uniform pixel, so that one row of pixels has a minor axis.
         xx, yy = xx + 1 / 12, yy + 1 / 12
         mean, spread = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
         a, b = np.sqrt(mean + spread), np.sqrt(np.maximum(mean - spread, 0.0))
-    return {"npix": np.bincount(owner, minlength=count + 1)[1:], "a": a, "b": b,
-            "theta": 0.5 * np.arctan2(2 * xy, xx - yy)}
+    return {
+        "npix": np.bincount(owner, minlength=count + 1)[1:],
+        "a": a,
+        "b": b,
+        "theta": 0.5 * np.arctan2(2 * xy, xx - yy),
+    }

@@ -71,13 +71,26 @@ class PeakDetector(Detector):
         noise that is correlated between pixels, which the variances do not know.
     """
 
-    def __init__(self, threshold: Positive = 5.0, split: Number = 4.0, sigma_in: Positive = 0.5,
-                 sigma_out: Positive = 0.75, prominence: Number = 0.5, prominence_faint: Number = 2.0,
-                 min_separation: Number = 1.0, unit: Literal["psf", "arcsec"] = "psf", bands: Bands = None,
-                 sed: Spectrum = None, noise: Literal["variance", "measured"] = "variance"):
+    def __init__(
+        self,
+        threshold: Positive = 5.0,
+        split: Number = 4.0,
+        sigma_in: Positive = 0.5,
+        sigma_out: Positive = 0.75,
+        prominence: Number = 0.5,
+        prominence_faint: Number = 2.0,
+        min_separation: Number = 1.0,
+        unit: Literal["psf", "arcsec"] = "psf",
+        bands: Bands = None,
+        sed: Spectrum = None,
+        noise: Literal["variance", "measured"] = "variance",
+    ):
         if not sigma_in < sigma_out:
-            raise StudyError(f"sigma_in {sigma_in} and sigma_out {sigma_out} make no difference of Gaussians",
-                             "detectors.peaks", "choose 0 < sigma_in < sigma_out")
+            raise StudyError(
+                f"sigma_in {sigma_in} and sigma_out {sigma_out} make no difference of Gaussians",
+                "detectors.peaks",
+                "choose 0 < sigma_in < sigma_out",
+            )
         self.threshold, self.split, self.unit = threshold, split, unit
         self.sigma_in, self.sigma_out, self.min_separation = sigma_in, sigma_out, min_separation
         self.prominence, self.prominence_faint = prominence, prominence_faint
@@ -112,8 +125,7 @@ class PeakDetector(Detector):
             faint = faint[~np.isin(np.arange(1, len(faint) + 1), catchment[tuple(peaks.T)])]
         peaks = np.concatenate([peaks, faint])
         peaks = peaks[np.lexsort((peaks[:, 1], peaks[:, 0]))]
-        segmentation = watershed(-broad, markers(peaks, matched.shape), mask=footprint,
-                                 connectivity=2).astype(np.int32)
+        segmentation = watershed(-broad, markers(peaks, matched.shape), mask=footprint, connectivity=2).astype(np.int32)
         flag = flags(segmentation, footprint, peaks, ~seen)
         x, y, lost = vertex(broad - blurred, peaks)
         alone = np.flatnonzero((flag & BITS.BLENDED) == 0)
@@ -123,9 +135,14 @@ class PeakDetector(Detector):
             use = (windowed[2] == 0) & (moved <= 2 * psf_sigma)
             x[alone[use]], y[alone[use]], lost[alone[use]] = windowed[0][use], windowed[1][use], False
         flag |= np.where(lost, BITS.PEAK_POSITION, 0)
-        return {"det_id": np.arange(1, len(peaks) + 1), "x": x, "y": y,
-                "peak_snr": matched[tuple(peaks.T)], "flag": flag,
-                **moments(segmentation, np.maximum(blurred, 0.0), len(peaks))}, segmentation
+        return {
+            "det_id": np.arange(1, len(peaks) + 1),
+            "x": x,
+            "y": y,
+            "peak_snr": matched[tuple(peaks.T)],
+            "flag": flag,
+            **moments(segmentation, np.maximum(blurred, 0.0), len(peaks)),
+        }, segmentation
 
     def _scales(self, patch):
         """Return the PSF's noise-equivalent standard deviation and one ``unit``, both in pixels."""
@@ -165,8 +182,11 @@ def difference(flux, variance, sigma_in, sigma_out):
     norm_a, norm_b = np.where(use, norm_a, 1.0), np.where(use, norm_b, 1.0)
     broad = _separable(flux, b) / norm_b
     value = _separable(flux, a) / norm_a - broad
-    noise = (_separable(variance, a * a) / norm_a**2 + _separable(variance, b * b) / norm_b**2
-             - 2 * _separable(variance, a * b) / (norm_a * norm_b))
+    noise = (
+        _separable(variance, a * a) / norm_a**2
+        + _separable(variance, b * b) / norm_b**2
+        - 2 * _separable(variance, a * b) / (norm_a * norm_b)
+    )
     use &= noise > 0
     return np.where(use, value / np.sqrt(np.where(use, noise, 1.0)), 0.0), np.where(use, broad, 0.0)
 

@@ -52,10 +52,19 @@ class SepDetector(Detector):
         isophotal barycentre, flagged.
     """
 
-    def __init__(self, threshold: Positive = 3.0, min_area: Count = 5, kernel: Kernel = "3x3",
-                 deblend_nthresh: Count = 32, deblend_cont: Share = 0.005, clean: bool = True, bands: Bands = None,
-                 sed: Spectrum = None, noise: Literal["variance", "measured"] = "variance",
-                 centroid: Literal["windowed", "isophotal"] = "windowed"):
+    def __init__(
+        self,
+        threshold: Positive = 3.0,
+        min_area: Count = 5,
+        kernel: Kernel = "3x3",
+        deblend_nthresh: Count = 32,
+        deblend_cont: Share = 0.005,
+        clean: bool = True,
+        bands: Bands = None,
+        sed: Spectrum = None,
+        noise: Literal["variance", "measured"] = "variance",
+        centroid: Literal["windowed", "isophotal"] = "windowed",
+    ):
         self.threshold, self.min_area, self.kernel = threshold, min_area, kernel
         self.deblend_nthresh, self.deblend_cont, self.clean = deblend_nthresh, deblend_cont, clean
         self.bands, self.sed, self.noise, self.centroid = bands, sed, noise, centroid
@@ -78,7 +87,8 @@ class SepDetector(Detector):
         if self.noise == "measured" and not bad.all():
             error = error * sep.Background(np.ascontiguousarray(flux / error), mask=bad).globalrms
         objects, segmentation, gave_up = extract(
-            flux, error, self.threshold, self.min_area, self.deblend_nthresh, self.deblend_cont, self.clean)
+            flux, error, self.threshold, self.min_area, self.deblend_nthresh, self.deblend_cont, self.clean
+        )
 
         flag = np.where(objects["flag"] & sep.OBJ_MERGED, BITS.BLENDED, 0)
         flag |= np.where(objects["flag"] & sep.OBJ_TRUNC, BITS.EDGE, 0)
@@ -99,13 +109,18 @@ class SepDetector(Detector):
             x, y = np.where(use, x_win, x), np.where(use, y_win, y)
         return {
             "det_id": np.arange(1, len(objects) + 1),
-            "x": x, "y": y,
-            "npix": objects["npix"], "a": objects["a"], "b": objects["b"], "theta": objects["theta"],
-            "peak_snr": flux[peak] / error[peak], "flag": flag}, segmentation
+            "x": x,
+            "y": y,
+            "npix": objects["npix"],
+            "a": objects["a"],
+            "b": objects["b"],
+            "theta": objects["theta"],
+            "peak_snr": flux[peak] / error[peak],
+            "flag": flag,
+        }, segmentation
 
 
 def _psf_sigma(patch, bands):
     """Return the size in pixels of the Gaussian with the sharpest PSF's noise-equivalent area."""
-    concentration = max((patch.bands[b].psf**2).sum() / patch.bands[b].psf.sum()**2
-                        for b in (bands or patch.bands))
+    concentration = max((patch.bands[b].psf ** 2).sum() / patch.bands[b].psf.sum() ** 2 for b in (bands or patch.bands))
     return 1 / np.sqrt(4 * np.pi * concentration)

@@ -41,8 +41,9 @@ def truth_detections(truth, patch, cut=5.0, context=True):
         keep &= (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(np.asarray(truth["source_id"])[rows], kind="stable")]
-    return detection_table({"det_id": np.asarray(truth["source_id"])[rows], "x": x[rows], "y": y[rows],
-                            "peak_snr": snr[rows]})
+    return detection_table(
+        {"det_id": np.asarray(truth["source_id"])[rows], "x": x[rows], "y": y[rows], "peak_snr": snr[rows]}
+    )
 
 
 @DETECTORS.register("truth")
@@ -69,6 +70,9 @@ class TruthDetector(Detector):
             If ``truth`` is not given.
         """
         if truth is None:
-            raise StudyError("the detector 'truth' needs the truth table of the patch", "detector",
-                             "choose another detector for images without truth")
+            raise StudyError(
+                "the detector 'truth' needs the truth table of the patch",
+                "detector",
+                "choose another detector for images without truth",
+            )
         return Detection(truth_detections(truth, patch, self.cut, self.context))

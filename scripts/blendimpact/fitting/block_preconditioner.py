@@ -44,8 +44,13 @@ class Normal:
         design = csc_array((templates.ravel(), where, ends), shape=(size, n * k))
         weighted = csc_array(((templates * weight[:, None]).ravel(), where, ends), shape=(size, n * k))
         product = (design.T @ weighted).tocoo()
-        self._parts.append(((product.row // k) * self.width + columns[product.row % k],
-                            (product.col // k) * self.width + columns[product.col % k], product.data))
+        self._parts.append(
+            (
+                (product.row // k) * self.width + columns[product.row % k],
+                (product.col // k) * self.width + columns[product.col % k],
+                product.data,
+            )
+        )
 
     def matrix(self, diagonal):
         """Return the sum of all bands plus a diagonal (N, width), in CSR form."""

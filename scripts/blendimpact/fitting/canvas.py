@@ -118,8 +118,7 @@ class Canvas:
         Children
         """
         size = children.size
-        missing = [masked_stamps(image, children.x0, children.y0, size)
-                   for image in self.patch.bands.values()]
+        missing = [masked_stamps(image, children.x0, children.y0, size) for image in self.patch.bands.values()]
         on_image = cut(np.ones(self.patch.shape, bool), children.x0, children.y0, size, False)
         near = disc(size, core / self.pixel)
         for masked in missing:
@@ -143,8 +142,9 @@ class Canvas:
         """Return a copy of a window that may reach over the padded array's edge."""
         (a, b), (c, d) = ((s.start, s.stop) for s in place)
         window = np.zeros((len(array), b - a, d - c), np.float32)
-        rows, columns = (slice(max(0, low), min(n, high))
-                         for low, high, n in ((a, b, array.shape[1]), (c, d, array.shape[2])))
+        rows, columns = (
+            slice(max(0, low), min(n, high)) for low, high, n in ((a, b, array.shape[1]), (c, d, array.shape[2]))
+        )
         inner = slice(rows.start - a, rows.stop - a), slice(columns.start - c, columns.stop - c)
         window[(slice(None), *inner)] = array[:, rows, columns]
         return window

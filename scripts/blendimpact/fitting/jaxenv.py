@@ -43,9 +43,11 @@ def scarlet2(where, cache=None):
         module = importlib.import_module("scarlet2")
     except ImportError as error:
         raise MissingPackage(
-            f"scarlet2 cannot be imported ({error})", where,
+            f"scarlet2 cannot be imported ({error})",
+            where,
             f"{INSTALL} (the package called scarlet on PyPI is an unrelated web content management system), "
-            "or choose another deblender") from error
+            "or choose another deblender",
+        ) from error
     if not all(hasattr(module, name) for name in ("Scene", "Source", "Parameters", "Frame", "Observation")):
         raise StudyError("the installed scarlet2 has another interface", where, INSTALL)
     module.set_validation(False)  # it prints
@@ -53,8 +55,11 @@ def scarlet2(where, cache=None):
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(f"the directory of compiled programs cannot be made ({error})", str(directory),
-                         f"set {CACHE_VARIABLE} to one that can") from error
+        raise StudyError(
+            f"the directory of compiled programs cannot be made ({error})",
+            str(directory),
+            f"set {CACHE_VARIABLE} to one that can",
+        ) from error
     mend(directory)
     jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)

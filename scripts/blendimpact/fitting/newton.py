@@ -74,8 +74,10 @@ class Window:
                 low = np.maximum(self.origins[i], self.origins[j])
                 high = np.minimum(self.origins[i] + a.size, self.origins[j] + b.size)
                 if (high > low).all():
-                    cut = [tuple(slice(low[k] - o[k], high[k] - o[k]) for k in (1, 0))
-                           for o in (self.origins[i], self.origins[j])]
+                    cut = [
+                        tuple(slice(low[k] - o[k], high[k] - o[k]) for k in (1, 0))
+                        for o in (self.origins[i], self.origins[j])
+                    ]
                     self.overlaps[i, j] = cut
 
     def evaluate(self, parameters, prior, derivatives=True):
@@ -114,8 +116,9 @@ class Window:
         if derivatives:
             gradient = np.empty((bands, m, 7))
             for i, place in enumerate(self.places):
-                gradient[:, i] = np.matmul(images[i].reshape(bands, 7, -1),
-                                           pull[:, place[0], place[1]].reshape(bands, -1, 1))[..., 0]
+                gradient[:, i] = np.matmul(
+                    images[i].reshape(bands, 7, -1), pull[:, place[0], place[1]].reshape(bands, -1, 1)
+                )[..., 0]
         return State(parameters, flux, chi2 + penalty, chi2, images, blocks, gradient)
 
 

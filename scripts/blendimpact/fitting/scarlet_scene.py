@@ -54,8 +54,9 @@ class ScarletFit(SceneFit):
 
         o, pixel = self.options, self.canvas.pixel
         free = dict(radii=o.radii, angles=o.angles, slope_spread=o.slope_spread, twist_spread=o.twist_spread)
-        return Settings(self.kind, len(self.canvas.scale), o.size / pixel, o.index,
-                        **(free if self.kind == "free" else {}))
+        return Settings(
+            self.kind, len(self.canvas.scale), o.size / pixel, o.index, **(free if self.kind == "free" else {})
+        )
 
     def _run(self, patch, sky):
         self._program_settings = self._settings()
@@ -118,12 +119,12 @@ class ScarletFit(SceneFit):
         (x0, y0), place = self._origin(i, width), self._place(i, width)
         shear = seen_shear(np.exp(log_r), (eta1, eta2))
         slopes = start_slopes(np.exp(log_r), np.exp(log_n), o.radii, o.angles, width // 2, (eta1, eta2), shear)
-        start = {"center": np.array([y - y0, x - x0], np.float32), "slopes": slopes,
-                 "shear": shear.astype(np.float32)}
+        start = {"center": np.array([y - y0, x - x0], np.float32), "slopes": slopes, "shear": shear.astype(np.float32)}
         self.canvas.remove(i)
         weight = self.canvas.weight[(slice(None), *place)]
         flux, image, chi2, gain = free_program(self._program_settings, width)(
-            start, self._kernel(width), self.canvas.residual(place), weight, o.steps, 0.5 * o.tolerance)
+            start, self._kernel(width), self.canvas.residual(place), weight, o.steps, 0.5 * o.tolerance
+        )
         flux, image = np.asarray(flux), np.asarray(image)
         self.iterations[i] += o.steps
         finite = bool(np.isfinite(chi2) and np.isfinite(flux).all() and np.isfinite(image).all())

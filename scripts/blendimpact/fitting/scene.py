@@ -144,8 +144,9 @@ class SceneFit:
     def _prior(self):
         o, n = self.options, len(self.positions)
         pixel = self.canvas.pixel
-        spread = np.array([o.position_spread / pixel] * 2
-                          + [o.size_spread, o.shape_spread, o.shape_spread, o.index_spread])
+        spread = np.array(
+            [o.position_spread / pixel] * 2 + [o.size_spread, o.shape_spread, o.shape_spread, o.index_spread]
+        )
         centre = np.tile([0, 0, np.log(o.size / pixel), 0, 0, np.log(o.index)], (n, 1))
         low = np.tile([0, 0, np.log(0.02 / pixel), -SLOPE, -SLOPE, np.log(INDEX_RANGE[0])], (n, 1))
         high = np.tile([0, 0, np.log(10.0 / pixel), SLOPE, SLOPE, np.log(o.index_max)], (n, 1))
@@ -249,8 +250,9 @@ class SceneFit:
         prior = newton.Prior(*(getattr(self._priors, f.name)[members] for f in fields(newton.Prior)))
         for name in ("centre", "low", "high"):
             setattr(prior, name, getattr(prior, name) - shift)
-        outcome = newton.fit(window, self.parameters[members] - shift, prior, self.options.iterations,
-                             self.options.tolerance)
+        outcome = newton.fit(
+            window, self.parameters[members] - shift, prior, self.options.iterations, self.options.tolerance
+        )
         state = outcome.state
         self.iterations[members] += outcome.iterations
         finite = np.isfinite(state.objective)

@@ -138,7 +138,8 @@ class Box:
         key = *log_r, log_n
         if key not in self._round:
             self._round[key] = self.psf * np.concatenate(
-                [_spectra(self.quadratics, r, 0.0, 0.0, log_n, False) for r in log_r])
+                [_spectra(self.quadratics, r, 0.0, 0.0, log_n, False) for r in log_r]
+            )
         return self._images(self._round[key], x, y, False)
 
     def _images(self, spectra, x, y, derivatives):

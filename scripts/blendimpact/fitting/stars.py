@@ -212,8 +212,9 @@ class StarFit:
             templates[self._dead[stars]] = 0
             if free:
                 templates[:, 1:] *= self._flux[stars, b, None, None]
-            normal.add(templates, where, weight, residual, np.r_[b, bands, bands + 1] if free else np.array([b]),
-                       height * wide)
+            normal.add(
+                templates, where, weight, residual, np.r_[b, bands, bands + 1] if free else np.array([b]), height * wide
+            )
         diagonal = np.zeros((len(stars), self.width))
         if free:
             precision = (self.options.position_spread * self._unit) ** -2
@@ -239,8 +240,11 @@ class StarFit:
         worse[here] = objective[here] > self._best[here] * (1 + 1e-9) + slack[here]
         again = np.isinf(self._best)  # after a step back (or at the start): this is the state to improve on
         self._best[here] = np.where(worse[here], np.inf, objective[here])
-        self._damping[here] = np.where(worse[here], np.maximum(10 * self._damping[here], 0.1),
-                                       np.where(again[here], self._damping[here], self._damping[here] / 3))
+        self._damping[here] = np.where(
+            worse[here],
+            np.maximum(10 * self._damping[here], 0.1),
+            np.where(again[here], self._damping[here], self._damping[here] / 3),
+        )
         back = worse[parent]
         for now, kept in zip((self.positions, self._flux), self._kept):
             now[stars[back]] = kept[stars[back]]
@@ -282,8 +286,9 @@ class StarFit:
             moved = step[:, bands:] * np.minimum(1, STEP / np.maximum(length, 1e-12))[:, None]
             place = self.positions[stars] + moved - self.start[stars]
             most = self.options.max_shift * self._unit
-            self.positions[stars] = self.start[stars] + place * np.minimum(
-                1, most / np.maximum(np.hypot(*place.T), 1e-12))[:, None]
+            self.positions[stars] = (
+                self.start[stars] + place * np.minimum(1, most / np.maximum(np.hypot(*place.T), 1e-12))[:, None]
+            )
         # Without any positive flux a star is no star; the others of its parent are fitted without it.
         lost = (self._flux[stars] <= 0).all(axis=1) & (self.iterations[stars] > 2) & ~self._dead[stars]
         gone = stars[lost]
@@ -298,7 +303,7 @@ class StarFit:
         units = np.r_[self.canvas.scale, np.ones(self.width - bands)]
         covariance = covariance * np.outer(units, units)
         # An unknown that no pixel tells about (apart from the prior).
-        unseen = blocks.scale.reshape(len(stars), -1)**2 <= diagonal * (1 + 1e-12)
+        unseen = blocks.scale.reshape(len(stars), -1) ** 2 <= diagonal * (1 + 1e-12)
         unseen[:, :bands] |= (inflation[:, :bands] == 1) & (blocks.scale.reshape(len(stars), -1)[:, :bands] == 1)
         index = np.arange(bands)
         covariance[:, index, index] = np.where(unseen[:, :bands], np.inf, covariance[:, index, index])
@@ -311,16 +316,22 @@ class StarFit:
     def _draw(self, stars):
         """Put the models of ``stars`` on the canvas."""
         bright = np.abs(self._flux[stars]).max(axis=1)
-        level = np.minimum(np.searchsorted(-self._edges * 1.0, -FAINT / np.maximum(bright, 1e-30)),
-                           len(self._halves) - 1)
+        level = np.minimum(
+            np.searchsorted(-self._edges * 1.0, -FAINT / np.maximum(bright, 1e-30)), len(self._halves) - 1
+        )
         for k, half in enumerate(self._halves):
             chosen = stars[level == k]
             for begin in range(0, len(chosen), 256):
                 rows = chosen[begin : begin + 256]
                 cells = np.floor(self.positions[rows] + 0.5).astype(int)
                 shift = (self.positions[rows] - cells).T
-                images = np.stack([psf.draw(*shift).astype(np.float32) * self._flux[rows, b, None, None].astype(
-                    np.float32) for b, psf in enumerate(self._models[k])], axis=1)
+                images = np.stack(
+                    [
+                        psf.draw(*shift).astype(np.float32) * self._flux[rows, b, None, None].astype(np.float32)
+                        for b, psf in enumerate(self._models[k])
+                    ],
+                    axis=1,
+                )
                 low = cells + self.canvas.pad - half
                 for star, (x, y), image in zip(rows, low, images):
                     self._show(star, x, y, image)

@@ -248,8 +248,12 @@ def sersic_program(settings, width):
         x, y, log_r, eta1, eta2, log_n = row
         eta = jnp.sqrt(eta1**2 + eta2**2 + 1e-12)
         e = jnp.tanh(eta) / eta  # scarlet2's ellipticity is (1 - q^2) / (1 + q^2)
-        values = {"center": jnp.stack([y, x]), "size": jnp.exp(log_r), "n": jnp.exp(log_n),
-                  "ellipticity": jnp.stack([e * eta1, e * eta2])}
+        values = {
+            "center": jnp.stack([y, x]),
+            "size": jnp.exp(log_r),
+            "n": jnp.exp(log_n),
+            "ellipticity": jnp.stack([e * eta1, e * eta2]),
+        }
         return made.scene.set(values)()[0]
 
     def draw(row, kernels):

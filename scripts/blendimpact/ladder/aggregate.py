@@ -29,17 +29,31 @@ FOM_COLUMNS = {
     "method": (None, "how the interval was made"),
     "note": (None, "what to mind when reading the row"),
 }
-TERMS = ("intrinsic", "measurement", "deblending", "detection", "interaction", "total",
-         "shapley_deblending", "shapley_detection", "no_deblending")
+TERMS = (
+    "intrinsic",
+    "measurement",
+    "deblending",
+    "detection",
+    "interaction",
+    "total",
+    "shapley_deblending",
+    "shapley_detection",
+    "no_deblending",
+)
 MOST_GROUPS = 1000
 LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
 # What separates two rungs, so how many objects a term of the budget rests on.
-TERM_RUNGS = {"intrinsic": ("isolated", REFERENCE), "measurement": ("oracle", "isolated"),
-              "deblending": ("deblended", "oracle"), "detection": ("pipeline", "deblended"),
-              "selection": ("pipeline", "deblended"), "no_deblending": ("undeblended", "oracle")}
+TERM_RUNGS = {
+    "intrinsic": ("isolated", REFERENCE),
+    "measurement": ("oracle", "isolated"),
+    "deblending": ("deblended", "oracle"),
+    "detection": ("pipeline", "deblended"),
+    "selection": ("pipeline", "deblended"),
+    "no_deblending": ("undeblended", "oracle"),
+}
 SPLIT_NOTES = {
     "no": "interaction over 30 % of |F(pipeline) - F(oracle)|: the split between detection and deblending is "
-          "not meaningful",
+    "not meaningful",
     "undetermined": "whether the interaction is below 30 % of |F(pipeline) - F(oracle)| is undetermined",
 }
 
@@ -119,18 +133,36 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
             if fom.statistic.says_nothing(values):
                 continue
             blocks = Blocks(len(sums.blocks), min(int(v.sums.any(axis=(1, 2)).sum()) for v in values.values()))
-            about = {"case": case, "scenario": scenario, "fom": fom.id, "stage": fom.stage,
-                     "title": fom.title, "population": population, "stratum": stratum,
-                     "n_blocks": blocks.number, "unit": fom.unit}
+            about = {
+                "case": case,
+                "scenario": scenario,
+                "fom": fom.id,
+                "stage": fom.stage,
+                "title": fom.title,
+                "population": population,
+                "stratum": stratum,
+                "n_blocks": blocks.number,
+                "unit": fom.unit,
+            }
             impacts = _paired(values) if fom.statistic.paired else _impacts(values, fom.fixed)
             kept[fom.id, population, stratum] = impacts
             if not fom.statistic.paired:
-                rows += [_row(about, "value", rung, values[rung].value, values[rung].count,
-                              fom.statistic.ends(values[rung], blocks)) for rung in sorted(rungs, key=_order)]
+                rows += [
+                    _row(
+                        about,
+                        "value",
+                        rung,
+                        values[rung].value,
+                        values[rung].count,
+                        fom.statistic.ends(values[rung], blocks),
+                    )
+                    for rung in sorted(rungs, key=_order)
+                ]
             rows += _impact_rows(about, fom.statistic, values, impacts, blocks)
             if fom.common:
-                rows += _selection_row(about, fom.statistic, values, impacts,
-                                       kept.get((fom.common, "common", stratum)), blocks)
+                rows += _selection_row(
+                    about, fom.statistic, values, impacts, kept.get((fom.common, "common", stratum)), blocks
+                )
     out = Table({name: [row[name] for row in rows] for name in FOM_COLUMNS})
     return catalogues.describe(out, FOM_COLUMNS)
 
@@ -141,8 +173,17 @@ def _order(rung):
 
 
 def _row(about, kind, term, value, n, ends, note=""):
-    return {**about, "kind": kind, "term": term, "value": value, "ci_low": ends.low, "ci_high": ends.high, "n": n,
-            "method": ends.method, "note": notes(note, ends.note)}
+    return {
+        **about,
+        "kind": kind,
+        "term": term,
+        "value": value,
+        "ci_low": ends.low,
+        "ci_high": ends.high,
+        "n": n,
+        "method": ends.method,
+        "note": notes(note, ends.note),
+    }
 
 
 def _values(fom, sums, weights, population, stratum, rungs):
@@ -151,12 +192,21 @@ def _values(fom, sums, weights, population, stratum, rungs):
     for rung in rungs:
         part = sums.get(fom.source, rung, population, stratum, statistic.n_cells, statistic.width)
         total, copies = part.sum(axis=0), sums.copies(fom.source, rung, population, stratum)
-        out[rung] = Value(np.float64(statistic.of(total)), statistic.samples(weights, part), part,
-                          round(statistic.count(total) / copies), copies)
+        out[rung] = Value(
+            np.float64(statistic.of(total)),
+            statistic.samples(weights, part),
+            part,
+            round(statistic.count(total) / copies),
+            copies,
+        )
     if statistic.against and "isolated" in rungs:
         base = out["isolated"]
-        out = {rung: v._replace(value=statistic.against(v.value, base.value),
-                                samples=statistic.against(v.samples, base.samples)) for rung, v in out.items()}
+        out = {
+            rung: v._replace(
+                value=statistic.against(v.value, base.value), samples=statistic.against(v.samples, base.samples)
+            )
+            for rung, v in out.items()
+        }
     return out
 
 
@@ -194,9 +244,17 @@ def _impact_rows(about, statistic, values, impacts, blocks):
         if term in impacts:
             value, samples = impacts[term]
             n = _objects(values, term)
-            rows.append(_row(about, "impact", term, float(value), n,
-                             statistic.difference_ends(value, samples, n, trials, blocks),
-                             split if term in ("deblending", "detection", "interaction") else ""))
+            rows.append(
+                _row(
+                    about,
+                    "impact",
+                    term,
+                    float(value),
+                    n,
+                    statistic.difference_ends(value, samples, n, trials, blocks),
+                    split if term in ("deblending", "detection", "interaction") else "",
+                )
+            )
     return rows
 
 
@@ -206,6 +264,14 @@ def _selection_row(about, statistic, values, own, common, blocks):
         return []
     value, samples = (own["detection"][k] - common["detection"][k] for k in (0, 1))
     n = _objects(values, "selection")
-    return [_row(about, "impact", "selection", float(value), n,
-                 statistic.difference_ends(value, samples, n, (), blocks),
-                 "detection term of own selections minus that of the common sample")]
+    return [
+        _row(
+            about,
+            "impact",
+            "selection",
+            float(value),
+            n,
+            statistic.difference_ends(value, samples, n, (), blocks),
+            "detection term of own selections minus that of the common sample",
+        )
+    ]

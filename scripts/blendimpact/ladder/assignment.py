@@ -34,8 +34,11 @@ ASSIGNMENT_COLUMNS = {
     "distance": ("arcsec", "from the source to that detection"),
     "how": (None, "nearest: within the match radius; owner: by the footprint's pixel; none"),
     "dominant": (None, "the source is the brightest of its detection"),
-    "found_alone": (None, "1 if the detector finds the source on empty sky with the same noise, else 0; -1: not "
-                          "tried (no target, or not the first twin of a patch)"),
+    "found_alone": (
+        None,
+        "1 if the detector finds the source on empty sky with the same noise, else 0; -1: not "
+        "tried (no target, or not the first twin of a patch)",
+    ),
     "outcome": (None, "blend outcome of the source"),
     "blend": (None, "number of the blend in the patch: connected sources and detections"),
 }
@@ -69,11 +72,18 @@ def classified(patch, detection, kept, pairs, reach, alone, settings):
     purity = np.asarray(kept[f"purity_{settings['shape_band']}"], float)
     outcome = outcomes.classify(np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]], det, reach, purity < PURE)
     det_ids = np.append(np.asarray(table["det_id"], np.int64), 0)  # index -1: not detected
-    assignments = Table({
-        "source_id": np.asarray(kept["source_id"], np.int64), "det_id": det_ids[det],
-        "distance": np.asarray(pairs["distance"], float) * scale, "how": np.asarray(pairs["how"]),
-        "dominant": np.asarray(pairs["dominant"]), "found_alone": alone, "outcome": outcome.truth,
-        "blend": outcome.blend})
+    assignments = Table(
+        {
+            "source_id": np.asarray(kept["source_id"], np.int64),
+            "det_id": det_ids[det],
+            "distance": np.asarray(pairs["distance"], float) * scale,
+            "how": np.asarray(pairs["how"]),
+            "dominant": np.asarray(pairs["dominant"]),
+            "found_alone": alone,
+            "outcome": outcome.truth,
+            "blend": outcome.blend,
+        }
+    )
     table = table.copy()
     table["n_members"] = np.bincount(det[det >= 0], minlength=len(table)).astype(np.int32)
     table["outcome"] = outcome.detection

@@ -110,20 +110,29 @@ class Ladder(Protocol):
 
     def scene(self, data):
         """Return the `TruthScene` of a patch."""
-        return TruthScene(data.patch, data.truth, self.seed, self.settings["case"],
-                          photons=injects_photons(self.settings))
+        return TruthScene(
+            data.patch, data.truth, self.seed, self.settings["case"], photons=injects_photons(self.settings)
+        )
 
     def detection_ids(self, patch):
         """Return {column: value} of the ids of all that is found on a patch."""
-        return {"case": self.settings["case"], "scenario": self.settings["scenario"], "patch": patch.index,
-                "twin": patch.twin, "detector": searcher(self.settings)}
+        return {
+            "case": self.settings["case"],
+            "scenario": self.settings["scenario"],
+            "patch": patch.index,
+            "twin": patch.twin,
+            "detector": searcher(self.settings),
+        }
 
     def with_ids(self, rows, patch, rung, table):
         """Return rows of a table of one patch and rung with their `ID_COLUMNS`, {name: array}."""
         detector, deblender = (RUNGS[rung].detector, RUNGS[rung].deblender) if rung in RUNGS else ("truth", "none")
-        ids = {**self.detection_ids(patch), "rung": rung,
-               "detector": searcher(self.settings) if detector == "real" else detector,
-               "deblender": separator(self.settings) if deblender == "real" else deblender}
+        ids = {
+            **self.detection_ids(patch),
+            "rung": rung,
+            "detector": searcher(self.settings) if detector == "real" else detector,
+            "deblender": separator(self.settings) if deblender == "real" else deblender,
+        }
         return catalogues.with_ids(rows, ids, self.tables[table])
 
 

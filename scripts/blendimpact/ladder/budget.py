@@ -66,8 +66,11 @@ def budget(values, truth=None):
     unknown = sorted(set(values) - {*RUNGS, REFERENCE})
     if unknown:
         raise ValueError(f"unknown rungs: {', '.join(unknown)}")
-    return {term: sum(share * values[rung] for rung, share in parts.items())
-            for term, parts in TERMS.items() if parts.keys() <= values.keys()}
+    return {
+        term: sum(share * values[rung] for rung, share in parts.items())
+        for term, parts in TERMS.items()
+        if parts.keys() <= values.keys()
+    }
 
 
 def split_meaningful(values, limit=INTERACTION_LIMIT):

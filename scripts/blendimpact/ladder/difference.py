@@ -55,8 +55,9 @@ class DifferenceLadder(Ladder):
 
     def measure(self, data):
         """Yield (rung, table, rows) of the differences of a patch, as `difference_rows.measure_differences`."""
-        yield from measure_differences(self.differences(data), data.detections, data.kept[ALONE], self.settings,
-                                       self.finder)
+        yield from measure_differences(
+            self.differences(data), data.detections, data.kept[ALONE], self.settings, self.finder
+        )
 
     def notes(self):
         """Return the threshold of the search."""
@@ -84,8 +85,11 @@ def varying(truth, band, cut):
 
 def extent(rows):
     """Return how far truth rows reach from their places in arcsec: half of a trail, or a coma or tail; 0 for points."""
-    own = [np.asarray(rows[n], float) * f for n, f in (("trail_length", 0.5), ("coma_radius", 1), ("tail_length", 1))
-           if n in rows.colnames]
+    own = [
+        np.asarray(rows[n], float) * f
+        for n, f in (("trail_length", 0.5), ("coma_radius", 1), ("tail_length", 1))
+        if n in rows.colnames
+    ]
     return np.maximum.reduce([np.zeros(len(rows)), *map(np.nan_to_num, own)])
 
 

@@ -35,13 +35,22 @@ def transient_panel(ladder, chunk):
         data = chunk.read(int(source["patch"]), str(source["twin"]))
         differences = ladder.differences(data)
         rows.append(triplet(name, source, differences, data.detections, settings))
-    columns = {"science": "science", "template": "template", "truth": "transient alone\nno noise",
-               "isolated": "isolated\nown and sky noise", "oracle": "oracle (merged)\nexact subtraction",
-               "undeblended": "undeblended\nno subtraction",
-               "deblended": f"deblended (pipeline)\n{settings['subtractor']}"}
-    return TransientPanel(rows, columns, f"{settings['case']}, {settings['shape_band']}: cross = true place, circles = "
-                          f"detections on the real difference ({settings['finder']}, {settings['subtractor']})",
-                          differences.image.pixel_scale)
+    columns = {
+        "science": "science",
+        "template": "template",
+        "truth": "transient alone\nno noise",
+        "isolated": "isolated\nown and sky noise",
+        "oracle": "oracle (merged)\nexact subtraction",
+        "undeblended": "undeblended\nno subtraction",
+        "deblended": f"deblended (pipeline)\n{settings['subtractor']}",
+    }
+    return TransientPanel(
+        rows,
+        columns,
+        f"{settings['case']}, {settings['shape_band']}: cross = true place, circles = "
+        f"detections on the real difference ({settings['finder']}, {settings['subtractor']})",
+        differences.image.pixel_scale,
+    )
 
 
 def select_transients(truth, band):
@@ -82,5 +91,9 @@ def triplet(name, source, differences, found, settings):
         more = f"{source['host_distance']:.2f} arcsec from its host"
     elif name == "trail":
         more = f"{source['trail_length']:.1f} arcsec long"
-    return {"title": f"{name}, {band} = {source[f'mag_{band}']:.1f}\nS/N {source['snr']:.0f}\n{more}", "planes": planes,
-            "target": (source["x"] - x0, source["y"] - y0), "found": {"deblended": places}}
+    return {
+        "title": f"{name}, {band} = {source[f'mag_{band}']:.1f}\nS/N {source['snr']:.0f}\n{more}",
+        "planes": planes,
+        "target": (source["x"] - x0, source["y"] - y0),
+        "found": {"deblended": places},
+    }

@@ -21,8 +21,11 @@ _COLUMNS = {
     "band": (None, "band"),
     "x": ("pix", "position at which it was measured, or found, along axis 1"),
     "y": ("pix", "the same along axis 2"),
-    "flux_psf": ("nJy", "flux of the PSF's matched filter at that position; where the PSF is a profile this and all "
-                        "fitted fluxes have the light outside of its pixels"),
+    "flux_psf": (
+        "nJy",
+        "flux of the PSF's matched filter at that position; where the PSF is a profile this and all "
+        "fitted fluxes have the light outside of its pixels",
+    ),
     "flux_psf_err": ("nJy", "its standard error"),
     "snr": (None, "flux_psf over its error; of what was found the height of the best filter, with sign"),
     "x_psf": ("pix", "fitted position of a point source; NaN if the fit did not converge"),
@@ -35,8 +38,10 @@ _COLUMNS = {
     "flux_ap_err": ("nJy", "its standard error"),
     "activity": (None, "1 - the flux in that aperture of a point source of flux_psf over flux_ap: of a point source 0"),
     "activity_err": (None, "its standard error"),
-    "trail_flux": ("nJy", "flux of the fitted trail: of transients that are trails, and of what a trail's filter found "
-                          "on a transient"),
+    "trail_flux": (
+        "nJy",
+        "flux of the fitted trail: of transients that are trails, and of what a trail's filter found on a transient",
+    ),
     "trail_flux_err": ("nJy", "its standard error"),
     "trail_x": ("pix", "position of its middle along axis 1"),
     "trail_y": ("pix", "the same along axis 2"),
@@ -65,19 +70,32 @@ _COLUMNS = {
 _WHOLE = ("det_id", "npix", "flag")
 _FORCED = ("flux_psf", "flux_psf_err", "snr")
 _AROUND = ("chi2", "npix", "static_sb")
-_PLACED = ("band", "x", "y", *_FORCED, *(f"{n}{end}" for end in ("", "_err") for n in ("x_psf", "y_psf", "flux_fit")),
-           "flux_ap", "flux_ap_err", "activity", "activity_err",
-           *(f"trail_{n}{end}" for n in ("flux", "x", "y", "length", "angle") for end in ("", "_err")), *_AROUND)
+_PLACED = (
+    "band",
+    "x",
+    "y",
+    *_FORCED,
+    *(f"{n}{end}" for end in ("", "_err") for n in ("x_psf", "y_psf", "flux_fit")),
+    "flux_ap",
+    "flux_ap_err",
+    "activity",
+    "activity_err",
+    *(f"trail_{n}{end}" for n in ("flux", "x", "y", "length", "angle") for end in ("", "_err")),
+    *_AROUND,
+)
 _COMET = ("nucleus_flux", "nucleus_flux_err", "coma_flux", "coma_flux_err")
-TABLES = {name: {column: _COLUMNS[column] for column in (*columns, "flag")} for name, columns in {
-    "transients": (*_PLACED, *_COMET),
-    "static": ("band", "x", "y", *_FORCED, *_AROUND),
-    "found": (*_PLACED, "length", "angle"),
-    "peaks": ("band", "x", "y", *_FORCED),
-    "candidates": ("band", "x", "y", "snr", "length", "angle"),
-    "fields": ("band", "area", "alarm_sigma"),
-    "objects": ("band", "x", "y", "flux_ap", "a", "b", "theta"),
-}.items()}
+TABLES = {
+    name: {column: _COLUMNS[column] for column in (*columns, "flag")}
+    for name, columns in {
+        "transients": (*_PLACED, *_COMET),
+        "static": ("band", "x", "y", *_FORCED, *_AROUND),
+        "found": (*_PLACED, "length", "angle"),
+        "peaks": ("band", "x", "y", *_FORCED),
+        "candidates": ("band", "x", "y", "snr", "length", "angle"),
+        "fields": ("band", "area", "alarm_sigma"),
+        "objects": ("band", "x", "y", "flux_ap", "a", "b", "theta"),
+    }.items()
+}
 """Tables and their columns beside the ids. Transients and static sources are measured at their true places, what was
 found where it was found; peaks are the extrema of the point's filter, candidates what the finder finds with all of its
 filters; a field is the patch itself; objects are what can be seen on the template."""
@@ -160,8 +178,12 @@ class _Measure:
             raise ValueError(f"the table {table} has no columns {', '.join(sorted(unknown))}")
         given = {"det_id": np.arange(1, number + 1), "band": self.band, **columns}
         types = {"band": "U14", **dict.fromkeys(_WHOLE, np.int64)}
-        return {name: np.broadcast_to(np.asarray(given.get(name, 0 if name in _WHOLE else np.nan)), number).astype(
-            types.get(name, float)) for name in names}
+        return {
+            name: np.broadcast_to(np.asarray(given.get(name, 0 if name in _WHOLE else np.nan)), number).astype(
+                types.get(name, float)
+            )
+            for name in names
+        }
 
     def _photometry(self, rung, table, det_id, x, y):
         """Return rows with all that is measured at a position whatever the source is."""
@@ -171,12 +193,29 @@ class _Measure:
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         psf, error = (np.asarray(fluxes[n], float) for n in ("flux_psf", "flux_psf_err"))
         return self._rows(
-            table, len(x), det_id=det_id, x=x, y=y, flux_psf=psf * self.total, flux_psf_err=error * self.total,
-            snr=psf / error, x_psf=point["x"], y_psf=point["y"], x_psf_err=point["x_err"], y_psf_err=point["y_err"],
-            flux_fit=point["flux"] * self.total, flux_fit_err=point["flux_err"] * self.total,
-            flux_ap=fluxes["flux_ap"] * self.unit, flux_ap_err=fluxes["flux_ap_err"] * self.unit,
-            activity=fluxes["activity"], activity_err=fluxes["activity_err"], chi2=around["chi2"],
-            npix=around["npix"], static_sb=self._static_sb(x, y), flag=point["flag"])
+            table,
+            len(x),
+            det_id=det_id,
+            x=x,
+            y=y,
+            flux_psf=psf * self.total,
+            flux_psf_err=error * self.total,
+            snr=psf / error,
+            x_psf=point["x"],
+            y_psf=point["y"],
+            x_psf_err=point["x_err"],
+            y_psf_err=point["y_err"],
+            flux_fit=point["flux"] * self.total,
+            flux_fit_err=point["flux_err"] * self.total,
+            flux_ap=fluxes["flux_ap"] * self.unit,
+            flux_ap_err=fluxes["flux_ap_err"] * self.unit,
+            activity=fluxes["activity"],
+            activity_err=fluxes["activity_err"],
+            chi2=around["chi2"],
+            npix=around["npix"],
+            static_sb=self._static_sb(x, y),
+            flag=point["flag"],
+        )
 
     def _static_sb(self, x, y):
         return surface_brightness(self.differences.static, self.image, x, y)
@@ -185,8 +224,7 @@ class _Measure:
         """Fit trails to the rows ``which``; starting values in pixels and radians."""
         if not len(which):
             return
-        fit = fit_trails(self.differences.of(rung), rows["x"][which], rows["y"][which],
-                         length[which], angle[which])
+        fit = fit_trails(self.differences.of(rung), rows["x"][which], rows["y"][which], length[which], angle[which])
         for name, factor in (("flux", self.total), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
             for end in ("", "_err"):
                 rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
@@ -197,12 +235,21 @@ class _Measure:
         x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
         rows = self._photometry(rung, "transients", np.asarray(truth["source_id"]), x, y)
         kind = np.asarray(truth["kind"])
-        self._trails(rung, rows, np.flatnonzero(kind == "trail"), np.asarray(truth["trail_length"], float) / self.scale,
-                     np.radians(np.asarray(truth["trail_angle"], float)))
+        self._trails(
+            rung,
+            rows,
+            np.flatnonzero(kind == "trail"),
+            np.asarray(truth["trail_length"], float) / self.scale,
+            np.radians(np.asarray(truth["trail_angle"], float)),
+        )
         comets = np.flatnonzero(kind == "comet")
         if len(comets):
-            fit = split_comae(self.differences.of(rung), x[comets], y[comets],
-                              np.asarray(truth["coma_radius"], float)[comets] / self.scale)
+            fit = split_comae(
+                self.differences.of(rung),
+                x[comets],
+                y[comets],
+                np.asarray(truth["coma_radius"], float)[comets] / self.scale,
+            )
             for name in ("nucleus", "coma"):
                 for end in ("", "_err"):
                     rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.total
@@ -218,10 +265,20 @@ class _Measure:
         difference = self.differences.of(rung)
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         flux = forced(difference, x, y)
-        return self._rows("static", len(x), det_id=np.asarray(truth["source_id"]), x=x, y=y,
-                          flux_psf=flux["flux"] * self.total, flux_psf_err=flux["flux_err"] * self.total,
-                          snr=flux["snr"], chi2=around["chi2"], npix=around["npix"],
-                          static_sb=self._static_sb(x, y), flag=flux["flag"])
+        return self._rows(
+            "static",
+            len(x),
+            det_id=np.asarray(truth["source_id"]),
+            x=x,
+            y=y,
+            flux_psf=flux["flux"] * self.total,
+            flux_psf_err=flux["flux_err"] * self.total,
+            snr=flux["snr"],
+            chi2=around["chi2"],
+            npix=around["npix"],
+            static_sb=self._static_sb(x, y),
+            flag=flux["flag"],
+        )
 
     def found(self, rung, table):
         """Measure the detections inside the border at the places they were found."""
@@ -247,16 +304,29 @@ class _Measure:
         rescale = finder.rescale or self.differences.scene.real  # their noise is correlated
         points = search(self.differences.of(rung), min(POINT_THRESHOLD, finder.threshold), rescale=rescale)
         points = points[self.patch.inside(points["x"], points["y"])]
-        return self._rows("peaks", len(points), x=points["x"], y=points["y"], snr=points["snr"],
-                          flux_psf=points["flux"] * self.total, flux_psf_err=points["flux_err"] * self.total,
-                          flag=points["flag"])
+        return self._rows(
+            "peaks",
+            len(points),
+            x=points["x"],
+            y=points["y"],
+            snr=points["snr"],
+            flux_psf=points["flux"] * self.total,
+            flux_psf_err=points["flux_err"] * self.total,
+            flag=points["flag"],
+        )
 
     def candidates(self, found):
         """Return what the finder found inside the border."""
         found = found[self.patch.inside(found["x"], found["y"])]
-        return self._rows("candidates", len(found), x=found["x"], y=found["y"], snr=found["peak_snr"],
-                          length=trail_length(found) * self.scale,
-                          angle=np.where(is_trail(found), found["theta"], 0.0))
+        return self._rows(
+            "candidates",
+            len(found),
+            x=found["x"],
+            y=found["y"],
+            snr=found["peak_snr"],
+            length=trail_length(found) * self.scale,
+            angle=np.where(is_trail(found), found["theta"], 0.0),
+        )
 
     def field(self, rung):
         """Return the row of the patch itself."""
@@ -273,8 +343,26 @@ class _Measure:
             return self._rows("objects", 0)
         alone = replace(self.patch, bands={self.band: template}, templates={})
         found = DETECTORS.create("sep").detect(alone, {}).table
-        flux = sep.sum_circle(np.ascontiguousarray(template.science, np.float32), found["x"], found["y"], self.radius,
-                              mask=(template.mask & 1).astype(bool))[0] if len(found) else np.zeros(0)
-        return self._rows("objects", len(found), det_id=found["det_id"], x=found["x"], y=found["y"], a=found["a"],
-                          b=found["b"], theta=found["theta"], flux_ap=flux * to_nanojansky(template),
-                          flag=found["flag"])
+        flux = (
+            sep.sum_circle(
+                np.ascontiguousarray(template.science, np.float32),
+                found["x"],
+                found["y"],
+                self.radius,
+                mask=(template.mask & 1).astype(bool),
+            )[0]
+            if len(found)
+            else np.zeros(0)
+        )
+        return self._rows(
+            "objects",
+            len(found),
+            det_id=found["det_id"],
+            x=found["x"],
+            y=found["y"],
+            a=found["a"],
+            b=found["b"],
+            theta=found["theta"],
+            flux_ap=flux * to_nanojansky(template),
+            flag=found["flag"],
+        )

@@ -10,8 +10,15 @@ from ..data.light import real_light
 from ..measure.sky import estimate_sky
 from ..subtract import SUBTRACTORS
 
-RUNGS_OF = {"truth": "noiseless", "isolated": "isolated", "oracle": "exact", "undeblended": "undivided",
-            "deblended": "real", "merged": "exact", "pipeline": "real"}
+RUNGS_OF = {
+    "truth": "noiseless",
+    "isolated": "isolated",
+    "oracle": "exact",
+    "undeblended": "undivided",
+    "deblended": "real",
+    "merged": "exact",
+    "pipeline": "real",
+}
 """Which difference of `Differences` each rung is measured on."""
 
 

@@ -8,8 +8,7 @@ PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main 
 def select_example_blend(truth, settings):
     """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target."""
     band = settings["shape_band"]
-    rows = truth[(np.asarray(truth["role"]) == "target")
-                 & (np.asarray(truth["snr"], float) >= settings["truth_snr"])]
+    rows = truth[(np.asarray(truth["role"]) == "target") & (np.asarray(truth["snr"], float) >= settings["truth_snr"])]
     if not len(rows):
         return None
     purity = np.nan_to_num(np.asarray(rows[f"purity_{band}"], float), nan=1.0)

@@ -50,8 +50,14 @@ class ImageLadder(Ladder):
         radius = settings["match_radius"] / scale
         kept = data.truth[detectable(data.truth, settings["truth_snr"])]
         true_xy, found_xy = np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]]
-        pairs = assign(true_xy, np.asarray(kept[f"flux_{settings['shape_band']}"], float), found_xy,
-                       detection.segmentation, radius, det_id=np.asarray(table["det_id"]))
+        pairs = assign(
+            true_xy,
+            np.asarray(kept[f"flux_{settings['shape_band']}"], float),
+            found_xy,
+            detection.segmentation,
+            radius,
+            det_id=np.asarray(table["det_id"]),
+        )
         # A source is on its footprint out to twice its half-light radius: there a second detection is a piece.
         reach = np.maximum(radius, 2 * np.nan_to_num(np.asarray(kept["hlr"], float)) / scale)
         return Found(*classified(patch, detection, kept, pairs, reach, self._found_alone(patch, kept), settings), {})
@@ -68,11 +74,14 @@ class ImageLadder(Ladder):
         targets = kept[np.asarray(kept["role"]) == "target"]
         children = scene.isolated([int(i) for i in targets["source_id"]], size)
         radius = settings["match_radius"] / patch.pixel_scale
-        sky_variance = {band: np.full((size, size), np.median(image.variance - image.planes["MODEL"] / image.gain),
-                                      np.float32) for band, image in patch.bands.items()}
+        sky_variance = {
+            band: np.full((size, size), np.median(image.variance - image.planes["MODEL"] / image.gain), np.float32)
+            for band, image in patch.bands.items()
+        }
         stamps = {band: children.stamps[:, b] for b, band in enumerate(patch.bands)}
-        alone = detect_on_stamps(self.finder, patch, stamps, children.x0, children.y0, targets["x"], targets["y"],
-                                 radius, sky_variance)
+        alone = detect_on_stamps(
+            self.finder, patch, stamps, children.x0, children.y0, targets["x"], targets["y"], radius, sky_variance
+        )
         found = {int(i): int(yes) for i, yes in zip(targets["source_id"], alone)}
         return np.array([found.get(int(i), -1) for i in kept["source_id"]], np.int8)
 
@@ -80,8 +89,13 @@ class ImageLadder(Ladder):
         """Deblend a patch on true and on detected centres; write the children that will be measured."""
         for centres in CENTRES:
             table = self.centres(data, centres)
-            children = self.separator.deblend(data.patch, data.sky, table["det_id", "x", "y"],
-                                              stamp_size(self.settings, data.patch), **self.known(self.separator, data))
+            children = self.separator.deblend(
+                data.patch,
+                data.sky,
+                table["det_id", "x", "y"],
+                stamp_size(self.settings, data.patch),
+                **self.known(self.separator, data),
+            )
             children.select(wanted(table, data.patch, centres)).write(group.create_group(centres))
 
     @staticmethod
@@ -108,8 +122,9 @@ class ImageLadder(Ladder):
         key = data.patch.index, data.patch.shear
         if self._shared[0] != key:
             self._shared = key, {}, {}
-        return TruthScene(data.patch, data.truth, self.seed, self.settings["case"], self._shared[1],
-                          injects_photons(self.settings))
+        return TruthScene(
+            data.patch, data.truth, self.seed, self.settings["case"], self._shared[1], injects_photons(self.settings)
+        )
 
     def children(self, data, scene, stored):
         """Return how the child images of every rung are made.
@@ -136,14 +151,26 @@ class ImageLadder(Ladder):
         return {
             REFERENCE: (lambda: scene.noiseless(targets, size), "truth"),
             "isolated": (lambda: scene.isolated(targets, size), "truth"),
-            "oracle": (lambda: scene.deblended(targets, true["x"], true["y"], [[i] for i in targets], size, data.sky),
-                       "truth"),
-            "undeblended": (lambda: DEBLENDERS.create("none").deblend(data.patch, data.sky, true["det_id", "x", "y"],
-                                                                      size), "truth"),
+            "oracle": (
+                lambda: scene.deblended(targets, true["x"], true["y"], [[i] for i in targets], size, data.sky),
+                "truth",
+            ),
+            "undeblended": (
+                lambda: DEBLENDERS.create("none").deblend(data.patch, data.sky, true["det_id", "x", "y"], size),
+                "truth",
+            ),
             "deblended": (lambda: stored["truth"], "truth"),
-            "merged": (lambda: scene.deblended(found["det_id"], found["x"], found["y"],
-                                               [members.get(int(d), []) for d in found["det_id"]], size, data.sky),
-                       "real"),
+            "merged": (
+                lambda: scene.deblended(
+                    found["det_id"],
+                    found["x"],
+                    found["y"],
+                    [members.get(int(d), []) for d in found["det_id"]],
+                    size,
+                    data.sky,
+                ),
+                "real",
+            ),
             "pipeline": (lambda: stored["real"], "real"),
         }
 
@@ -160,11 +187,16 @@ class ImageLadder(Ladder):
         """
         scene, settings = self.scene(data), self.settings
         references = self._shared[2]
-        options = {**settings["measure"],
-                   "noise_correlation": noise_of(settings["measure"].get("noise_correlation", 1.0), data.truth.meta,
-                                                 data.patch.bands)}
-        where = {name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
-                 for name, t in self.measured_centres(data).items()}
+        options = {
+            **settings["measure"],
+            "noise_correlation": noise_of(
+                settings["measure"].get("noise_correlation", 1.0), data.truth.meta, data.patch.bands
+            ),
+        }
+        where = {
+            name: {int(d): (float(x), float(y)) for d, x, y in zip(t["det_id"], t["x"], t["y"])}
+            for name, t in self.measured_centres(data).items()
+        }
         for rung, (make, centres) in self.children(data, scene, stored).items():
             if rungs is not None and rung not in rungs:
                 continue
@@ -173,8 +205,16 @@ class ImageLadder(Ladder):
                 continue
             children = make()
             x, y = np.array([where[centres][int(d)] for d in children.det_id]).reshape(-1, 2).T
-            rows = measure_arrays(children, x, y, data.patch, self.measurements, options, settings["shape_band"],
-                                  noiseless=rung == REFERENCE)
+            rows = measure_arrays(
+                children,
+                x,
+                y,
+                data.patch,
+                self.measurements,
+                options,
+                settings["shape_band"],
+                noiseless=rung == REFERENCE,
+            )
             if rung == REFERENCE:
                 references[rung] = rows
                 for values in rows.values():
@@ -185,8 +225,15 @@ class ImageLadder(Ladder):
 def true_centres(truth, cut):
     """Return the centres of the truth detector in one patch; ``det_id`` is the source_id."""
     use = detectable(truth, cut)
-    return Table({"det_id": np.asarray(truth["source_id"], np.int64)[use], "x": np.asarray(truth["x"], float)[use],
-                  "y": np.asarray(truth["y"], float)[use], "role": np.asarray(truth["role"])[use]}, copy=False)
+    return Table(
+        {
+            "det_id": np.asarray(truth["source_id"], np.int64)[use],
+            "x": np.asarray(truth["x"], float)[use],
+            "y": np.asarray(truth["y"], float)[use],
+            "role": np.asarray(truth["role"])[use],
+        },
+        copy=False,
+    )
 
 
 def wanted(table, patch, centres):

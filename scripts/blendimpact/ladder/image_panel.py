@@ -42,8 +42,11 @@ def blend_panel(ladder, chunk):
         children=_stamps(ladder.children(data, ladder.scene(data), stored), source_id, det_id),
         titles=_titles(settings["deblender"], int((links["det_id"] == det_id).sum()) if det_id else None),
         noise=[float(np.sqrt(np.median(image.variance))) for image in patch.bands.values()],
-        caption=_caption(row, patch, settings), centres=np.c_[near["x"] - x0, near["y"] - y0],
-        scale=patch.pixel_scale, field=field)
+        caption=_caption(row, patch, settings),
+        centres=np.c_[near["x"] - x0, near["y"] - y0],
+        scale=patch.pixel_scale,
+        field=field,
+    )
 
 
 def _stamps(made, source_id, det_id):
@@ -60,8 +63,12 @@ def _stamps(made, source_id, det_id):
 
 def _titles(deblender, members):
     """Return {rung: text}; ``members``: how many true sources the target's detection holds, None without one."""
-    titles = {"undeblended": "+ true sources", "oracle": "neighbours removed exactly",
-              "isolated": "own and sky noise", "deblended": f"{deblender}, true centres"}
+    titles = {
+        "undeblended": "+ true sources",
+        "oracle": "neighbours removed exactly",
+        "isolated": "own and sky noise",
+        "deblended": f"{deblender}, true centres",
+    }
     if members is not None:
         titles |= {"merged": f"{members} true source(s) in it", "pipeline": "as found and deblended"}
     return titles
@@ -69,11 +76,13 @@ def _titles(deblender, members):
 
 def _caption(row, patch, settings):
     band = settings["shape_band"]
-    return (f"{settings['case']}, patch {patch.index}, source {row['source_id']}\n"
-            f"{band} = {row[f'mag_{band}']:.2f} mag, isolated S/N = {row['snr']:.0f}\n"
-            f"blendedness = {1 - row[f'purity_{band}']:.2f}\n"
-            f"bands {', '.join(patch.bands)}; stamp {settings['stamp']:g} arcsec\n"
-            f"detector {settings['detector']}, deblender {settings['deblender']}")
+    return (
+        f"{settings['case']}, patch {patch.index}, source {row['source_id']}\n"
+        f"{band} = {row[f'mag_{band}']:.2f} mag, isolated S/N = {row['snr']:.0f}\n"
+        f"blendedness = {1 - row[f'purity_{band}']:.2f}\n"
+        f"bands {', '.join(patch.bands)}; stamp {settings['stamp']:g} arcsec\n"
+        f"detector {settings['detector']}, deblender {settings['deblender']}"
+    )
 
 
 def star_field(data, known, children, psf, settings):
@@ -105,15 +114,21 @@ def star_field(data, known, children, psf, settings):
     # What lies in the border is not measured, so it is not taken away either.
     half = min(FIELD, min(patch.shape) // 2 - patch.border)
     cy, cx = (n // 2 for n in patch.shape)
-    cut = np.s_[cy - half:cy + half, cx - half:cx + half]
+    cut = np.s_[cy - half : cy + half, cx - half : cx + half]
 
     def inside(table):
         xy = np.c_[table["x"], table["y"]] - (cx - half, cy - half)
         return xy[((xy >= -0.5) & (xy < 2 * half - 0.5)).all(axis=1)]
 
-    return {"image": light[cut], "residual": residual[cut], "noise": float(np.sqrt(np.median(image.variance[cut]))),
-            "true_xy": inside(known), "targets_xy": inside(known[np.asarray(known["role"]) == "target"]),
-            "found_xy": inside(found), "title": f"{settings['case']}, patch {patch.index}, {band}: middle of the patch"}
+    return {
+        "image": light[cut],
+        "residual": residual[cut],
+        "noise": float(np.sqrt(np.median(image.variance[cut]))),
+        "true_xy": inside(known),
+        "targets_xy": inside(known[np.asarray(known["role"]) == "target"]),
+        "found_xy": inside(found),
+        "title": f"{settings['case']}, patch {patch.index}, {band}: middle of the patch",
+    }
 
 
 def point_sources(image, rows):
@@ -125,5 +140,5 @@ def point_sources(image, rows):
     x, y = (np.where(np.isfinite(good[f"{k}_psf"]), good[f"{k}_psf"], good[k]) for k in ("x", "y"))
     xi, yi = np.rint(x).astype(int), np.rint(y).astype(int)
     for flux, stamp, i, j in zip(good["flux_psf"], ShiftedPsf(psf, half).draw(x - xi, y - yi), xi, yi):
-        out[j:j + 2 * half + 1, i:i + 2 * half + 1] += flux * stamp
+        out[j : j + 2 * half + 1, i : i + 2 * half + 1] += flux * stamp
     return out[half:-half, half:-half]

@@ -35,8 +35,9 @@ def wide(measurements, bands, shape_band):
     base = frame[frame["band"] == shape_band].drop(columns=[*fluxes, "band"])
     for band in bands:
         part = frame.loc[frame["band"] == band, ids + fluxes]
-        base = base.merge(part.rename(columns={f: f"{f}_{band}" for f in fluxes}), on=ids,
-                          how="left", validate="one_to_one")
+        base = base.merge(
+            part.rename(columns={f: f"{f}_{band}" for f in fluxes}), on=ids, how="left", validate="one_to_one"
+        )
     return base
 
 

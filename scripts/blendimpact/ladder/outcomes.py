@@ -41,8 +41,7 @@ class Outcomes:
 
     def counts(self):
         """Return how many sources and detections had each outcome: dict of str to (int, int)."""
-        return {name: (int(np.sum(self.truth == name)), int(np.sum(self.detection == name)))
-                for name in OUTCOMES}
+        return {name: (int(np.sum(self.truth == name)), int(np.sum(self.detection == name))) for name in OUTCOMES}
 
 
 def links(truth_xy, detections_xy, reach):
@@ -131,9 +130,10 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
     truth = np.full(n, "missed", dtype="U12")
     own = belongs[found]
     truth[found] = np.select(
-        [failed[own], members[own] > 1, pieces[found],
-         overlap[found] | (sources_in_blend[blends[found]] > 1)],
-        ["failed", "unrecognised", "shredded", "recognised"], "isolated")
+        [failed[own], members[own] > 1, pieces[found], overlap[found] | (sources_in_blend[blends[found]] > 1)],
+        ["failed", "unrecognised", "shredded", "recognised"],
+        "isolated",
+    )
     detection = np.full(m, "spurious", dtype="U12")
     detection[is_piece] = "shredded"
     detection[own] = truth[found]  # all members of one detection share their outcome
@@ -146,8 +146,7 @@ def groups(truth_xy, radius):
     if not len(truth_xy):
         return np.empty(0, dtype=np.int64)
     pairs = cKDTree(truth_xy).query_pairs(radius, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])),
-                      shape=(len(truth_xy),) * 2)
+    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(len(truth_xy),) * 2)
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 

@@ -22,5 +22,9 @@ class AperturePhotometry(Measurement):
         flux, error = (np.column_stack(parts) for parts in zip(*map(objects.aperture, range(len(objects.bands)))))
         radius = objects.radius
         outside = reaches_outside(objects.x, objects.y, radius, radius, 0.0, objects.patch.shape)
-        return {"flux_ap": flux, "flux_ap_err": error, "snr_ap": flux / error,
-                "flux_flag": np.where(outside, BITS.APERTURE_EDGE, 0)[:, None]}
+        return {
+            "flux_ap": flux,
+            "flux_ap_err": error,
+            "snr_ap": flux / error,
+            "flux_flag": np.where(outside, BITS.APERTURE_EDGE, 0)[:, None],
+        }

@@ -55,12 +55,16 @@ def split_comae(difference, x, y, coma_radius):
         near = np.hypot(step - (x[k] - i[0]), (step - (y[k] - j[0]))[:, None]) <= max(radius[k], 1)
         near &= canvas.good[0] > 0
         variance = stamps(difference.variance, i, j, canvas.size)[0]
-        chi2 = np.mean(residual[near]**2 / variance[near]) if near.any() else np.nan
+        chi2 = np.mean(residual[near] ** 2 / variance[near]) if near.any() else np.nan
         out[:, k] = [fluxes[0], np.sqrt(error[0, 0]), fluxes[1], np.sqrt(error[1, 1]), chi2]
         if not np.isfinite(fluxes).all():
             flag[k] |= BITS.NOT_CONVERGED
     names = ("nucleus", "nucleus_err", "coma", "coma_err", "chi2")
-    texts = UNITS | {"nucleus": (None, "flux of the nucleus"), "nucleus_err": (None, "its standard error"),
-                     "coma": (None, "flux of the coma within its radius"), "coma_err": (None, "its standard error"),
-                     "chi2": (None, "mean of residual^2 / variance within the coma's radius")}
+    texts = UNITS | {
+        "nucleus": (None, "flux of the nucleus"),
+        "nucleus_err": (None, "its standard error"),
+        "coma": (None, "flux of the coma within its radius"),
+        "coma_err": (None, "its standard error"),
+        "chi2": (None, "mean of residual^2 / variance within the coma's radius"),
+    }
     return table(dict(zip(names, out)) | {"flag": flag}, texts)

@@ -62,8 +62,10 @@ class Correlation:
             return tuple(error * self.noise for error in (flux_error, *errors))
         templates = window.templates()
         share = self._share(flux_error, self.sky / (templates[0] ** 2).sum())
-        return tuple(error * np.sqrt(1 + (self.noise.variance_factor(template) - 1) * share)
-                     for template, error in zip(templates, (flux_error, *errors)))
+        return tuple(
+            error * np.sqrt(1 + (self.noise.variance_factor(template) - 1) * share)
+            for template, error in zip(templates, (flux_error, *errors))
+        )
 
 
 def noise_of(option, meta, bands):
@@ -86,6 +88,9 @@ def noise_of(option, meta, bands):
     models = json.loads(meta.get(NOISE_META) or "{}")
     lacking = [band for band in bands if band not in models]
     if lacking:
-        raise StudyError(f"the noise of {', '.join(lacking)} was not measured", "measure.noise_correlation: image",
-                         "give a number: only adopted images (sky: adopt) have a noise model")
+        raise StudyError(
+            f"the noise of {', '.join(lacking)} was not measured",
+            "measure.noise_correlation: image",
+            "give a number: only adopted images (sky: adopt) have a noise model",
+        )
     return {band: NoiseModel(np.asarray(models[band]["correlation"], float)) for band in bands}

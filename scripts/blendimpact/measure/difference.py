@@ -14,10 +14,15 @@ from ..subtract.kernels import shifted
 from ..subtract.linear import covariance, inside, nearest, stamps
 from .profile_fit import BITS, fit
 
-UNITS = {"x": ("pix", "position along axis 1, 0-based"), "y": ("pix", "position along axis 2, 0-based"),
-         "x_err": ("pix", "standard error of x"), "y_err": ("pix", "standard error of y"),
-         "flux": (None, "flux in the science image's unit"), "flux_err": (None, "its standard error"),
-         "flag": (None, "bits of blendimpact.measure.difference.MEASURE_BITS")}
+UNITS = {
+    "x": ("pix", "position along axis 1, 0-based"),
+    "y": ("pix", "position along axis 2, 0-based"),
+    "x_err": ("pix", "standard error of x"),
+    "y_err": ("pix", "standard error of y"),
+    "flux": (None, "flux in the science image's unit"),
+    "flux_err": (None, "its standard error"),
+    "flag": (None, "bits of blendimpact.measure.difference.MEASURE_BITS"),
+}
 
 
 def table(columns, texts):
@@ -69,8 +74,9 @@ def _discs(difference, x, y, radius):
     size = 2 * half + 1
     weights = np.zeros((len(x), size, size))
     for k, (dx, dy) in enumerate(zip(x - i, y - j)):
-        weights[k] = circular_overlap_grid(-half - 0.5 - dx, half + 0.5 - dx, -half - 0.5 - dy, half + 0.5 - dy,
-                                           size, size, radius, 1, 1)
+        weights[k] = circular_overlap_grid(
+            -half - 0.5 - dx, half + 0.5 - dx, -half - 0.5 - dy, half + 0.5 - dy, size, size, radius, 1, 1
+        )
     return i, j, weights, stamps(difference.good, i, j, size)
 
 
@@ -80,7 +86,7 @@ def _point_shares(difference, x, y, i, j, weights, good):
     psf = np.pad(difference.psf, max(half + 1 - own, 1))
     points = shifted(psf, x - i, y - j)
     off = psf.shape[0] // 2 - half
-    points = points[:, off:psf.shape[0] - off, off:psf.shape[0] - off] * weights
+    points = points[:, off : psf.shape[0] - off, off : psf.shape[0] - off] * weights
     return points.sum(axis=(1, 2)), (points * good).sum(axis=(1, 2))
 
 
@@ -123,7 +129,7 @@ def activity(difference, x, y, radius):
         weights = np.zeros((len(x), 2, size, size))
         for k, one in enumerate((filters, discs)):
             off = (size - one.shape[-1]) // 2
-            weights[:, k, off:size - off, off:size - off] = np.where(lost[:, None, None], 0, one)
+            weights[:, k, off : size - off, off : size - off] = np.where(lost[:, None, None], 0, one)
         data = stamps(difference.image, i, j, size).reshape(len(x), -1, 1)
         fluxes = (weights.reshape(len(x), 2, -1) @ data)[..., 0]
         matrix = covariance(difference, i, j, weights)
@@ -132,13 +138,21 @@ def activity(difference, x, y, radius):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = psf / aperture
             noise = matrix[:, 0, 0] + ratio**2 * matrix[:, 1, 1] - 2 * ratio * matrix[:, 0, 1]
-            out[:, rows] = [psf, errors[0], aperture, errors[1], 1 - share * ratio,
-                            np.abs(share / aperture) * np.sqrt(noise)]
+            out[:, rows] = [
+                psf,
+                errors[0],
+                aperture,
+                errors[1],
+                1 - share * ratio,
+                np.abs(share / aperture) * np.sqrt(noise),
+            ]
         flag[rows] |= (bits | np.where(lost, BITS.LOST, 0)).astype(np.int32)
     names = ("flux_psf", "flux_psf_err", "flux_ap", "flux_ap_err", "activity", "activity_err")
-    texts = {"flux_psf": (None, "flux of a point source in the science image's unit"),
-             "flux_ap": (None, "flux in the circle in the science image's unit"),
-             "activity": (None, "E = 1 - c F_psf / F_ap: 0 for a point source")}
+    texts = {
+        "flux_psf": (None, "flux of a point source in the science image's unit"),
+        "flux_ap": (None, "flux in the circle in the science image's unit"),
+        "activity": (None, "E = 1 - c F_psf / F_ap: 0 for a point source"),
+    }
     texts |= {f"{name}_err": (None, f"standard error of {name}") for name in texts}
     return table(dict(zip(names, out)) | {"flag": flag}, UNITS | texts)
 
@@ -167,12 +181,17 @@ def residuals(difference, x, y, radius):
         i, j = nearest(x[here], y[here])
         half = int(np.ceil(radius + 0.5))
         step = np.arange(-half, half + 1)
-        near = ((step - (x[here] - i)[:, None])[:, None, :]**2 + (step - (y[here] - j)[:, None])[:, :, None]**2
-                <= radius**2)
-        plane = np.where(difference.good, difference.image.astype(float)**2 / np.maximum(difference.variance, 1e-30), 0)
+        near = (step - (x[here] - i)[:, None])[:, None, :] ** 2 + (step - (y[here] - j)[:, None])[
+            :, :, None
+        ] ** 2 <= radius**2
+        plane = np.where(
+            difference.good, difference.image.astype(float) ** 2 / np.maximum(difference.variance, 1e-30), 0
+        )
         near &= stamps(difference.good, i, j, 2 * half + 1) > 0
         number[here] = near.sum(axis=(1, 2))
         top = (stamps(plane, i, j, 2 * half + 1) * near).sum(axis=(1, 2))
         chi2[here] = np.where(number[here] > 0, top / np.maximum(number[here], 1), np.nan)
-    return table({"chi2": chi2, "npix": number}, {
-        "chi2": (None, "mean of image^2 / variance in the disc"), "npix": (None, "pixels of the disc with data")})
+    return table(
+        {"chi2": chi2, "npix": number},
+        {"chi2": (None, "mean of image^2 / variance in the disc"), "npix": (None, "pixels of the disc with data")},
+    )

@@ -35,13 +35,22 @@ class KronPhotometry(Measurement):
         least = None if self.min_radius is None else self.min_radius / objects.scale
         usable = (found.flag == 0) & (found.flux > 0) & (found.sigma > 0.5 * psf)
         a, b, theta, flag = kron_ellipses(
-            objects.reference, objects.stamp_x, objects.stamp_y, np.where(usable, found.sigma, np.nan), found.g1,
-            found.g2, psf, self.factor, least)
+            objects.reference,
+            objects.stamp_x,
+            objects.stamp_y,
+            np.where(usable, found.sigma, np.nan),
+            found.g1,
+            found.g2,
+            psf,
+            self.factor,
+            least,
+        )
         radius = np.sqrt(a * b)
         columns = {name: np.full((len(objects), len(objects.bands)), np.nan) for name in self.columns}
         for k, image in enumerate(objects.images):
-            flux, error = elliptical(objects.stamps[k], objects.variances(k), objects.stamp_x, objects.stamp_y,
-                                     a, b, theta)
+            flux, error = elliptical(
+                objects.stamps[k], objects.variances(k), objects.stamp_x, objects.stamp_y, a, b, theta
+            )
             columns["flux_kron"][:, k] = flux
             if not objects.noiseless:
                 columns["flux_kron_err"][:, k] = objects.correlation(k).apertures(error, radius)

@@ -60,14 +60,14 @@ class Objects:
         self.bands, self.images = list(patch.bands), list(patch.bands.values())
         shape_band = self.bands[0] if shape_band is None else shape_band
         if shape_band not in self.bands:
-            raise StudyError(f"the patch has no band {shape_band}", "shape_band",
-                             f"use one of {', '.join(self.bands)}")
+            raise StudyError(f"the patch has no band {shape_band}", "shape_band", f"use one of {', '.join(self.bands)}")
         self.shape, self.settings = self.bands.index(shape_band), settings
         self.x, self.y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         # A centre that is not a number has an empty child; it is measured, for nothing, in its middle.
         self.lost, middle = ~(np.isfinite(self.x) & np.isfinite(self.y)), children.stamps.shape[-1] // 2
-        self.stamp_x, self.stamp_y = (np.where(self.lost, middle, c - c0)
-                                      for c, c0 in ((self.x, children.x0), (self.y, children.y0)))
+        self.stamp_x, self.stamp_y = (
+            np.where(self.lost, middle, c - c0) for c, c0 in ((self.x, children.x0), (self.y, children.y0))
+        )
         self.scale = self.images[self.shape].pixel_scale
         self.radius = 0.5 * settings["aperture_diameter"] / self.scale
         self.psf_sigmas = shapes.psf_sigma(patch)
@@ -79,7 +79,8 @@ class Objects:
             self.stamps = np.where(finite, self.stamps, np.float32(0))
         self.unusable = self.lost | ~self.good[self.shape]
         self.variances, self.correlation, self.aperture = (
-            cache(of_band) for of_band in (self._variances, self._correlation, self._aperture))
+            cache(of_band) for of_band in (self._variances, self._correlation, self._aperture)
+        )
 
     def __len__(self):
         return len(self.x)
@@ -128,8 +129,11 @@ def columns_of(measurements):
     columns = dict(COMMON_COLUMNS)
     for one in measurements:
         if twice := sorted(set(columns) & set(one.columns)):
-            raise StudyError(f"the column {twice[0]} of the measurement {one.name} is there already",
-                             "measure.measurements", "rename it")
+            raise StudyError(
+                f"the column {twice[0]} of the measurement {one.name} is there already",
+                "measure.measurements",
+                "rename it",
+            )
         columns |= one.columns
     return columns
 
@@ -166,8 +170,10 @@ def measure_children(children, x, y, patch, measurements, settings, shape_band=N
         If the shape band is not in the patch, the aperture does not fit, or a measurement does not return what it
         declares.
     """
-    return table_of(measure_arrays(children, x, y, patch, measurements, settings, shape_band, noiseless),
-                    {"det_id": (None, "number of the detection"), **columns_of(measurements)})
+    return table_of(
+        measure_arrays(children, x, y, patch, measurements, settings, shape_band, noiseless),
+        {"det_id": (None, "number of the detection"), **columns_of(measurements)},
+    )
 
 
 def measure_arrays(children, x, y, patch, measurements, settings, shape_band=None, noiseless=False):
@@ -181,12 +187,18 @@ def measure_arrays(children, x, y, patch, measurements, settings, shape_band=Non
             found = dict(one.measure(objects))
         flag |= np.asarray(found.pop("flux_flag", 0), dtype=np.int32)
         columns |= checked(one, found, objects)
-    columns |= {"x": np.repeat(objects.x, count), "y": np.repeat(objects.y, count), "flux_flag": flag.ravel(),
-                "sigma_psf": np.tile([objects.psf_sigmas[band] for band in objects.bands], n),
-                "child_status": np.repeat(np.asarray(children.status, dtype=np.int32), count),
-                "band": np.tile(np.array(objects.bands, dtype=str), n)}
-    return {"det_id": np.repeat(np.asarray(children.det_id, dtype=np.int64), count),
-            **{name: columns[name] for name in columns_of(measurements)}}
+    columns |= {
+        "x": np.repeat(objects.x, count),
+        "y": np.repeat(objects.y, count),
+        "flux_flag": flag.ravel(),
+        "sigma_psf": np.tile([objects.psf_sigmas[band] for band in objects.bands], n),
+        "child_status": np.repeat(np.asarray(children.status, dtype=np.int32), count),
+        "band": np.tile(np.array(objects.bands, dtype=str), n),
+    }
+    return {
+        "det_id": np.repeat(np.asarray(children.det_id, dtype=np.int64), count),
+        **{name: columns[name] for name in columns_of(measurements)},
+    }
 
 
 def checked(measurement, found, objects):
@@ -197,6 +209,7 @@ def checked(measurement, found, objects):
     StudyError
         If they are not those that it declares, or have another shape or type.
     """
+
     def wrong(what, remedy):
         return StudyError(f"the measurement {measurement.name} {what}", f"patch {objects.patch.index}", remedy)
 
@@ -209,8 +222,10 @@ def checked(measurement, found, objects):
         values = np.asarray(values)
         whole = values.dtype.kind in "iu"
         if values.dtype.kind not in "fiu" or values.shape not in ((full,) if whole else (full, full[:1])):
-            raise wrong(f"returns {values.dtype} of shape {values.shape} for {name}",
-                        f"return numbers of shape {full}, (objects, bands), or {full[:1]} for the shape band")
+            raise wrong(
+                f"returns {values.dtype} of shape {values.shape} for {name}",
+                f"return numbers of shape {full}, (objects, bands), or {full[:1]} for the shape band",
+            )
         if values.ndim == 1:
             values, shape = np.full(full, np.nan), values
             values[:, objects.shape] = shape

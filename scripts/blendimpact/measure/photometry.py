@@ -6,17 +6,22 @@ import sep
 from ..data.flags import Bits
 from ..errors import StudyError
 
-BITS = FLUX_BITS = Bits({
-    0: ("NOT_FINITE", "a pixel is not a finite number; it counts as 0"),
-    1: ("APERTURE_EDGE", "the circular aperture reaches outside of the image"),
-    2: ("KRON_EDGE", "the Kron aperture reaches outside of the image"),
-    3: ("KRON_NO_MOMENTS", "no usable moments: the Kron ellipse is a circle of the PSF's size"),
-    4: ("KRON_FAILED", "no positive Kron radius: the least radius is used"),
-    5: ("KRON_CUT", "the Kron aperture was made smaller to fit in the stamp"),
-    6: ("PSF_NOT_CONVERGED", "the position of the PSF fit did not converge: flux_psf is that at the given centre"),
-    7: ("PSF_LEFT", "the PSF fit went further than a PSF FWHM from the given centre: flux_psf is that at the centre"),
-    8: ("PSF_EDGE", "the disc of the PSF fit has pixels outside of the image or without data"),
-})
+BITS = FLUX_BITS = Bits(
+    {
+        0: ("NOT_FINITE", "a pixel is not a finite number; it counts as 0"),
+        1: ("APERTURE_EDGE", "the circular aperture reaches outside of the image"),
+        2: ("KRON_EDGE", "the Kron aperture reaches outside of the image"),
+        3: ("KRON_NO_MOMENTS", "no usable moments: the Kron ellipse is a circle of the PSF's size"),
+        4: ("KRON_FAILED", "no positive Kron radius: the least radius is used"),
+        5: ("KRON_CUT", "the Kron aperture was made smaller to fit in the stamp"),
+        6: ("PSF_NOT_CONVERGED", "the position of the PSF fit did not converge: flux_psf is that at the given centre"),
+        7: (
+            "PSF_LEFT",
+            "the PSF fit went further than a PSF FWHM from the given centre: flux_psf is that at the centre",
+        ),
+        8: ("PSF_EDGE", "the disc of the PSF fit has pixels outside of the image or without data"),
+    }
+)
 LEAST_AXIS_RATIO = 0.1
 KRON_EXTENT = 6.0  # ellipses within which the Kron radius is measured, as in SExtractor
 PSF_RADII = 3.5  # least Kron aperture in standard deviations of the PSF: 99.8 % of a Gaussian's light
@@ -64,8 +69,11 @@ def circular(stamps, variances, x, y, radius):
     """
     size = stamps.shape[-1]
     if radius > largest_radius(size):
-        raise StudyError(f"an aperture of {2 * radius:.1f} pixels does not fit in stamps of {size}",
-                         "measure.aperture_diameter", "make it smaller, or the case's stamp larger")
+        raise StudyError(
+            f"an aperture of {2 * radius:.1f} pixels does not fit in stamps of {size}",
+            "measure.aperture_diameter",
+            "make it smaller, or the case's stamp larger",
+        )
     if not len(stamps):
         return np.zeros(0), np.zeros(0)
     flux, error, _ = sep.sum_circle(_tall(stamps), x, _rows(y, size), radius, var=_tall(variances), subpix=0)
@@ -150,8 +158,9 @@ def elliptical(stamps, variances, x, y, a, b, theta):
     """
     if not len(stamps):
         return np.zeros(0), np.zeros(0)
-    flux, error, _ = sep.sum_ellipse(_tall(stamps), x, _rows(y, stamps.shape[-1]), a, b, theta, 1.0,
-                                     var=_tall(variances), subpix=0)
+    flux, error, _ = sep.sum_ellipse(
+        _tall(stamps), x, _rows(y, stamps.shape[-1]), a, b, theta, 1.0, var=_tall(variances), subpix=0
+    )
     return flux, error
 
 
@@ -161,5 +170,4 @@ def reaches_outside(x, y, a, b, theta, shape):
     c, s = np.cos(theta), np.sin(theta)
     half_x, half_y = np.hypot(a * c, b * s), np.hypot(a * s, b * c)
     with np.errstate(invalid="ignore"):
-        return ~((x - half_x >= -0.5) & (x + half_x <= nx - 0.5)
-                 & (y - half_y >= -0.5) & (y + half_y <= ny - 0.5))
+        return ~((x - half_x >= -0.5) & (x + half_x <= nx - 0.5) & (y - half_y >= -0.5) & (y + half_y <= ny - 0.5))

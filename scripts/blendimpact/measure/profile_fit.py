@@ -16,11 +16,17 @@ TOLERANCE = 1e-4  # in chi^2: a hundredth of a standard deviation
 STEP = 0.25  # in PSF FWHM: most that one step moves a position
 TURN = 0.3  # rad: most that one step turns a trail
 SHORT = 0.1  # in PSF FWHM: a trail that is shorter is a point
-BITS = MEASURE_BITS = Bits(SEARCH_BITS | {
-    4: ("NOT_CONVERGED", "the fit did not converge: nothing is measured"),
-    5: ("LEFT", "the fit went further than a PSF FWHM (a trail: and its length) from its start: nothing is measured"),
-    6: ("UNRESOLVED", "no length of the trail is better than none: length 0, no angle; the flux is a point's"),
-})
+BITS = MEASURE_BITS = Bits(
+    SEARCH_BITS
+    | {
+        4: ("NOT_CONVERGED", "the fit did not converge: nothing is measured"),
+        5: (
+            "LEFT",
+            "the fit went further than a PSF FWHM (a trail: and its length) from its start: nothing is measured",
+        ),
+        6: ("UNRESOLVED", "no length of the trail is better than none: length 0, no angle; the flux is a point's"),
+    }
+)
 _BLOCK = 2**23  # float64 numbers in the largest array
 
 
@@ -72,7 +78,7 @@ class Canvas:
         """Return the central pixels of spectra of any number of sources."""
         off = (self.grid - self.size) // 2
         array = fft.fftshift(fft.irfft2(spectra, s=(self.grid, self.grid)), axes=(-2, -1))
-        return array[..., off:off + self.size, off:off + self.size]
+        return array[..., off : off + self.size, off : off + self.size]
 
     def sums(self, rows, spectra):
         """Filter the data optimally for each of p images of unit flux.
@@ -96,8 +102,12 @@ class Canvas:
         images = self.back(spectra)
         filters = self.back(spectra * self.inverse) * self.good[rows, None]
         flat = filters.reshape(n, p, -1)
-        return (filters, images, flat @ images.reshape(n, p, -1).transpose(0, 2, 1),
-                (flat @ self.data[rows].reshape(n, -1, 1))[..., 0])
+        return (
+            filters,
+            images,
+            flat @ images.reshape(n, p, -1).transpose(0, 2, 1),
+            (flat @ self.data[rows].reshape(n, -1, 1))[..., 0],
+        )
 
     def shares(self, rows, filters, images, spectrum):
         """Return how much of the first image's signal-to-noise ratio squared falls on pixels with data."""
@@ -122,8 +132,16 @@ def trails(canvas, values):
     slope = np.where(small, -half / 3, (np.cos(safe) - line) / safe)  # of the line by half
     point = canvas.psf * np.exp(-1j * (canvas.kx * x + canvas.ky * y))
     drawn = point * line
-    return np.stack([drawn, -1j * canvas.kx * drawn, -1j * canvas.ky * drawn, point * slope * (0.5 * along),
-                     point * slope * (0.5 * across * length)], axis=1)
+    return np.stack(
+        [
+            drawn,
+            -1j * canvas.kx * drawn,
+            -1j * canvas.ky * drawn,
+            point * slope * (0.5 * along),
+            point * slope * (0.5 * across * length),
+        ],
+        axis=1,
+    )
 
 
 def points(canvas, values):
@@ -161,8 +179,9 @@ def fit(difference, x, y, shape=None, draw=points, reach=0.0):
     i, j = nearest(x, y)
     begin = np.column_stack([x - i, y - j] + ([] if shape is None else [shape]))
     n, q = begin.shape
-    out = Fit(np.full((n, q), np.nan), np.full((n, q), np.nan), np.full(n, np.nan), np.full(n, np.nan),
-              np.zeros(n, np.int32))
+    out = Fit(
+        np.full((n, q), np.nan), np.full((n, q), np.nan), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int32)
+    )
     size = padded_filter(difference, difference.psf)[0].shape[0] + 2 * int(np.ceil(reach))
     for rows in np.array_split(np.arange(n), max(1, -(-n * (1 + q) * size**2 // _BLOCK))):
         canvas = Canvas(difference, i[rows], j[rows], reach)

@@ -179,8 +179,9 @@ class PsfWindow:
         norm = np.where(products[:, 0, 0] > 0, products[:, 0, 0], np.nan)
         flux = sides[:, 0] / norm
         cross = products[:, 0, 1:]
-        matrix = flux[:, None, None] ** 2 * (products[:, 1:, 1:]
-                                             - cross[:, :, None] * cross[:, None, :] / norm[:, None, None])
+        matrix = flux[:, None, None] ** 2 * (
+            products[:, 1:, 1:] - cross[:, :, None] * cross[:, None, :] / norm[:, None, None]
+        )
         gradient = flux[:, None] * (sides[:, 1:] - flux[:, None] * cross)
         return matrix, gradient, self.total[rows] - flux * sides[:, 0]
 
@@ -189,8 +190,15 @@ def _solve(matrix, right):
     """Solve N systems of two equations; NaN where there is no solution."""
     determinant = matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0]
     determinant = np.where(determinant > 0, determinant, np.nan)
-    return np.column_stack([matrix[:, 1, 1] * right[:, 0] - matrix[:, 0, 1] * right[:, 1],
-                            matrix[:, 0, 0] * right[:, 1] - matrix[:, 1, 0] * right[:, 0]]) / determinant[:, None]
+    return (
+        np.column_stack(
+            [
+                matrix[:, 1, 1] * right[:, 0] - matrix[:, 0, 1] * right[:, 1],
+                matrix[:, 0, 0] * right[:, 1] - matrix[:, 1, 0] * right[:, 0],
+            ]
+        )
+        / determinant[:, None]
+    )
 
 
 @MEASUREMENTS.register("psf")
@@ -210,8 +218,9 @@ class PsfPhotometry(Measurement):
     def measure(self, objects):
         """Return the columns of `columns`, and bits that say what became of the fit."""
         children, b = objects.children, objects.shape
-        windows = [PsfWindow(stamps, image, children.x0, children.y0)
-                   for stamps, image in zip(objects.stamps, objects.images)]
+        windows = [
+            PsfWindow(stamps, image, children.x0, children.y0) for stamps, image in zip(objects.stamps, objects.images)
+        ]
         fit = windows[b].fit(objects.stamp_x, objects.stamp_y)
         failed = fit.failed | objects.unusable
         flag = np.where(fit.left, BITS.PSF_LEFT, np.where(failed, BITS.PSF_NOT_CONVERGED, 0))[:, None]

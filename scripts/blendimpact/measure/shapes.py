@@ -11,21 +11,23 @@ from . import MEASUREMENTS
 from .base import Measurement
 from .photometry import reaches_outside
 
-BITS = SHAPE_BITS = Bits({
-    0: ("NOT_MEASURED", "shapes are measured in another band"),
-    1: ("FAILED", "the moments did not converge to anything; another bit has the reason"),
-    2: ("ITERATIONS", "too many iterations"),
-    3: ("DIVERGED", "moments too large, or the centroid ran away"),
-    4: ("SINGULAR", "moments collapsed or are not positive definite"),
-    5: ("EMPTY", "the child image is 0 everywhere"),
-    6: ("NOT_FINITE", "a pixel or a moment is not a finite number"),
-    7: ("UNKNOWN_FAILURE", "HSM gave a reason that this table does not know"),
-    8: ("CENTROID_SHIFT", "the centroid is further from the given centre than allowed: another source?"),
-    9: ("SMALL", "smaller than half the PSF: a noise peak"),
-    10: ("NEGATIVE", "the best-fitting Gaussian is negative"),
-    11: ("EDGE", "three standard deviations of the Gaussian reach outside of the image or the stamp"),
-    12: ("LOW_SNR", "signal-to-noise ratio below the configured least one"),
-})
+BITS = SHAPE_BITS = Bits(
+    {
+        0: ("NOT_MEASURED", "shapes are measured in another band"),
+        1: ("FAILED", "the moments did not converge to anything; another bit has the reason"),
+        2: ("ITERATIONS", "too many iterations"),
+        3: ("DIVERGED", "moments too large, or the centroid ran away"),
+        4: ("SINGULAR", "moments collapsed or are not positive definite"),
+        5: ("EMPTY", "the child image is 0 everywhere"),
+        6: ("NOT_FINITE", "a pixel or a moment is not a finite number"),
+        7: ("UNKNOWN_FAILURE", "HSM gave a reason that this table does not know"),
+        8: ("CENTROID_SHIFT", "the centroid is further from the given centre than allowed: another source?"),
+        9: ("SMALL", "smaller than half the PSF: a noise peak"),
+        10: ("NEGATIVE", "the best-fitting Gaussian is negative"),
+        11: ("EDGE", "three standard deviations of the Gaussian reach outside of the image or the stamp"),
+        12: ("LOW_SNR", "signal-to-noise ratio below the configured least one"),
+    }
+)
 
 # Texts of galsim.hsm's failures, and the bit that each sets.
 _REASONS = (
@@ -102,16 +104,20 @@ def adaptive_moments(stamps, x, y, guess):
             continue
         image = galsim.Image(stamps[k], xmin=0, ymin=0)
         found = galsim.hsm.FindAdaptiveMom(
-            image, guess_sig=guess, precision=PRECISION, guess_centroid=galsim.PositionD(x[k], y[k]),
-            strict=False, check=False, hsmparams=_PARAMETERS)
+            image,
+            guess_sig=guess,
+            precision=PRECISION,
+            guess_centroid=galsim.PositionD(x[k], y[k]),
+            strict=False,
+            check=False,
+            hsmparams=_PARAMETERS,
+        )
         if found.error_message:
             reason = found.error_message.lower()
-            flag[k] = BITS.FAILED | next((bit for text, bit in _REASONS if text in reason),
-                                         BITS.UNKNOWN_FAILURE)
+            flag[k] = BITS.FAILED | next((bit for text, bit in _REASONS if text in reason), BITS.UNKNOWN_FAILURE)
             continue
         shape, centre = found.observed_shape, found.moments_centroid
-        row = (shape.g1, shape.g2, found.moments_sigma, found.moments_rho4, found.moments_amp,
-               centre.x, centre.y)
+        row = (shape.g1, shape.g2, found.moments_sigma, found.moments_rho4, found.moments_amp, centre.x, centre.y)
         if np.isfinite(row).all():
             moments[k] = row
         else:
@@ -156,8 +162,11 @@ class AdaptiveMoments(Measurement):
         "e2": (None, "the same along the diagonal y = x"),
         "sigma": ("pix", "size det(M)^(1/4) of the adaptive moments"),
         "resolution": (None, "1 - sigma_psf^2 / sigma^2"),
-        "snr_shape": (None, "signal-to-noise ratio of the adaptive Gaussian; 1 / snr_shape is the standard "
-                            "deviation of e1 and of e2 for a Gaussian source in white noise"),
+        "snr_shape": (
+            None,
+            "signal-to-noise ratio of the adaptive Gaussian; 1 / snr_shape is the standard "
+            "deviation of e1 and of e2 for a Gaussian source in white noise",
+        ),
         "rho4": (None, "weighted radial fourth moment: 2 for a Gaussian"),
         "flux_hsm": (None, "flux of the adaptive Gaussian, unit of the image"),
         "x_hsm": ("pix", "adaptive centroid along axis 1, 0-based"),
@@ -180,14 +189,24 @@ class AdaptiveMoments(Measurement):
         outside |= reaches_outside(found.x, found.y, reach, reach, 0.0, (size, size))
         flag = found.flag.copy()
         for bit, condition in (
-                (BITS.CENTROID_SHIFT, np.hypot(x - objects.x, y - objects.y) * objects.scale > self.max_shift),
-                (BITS.SMALL, found.sigma < 0.5 * objects.psf_sigma),
-                (BITS.NEGATIVE, found.flux <= 0),
-                (BITS.EDGE, outside & np.isfinite(found.sigma)),
-                (BITS.LOW_SNR, snr < self.min_snr)):
+            (BITS.CENTROID_SHIFT, np.hypot(x - objects.x, y - objects.y) * objects.scale > self.max_shift),
+            (BITS.SMALL, found.sigma < 0.5 * objects.psf_sigma),
+            (BITS.NEGATIVE, found.flux <= 0),
+            (BITS.EDGE, outside & np.isfinite(found.sigma)),
+            (BITS.LOW_SNR, snr < self.min_snr),
+        ):
             flag |= np.where(condition, bit, 0).astype(np.int32)
         flags = np.full((len(objects), len(objects.bands)), BITS.NOT_MEASURED, dtype=np.int32)
         flags[:, objects.shape] = flag
-        return {"e1": found.g1, "e2": found.g2, "sigma": found.sigma,
-                "resolution": 1 - objects.psf_sigma**2 / found.sigma**2, "snr_shape": snr, "rho4": found.rho4,
-                "flux_hsm": found.flux, "x_hsm": x, "y_hsm": y, "shape_flag": flags}
+        return {
+            "e1": found.g1,
+            "e2": found.g2,
+            "sigma": found.sigma,
+            "resolution": 1 - objects.psf_sigma**2 / found.sigma**2,
+            "snr_shape": snr,
+            "rho4": found.rho4,
+            "flux_hsm": found.flux,
+            "x_hsm": x,
+            "y_hsm": y,
+            "shape_flag": flags,
+        }

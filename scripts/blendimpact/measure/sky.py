@@ -25,8 +25,9 @@ def sky_options(options=None):
     """
     unknown = sorted(set(options or {}) - set(SKY_OPTIONS))
     if unknown:
-        raise StudyError(f"unknown option {', '.join(unknown)}", "measure.sky",
-                         f"its options are: {', '.join(SKY_OPTIONS)}")
+        raise StudyError(
+            f"unknown option {', '.join(unknown)}", "measure.sky", f"its options are: {', '.join(SKY_OPTIONS)}"
+        )
     return {**SKY_OPTIONS, **(options or {})}
 
 
@@ -79,8 +80,9 @@ def object_mask(patch, sky, options=None):
     """Return (ny, nx) bool: pixels that belong to an object or lie within ``grow`` of one."""
     options = sky_options(options)
     flux, error = smooth(*coadd(patch, sky), kernel_pixels("psf", patch))
-    _, segmentation, _ = extract(flux, error, options["threshold"], options["min_area"],
-                                 nthresh=1, contrast=1.0, clean=False)
+    _, segmentation, _ = extract(
+        flux, error, options["threshold"], options["min_area"], nthresh=1, contrast=1.0, clean=False
+    )
     return _grow(segmentation > 0, patch, options)
 
 
@@ -102,7 +104,7 @@ def _mesh(image, masks, options):
         free = ~(bad | objects)
         values = np.full((len(y_edges) - 1, len(x_edges) - 1), np.nan)
         for j, k in np.ndindex(values.shape):
-            box = slice(*y_edges[j:j + 2]), slice(*x_edges[k:k + 2])
+            box = slice(*y_edges[j : j + 2]), slice(*x_edges[k : k + 2])
             pixels = science[box][free[box]]
             if pixels.size > LEAST_FREE * science[box].size:
                 values[j, k] = _clipped_mean(pixels)
@@ -135,5 +137,6 @@ def _interpolate(values, y_edges, x_edges, width):
     values = np.repeat(np.repeat(values, repeat[0], 0), repeat[1], 1)
     y, x = (0.5 * (e[1:] + e[:-1]) - 0.5 if len(e) > 2 else np.array([0.0, 1.0]) for e in (y_edges, x_edges))
     spline = RectBivariateSpline(y, x, values, kx=min(3, len(y) - 1), ky=min(3, len(x) - 1))
-    return spline(np.clip(np.arange(y_edges[-1]), y[0], y[-1]),
-                  np.clip(np.arange(x_edges[-1]), x[0], x[-1])).astype(np.float32)
+    return spline(np.clip(np.arange(y_edges[-1]), y[0], y[-1]), np.clip(np.arange(x_edges[-1]), x[0], x[-1])).astype(
+        np.float32
+    )

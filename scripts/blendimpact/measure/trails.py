@@ -49,9 +49,12 @@ def fit_trails(difference, x, y, length, angle):
         flux_err[short], values[short, 2] = found.flux_err, np.where(np.isfinite(found.flux), 0, np.nan)
         flag[short] |= found.flag
     names = ("x", "y", "length", "angle")
-    texts = UNITS | {"length": ("pix", "length of the trail"), "length_err": ("pix", "standard error of length"),
-                     "angle": ("rad", "angle, counterclockwise from the x axis"),
-                     "angle_err": ("rad", "standard error of angle")}
+    texts = UNITS | {
+        "length": ("pix", "length of the trail"),
+        "length_err": ("pix", "standard error of length"),
+        "angle": ("rad", "angle, counterclockwise from the x axis"),
+        "angle_err": ("rad", "standard error of angle"),
+    }
     columns = dict(zip(names, values.T)) | {f"{n}_err": e for n, e in zip(names, errors.T)}
     columns |= {"flux": flux, "flux_err": flux_err, "flag": flag}
     order = ("x", "y", "flux", "flux_err", "length", "length_err", "angle", "angle_err", "x_err", "y_err", "flag")

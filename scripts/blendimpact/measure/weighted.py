@@ -47,8 +47,9 @@ def weighted_moments(stamps, x, y, sigma, noise):
     lost = ~(np.isfinite(x) & np.isfinite(y))
     x, y = np.where(lost, side // 2, x), np.where(lost, side // 2, y)
     cx, cy = (np.clip(np.floor(c + 0.5).astype(int), half, side - 1 - half) for c in (x, y))
-    image = stamps[np.arange(n)[:, None, None], (cy[:, None] + grid)[:, :, None],
-                   (cx[:, None] + grid)[:, None, :]].astype(float)
+    image = stamps[
+        np.arange(n)[:, None, None], (cy[:, None] + grid)[:, :, None], (cx[:, None] + grid)[:, None, :]
+    ].astype(float)
     dx, dy = cx[:, None] + grid - x[:, None], cy[:, None] + grid - y[:, None]
     wx, wy = (np.exp(-0.5 * (d / sigma) ** 2) for d in (dx, dy))
     # The weight separates, so all moments are products of small matrices.
@@ -75,8 +76,11 @@ class WeightedMoments(Measurement):
     """
 
     columns = {
-        "e1_weighted": (None, "shape under a fixed Gaussian weight on the given centre, along the x axis, "
-                              "regularised: blendimpact.measure.weighted; not PSF-corrected"),
+        "e1_weighted": (
+            None,
+            "shape under a fixed Gaussian weight on the given centre, along the x axis, "
+            "regularised: blendimpact.measure.weighted; not PSF-corrected",
+        ),
         "e2_weighted": (None, "the same along the diagonal y = x"),
         "snr_weighted": (None, "signal-to-noise ratio of the flux under that weight"),
     }

@@ -84,17 +84,25 @@ class Population:
         settings : config.case.Settings
         """
         if type(self).draw is Population.draw:
-            yield Problem(("inject", "population"), f"{self.name!r} cannot be injected",
-                          "it is what simulated patches are drawn from")
+            yield Problem(
+                ("inject", "population"),
+                f"{self.name!r} cannot be injected",
+                "it is what simulated patches are drawn from",
+            )
         inject = settings.inject
         side = (settings.patch.size or np.inf) * (settings.pixel_scale or np.inf)  # what lacks is said elsewhere
         if inject.per_patch > max((side / max(inject.separation, 1e-9)) ** 2 * self.packing, 1):
-            yield Problem(("inject", "per_patch"),
-                          f"{inject.per_patch} targets {inject.separation} arcsec apart do not fit",
-                          "ask for fewer, for a smaller separation, or for larger patches")
+            yield Problem(
+                ("inject", "per_patch"),
+                f"{inject.per_patch} targets {inject.separation} arcsec apart do not fit",
+                "ask for fewer, for a smaller separation, or for larger patches",
+            )
         if settings.patch.visits > 1 and not self.visited:
-            yield Problem(("patch", "visits"), "is for artificial stars: other targets would count once per visit",
-                          "remove it, or set inject.population: stars")
+            yield Problem(
+                ("patch", "visits"),
+                "is for artificial stars: other targets would count once per visit",
+                "remove it, or set inject.population: stars",
+            )
 
     def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
         """Return the targets of one patch.

@@ -39,8 +39,11 @@ SOURCE_TYPES = {
     "Stamp": ("stamp", None, ("stamp",)),
     "Trail": ("trail", None, ("trail_length",)),
     "Comet": ("comet", None, ("nucleus_fraction", "coma_radius")),
-    "Galaxy": ("galaxy", None, ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge",
-                                "hlr_disk", "n_disk", "g1_disk", "g2_disk")),
+    "Galaxy": (
+        "galaxy",
+        None,
+        ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge", "hlr_disk", "n_disk", "g1_disk", "g2_disk"),
+    ),
 }
 COLUMNS = {
     "injection_id": (None, "id of the source in its catalogue"),
@@ -55,8 +58,14 @@ COLUMNS = {
     "trail_length": ("arcsec", "length of a trail"),
     **COMET,
 }
-FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".parquet": "parquet",
-           ".parq": "parquet"}
+FORMATS = {
+    ".csv": "ascii.csv",
+    ".ecsv": "ascii.ecsv",
+    ".fits": "fits",
+    ".fit": "fits",
+    ".parquet": "parquet",
+    ".parq": "parquet",
+}
 PADDING = 100.0
 _LISTED = 5
 
@@ -101,15 +110,15 @@ def read_catalogue(path, bands, pixel_scale, beta="source_injection", trail_mag=
     where = str(path)
     kind = FORMATS.get(os.path.splitext(where)[1].lower())
     if kind is None:
-        raise StudyError("unknown format of an injection catalogue", where,
-                         f"use one of {', '.join(FORMATS)}")
+        raise StudyError("unknown format of an injection catalogue", where, f"use one of {', '.join(FORMATS)}")
     try:
         given = Table.read(path, format=kind)
     except FileNotFoundError as error:
         raise StudyError("the injection catalogue is not there", where, "check inject.catalogue") from error
     except Exception as error:  # each reader raises its own
-        raise StudyError(f"the injection catalogue cannot be read ({error})", where,
-                         f"check that it is {kind}") from error
+        raise StudyError(
+            f"the injection catalogue cannot be read ({error})", where, f"check that it is {kind}"
+        ) from error
     if not len(given):
         raise StudyError("the injection catalogue is empty", where, "give at least one source")
     return standardise(given, bands, pixel_scale, where, beta, trail_mag)
@@ -119,9 +128,11 @@ def standardise(given, bands, pixel_scale, where="catalogue", beta="source_injec
     """Check a table of sources and convert it to the units of `read_catalogue`, which see."""
     missing = [name for name in ("ra", "dec", "source_type") if name not in given.colnames]
     if missing:
-        raise StudyError(f"columns missing: {', '.join(missing)}", where,
-                         "the columns are those of LSST's source_injection; there are "
-                         + ", ".join(given.colnames))
+        raise StudyError(
+            f"columns missing: {', '.join(missing)}",
+            where,
+            "the columns are those of LSST's source_injection; there are " + ", ".join(given.colnames),
+        )
     n = len(given)
     out = Table()
     out["injection_id"] = _ids(given, where)
@@ -129,16 +140,18 @@ def standardise(given, bands, pixel_scale, where="catalogue", beta="source_injec
     types = np.array([str(t.decode() if isinstance(t, bytes) else t).strip() for t in given["source_type"]])
     unknown = ~np.isin(types, list(SOURCE_TYPES))
     if unknown.any():
-        raise StudyError(f"unknown source_type {', '.join(sorted(set(types[unknown])))} in "
-                         f"{_rows(unknown, ids)}", where, f"known are {', '.join(SOURCE_TYPES)}")
+        raise StudyError(
+            f"unknown source_type {', '.join(sorted(set(types[unknown])))} in {_rows(unknown, ids)}",
+            where,
+            f"known are {', '.join(SOURCE_TYPES)}",
+        )
     for name in ("ra", "dec"):
         out[name] = _numbers(given, name, units.deg, where)
     out["source_type"] = types
     for band in bands:
         names = [m for m in (f"mag_{band}", f"{band}_mag", "mag") if m in given.colnames]
         if not names:
-            raise StudyError(f"no magnitudes in band {band}", where,
-                             f"add a column mag_{band}, or mag for all bands")
+            raise StudyError(f"no magnitudes in band {band}", where, f"add a column mag_{band}, or mag for all bands")
         out[f"mag_{band}"] = _numbers(given, names[0], units.mag, where)
     for name, unit in (("n", None), ("half_light_radius", units.arcsec), ("q", None), ("beta", units.deg)):
         out[name] = _numbers(given, name, unit, where) if name in given.colnames else np.full(n, np.nan)
@@ -153,14 +166,16 @@ def standardise(given, bands, pixel_scale, where="catalogue", beta="source_injec
     if beta == "position_angle":
         out["beta"] = np.where(shaped, 90.0 - out["beta"], out["beta"])
     elif beta != "source_injection":
-        raise StudyError(f"unknown convention {beta!r} of beta", "inject.beta",
-                         "source_injection or position_angle")
+        raise StudyError(f"unknown convention {beta!r} of beta", "inject.beta", "source_injection or position_angle")
     _trails(out, given, kinds, pixel_scale, bands, trail_mag, where)
     if (kinds == "comet").any():
         comet_columns(out, given, kinds == "comet", _numbers, where, lambda bad: _rows(bad, ids))
     folder = os.path.dirname(where)
-    out["stamp"] = ([os.path.join(folder, p) if p else "" for p in _texts(given["stamp"])]
-                    if "stamp" in given.colnames else np.full(n, "", dtype="U1"))
+    out["stamp"] = (
+        [os.path.join(folder, p) if p else "" for p in _texts(given["stamp"])]
+        if "stamp" in given.colnames
+        else np.full(n, "", dtype="U1")
+    )
     for name in ("redshift", *SOURCE_TYPES["Galaxy"][2], *(f"bulge_fraction_{b}" for b in bands)):
         if name in given.colnames:
             out[name] = _numbers(given, name, units.arcsec if name.startswith("hlr") else None, where)
@@ -179,8 +194,11 @@ def _ids(given, where):
     except (TypeError, ValueError):
         ids, wrong = None, np.ones(len(given), bool)
     if wrong.any():
-        raise StudyError(f"injection_id must be a whole number >= 0, and is not in {_rows(wrong)}", where,
-                         "number the sources, or leave the column out")
+        raise StudyError(
+            f"injection_id must be a whole number >= 0, and is not in {_rows(wrong)}",
+            where,
+            "number the sources, or leave the column out",
+        )
     _, first, counts = np.unique(ids, return_index=True, return_counts=True)
     if (counts > 1).any():
         twice = np.isin(ids, ids[first[counts > 1]])
@@ -204,8 +222,11 @@ def _numbers(given, name, unit, where):
         if unit is not None and own is not None and own != unit:
             values = (values * units.Unit(own)).to(unit).value
     except (TypeError, ValueError, units.UnitConversionError) as error:
-        raise StudyError(f"column {name} does not hold numbers in {unit or 'no unit'} ({error})", where,
-                         f"convert it to {unit}" if unit else "give numbers") from error
+        raise StudyError(
+            f"column {name} does not hold numbers in {unit or 'no unit'} ({error})",
+            where,
+            f"convert it to {unit}" if unit else "give numbers",
+        ) from error
     return values.copy()
 
 
@@ -233,8 +254,11 @@ def _trails(out, given, kinds, pixel_scale, bands, trail_mag, where):
 
 def _complete(out, types, bands, where, ids):
     """Raise if a row lacks what its type needs."""
-    needed = {"ra": np.ones(len(out), bool), "dec": np.ones(len(out), bool),
-              **{f"mag_{b}": np.ones(len(out), bool) for b in bands}}
+    needed = {
+        "ra": np.ones(len(out), bool),
+        "dec": np.ones(len(out), bool),
+        **{f"mag_{b}": np.ones(len(out), bool) for b in bands},
+    }
     for name, (_, _, columns) in SOURCE_TYPES.items():
         extra = tuple(f"bulge_fraction_{b}" for b in bands) if name == "Galaxy" else ()
         for column in (*columns, *extra):
@@ -247,8 +271,11 @@ def _complete(out, types, bands, where, ids):
         values = out[column]
         empty = rows & (np.asarray(values) == "" if column == "stamp" else ~np.isfinite(np.asarray(values)))
         if empty.any():
-            raise StudyError(f"column {column} is empty or not a number in {_rows(empty, ids)}", where,
-                             "fill it, or leave these rows out")
+            raise StudyError(
+                f"column {column} is empty or not a number in {_rows(empty, ids)}",
+                where,
+                "fill it, or leave these rows out",
+            )
 
 
 def on_patch(catalogue, patch, padding=PADDING):

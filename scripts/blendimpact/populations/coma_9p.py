@@ -145,8 +145,9 @@ def profile_slope(image, centre, inner, outer):
     light, distance = (np.bincount(cell, v[use], 8 * SECTORS) / number for v in (image, radius))
     if not (light > 0).all():
         return np.nan, np.nan
-    slopes = [np.polyfit(np.log(r), np.log(s), 1)[0]
-              for r, s in zip(distance.reshape(SECTORS, 8), light.reshape(SECTORS, 8))]
+    slopes = [
+        np.polyfit(np.log(r), np.log(s), 1)[0] for r, s in zip(distance.reshape(SECTORS, 8), light.reshape(SECTORS, 8))
+    ]
     return float(np.mean(slopes)), float(np.std(slopes, ddof=1) / np.sqrt(SECTORS))
 
 
@@ -175,7 +176,7 @@ def build_coma(path):
     if frame.shape != SHAPE:
         raise StudyError(f"the frame has shape {frame.shape}, not {SHAPE}", str(path), "fetch it again")
     (x, y), half = CENTRE, RADIUS
-    part = frame[y - half:y + half + 1, x - half:x + half + 1]
+    part = frame[y - half : y + half + 1, x - half : x + half + 1]
     radius = np.hypot(*(np.indices(part.shape) - half))
     around = median_filter(part, _AROUND)
     noise = 1.4826 * np.sqrt(median_filter((part - around) ** 2, _LOCAL))
@@ -216,5 +217,12 @@ def read_coma(path):
     if "ABSENT" in header:
         print(f"no coma of a real comet: {header['ABSENT']}")
         return None
-    return RealComa(str(path), header["COMARAD"], header["DELTA"], header["RH"], header["SLOPE"], header["SLOPEERR"],
-                    header["SEEING"])
+    return RealComa(
+        str(path),
+        header["COMARAD"],
+        header["DELTA"],
+        header["RH"],
+        header["SLOPE"],
+        header["SLOPEERR"],
+        header["SEEING"],
+    )

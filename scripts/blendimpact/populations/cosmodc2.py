@@ -25,9 +25,42 @@ from .targets import described, place_targets
 NEIGHBOURS = 8
 
 # Edges (Angstrom) of the top-hat filters of cosmoDC2's SEDs, and the unit (W/Hz) of their values.
-_EDGES = np.array([
-    1000, 1246, 1552, 1933, 2407, 2998, 3184, 3381, 3590, 3812, 4048, 4299, 4565, 4848, 5148, 5467, 5806, 6166,
-    6548, 6954, 7385, 7843, 8329, 8846, 9395, 9978, 11467, 13177, 15143, 17402, 19998], dtype=float)
+_EDGES = np.array(
+    [
+        1000,
+        1246,
+        1552,
+        1933,
+        2407,
+        2998,
+        3184,
+        3381,
+        3590,
+        3812,
+        4048,
+        4299,
+        4565,
+        4848,
+        5148,
+        5467,
+        5806,
+        6166,
+        6548,
+        6954,
+        7385,
+        7843,
+        8329,
+        8846,
+        9395,
+        9978,
+        11467,
+        13177,
+        15143,
+        17402,
+        19998,
+    ],
+    dtype=float,
+)
 _LUMINOSITY = 4.4659e13
 
 _GALAXIES = {
@@ -41,10 +74,7 @@ _GALAXIES = {
     "hlr_disk": ("arcsec", "half-light radius of the disk, circularised"),
     "q_disk": (None, "axis ratio of the disk"),
     "n_disk": (None, "Sersic index of the disk"),
-    "origin": (
-        None,
-        "observed: magnitudes as in the catalogue; dimmed: of a galaxy at the catalogue's limit",
-    ),
+    "origin": (None, "observed: magnitudes as in the catalogue; dimmed: of a galaxy at the catalogue's limit"),
     "template": (None, "galaxy_id in skycatalogs whose structure this one has"),
 }
 
@@ -72,8 +102,11 @@ class CosmoDC2(Population):
         bands, galaxies = list(settings["bands"]), tables[self.name]
         lacking = [n for b in bands for n in (f"mag_{b}", f"bulge_fraction_{b}") if n not in galaxies.colnames]
         if lacking:
-            raise StudyError(f"the population has no {', '.join(lacking)}", "inject.population",
-                             "use bands that it has, or population: sersic")
+            raise StudyError(
+                f"the population has no {', '.join(lacking)}",
+                "inject.population",
+                "use bands that it has, or population: sersic",
+            )
         out, mag, draws, _ = place_targets(settings, patch, seed, case, block, realisation)
         known = np.asarray(galaxies[f"mag_{settings.get('shape_band', bands[0])}"], float)
         order = np.argsort(known, kind="stable")
@@ -195,15 +228,11 @@ def _templates(paths):
     sizes = [f"size_{minor}{part}_true" for part in ("bulge", "disk") for minor in ("", "minor_")]
     seds = [f"sed_val_{part}" for part in ("bulge", "disk", "knots")]
     frame = read_skycatalogs(
-        paths,
-        "galaxy_",
-        ["galaxy_id", "redshift", "redshift_hubble", "sersic_bulge", "sersic_disk", *sizes, *seds],
+        paths, "galaxy_", ["galaxy_id", "redshift", "redshift_hubble", "sersic_bulge", "sersic_disk", *sizes, *seds]
     ).drop_duplicates("galaxy_id")
     z = frame["redshift"].to_numpy(dtype=float)
     flux = {
-        part: synthetic_flux(
-            np.stack(frame[f"sed_val_{part}"]), z, frame["redshift_hubble"].to_numpy(dtype=float)
-        )
+        part: synthetic_flux(np.stack(frame[f"sed_val_{part}"]), z, frame["redshift_hubble"].to_numpy(dtype=float))
         for part in ("bulge", "disk", "knots")
     }
     total = flux["bulge"] + flux["disk"] + flux["knots"]
@@ -274,9 +303,7 @@ def _nearest(mags, redshift, templates):
         return np.column_stack([i / 1.0, np.log1p(z) / 0.1, redness / 0.15])
 
     tree = cKDTree(
-        features(
-            templates["mag_i"], templates["redshift"], _redness(templates["colour"], templates["redshift"])
-        )
+        features(templates["mag_i"], templates["redshift"], _redness(templates["colour"], templates["redshift"]))
     )
     points = features(mags["i"], redshift, _redness(mags["g"] - mags["i"], redshift))
     _, found = tree.query(points, k=NEIGHBOURS)

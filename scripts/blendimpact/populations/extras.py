@@ -16,12 +16,17 @@ COMET = {
     "tail_width": ("arcsec", "comet: FWHM of the tail across"),
 }
 TRANSIENT = {
-    "transient": (None, "supernova, nuclear, hostless, trail, comet, coma_9p (a real one), beside (a trail put beside "
-                        "a static source); empty: static"),
+    "transient": (
+        None,
+        "supernova, nuclear, hostless, trail, comet, coma_9p (a real one), beside (a trail put beside "
+        "a static source); empty: static",
+    ),
     "host_id": (None, "source_id of the host, -1: none"),
     "host_distance": ("arcsec", "distance from the host's centre"),
-    "host_sb": ("mag / arcsec2", "surface brightness of all static light at the position, with the PSF, in shape_band; "
-                                 "NaN: none"),
+    "host_sb": (
+        "mag / arcsec2",
+        "surface brightness of all static light at the position, with the PSF, in shape_band; NaN: none",
+    ),
     "static_id": (None, "source_id of the nearest static source with S/N >= truth_snr, -1: none"),
     "static_distance": ("arcsec", "distance to it, of a trail from the nearest point of its line"),
     "phase": ("d", "supernova: days after maximum in B, in its rest frame"),
@@ -29,8 +34,10 @@ TRANSIENT = {
     "rate": ("deg / d", "trail: apparent motion"),
     "r_h": ("au", "comet: distance from the Sun"),
     "delta": ("au", "comet: distance from the observer"),
-    "afrho": ("cm", "comet: A f rho of the coma, which is the same at all radii; coma_9p: of all light within "
-                    "coma_radius"),
+    "afrho": (
+        "cm",
+        "comet: A f rho of the coma, which is the same at all radii; coma_9p: of all light within coma_radius",
+    ),
 }
 EXTRAS = {**COMET, **TRANSIENT}
 _BLANK = {"transient": "", "host_id": -1, "static_id": -1}
@@ -70,8 +77,11 @@ def comet_columns(out, given, comet, numbers, where, rows):
         The file.
     """
     for name, (unit, _) in COMET.items():
-        values = (numbers(given, name, units.Unit(unit) if unit else None, where)
-                  if name in given.colnames else np.full(len(out), np.nan))
+        values = (
+            numbers(given, name, units.Unit(unit) if unit else None, where)
+            if name in given.colnames
+            else np.full(len(out), np.nan)
+        )
         default = {"tail_fraction": 0.0, "tail_length": 0.0, "tail_angle": 0.0, "tail_width": TAIL_WIDTH}.get(name)
         if default is not None:
             values = np.where(np.isnan(values), default, values)

@@ -95,9 +95,14 @@ def build_isochrone(path):
     if len({len(v) for v in columns.values()}) != 1 or len(mass) < 2 or not (np.diff(mass) >= 0).all():
         raise StudyError("the isochrone's rows are not in the order of mass", str(path), "delete it and fetch it again")
     born = kroupa(mass)
-    table = Table({"initial_mass": mass, "rank": (born - born[0]) / (born[-1] - born[0]),
-                   "evolution": np.array([STAGES.get(int(p), "unknown") for p in columns["phase"]]),
-                   **{f"mag_{b}": columns[f"LSST_{b}"] for b in BANDS}})
+    table = Table(
+        {
+            "initial_mass": mass,
+            "rank": (born - born[0]) / (born[-1] - born[0]),
+            "evolution": np.array([STAGES.get(int(p), "unknown") for p in columns["phase"]]),
+            **{f"mag_{b}": columns[f"LSST_{b}"] for b in BANDS},
+        }
+    )
     table.meta["sources"] = "artpop (MIST, 10 Gyr, [Fe/H] = -1); initial mass function of Kroupa (2001)"
     return describe(table, _COLUMNS)
 

@@ -17,8 +17,11 @@ class Kind(Population):
 
     def problems(self, settings):
         """Yield that it is no population that can be injected by itself."""
-        yield Problem(("inject", "population"), f"{self.name!r} is a kind of transient",
-                      f"set population: transients, and kinds: {{{self.name}: 1}}")
+        yield Problem(
+            ("inject", "population"),
+            f"{self.name!r} is a kind of transient",
+            f"set population: transients, and kinds: {{{self.name}: 1}}",
+        )
 
     def there(self, tables):
         """Return whether there is what it is drawn from."""

@@ -1,6 +1,5 @@
 """The catalogues of cosmoDC2 and TRILEGAL as the package skycatalogs ships them."""
 
-
 from ..errors import StudyError
 
 

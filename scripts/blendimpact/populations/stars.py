@@ -31,15 +31,20 @@ class ArtificialStars(Population):
         yield from super().problems(settings)
         image = settings.sky == "adopt"
         if not image and settings.population.stars.kind != "isochrone":
-            yield Problem(("inject", "population"), "stars of known colours need an isochrone",
-                          "set population.stars.kind: isochrone (a surface_density of 0 draws no others)")
+            yield Problem(
+                ("inject", "population"),
+                "stars of known colours need an isochrone",
+                "set population.stars.kind: isochrone (a surface_density of 0 draws no others)",
+            )
         if self.red_clump and image:
-            yield Problem(("inject", "red_clump"), "is for stars on simulated sky",
-                          "remove it: one band says nothing of a colour")
+            yield Problem(
+                ("inject", "red_clump"), "is for stars on simulated sky", "remove it: one band says nothing of a colour"
+            )
         for name, none in (("shear", 0), ("noise_pairs", "false")):
             if getattr(settings, name):
-                yield Problem((name,), "is for shapes of galaxies: twins of a star field would count twice",
-                              f"set {name}: {none}")
+                yield Problem(
+                    (name,), "is for shapes of galaxies: twins of a star field would count twice", f"set {name}: {none}"
+                )
 
     def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
         """Return the targets of one patch: see `base.Population.draw`.

@@ -100,8 +100,10 @@ def build_supernovae(path):
     """
     with fits.open(path) as hdus:
         flux, header = np.array(hdus[0].data, float), hdus[0].header
-    axes = [header[f"CRVAL{k}"] + header[f"CDELT{k}"] * (np.arange(header[f"NAXIS{k}"]) + 1 - header[f"CRPIX{k}"])
-            for k in (1, 2)]
+    axes = [
+        header[f"CRVAL{k}"] + header[f"CDELT{k}"] * (np.arange(header[f"NAXIS{k}"]) + 1 - header[f"CRPIX{k}"])
+        for k in (1, 2)
+    ]
     wave, phase = axes
     if not (flux >= 0).all() or not np.isfinite(flux).all() or phase.min() > -10 or phase.max() < 40:
         raise StudyError("not the SED series that is expected", str(path), "fetch it again")
@@ -118,10 +120,21 @@ def build_supernovae(path):
         modulus = Planck18.distmod(z).to_value(units.mag)
         for band, (lam, curve) in curves.items():
             columns[f"mag_{band}"].append(np.minimum(_ab(wave * (1 + z), flux / (1 + z), lam, curve) + modulus, DARK))
-    table = Table({"redshift": np.repeat(REDSHIFTS, len(phase)), "phase": np.tile(phase, len(REDSHIFTS)),
-                   **{name: np.concatenate(values) for name, values in columns.items()}})
-    return describe(table, {"redshift": (None, "redshift"), "phase": ("d", "days after maximum in B, rest frame"),
-                            **{f"mag_{b}": ("mag", f"AB magnitude in LSST {b}") for b in BANDS}})
+    table = Table(
+        {
+            "redshift": np.repeat(REDSHIFTS, len(phase)),
+            "phase": np.tile(phase, len(REDSHIFTS)),
+            **{name: np.concatenate(values) for name, values in columns.items()},
+        }
+    )
+    return describe(
+        table,
+        {
+            "redshift": (None, "redshift"),
+            "phase": ("d", "days after maximum in B, rest frame"),
+            **{f"mag_{b}": ("mag", f"AB magnitude in LSST {b}") for b in BANDS},
+        },
+    )
 
 
 def _ab(wave, flux, lam, curve):

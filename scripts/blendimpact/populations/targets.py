@@ -38,9 +38,11 @@ def lattice(number, side, separation, rng):
     pitch = side / cells
     if pitch < separation:
         fit = int(side // separation) ** 2
-        raise StudyError(f"{number} targets {separation:.0f} pixels apart do not fit into a square of "
-                         f"{side} pixels", "inject.per_patch",
-                         f"per_patch: {fit} or fewer, or a smaller inject.separation")
+        raise StudyError(
+            f"{number} targets {separation:.0f} pixels apart do not fit into a square of {side} pixels",
+            "inject.per_patch",
+            f"per_patch: {fit} or fewer, or a smaller inject.separation",
+        )
     chosen = np.sort(rng.permutation(cells * cells)[:number])
     jitter = rng.uniform(-0.5, 0.5, (cells * cells, 2))[chosen] * (pitch - separation)
     corner = np.stack([chosen % cells, chosen // cells], axis=1) * pitch
@@ -81,17 +83,31 @@ def place_targets(settings, patch, seed, case, block, realisation):
     number, (low, high) = int(options["per_patch"]), options["mag"]
     inside = min(patch.shape) - 2 * patch.border
     key = (case, "injection", int(block), int(realisation))
-    place = lattice(number, inside, options["separation"] / image.pixel_scale,
-                    stream(seed, *key, "positions")) + patch.border - 0.5
+    place = (
+        lattice(number, inside, options["separation"] / image.pixel_scale, stream(seed, *key, "positions"))
+        + patch.border
+        - 0.5
+    )
     place = place + pointing(settings, seed, case, patch.index)
     draws = stream(seed, *key, "profiles").uniform(size=(number, 4))
     mag = draw_magnitudes(draws[:, 0], low, high, options.get("counts_slope", 0.0))
     ra, dec = image.wcs.wcs_pix2world(place[:, 0], place[:, 1], 0)
-    return Table({"injection_id": np.arange(number), "ra": ra, "dec": dec, "x": place[:, 0],
-                  "y": place[:, 1]}), mag, draws, key
+    return (
+        Table({"injection_id": np.arange(number), "ra": ra, "dec": dec, "x": place[:, 0], "y": place[:, 1]}),
+        mag,
+        draws,
+        key,
+    )
 
 
 def described(out, bands):
     """Return an injection catalogue with units and descriptions."""
-    return describe(out, {**COLUMNS, "x": ("pix", "position along axis 1"), "y": ("pix", "position along axis 2"),
-                          **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands}})
+    return describe(
+        out,
+        {
+            **COLUMNS,
+            "x": ("pix", "position along axis 1"),
+            "y": ("pix", "position along axis 2"),
+            **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands},
+        },
+    )

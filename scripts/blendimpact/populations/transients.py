@@ -47,16 +47,23 @@ class Transients(Population):
     packing = 0.5
     """Placed at random one after the other, which jams at 0.7 of a lattice."""
 
-    def __init__(self, kinds: dict[str, NotNegative] | None = None,
-                 snr: SNR | None = None,
-                 exposure: Positive = 30.0, fast_share: Share = 0.2):
+    def __init__(
+        self,
+        kinds: dict[str, NotNegative] | None = None,
+        snr: SNR | None = None,
+        exposure: Positive = 30.0,
+        fast_share: Share = 0.2,
+    ):
         for name in kinds or {}:
             if name not in (names := POPULATIONS.names()) or not issubclass(POPULATIONS.member(name), Kind):
                 raise StudyError(f"there is no kind of transient {name!r}", "inject.kinds", nearest(name, names))
         self.shares = {name: share for name, share in (kinds or {}).items() if share}
         if not self.shares:
-            raise StudyError("no kind of transient has a share", "inject.kinds",
-                             "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}")
+            raise StudyError(
+                "no kind of transient has a share",
+                "inject.kinds",
+                "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}",
+            )
         self.snr, self.options = snr, {"exposure": exposure, "fast_share": fast_share}
         self.kinds = {name: POPULATIONS.create(name) for name in {*self.shares, "hostless"}}
         self.columns = EXTRAS | {name: text for kind in self.kinds.values() for name, text in kind.columns.items()}
@@ -90,8 +97,15 @@ class Transients(Population):
         for number, draw in enumerate(draws):
             name = names[min(int(np.searchsorted(np.cumsum(shares) / shares.sum(), draw, "right")), len(names) - 1)]
             kind, rng = self.kinds[name], stream(seed, *key, number)
-            row = {**{column: blank(column) for column in self.columns}, "injection_id": number,
-                   "trail_length": np.nan, "beta": 0.0, "redshift": np.nan, "stamp": "", "transient": name}
+            row = {
+                **{column: blank(column) for column in self.columns},
+                "injection_id": number,
+                "trail_length": np.nan,
+                "beta": 0.0,
+                "redshift": np.nan,
+                "stamp": "",
+                "transient": name,
+            }
             look = (row, bands, reference, self.options, tables, rng)
             colours = kind.look(*look) if kind.look_first else None
             place = kind.place(sky, row, placed, separation, rng)
@@ -117,14 +131,32 @@ class Transients(Population):
         return image.zero_point - 2.5 * np.log10(wanted * sigma / np.sqrt((unit.array**2).sum()))
 
     def _table(self, rows, image, bands):
-        names = ["injection_id", "x", "y", "source_type", "trail_length", "beta", "redshift", "stamp", *self.columns,
-                 *(f"mag_{band}" for band in bands)]
+        names = [
+            "injection_id",
+            "x",
+            "y",
+            "source_type",
+            "trail_length",
+            "beta",
+            "redshift",
+            "stamp",
+            *self.columns,
+            *(f"mag_{band}" for band in bands),
+        ]
         texts, whole = ("source_type", "stamp", "transient"), ("injection_id", "host_id", "static_id")
         types = {name: "U9" if name in texts else np.int64 if name in whole else float for name in names}
         types["transient"] = f"U{max([9, *(len(row['transient']) for row in rows)])}"
         types["stamp"] = f"U{max([1, *(len(row['stamp']) for row in rows)])}"
         out = Table({name: np.array([row[name] for row in rows], types[name]) for name in names})
         out["ra"], out["dec"] = image.wcs.wcs_pix2world(out["x"], out["y"], 0) if rows else (out["x"], out["y"])
-        return describe(out, {**COLUMNS, **self.columns, "x": ("pix", "position along axis 1"),
-                              "y": ("pix", "position along axis 2"), "redshift": (None, "redshift"),
-                              **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands}})
+        return describe(
+            out,
+            {
+                **COLUMNS,
+                **self.columns,
+                "x": ("pix", "position along axis 1"),
+                "y": ("pix", "position along axis 2"),
+                "redshift": (None, "redshift"),
+                **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands},
+            },
+        )

@@ -43,10 +43,22 @@ def build_visits(path):
     """
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
         rows = database.execute(
-            'SELECT "filter", seeingFwhmGeom, fiveSigmaDepth FROM observations ORDER BY observationId').fetchall()
+            'SELECT "filter", seeingFwhmGeom, fiveSigmaDepth FROM observations ORDER BY observationId'
+        ).fetchall()
     band, fwhm, depth = (np.array(column) for column in zip(*rows))
     good = (fwhm > 0) & (fwhm < FWHM_MAX) & np.isfinite(depth)
-    table = Table({"band": band[good].astype("U1"), "fwhm": fwhm[good].astype(np.float32),
-                   "depth": depth[good].astype(np.float32)})
-    return describe(table, {"band": (None, "band"), "fwhm": ("arcsec", "FWHM of the PSF"),
-                            "depth": ("mag", "5-sigma depth of a point source, AB")})
+    table = Table(
+        {
+            "band": band[good].astype("U1"),
+            "fwhm": fwhm[good].astype(np.float32),
+            "depth": depth[good].astype(np.float32),
+        }
+    )
+    return describe(
+        table,
+        {
+            "band": (None, "band"),
+            "fwhm": ("arcsec", "FWHM of the PSF"),
+            "depth": ("mag", "5-sigma depth of a point source, AB"),
+        },
+    )

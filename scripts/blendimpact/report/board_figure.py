@@ -15,10 +15,20 @@ from .cells import STAGES, VERDICTS
 from .words import LEVEL, TAGS, also_lines, limit_text, quote, requirement_sense, split_tag
 
 # Okabe and Ito's palette, darkened for white text; each verdict also has its word and symbol.
-COLOURS = {"meets": "#00795A", "exceeds": "#B84A00", "undetermined": "#7D6608", "no requirement": "#0064A0",
-           "not quantified": "#7A7F85"}
-TINTS = {"meets": "#E3F4EE", "exceeds": "#FBEADF", "undetermined": "#FBF3D5", "no requirement": "#E4EFF8",
-         "not quantified": "#F1F2F4"}
+COLOURS = {
+    "meets": "#00795A",
+    "exceeds": "#B84A00",
+    "undetermined": "#7D6608",
+    "no requirement": "#0064A0",
+    "not quantified": "#7A7F85",
+}
+TINTS = {
+    "meets": "#E3F4EE",
+    "exceeds": "#FBEADF",
+    "undetermined": "#FBF3D5",
+    "no requirement": "#E4EFF8",
+    "not quantified": "#F1F2F4",
+}
 SYMBOLS = {"meets": "✓", "exceeds": "✗", "undetermined": "?", "no requirement": "•", "not quantified": "○"}
 INK, GREY, LINE = "#16202A", "#55606B", "#C9CED4"
 
@@ -47,8 +57,12 @@ def board_figure(cells, board, title="Impact of source blending on LSST science"
     matplotlib.figure.Figure
     """
     by_place = {(c["case"], c["stage"]): c for c in cells}
-    heights = [UNBUILT if row.get("not_built") else BUILT + ALSO * max(
-        len(also_lines(by_place[row["case"], stage])) for stage in STAGES) for row in board]
+    heights = [
+        UNBUILT
+        if row.get("not_built")
+        else BUILT + ALSO * max(len(also_lines(by_place[row["case"], stage])) for stage in STAGES)
+        for row in board
+    ]
     head = HEAD + SUBTITLE * len(wrap(subtitle, 9.5, WIDTH - 2 * MARGIN, SUBTITLES))
     height = head + sum(heights) + GAP * len(board) + FOOT
     figure = Figure(figsize=(WIDTH, height))
@@ -137,7 +151,7 @@ def wrap(text, size, width, lines, weight="normal"):
     done, words = [], str(text).split()
     while words and len(done) < lines:
         taken = 1
-        while taken < len(words) and measure(" ".join(words[:taken + 1]), size, weight) <= width:
+        while taken < len(words) and measure(" ".join(words[: taken + 1]), size, weight) <= width:
             taken += 1
         done.append(" ".join(words[:taken]))
         words = words[taken:]
@@ -154,8 +168,7 @@ def _row_label(pen, row, cells, top):
     built = not row.get("not_built")
     size, room = (11, LABEL - 0.1) if built else (10, LABEL - 0.1)
     y = top + 0.25
-    y += 0.0175 * size * pen.paragraph(MARGIN, y, row["title"], size, room, 2, INK if built else GREY,
-                                       weight="bold")
+    y += 0.0175 * size * pen.paragraph(MARGIN, y, row["title"], size, room, 2, INK if built else GREY, weight="bold")
     y += 0.14 * pen.paragraph(MARGIN, y, row.get("science", ""), 8, room, 3 if built else 2, GREY)
     data = dict.fromkeys(c["data"] for c in cells if c["quantified"] == "yes")
     note = "Data: " + "; ".join(data) if data else row.get("not_built", "")
@@ -269,6 +282,9 @@ def _legend(pen, cells, top):
     used = [t for t in TAGS if any(f"[{t}:" in source for source in sources)]
     tags = ";".join(f" [{t}] {TAGS[t]}" for t in used)
     bands = any(c["requirement"] is not None and c["quantified"] == "yes" for c in cells)
-    note = (f"Point and bar: value, {LEVEL} interval" + ("; green band: requirement" if bands else "")
-            + ". Impact: difference between two rungs of the ladder that differ in one component.")
+    note = (
+        f"Point and bar: value, {LEVEL} interval"
+        + ("; green band: requirement" if bands else "")
+        + ". Impact: difference between two rungs of the ladder that differ in one component."
+    )
     pen.text(MARGIN, top + 0.42, note + (f"   Requirements:{tags}." if tags else ""), 8, GREY)

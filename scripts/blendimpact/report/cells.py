@@ -132,18 +132,37 @@ def _cell(row, stage, foms, requirements):
     found = None if row.get("not_built") or not spec else _headline(foms, row["case"], stage, spec)
     required = _required(fom, requirements)
     limit, sense = required.get("value"), required.get("sense", "within")
-    cell = {"case": row["case"], "stage": stage, "fom": fom, "value": None, "ci_low": None, "ci_high": None,
-            "n": 0, "unit": required.get("unit") or "1", "requirement": limit,
-            "requirement_source": requirement_source(required), "verdict": "not quantified",
-            "identified": _yes_no(spec.get("identified", "no")), "quantified": "no",
-            "data": spec.get("data") or "none yet", "reason": _why_not(row, stage, spec), "also": NOTHING_ELSE}
+    cell = {
+        "case": row["case"],
+        "stage": stage,
+        "fom": fom,
+        "value": None,
+        "ci_low": None,
+        "ci_high": None,
+        "n": 0,
+        "unit": required.get("unit") or "1",
+        "requirement": limit,
+        "requirement_source": requirement_source(required),
+        "verdict": "not quantified",
+        "identified": _yes_no(spec.get("identified", "no")),
+        "quantified": "no",
+        "data": spec.get("data") or "none yet",
+        "reason": _why_not(row, stage, spec),
+        "also": NOTHING_ELSE,
+    }
     if found is None:
         return cell
     unit = str(found["unit"])
-    if limit is not None and (required.get("unit") not in DIMENSIONLESS or unit not in DIMENSIONLESS) \
-            and required.get("unit") != unit:
-        raise StudyError(f"the requirement is in {required.get('unit')!r}, the figure of merit in {unit!r}",
-                         f"requirements {fom}.unit", f"state the requirement in {unit!r}")
+    if (
+        limit is not None
+        and (required.get("unit") not in DIMENSIONLESS or unit not in DIMENSIONLESS)
+        and required.get("unit") != unit
+    ):
+        raise StudyError(
+            f"the requirement is in {required.get('unit')!r}, the figure of merit in {unit!r}",
+            f"requirements {fom}.unit",
+            f"state the requirement in {unit!r}",
+        )
     value, low, high = (_number(found[name]) for name in ("value", "ci_low", "ci_high"))
     cell.update(value=value, ci_low=low, ci_high=high, n=int(found["n"]), unit=unit or "1")
     cell["verdict"] = verdict(value, low, high, limit, sense)
@@ -152,8 +171,11 @@ def _cell(row, stage, foms, requirements):
         cell["verdict"] = "undetermined"
     if value is not None:
         cell["quantified"] = "yes"
-    cell["reason"] = (f"{LEAST_BLOCKS} blocks of sky are the least for a verdict, this run has {found['n_blocks']}"
-                      if few else _reason(cell, int(found["n_blocks"]), sense))
+    cell["reason"] = (
+        f"{LEAST_BLOCKS} blocks of sky are the least for a verdict, this run has {found['n_blocks']}"
+        if few
+        else _reason(cell, int(found["n_blocks"]), sense)
+    )
     return cell
 
 
@@ -168,8 +190,11 @@ def _also(cell, row, stage, foms):
         if found is None:
             lines.append(f"{name}: not in this run")
             continue
-        number, interval = quote(*(_number(found[key]) for key in ("value", "ci_low", "ci_high")), str(found["unit"]),
-                                 wanted.get("percent", False))
+        number, interval = quote(
+            *(_number(found[key]) for key in ("value", "ci_low", "ci_high")),
+            str(found["unit"]),
+            wanted.get("percent", False),
+        )
         lines.append(f"{name}: {number} ({interval}, N = {int(found['n']):,})")
     return {**cell, "also": "\n".join(lines) or NOTHING_ELSE}
 
@@ -189,21 +214,31 @@ def _why_not(row, stage, spec):
     elif not spec:
         reason = f"no figure of merit of {stage} is chosen for this case"
     else:
-        reason = (f"the run has no {spec.get('headline_term')!r} of {spec['fom']} in scenario "
-                  f"{spec.get('scenario', 'fiducial')!r}")
+        reason = (
+            f"the run has no {spec.get('headline_term')!r} of {spec['fom']} in scenario "
+            f"{spec.get('scenario', 'fiducial')!r}"
+        )
     return reason + (f". Published: {spec['published']}" if spec.get("published") else "")
 
 
 def _headline(foms, case, stage, spec):
     """Return the one row of the table that a cell of the board asks for, or None."""
-    wanted = {"case": case, "fom": spec["fom"], "term": spec["headline_term"],
-              "kind": spec.get("kind", "impact"), "scenario": spec.get("scenario", "fiducial")}
+    wanted = {
+        "case": case,
+        "fom": spec["fom"],
+        "term": spec["headline_term"],
+        "kind": spec.get("kind", "impact"),
+        "scenario": spec.get("scenario", "fiducial"),
+    }
     wanted.update({key: spec[key] for key in ("population", "stratum") if spec.get(key)})
     rows = rows_of(foms, **wanted)
     if len(rows) > 1:
         choices = sorted({f"population {r['population']}, stratum {r['stratum']}" for r in rows})
-        raise StudyError(f"{len(rows)} rows of figures of merit fit this cell: {'; '.join(choices)}",
-                         f"board {case}.cells.{stage}", "name the population and the stratum")
+        raise StudyError(
+            f"{len(rows)} rows of figures of merit fit this cell: {'; '.join(choices)}",
+            f"board {case}.cells.{stage}",
+            "name the population and the stratum",
+        )
     return rows[0] if len(rows) else None
 
 
@@ -240,8 +275,10 @@ def _reason(cell, n_blocks, sense):
     needed = blocks_to_settle(value, low, high, n_blocks, limit, sense)
     if not math.isfinite(needed):
         return f"the value lies on the line {line}: no number of blocks settles it"
-    return (f"the {LEVEL} interval includes the line {line}; about {_round_up(needed):,} blocks of sky "
-            f"(this run: {n_blocks:,}) would settle it, if the value stays")
+    return (
+        f"the {LEVEL} interval includes the line {line}; about {_round_up(needed):,} blocks of sky "
+        f"(this run: {n_blocks:,}) would settle it, if the value stays"
+    )
 
 
 def _round_up(number):
@@ -261,7 +298,12 @@ def write_cells(cells, stem, meta=None):
         writer.writerows({k: "nan" if v is None else v for k, v in cell.items()} for cell in cells)
     os.replace(f"{stem}.csv.part", f"{stem}.csv")
     numbers = ("value", "ci_low", "ci_high", "requirement")
-    table = Table({key: np.array([math.nan if c[key] is None else c[key] for c in cells], dtype=float)
-                   if key in numbers else [c[key] for c in cells] for key in CELL_COLUMNS})
+    table = Table(
+        {
+            key: np.array([math.nan if c[key] is None else c[key] for c in cells], dtype=float)
+            if key in numbers
+            else [c[key] for c in cells]
+            for key in CELL_COLUMNS
+        }
+    )
     write(describe(table, CELL_COLUMNS), f"{stem}.parquet", meta)
-

@@ -65,16 +65,22 @@ def measured_values(foms, published, extra=None, conditions=None):
         elif measure:
             rows = [_row(foms, measure[k], check["id"]) for k in ("row", "to") if k in measure]
             if all(row is not None for row in rows):
-                found[check["id"]] = {**_combined(rows, measure.get("combine")), "check": check["id"],
-                                      "conditions": conditions.get(measure["row"]["case"], {})}
+                found[check["id"]] = {
+                    **_combined(rows, measure.get("combine")),
+                    "check": check["id"],
+                    "conditions": conditions.get(measure["row"]["case"], {}),
+                }
     return found
 
 
 def _row(foms, wanted, name):
     rows = rows_of(foms, **wanted)
     if len(rows) > 1:
-        raise StudyError(f"{len(rows)} rows of figures of merit fit", f"external checks {name}.measure",
-                         "name the population and the stratum")
+        raise StudyError(
+            f"{len(rows)} rows of figures of merit fit",
+            f"external checks {name}.measure",
+            "name the population and the stratum",
+        )
     return rows[0] if len(rows) and np.isfinite(rows[0]["value"]) else None
 
 
@@ -84,8 +90,7 @@ def _combined(rows, how):
     Square-and-add limits (Zou & Donner 2008), for a ratio those of its logarithm: the two are taken
     as independent, which is too wide an interval where they share their sky.
     """
-    value, low, high = (np.array([row[k] for row in rows], dtype=float)
-                        for k in ("value", "ci_low", "ci_high"))
+    value, low, high = (np.array([row[k] for row in rows], dtype=float) for k in ("value", "ci_low", "ci_high"))
     about = {k: int(min(row[k] for row in rows)) for k in ("n", "n_blocks")}
     if how is None:
         return {"value": value[0], "ci_low": low[0], "ci_high": high[0], **about}
@@ -96,8 +101,10 @@ def _combined(rows, how):
         with np.errstate(invalid="ignore", divide="ignore"):
             value, low, high = np.log(value), np.log(low), np.log(high)
     difference = value[0] - value[1]
-    ends = (difference - math.hypot(value[0] - low[0], high[1] - value[1]),
-            difference + math.hypot(high[0] - value[0], value[1] - low[1]))
+    ends = (
+        difference - math.hypot(value[0] - low[0], high[1] - value[1]),
+        difference + math.hypot(high[0] - value[0], value[1] - low[1]),
+    )
     numbers = [math.exp(x) if ratio else float(x) for x in (difference, *ends)]
     return dict(zip(("value", "ci_low", "ci_high"), numbers, strict=True), **about)
 
@@ -131,19 +138,32 @@ def _check(check, name, found):
     if found and found.get("reference") is not None:
         reference = float(found["reference"])
         text = f"{reference:.4g}{'' if check['unit'] == '1' else ' ' + check['unit']}: {text}"
-    conditions = [(key, entry["published"], entry["ours"] or (found or {}).get("conditions", {}).get(key))
-                  for key, entry in check["conditions"].items()]
+    conditions = [
+        (key, entry["published"], entry["ours"] or (found or {}).get("conditions", {}).get(key))
+        for key, entry in check["conditions"].items()
+    ]
     value, low, high = (float(found[k]) if found else math.nan for k in ("value", "ci_low", "ci_high"))
     accepted = _ends(check["agree"], reference)
     agrees = _within(value, low, high, accepted)
-    row = {"id": name, "target": str(check["target"]), "title": check["title"], "published": text,
-           "published_value": math.nan if reference is None else reference,
-           "source": check["published"]["source"],
-           "published_conditions": "; ".join(f"{k}: {theirs}" for k, theirs, _ in conditions),
-           "our_conditions": "; ".join(f"{k}: {ours or 'not stated'}" for k, _, ours in conditions),
-           "value": value, "ci_low": low, "ci_high": high, "n": int(found["n"]) if found else 0,
-           "unit": check["unit"], "accept": _accept(check["agree"], accepted, check["unit"]),
-           "agrees": agrees, "expected": "as published", "as_expected": "no other expectation"}
+    row = {
+        "id": name,
+        "target": str(check["target"]),
+        "title": check["title"],
+        "published": text,
+        "published_value": math.nan if reference is None else reference,
+        "source": check["published"]["source"],
+        "published_conditions": "; ".join(f"{k}: {theirs}" for k, theirs, _ in conditions),
+        "our_conditions": "; ".join(f"{k}: {ours or 'not stated'}" for k, _, ours in conditions),
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "n": int(found["n"]) if found else 0,
+        "unit": check["unit"],
+        "accept": _accept(check["agree"], accepted, check["unit"]),
+        "agrees": agrees,
+        "expected": "as published",
+        "as_expected": "no other expectation",
+    }
     if check.get("expect"):
         expected = _ends(check["expect"], reference)
         row["expected"] = _accept(check["expect"], expected, check["unit"])
@@ -198,12 +218,14 @@ def _reason(check, agrees, as_expected, value, accepted, conditions):
             side = "below" if value < accepted[0] else "above"
             parts.append(f"the value itself lies {side} it: {check[side]}")
     if as_expected not in ("no other expectation", "not measured"):
-        parts.append({"yes": "it is what this study should find under its own conditions",
-                      "no": "it is not what this study should find under its own conditions either",
-                      "undetermined": "whether it is what this study should find under its own conditions is "
-                                      "undetermined"}[as_expected])
-    differ = [f"{key} ({theirs}; here: {ours})" for key, theirs, ours in conditions
-              if ours and ours != theirs]
+        parts.append(
+            {
+                "yes": "it is what this study should find under its own conditions",
+                "no": "it is not what this study should find under its own conditions either",
+                "undetermined": "whether it is what this study should find under its own conditions is undetermined",
+            }[as_expected]
+        )
+    differ = [f"{key} ({theirs}; here: {ours})" for key, theirs, ours in conditions if ours and ours != theirs]
     if differ:
         parts.append("conditions that differ: " + ", ".join(differ))
     parts = [" ".join(part.split()) for part in parts]

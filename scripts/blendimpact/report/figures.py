@@ -11,8 +11,14 @@ from ..config.settings import FIDUCIAL
 from ..data.catalogues import rows_of
 from ..ladder.rungs import ORDER, REFERENCE
 
-STAGE_COLOURS = {"measurement": "#0072B2", "deblending": "#E69F00", "detection": "#D55E00",
-                 "interaction": "#999999", "intrinsic": "#56B4E9", "selection": "#CC79A7"}
+STAGE_COLOURS = {
+    "measurement": "#0072B2",
+    "deblending": "#E69F00",
+    "detection": "#D55E00",
+    "interaction": "#999999",
+    "intrinsic": "#56B4E9",
+    "selection": "#CC79A7",
+}
 BUDGET_TERMS = ("intrinsic", "measurement", "deblending", "detection", "selection", "interaction")
 MARKERS = "osD^v<>"
 
@@ -20,8 +26,12 @@ MARKERS = "osD^v<>"
 def save(figure, path):
     """Save a figure without a date, so that equal figures are equal files."""
     tight = None if figure.get_layout_engine() else "tight"  # a layout has room for everything: no second drawing
-    figure.savefig(path, dpi=150, bbox_inches=tight,
-                   metadata={"Software": None} if str(path).endswith("png") else {"CreationDate": None})
+    figure.savefig(
+        path,
+        dpi=150,
+        bbox_inches=tight,
+        metadata={"Software": None} if str(path).endswith("png") else {"CreationDate": None},
+    )
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,11 @@ class CaseFoms:
 
     def density(self, fom, scenarios=None):
         """Return {scenario: value} of a figure of merit that is a density, of the ``scenarios`` that have it."""
-        return {str(r["scenario"]): float(r["value"]) for r in self.rows(fom=fom, kind="value", stratum="all")
-                if scenarios is None or str(r["scenario"]) in scenarios}
+        return {
+            str(r["scenario"]): float(r["value"])
+            for r in self.rows(fom=fom, kind="value", stratum="all")
+            if scenarios is None or str(r["scenario"]) in scenarios
+        }
 
 
 def strata_of(rows, name):
@@ -109,8 +122,17 @@ def ladder(foms, fom):
     left.plot(np.asarray(main), value[main], "-", color="0.75", lw=1.2, zorder=1)
     for k, name in enumerate(names):
         side = name in ("undeblended", "merged")
-        left.errorbar(k, value[k], error[:, k:k + 1], fmt="s" if side else "o", ms=7, capsize=3,
-                      mfc="white" if side else "#333333", mec="#333333", color="#333333")
+        left.errorbar(
+            k,
+            value[k],
+            error[:, k : k + 1],
+            fmt="s" if side else "o",
+            ms=7,
+            capsize=3,
+            mfc="white" if side else "#333333",
+            mec="#333333",
+            color="#333333",
+        )
     left.set_xticks(range(len(names)), names, rotation=25, ha="right")
     unit = "" if str(rows["unit"][0]) == "1" else f" [{rows['unit'][0]}]"
     left.set_ylabel(f"{fom}{unit}")
@@ -120,20 +142,29 @@ def ladder(foms, fom):
     value, error = errors(impacts[order])
     for k, term in enumerate(terms):
         right.bar(k, value[k], color=STAGE_COLOURS[term], width=0.62, zorder=2)
-        right.errorbar(k, value[k], error[:, k:k + 1], color="#222222", capsize=3, lw=1.2, zorder=3)
+        right.errorbar(k, value[k], error[:, k : k + 1], color="#222222", capsize=3, lw=1.2, zorder=3)
     right.axhline(0, color="#222222", lw=0.8)
     requirement = foms.requirements.get(fom) or {}
     if requirement.get("value") and requirement.get("sense", "within") == "within":
         half = requirement["value"]
-        right.axhspan(-half, half, color="#009E73", alpha=0.25, lw=0, zorder=1,
-                      label=f"requirement ±{half:g} [{requirement['tag']}]\n"
-                      + "\n".join(wrap(requirement["source"], 52)))
+        right.axhspan(
+            -half,
+            half,
+            color="#009E73",
+            alpha=0.25,
+            lw=0,
+            zorder=1,
+            label=f"requirement ±{half:g} [{requirement['tag']}]\n" + "\n".join(wrap(requirement["source"], 52)),
+        )
         right.legend(fontsize=7, frameon=False)
     right.set_xticks(range(len(terms)), terms, rotation=25, ha="right")
     right.set_title("impact = difference of rungs", fontsize=10)
     n, blocks = int(impacts["n"].max()), int(impacts["n_blocks"][0])
-    figure.suptitle(f"{rows['title'][0]}: {foms.case}, {foms.scenario}, {population} sample; N = {n:,}, "
-                    f"{blocks} patches, 95 % intervals", fontsize=11)
+    figure.suptitle(
+        f"{rows['title'][0]}: {foms.case}, {foms.scenario}, {population} sample; N = {n:,}, "
+        f"{blocks} patches, 95 % intervals",
+        fontsize=11,
+    )
     for axis in (left, right):
         plain(axis, "y")
     return figure
@@ -158,8 +189,16 @@ def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False):
             continue
         where = [bins.index(str(s)) for s in here["stratum"]]
         value, error = errors(here)
-        axis.errorbar(np.asarray(where) + 0.07 * (k - (len(rungs) - 1) / 2), value, error, fmt=MARKERS[k],
-                      capsize=3, ms=6, label=rung, alpha=0.9)
+        axis.errorbar(
+            np.asarray(where) + 0.07 * (k - (len(rungs) - 1) / 2),
+            value,
+            error,
+            fmt=MARKERS[k],
+            capsize=3,
+            ms=6,
+            label=rung,
+            alpha=0.9,
+        )
     labels = [s.split(":")[1].replace("-", "–").replace("1e+09", "∞").replace("1.0001", "1") for s in bins]
     axis.set_xticks(range(len(bins)), labels)
     axis.set_xlabel(xlabel)
@@ -168,13 +207,22 @@ def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False):
         axis.set_yscale("log")
     axis.legend(frameon=False, fontsize=8)
     plain(axis, "y")
-    axis.set_title(f"{foms.case}, {foms.scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals",
-                   fontsize=10)
+    axis.set_title(
+        f"{foms.case}, {foms.scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals", fontsize=10
+    )
     return figure
 
 
-def against_density(foms, fom, density, terms, ylabel, xlabel="detectable sources (isolated S/N ≥ cut) per arcmin²",
-                    log=False, scenarios=None):
+def against_density(
+    foms,
+    fom,
+    density,
+    terms,
+    ylabel,
+    xlabel="detectable sources (isolated S/N ≥ cut) per arcmin²",
+    log=False,
+    scenarios=None,
+):
     """Draw terms of a budget against source density, one point per scenario.
 
     Parameters
@@ -201,8 +249,15 @@ def against_density(foms, fom, density, terms, ylabel, xlabel="detectable source
         x = np.array([density[str(s)] for s in here["scenario"]])
         order = np.argsort(x)
         value, error = errors(here)
-        axis.errorbar(x[order], value[order], error[:, order], fmt=f"{MARKERS[k]}-", capsize=3, label=term,
-                      color=STAGE_COLOURS.get(term))
+        axis.errorbar(
+            x[order],
+            value[order],
+            error[:, order],
+            fmt=f"{MARKERS[k]}-",
+            capsize=3,
+            label=term,
+            color=STAGE_COLOURS.get(term),
+        )
     axis.axhline(0, color="#222222", lw=0.8)
     axis.set_xscale("log" if log else "linear")
     if not log:

@@ -35,9 +35,16 @@ def by_scenario(foms, fom, stratum, rung, density, xlabel, ylabel, unit):
         where = np.array([bins.index(str(s)) for s in here["stratum"]])
         order = np.argsort(where)
         value, error = errors(here)
-        axis.errorbar(where[order] + 0.04 * (k - (len(scenarios) - 1) / 2), value[order], error[:, order], capsize=3,
-                      ms=5, fmt=f"{MARKERS[k % len(MARKERS)]}-", color=colour,
-                      label=f"{density[scenario]:.3g} {unit}")
+        axis.errorbar(
+            where[order] + 0.04 * (k - (len(scenarios) - 1) / 2),
+            value[order],
+            error[:, order],
+            capsize=3,
+            ms=5,
+            fmt=f"{MARKERS[k % len(MARKERS)]}-",
+            color=colour,
+            label=f"{density[scenario]:.3g} {unit}",
+        )
     axis.set_xticks(range(len(bins)), [b.split(":")[1].replace("-", "–") for b in bins])
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
@@ -73,8 +80,11 @@ def colour_magnitude(foms, fom, colour, ylabel):
     norm = LogNorm(1, max(2.0, max(m.max() for m in maps.values())))
     for axis, term in zip(axes, maps):
         drawn = axis.pcolormesh(x_edges, y_edges, np.ma.masked_equal(maps[term], 0), norm=norm, cmap="viridis")
-        axis.set_title({REFERENCE: "true stars", "pipeline": "detections, as measured"}[term]
-                       + f" (N = {int(maps[term].sum()):,})", fontsize=10)
+        axis.set_title(
+            {REFERENCE: "true stars", "pipeline": "detections, as measured"}[term]
+            + f" (N = {int(maps[term].sum()):,})",
+            fontsize=10,
+        )
     figure.colorbar(drawn, ax=axes[:2], label="stars per cell")
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = maps["pipeline"] / maps[REFERENCE]

@@ -9,8 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 def write(path, template, **context):
     """Write a page; ``template`` is one of ``templates``."""
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     page = environment.get_template(template).render(**context)
     Path(f"{path}.part").write_text(page, encoding="utf-8")
     os.replace(f"{path}.part", path)

@@ -13,8 +13,20 @@ TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; p
 LADDER = ("oracle", "deblended", "merged", "pipeline")
 
 
-def write_page(path, cells, board, foms, checks, study, image=None, figures=(), provenance=None, downloads=(),
-               links=(), embed=False):
+def write_page(
+    path,
+    cells,
+    board,
+    foms,
+    checks,
+    study,
+    image=None,
+    figures=(),
+    provenance=None,
+    downloads=(),
+    links=(),
+    embed=False,
+):
     """Write the page.
 
     Parameters
@@ -41,17 +53,27 @@ def write_page(path, cells, board, foms, checks, study, image=None, figures=(), 
         Put the figures into the page as well, so that it can be sent as one file.
     """
     write(
-        path, "matrix.html", study=study, level=LEVEL, stages=STAGES, verdicts=VERDICTS, tags=TAGS,
-        colours=COLOURS, tints=TINTS, symbols=SYMBOLS, rows=_board_rows(cells, board),
+        path,
+        "matrix.html",
+        study=study,
+        level=LEVEL,
+        stages=STAGES,
+        verdicts=VERDICTS,
+        tags=TAGS,
+        colours=COLOURS,
+        tints=TINTS,
+        symbols=SYMBOLS,
+        rows=_board_rows(cells, board),
         image=data_uri(image) if image else None,
-        foms=[_quoted(row) for row in foms if not str(row["stratum"]).startswith(CELLS)], budgets=budgets(foms),
+        foms=[_quoted(row) for row in foms if not str(row["stratum"]).startswith(CELLS)],
+        budgets=budgets(foms),
         selection=[_quoted(row) for row in foms if row["term"] == "selection"],
         checks=[_check_row(row) for row in checks],
-        figures=[{**f, "source": data_uri(f["path"]) if embed else relative(f["path"], path)}
-                 for f in figures],
+        figures=[{**f, "source": data_uri(f["path"]) if embed else relative(f["path"], path)} for f in figures],
         downloads=[(relative(p, path), text) for p, text in downloads],
         links=[(relative(p, path), text) for p, text in links],
-        provenance=_flat(provenance or {}))
+        provenance=_flat(provenance or {}),
+    )
 
 
 def _board_rows(cells, board):
@@ -64,13 +86,28 @@ def _board_rows(cells, board):
             percent = spec.get("percent", False)
             number, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)
             source, tag = split_tag(cell["requirement_source"])
-            filled.append({**cell, "name": spec.get("name") or cell["fom"], "number": number,
-                           "interval": interval, "limit": limit_text(cell, percent), "lines": also_lines(cell),
-                           "source": source, "tag": tag,
-                           "published": spec.get("published", ""),
-                           "published_tag": spec.get("published_tag", "none")})
-        rows.append({"title": row["title"], "science": row.get("science", ""), "cells": filled,
-                     "not_covered": row.get("not_covered")})
+            filled.append(
+                {
+                    **cell,
+                    "name": spec.get("name") or cell["fom"],
+                    "number": number,
+                    "interval": interval,
+                    "limit": limit_text(cell, percent),
+                    "lines": also_lines(cell),
+                    "source": source,
+                    "tag": tag,
+                    "published": spec.get("published", ""),
+                    "published_tag": spec.get("published_tag", "none"),
+                }
+            )
+        rows.append(
+            {
+                "title": row["title"],
+                "science": row.get("science", ""),
+                "cells": filled,
+                "not_covered": row.get("not_covered"),
+            }
+        )
     return rows
 
 
@@ -105,27 +142,44 @@ def budgets(foms):
         impacts = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
         if not {"measurement", "deblending"} <= impacts.keys():
             continue
-        found.append({
-            "case": case, "scenario": scenario, "fom": fom, "population": population, "stratum": stratum,
-            "title": str(rows[0]["title"]), "split": _split(values, impacts),
-            "rungs": [{**_quoted(values[t]), "text": RUNG_TEXTS[t]} for t in RUNG_TEXTS if t in values],
-            "terms": [{**_quoted(impacts[t]), "text": TERM_TEXTS[t]}
-                      for t in (*TERMS, "selection") if t in impacts]})
+        found.append(
+            {
+                "case": case,
+                "scenario": scenario,
+                "fom": fom,
+                "population": population,
+                "stratum": stratum,
+                "title": str(rows[0]["title"]),
+                "split": _split(values, impacts),
+                "rungs": [{**_quoted(values[t]), "text": RUNG_TEXTS[t]} for t in RUNG_TEXTS if t in values],
+                "terms": [
+                    {**_quoted(impacts[t]), "text": TERM_TEXTS[t]} for t in (*TERMS, "selection") if t in impacts
+                ],
+            }
+        )
     return found
 
 
 def _split(values, impacts):
     """Return what is to be said of the split: the run's note, which knows the resamples, else the value's."""
-    note = next((str(impacts[t]["note"]) for t in ("interaction", "detection")
-                 if t in impacts and "split" in str(impacts[t]["note"])), "")
+    note = next(
+        (
+            str(impacts[t]["note"])
+            for t in ("interaction", "detection")
+            if t in impacts and "split" in str(impacts[t]["note"])
+        ),
+        "",
+    )
     if note:
         return note
     if not values.keys() >= set(LADDER):
         return ""
     small = split_meaningful({rung: float(values[rung]["value"]) for rung in LADDER})
     side, answer = ("below", "is") if small else ("over", "is not")
-    return (f"interaction {side} {100 * INTERACTION_LIMIT:g} % of |F(pipeline) - F(oracle)|: the split "
-            f"between detection and deblending {answer} meaningful")
+    return (
+        f"interaction {side} {100 * INTERACTION_LIMIT:g} % of |F(pipeline) - F(oracle)|: the split "
+        f"between detection and deblending {answer} meaningful"
+    )
 
 
 def _flat(value, prefix=""):

@@ -88,8 +88,15 @@ def draw_blend(children, titles, noise, caption, centres=None, scale=0.2, field=
         name = "truth, no noise" if rung == REFERENCE else rung
         axis.set_title(f"{name}\n{titles.get(rung, '')}", fontsize=9)
         if rung not in children:
-            axis.text(0.5, 0.5, "not detected\nas its own object", ha="center", va="center", fontsize=10,
-                      transform=axis.transAxes)
+            axis.text(
+                0.5,
+                0.5,
+                "not detected\nas its own object",
+                ha="center",
+                va="center",
+                fontsize=10,
+                transform=axis.transAxes,
+            )
             continue
         size = children[rung].shape[-1] * scale
         axis.imshow(to_rgb(children[rung], noise), origin="lower", extent=(0, size, 0, size))
@@ -119,21 +126,28 @@ def draw_field(figure, image, residual, noise, true_xy, targets_xy, found_xy, ti
     ny, nx = image.shape
     extent = (0, nx * scale, 0, ny * scale)
     figure.suptitle(title, fontsize=10)
-    panels = ((image, (-5, 50), "Greys", "image"),
-              (image, (-5, 50), "Greys", f"{len(true_xy)} true stars (of artificial ones: {len(targets_xy)}, squares)"),
-              (image, (-5, 50), "Greys", f"{len(found_xy)} detections"),
-              (residual, (-10, 10), "RdBu_r", "minus the stars fitted to them [sky sigma]"))
+    panels = (
+        (image, (-5, 50), "Greys", "image"),
+        (image, (-5, 50), "Greys", f"{len(true_xy)} true stars (of artificial ones: {len(targets_xy)}, squares)"),
+        (image, (-5, 50), "Greys", f"{len(found_xy)} detections"),
+        (residual, (-10, 10), "RdBu_r", "minus the stars fitted to them [sky sigma]"),
+    )
     axes = figure.subplots(1, 4, sharex=True, sharey=True)
     for axis, (array, (low, high), colours, text) in zip(axes, panels):
-        drawn = axis.imshow(array / noise, origin="lower", extent=extent, vmin=low, vmax=high, cmap=colours,
-                            interpolation="nearest")
+        drawn = axis.imshow(
+            array / noise, origin="lower", extent=extent, vmin=low, vmax=high, cmap=colours, interpolation="nearest"
+        )
         axis.set_title(text, fontsize=9)
         axis.set_xlabel("arcsec", fontsize=8)
         axis.tick_params(labelsize=8)
     figure.colorbar(drawn, ax=axes, shrink=0.7)
-    for axis, xy, mark, colour in ((axes[1], true_xy, "+", "#0072B2"), (axes[1], targets_xy, "s", "#D55E00"),
-                                   (axes[2], found_xy, "o", "#009E73")):
-        axis.plot(*((np.asarray(xy).reshape(-1, 2) + 0.5) * scale).T, mark, mec=colour, mfc="none", ms=6, mew=0.9,
-                  ls="none")
+    for axis, xy, mark, colour in (
+        (axes[1], true_xy, "+", "#0072B2"),
+        (axes[1], targets_xy, "s", "#D55E00"),
+        (axes[2], found_xy, "o", "#009E73"),
+    ):
+        axis.plot(
+            *((np.asarray(xy).reshape(-1, 2) + 0.5) * scale).T, mark, mec=colour, mfc="none", ms=6, mew=0.9, ls="none"
+        )
     axes[0].set_xlim(extent[:2])
     axes[0].set_ylim(extent[2:])

@@ -44,8 +44,10 @@ def describe_study(config, foms):
             settings = case_settings(config, case)
             side = settings["patch"]["size"] * settings["pixel_scale"] / 60
             blocks = int(max(rows["n_blocks"]))
-            texts.append(f"{case}: {blocks} patches of {side ** 2:.2f} arcmin² "
-                         f"({block.get('survey') or block.get('image')}), {separation(settings)}")
+            texts.append(
+                f"{case}: {blocks} patches of {side**2:.2f} arcmin² "
+                f"({block.get('survey') or block.get('image')}), {separation(settings)}"
+            )
     return f"study {config['study']}, seed {config['seed']}. " + "; ".join(texts)
 
 
@@ -63,14 +65,20 @@ def conditions(config):
             continue
         survey = load_survey(settings["survey"])
         reference = survey.bands[settings["shape_band"]]
-        out[case] = {"match": f"{settings['match_radius']:g} arcsec", "engine": settings.get("subtractor") or "none",
-                     "survey": settings["survey"], "bands": ", ".join(settings["bands"]),
-                     "positions": settings["population"]["positions"]["kind"],
-                     "band": settings["shape_band"], "depth": f"{reference.depth_5sigma:.1f}",
-                     "seeing": f"{reference.fwhm:.2f} arcsec in {settings['shape_band']}",
-                     "detector": searcher(settings), "deblender": separator(settings),
-                     "threshold": f"{search_threshold(config, settings):g} sigma",
-                     "density": f"counts times {settings['population']['galaxies']['density']:g}"}
+        out[case] = {
+            "match": f"{settings['match_radius']:g} arcsec",
+            "engine": settings.get("subtractor") or "none",
+            "survey": settings["survey"],
+            "bands": ", ".join(settings["bands"]),
+            "positions": settings["population"]["positions"]["kind"],
+            "band": settings["shape_band"],
+            "depth": f"{reference.depth_5sigma:.1f}",
+            "seeing": f"{reference.fwhm:.2f} arcsec in {settings['shape_band']}",
+            "detector": searcher(settings),
+            "deblender": separator(settings),
+            "threshold": f"{search_threshold(config, settings):g} sigma",
+            "density": f"counts times {settings['population']['galaxies']['density']:g}",
+        }
     return out
 
 
@@ -93,7 +101,7 @@ def false_alarms(seed):
 
     That of the first is the published number.
     """
-    area = 1 / NOISE_SCALE ** 2 * 3600.0 ** 2  # pixels per deg2
+    area = 1 / NOISE_SCALE**2 * 3600.0**2  # pixels per deg2
     counts, searched = count_false_alarms([5.0, 4.0], NOISE_SIGMA, NOISE_PIXELS, stream(seed, "false alarms"))
     out = {}
     for name, count in zip(("false_alarms", "false_alarms_4"), counts, strict=True):

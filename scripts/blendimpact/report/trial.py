@@ -17,8 +17,13 @@ def draw_detections(patch, true_xy, found_xy, title):
     axis.imshow(to_rgb([image.science for image in patch.bands.values()], _noise(patch)), origin="lower")
     axis.plot(*true_xy.T, "+", color="w", ms=6, mew=0.8, label="true source")
     axis.plot(*found_xy.T, "o", color="orange", mfc="none", ms=11, label="detection")
-    axis.set(title=title, xlabel="x (pixels)", ylabel="y (pixels)",
-             xlim=(-0.5, patch.shape[1] - 0.5), ylim=(-0.5, patch.shape[0] - 0.5))
+    axis.set(
+        title=title,
+        xlabel="x (pixels)",
+        ylabel="y (pixels)",
+        xlim=(-0.5, patch.shape[1] - 0.5),
+        ylim=(-0.5, patch.shape[0] - 0.5),
+    )
     axis.legend(loc="upper right")
     return figure
 
@@ -34,10 +39,13 @@ def draw_children(patch, children, exact, which, residual, title):
         scene = np.zeros((len(noise), size, size))
         inside = tuple(slice(*ends) for ends in zip(low - corner, high - corner))
         for b, image in enumerate(patch.bands.values()):
-            scene[(b, *inside)] = image.science[low[0]:high[0], low[1]:high[1]]
+            scene[(b, *inside)] = image.science[low[0] : high[0], low[1] : high[1]]
         wrong = children.stamps[k] - exact.stamps[k]
-        for axis, stamp, name in zip(row, (scene, exact.stamps[k], children.stamps[k]),
-                                     ("scene", "exact child", f"child, flux {100 * residual[k]:+.0f} %")):
+        for axis, stamp, name in zip(
+            row,
+            (scene, exact.stamps[k], children.stamps[k]),
+            ("scene", "exact child", f"child, flux {100 * residual[k]:+.0f} %"),
+        ):
             axis.imshow(to_rgb(stamp, noise), origin="lower")
             axis.set_title(name, fontsize=9)
         row[3].imshow(wrong[-1] / noise[-1], origin="lower", cmap="RdBu_r", vmin=-5, vmax=5)
@@ -52,12 +60,19 @@ def draw_difference(science, template, difference, true_xy, found_xy, title):
     """Return a figure of a visit, its template and the difference over its noise."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     axes = figure.subplots(1, 3)
-    planes = (science.science / np.sqrt(np.median(science.variance)),
-              template.science / np.sqrt(np.median(template.variance)),
-              difference.image / np.sqrt(np.maximum(difference.variance, np.finfo(np.float32).tiny)))
+    planes = (
+        science.science / np.sqrt(np.median(science.variance)),
+        template.science / np.sqrt(np.median(template.variance)),
+        difference.image / np.sqrt(np.maximum(difference.variance, np.finfo(np.float32).tiny)),
+    )
     for axis, plane, name, limit in zip(axes, planes, ("visit", "template", "difference"), (20, 20, 6)):
-        axis.imshow(np.where(np.isfinite(plane), plane, 0), origin="lower", cmap="gray_r" if limit == 20 else "RdBu_r",
-                    vmin=-limit if limit == 6 else -3, vmax=limit)
+        axis.imshow(
+            np.where(np.isfinite(plane), plane, 0),
+            origin="lower",
+            cmap="gray_r" if limit == 20 else "RdBu_r",
+            vmin=-limit if limit == 6 else -3,
+            vmax=limit,
+        )
         axis.set_title(f"{name} / noise, to {limit} σ", fontsize=9)
         axis.set_axis_off()
     axes[2].plot(*true_xy.T, "+", color="k", ms=9, label="transient")

@@ -43,8 +43,14 @@ def draw_triplets(rows, columns, caption, scale=0.2):
                 axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=9, transform=axis.transAxes)
                 continue
             low, high = LEVELS if name in IMAGES else CHANGES
-            shown = axis.imshow(plane, origin="lower", vmin=low, vmax=high, interpolation="nearest",
-                                cmap="Greys" if name in IMAGES else "RdBu_r")
+            shown = axis.imshow(
+                plane,
+                origin="lower",
+                vmin=low,
+                vmax=high,
+                interpolation="nearest",
+                cmap="Greys" if name in IMAGES else "RdBu_r",
+            )
             size = len(plane)
             if name == next(iter(columns)):
                 axis.plot([0.06 * size, 0.06 * size + 2 / scale], [0.06 * size] * 2, color="#0072B2", lw=2)

@@ -12,15 +12,28 @@ from ..subtract.kernels import Filter, kernel_of, odd_fast, shifted, transform, 
 from ..subtract.linear import covariance, inside, nearest, stamps
 from .shapes import bank, coma_shape, trail
 
-__all__ = ["BITS", "COLUMNS", "SEARCH_BITS", "Filtered", "bank", "coma_shape", "forced", "matched_filter",
-           "optimal_filter", "search", "trail"]
+__all__ = [
+    "BITS",
+    "COLUMNS",
+    "SEARCH_BITS",
+    "Filtered",
+    "bank",
+    "coma_shape",
+    "forced",
+    "matched_filter",
+    "optimal_filter",
+    "search",
+    "trail",
+]
 
-BITS = SEARCH_BITS = Bits({
-    0: ("MASKED", "part of the filter falls on pixels without data"),
-    1: ("LOST", "more than half of the filter falls on pixels without data: nothing is measured"),
-    2: ("OUTSIDE", "the position is off the image or not finite: nothing is measured"),
-    3: ("PEAK_POSITION", "no parabola through the nine pixels: position and height are the peak pixel's"),
-})
+BITS = SEARCH_BITS = Bits(
+    {
+        0: ("MASKED", "part of the filter falls on pixels without data"),
+        1: ("LOST", "more than half of the filter falls on pixels without data: nothing is measured"),
+        2: ("OUTSIDE", "the position is off the image or not finite: nothing is measured"),
+        3: ("PEAK_POSITION", "no parabola through the nine pixels: position and height are the peak pixel's"),
+    }
+)
 LEAST = 0.5  # of the filter's weight must fall on pixels with data
 FLOOR = 1e-3  # of the noise power's maximum
 _BLOCK = 64  # positions measured at a time
@@ -89,7 +102,7 @@ def _norm(filter_, source):
     if own < half:
         source = np.pad(source, half - own)
     else:
-        source = source[own - half:own + half + 1, own - half:own + half + 1]
+        source = source[own - half : own + half + 1, own - half : own + half + 1]
     return filter_ * source
 
 
@@ -162,7 +175,7 @@ def _apply(difference, planes, source, g, under, rescale):
     share = planes.share(squares)
     if all(n.kernel.shape == (1, 1) for n in difference.noise):  # white: the filter is the source, but for a factor
         fraction = share
-        variance = back(sum(v * n.kernel[0, 0]**2 for v, n in zip(planes.variances, difference.noise)) * squares)
+        variance = back(sum(v * n.kernel[0, 0] ** 2 for v, n in zip(planes.variances, difference.noise)) * squares)
     else:
         fraction = planes.share(planes.spectrum(weight))
         variance = back(sum(v * planes.spectrum(k**2) for v, k in zip(planes.variances, under)))
@@ -219,17 +232,29 @@ def search(difference, threshold=5.0, trails=(), shapes=(), rescale=False):
         # A parabola adds little to a pixel that is far below the threshold.
         peaks = (sign * snr > 0.8 * threshold) & (snr == extreme(snr, size=3, mode="nearest"))
         parts.append(_vertices(sign * snr, np.argwhere(peaks)) + (sign,))
-    rows, x, y, height, lost, sign = (np.concatenate(p) for p in zip(*(
-        (*part[:-1], np.full(len(part[0]), part[-1])) for part in parts)))
+    rows, x, y, height, lost, sign = (
+        np.concatenate(p) for p in zip(*((*part[:-1], np.full(len(part[0]), part[-1])) for part in parts))
+    )
     order = np.flatnonzero(height > threshold)
     order = order[np.argsort(-height[order], kind="stable")]
     place = tuple(rows[order].T)
     snr = (sign * height)[order]
     line = np.array(lines)[which[place]].reshape(-1, 2)
     flag = np.where(lost[order], BITS.PEAK_POSITION, 0) | np.where(fraction[place] < 0.999, BITS.MASKED, 0)
-    table = Table({"cand_id": np.arange(1, len(order) + 1), "x": x[order], "y": y[order], "flux": snr * error[place],
-                   "flux_err": error[place].astype(float), "snr": snr, "length": line[:, 0], "angle": line[:, 1],
-                   "shape": which[place].astype(np.int32), "flag": flag.astype(np.int32)})
+    table = Table(
+        {
+            "cand_id": np.arange(1, len(order) + 1),
+            "x": x[order],
+            "y": y[order],
+            "flux": snr * error[place],
+            "flux_err": error[place].astype(float),
+            "snr": snr,
+            "length": line[:, 0],
+            "angle": line[:, 1],
+            "shape": which[place].astype(np.int32),
+            "flag": flag.astype(np.int32),
+        }
+    )
     return describe(table, COLUMNS)
 
 

@@ -56,19 +56,28 @@ class MatchedFilterFinder(Finder):
         """
         trails, shapes = bank(difference, pixel_scale)
         trails, shapes = trails if self.trails else (), shapes if self.comae else ()
-        found = search(difference, self.threshold, trails=trails, shapes=shapes,
-                       rescale=self.rescale or rescale)
+        found = search(difference, self.threshold, trails=trails, shapes=shapes, rescale=self.rescale or rescale)
         sources = [difference.psf, *(trail(difference.psf, *t) for t in trails), *shapes]
         found = found[independent(found, sources, self.threshold)]
         sigma, length = width(difference.psf), np.asarray(found["length"], float)
         shape = np.asarray(found["shape"])
         round_ = np.array([width(s) for s in sources])[shape] if len(found) else np.zeros(0)
         b = np.where(length > 0, sigma, round_)
-        return Detection(detection_table({
-            "det_id": np.arange(1, len(found) + 1), "x": found["x"], "y": found["y"],
-            "a": np.sqrt(b**2 + length**2 / 12), "b": b, "theta": found["angle"], "peak_snr": found["snr"],
-            "flag": np.where(np.asarray(found["flag"]) & 1, BITS.MASKED, 0)}),
-            lines(found, difference.image.shape, 1.1775 * sigma))
+        return Detection(
+            detection_table(
+                {
+                    "det_id": np.arange(1, len(found) + 1),
+                    "x": found["x"],
+                    "y": found["y"],
+                    "a": np.sqrt(b**2 + length**2 / 12),
+                    "b": b,
+                    "theta": found["angle"],
+                    "peak_snr": found["snr"],
+                    "flag": np.where(np.asarray(found["flag"]) & 1, BITS.MASKED, 0),
+                }
+            ),
+            lines(found, difference.image.shape, 1.1775 * sigma),
+        )
 
 
 def is_trail(table):
@@ -108,8 +117,13 @@ def independent(found, sources, threshold):
             continue
         keep[k] = True
         half = halves[shape[k]]
-        near = k + 1 + np.flatnonzero(np.maximum(np.abs(x[k + 1:] - x[k]), np.abs(y[k + 1:] - y[k]))
-                                      <= half + halves[shape[k + 1:]])
+        near = (
+            k
+            + 1
+            + np.flatnonzero(
+                np.maximum(np.abs(x[k + 1 :] - x[k]), np.abs(y[k + 1 :] - y[k])) <= half + halves[shape[k + 1 :]]
+            )
+        )
         for other in np.unique(shape[near]):
             rows = near[shape[near] == other]
             i, j = (np.rint(c[rows] - c[k]).astype(int) for c in (x, y))
@@ -144,7 +158,7 @@ def lines(found, shape, reach):
     for k in np.flatnonzero(length > 0)[::-1]:
         half = int(length[k] / 2 + reach) + 1
         x0, y0 = (max(0, round(float(found[n][k])) - half) for n in ("x", "y"))
-        window = out[y0:y0 + 2 * half + 1, x0:x0 + 2 * half + 1]
+        window = out[y0 : y0 + 2 * half + 1, x0 : x0 + 2 * half + 1]
         yy, xx = np.indices(window.shape)
         dx, dy = xx + x0 - found["x"][k], yy + y0 - found["y"][k]
         window[distance_from_line(dx, dy, length[k], angle[k]) <= reach] = k + 1

@@ -34,7 +34,7 @@ def trail(psf, length, angle):
     line = np.sinc(length * (fx * np.cos(angle) + fy * np.sin(angle)))
     half = size // 2
     out = kernel_of(transform(psf, (grid, grid)) * line, grid)
-    out = out[grid // 2 - half:grid // 2 + half + 1, grid // 2 - half:grid // 2 + half + 1]
+    out = out[grid // 2 - half : grid // 2 + half + 1, grid // 2 - half : grid // 2 + half + 1]
     return out / out.sum()
 
 
@@ -56,7 +56,9 @@ def coma_shape(psf, radius):
     grid = odd_fast(size)
     wave = 2 * np.pi * np.hypot(fft.fftfreq(grid)[:, None], fft.rfftfreq(grid))
     off = (grid - size) // 2
-    out = kernel_of(transform(psf, (grid, grid)) * coma_transform(wave * radius), grid)[off:grid - off, off:grid - off]
+    out = kernel_of(transform(psf, (grid, grid)) * coma_transform(wave * radius), grid)[
+        off : grid - off, off : grid - off
+    ]
     return out / out.sum()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import fft
 
 ARCMIN2_PER_DEG2 = 3600.0
-ARCSEC2_PER_DEG2 = 3600.0 ** 2
+ARCSEC2_PER_DEG2 = 3600.0**2
 
 
 def purity(stamp, total, threshold=0.0):
@@ -32,14 +32,14 @@ def purity(stamp, total, threshold=0.0):
     stamp = np.asarray(stamp, dtype=float)
     kept = np.where(stamp > threshold, stamp, 0.0)
     denominator = np.sum(kept * total)
-    return float(np.sum(kept ** 2) / denominator) if denominator > 0 else float("nan")
+    return float(np.sum(kept**2) / denominator) if denominator > 0 else float("nan")
 
 
 def moments_to_shape(covariance):
     """Return (g1, g2) in the reduced-shear convention from second moments, (2, 2) or (..., 2, 2)."""
     covariance = np.asarray(covariance, dtype=float)
     xx, yy, xy = covariance[..., 0, 0], covariance[..., 1, 1], covariance[..., 0, 1]
-    size = xx + yy + 2 * np.sqrt(xx * yy - xy ** 2)
+    size = xx + yy + 2 * np.sqrt(xx * yy - xy**2)
     return (xx - yy) / size, 2 * xy / size
 
 
@@ -82,7 +82,7 @@ def false_alarm_density(threshold, sigma):
         Per unit area.
     """
     threshold = np.asarray(threshold, dtype=float)
-    rate = threshold * np.exp(-0.5 * threshold ** 2) / (2 ** 2.5 * np.pi ** 1.5 * np.square(sigma))
+    rate = threshold * np.exp(-0.5 * threshold**2) / (2**2.5 * np.pi**1.5 * np.square(sigma))
     return rate[()]
 
 
@@ -117,14 +117,14 @@ def count_false_alarms(thresholds, sigma, n_pixels, rng, size=2048):
     kernel = np.exp(-2 * (np.pi * sigma) ** 2 * (frequency[:, None] ** 2 + frequency[: size // 2 + 1] ** 2))
     # The mean of |kernel|^2 over the Fourier plane is the variance that is left: a square, one axis each.
     kernel = (kernel / np.mean(np.exp(-4 * (np.pi * sigma * frequency) ** 2))).astype(np.float32)
-    counts, images = np.zeros(len(thresholds), dtype=np.int64), int(np.ceil(n_pixels / size ** 2))
+    counts, images = np.zeros(len(thresholds), dtype=np.int64), int(np.ceil(n_pixels / size**2))
     for _ in range(images):
         noise = rng.standard_normal((size, size), dtype=np.float32)
         smooth = fft.irfft2(fft.rfft2(noise) * kernel, s=(size, size))
         for sign in (1, -1):
             heights = _peak_heights(sign * smooth, 0.9 * thresholds.min())
             counts += (heights[:, None] > thresholds).sum(axis=0)
-    return counts, 2 * images * size ** 2
+    return counts, 2 * images * size**2
 
 
 def _peak_heights(image, floor):
@@ -140,4 +140,4 @@ def _peak_heights(image, floor):
     xx = around[:, 1, 2] + around[:, 1, 0] - 2 * middle
     xy = (around[:, 2, 2] + around[:, 0, 0] - around[:, 2, 0] - around[:, 0, 2]) / 4
     # The top of the parabola is at -H^-1 g, higher by -g H^-1 g / 2.
-    return middle - 0.5 * (gx ** 2 * yy - 2 * gx * gy * xy + gy ** 2 * xx) / (xx * yy - xy ** 2)
+    return middle - 0.5 * (gx**2 * yy - 2 * gx * gy * xy + gy**2 * xx) / (xx * yy - xy**2)

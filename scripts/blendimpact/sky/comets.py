@@ -67,13 +67,19 @@ def comet_of(row, name):
     tail = _number(row, "tail_fraction", 0.0)
     length, width = _number(row, "tail_length", 0.0), _number(row, "tail_width", TAIL_WIDTH)
     if not (0 <= nucleus <= 1 and 0 <= tail <= 1 and nucleus + tail <= 1 + 1e-9):
-        raise StudyError(f"a comet of nucleus_fraction {nucleus} and tail_fraction {tail}", name,
-                         "both are parts of the light, from 0 to 1, together at most 1; the rest is coma")
+        raise StudyError(
+            f"a comet of nucleus_fraction {nucleus} and tail_fraction {tail}",
+            name,
+            "both are parts of the light, from 0 to 1, together at most 1; the rest is coma",
+        )
     if not 0 < radius < np.inf:
         raise StudyError(f"a coma of radius {radius} arcsec", name, "give a positive coma_radius")
     if tail and not (0 < length < np.inf and 0 < width < np.inf):
-        raise StudyError(f"a tail {length} arcsec long and {width} wide", name,
-                         "give a positive tail_length and tail_width, or a tail_fraction of 0")
+        raise StudyError(
+            f"a tail {length} arcsec long and {width} wide",
+            name,
+            "give a positive tail_length and tail_width, or a tail_fraction of 0",
+        )
     return Comet(nucleus, radius, tail, length, _number(row, "tail_angle", 0.0), width)
 
 

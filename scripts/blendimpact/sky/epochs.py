@@ -50,8 +50,9 @@ def visit_survey(survey, epochs, seed, case, index, visits=None):
     for name, band in survey.bands.items():
         rows = np.flatnonzero(np.asarray(visits["band"]) == name) if visits is not None else []
         if not len(rows):
-            raise StudyError(f"no simulated visit in band {name}", f"cases.{case}.epochs.visits",
-                             "use other bands, or source: fixed")
+            raise StudyError(
+                f"no simulated visit in band {name}", f"cases.{case}.epochs.visits", "use other bands, or source: fixed"
+            )
         row = rows[int(stream(seed, case, index, name, "visit").uniform() * len(rows))]
         fwhm, depth = round(float(visits["fwhm"][row]), 2), float(visits["depth"][row])
         bands[name] = _with(band, fwhm, depth)
@@ -72,8 +73,11 @@ def template_survey(survey, epochs):
     else:
         bands = dict(options["survey"].bands)
         if options["survey"].pixel_scale != survey.pixel_scale:
-            raise StudyError(f"the template has {options['survey'].pixel_scale} arcsec per pixel, the visit "
-                             f"{survey.pixel_scale}", "epochs.template.survey", "use surveys of the same pixel scale")
+            raise StudyError(
+                f"the template has {options['survey'].pixel_scale} arcsec per pixel, the visit {survey.pixel_scale}",
+                "epochs.template.survey",
+                "use surveys of the same pixel scale",
+            )
     if "fwhm" in options:
         bands = {n: replace(b, psf_model={**b.psf_model, "fwhm": options["fwhm"]}) for n, b in bands.items()}
     return replace(survey, bands=bands)
@@ -119,14 +123,24 @@ def add_template(patch, truth, template, epochs, seed, case):
     for number, (name, image) in enumerate(patch.bands.items()):
         factor = np.array([changes[int(s)][number] if int(s) in changes else 1.0 for s in truth["source_id"]])
         truth[f"template_flux_{name}"] = np.asarray(truth[f"flux_{name}"], float) * factor
-        shift = (epochs.get("registration", DEFAULTS.registration)
-                 * stream(seed, case, patch.index, name, "registration").standard_normal(2))
+        shift = epochs.get("registration", DEFAULTS.registration) * stream(
+            seed, case, patch.index, name, "registration"
+        ).standard_normal(2)
         templates[name] = _draw(patch, truth, name, template.bands[name], shift, seed, case)
-        facts[name] = {"fwhm": image.psf_model["fwhm"], "depth": _depth(image),
-                       "template_fwhm": template.bands[name].fwhm, "template_depth": _depth(templates[name]),
-                       "shift": [round(float(v), 5) for v in shift]}
-    describe(truth, {"variable": (None, "star that has another flux in the template"),
-                     **{f"template_flux_{b}": ("nJy", f"total flux in the template, {b}") for b in patch.bands}})
+        facts[name] = {
+            "fwhm": image.psf_model["fwhm"],
+            "depth": _depth(image),
+            "template_fwhm": template.bands[name].fwhm,
+            "template_depth": _depth(templates[name]),
+            "shift": [round(float(v), 5) for v in shift],
+        }
+    describe(
+        truth,
+        {
+            "variable": (None, "star that has another flux in the template"),
+            **{f"template_flux_{b}": ("nJy", f"total flux in the template, {b}") for b in patch.bands},
+        },
+    )
     return replace(patch, templates=templates), truth, facts
 
 
@@ -151,9 +165,16 @@ def _variations(truth, options, bands, seed, case, index):
 def _draw(patch, truth, name, band, shift, seed, case):
     image = patch.bands[name]
     blank = BandImage(
-        band=name, science=image.science, variance=image.variance, mask=np.zeros_like(image.mask),
-        psf=psf_pixels(band.psf_model, band.pixel_scale), wcs=image.wcs.deepcopy(), zero_point=band.zero_point,
-        gain=band.gain, psf_model=dict(band.psf_model))
+        band=name,
+        science=image.science,
+        variance=image.variance,
+        mask=np.zeros_like(image.mask),
+        psf=psf_pixels(band.psf_model, band.pixel_scale),
+        wcs=image.wcs.deepcopy(),
+        zero_point=band.zero_point,
+        gain=band.gain,
+        psf_model=dict(band.psf_model),
+    )
     columns = {n: truth[n].tolist() for n in truth.colnames}
     columns[f"flux_{name}"] = columns[f"template_flux_{name}"]
     columns["x"] = (np.asarray(truth["x"], float) + shift[0] / band.pixel_scale).tolist()
@@ -167,9 +188,11 @@ def _draw(patch, truth, name, band, shift, seed, case):
     photons = patch.noise_sign * stream(seed, *key, "template photons").standard_normal(patch.shape)
     photons *= np.sqrt(np.maximum(model, 0) / band.gain)
     return replace(
-        blank, science=(model + photons + sky).astype(np.float32),
+        blank,
+        science=(model + photons + sky).astype(np.float32),
         variance=(band.sky_sigma**2 + np.maximum(model, 0) / band.gain).astype(np.float32),
-        planes={"MODEL": model.astype(np.float32), "NOISE": sky.astype(np.float32)})
+        planes={"MODEL": model.astype(np.float32), "NOISE": sky.astype(np.float32)},
+    )
 
 
 def to_meta(facts):

@@ -79,8 +79,10 @@ def inject(patch, truth, catalogue, seed, case, settings, extras=EXTRAS):
     for row in rows:
         _draw(row, patch, bands, seed, case, settings.get("inject") or {})
     noise = _noise_models(truth, bands) if real else {}
-    images = {name: band.finished(noise.get(name), patch.shape, (seed, case, patch.index, name, "sky"))
-              for name, band in bands.items()}
+    images = {
+        name: band.finished(noise.get(name), patch.shape, (seed, case, patch.index, name, "sky"))
+        for name, band in bands.items()
+    }
     out = replace(patch, bands=images)
     for row in rows:
         _measure(row, patch, bands)
@@ -89,8 +91,13 @@ def inject(patch, truth, catalogue, seed, case, settings, extras=EXTRAS):
     add_blank(truth, catalogue, extras)
     _neighbours(rows, truth, bands, settings)
     catalogue["injection_flag"] = np.array([row["injection_flag"] for row in rows], np.int32)
-    describe(catalogue, {"source_id": (None, "source in the truth table"),
-                         "injection_flag": (None, "bits of blendimpact.sky.injection_flags.INJECTION_BITS")})
+    describe(
+        catalogue,
+        {
+            "source_id": (None, "source in the truth table"),
+            "injection_flag": (None, "bits of blendimpact.sky.injection_flags.INJECTION_BITS"),
+        },
+    )
     return out, _joined(truth, rows, patch, real, case, settings, first, extras)
 
 
@@ -144,9 +151,12 @@ class _Band:
             rms = np.sqrt(self.sky_variance)
             planes["NOISE"] = draw_noise(shape, rms, correlation, stream(*key))
         return replace(
-            image, science=(image.science + self.light + self.photons).astype(np.float32),
+            image,
+            science=(image.science + self.light + self.photons).astype(np.float32),
             variance=(image.variance + np.maximum(self.light, 0) / image.gain).astype(np.float32),
-            mask=image.mask.copy(), planes=planes)
+            mask=image.mask.copy(),
+            planes=planes,
+        )
 
 
 def _noise_models(truth, bands):
@@ -155,8 +165,11 @@ def _noise_models(truth, bands):
     known = json.loads(text) if text else {}
     lacking = [name for name in bands if name not in known]
     if lacking:
-        raise StudyError(f"the truth of the real image lacks the noise model of {', '.join(lacking)}",
-                         "adopt/image.truth.parquet", "delete it and run again: the rule that makes it will")
+        raise StudyError(
+            f"the truth of the real image lacks the noise model of {', '.join(lacking)}",
+            "adopt/image.truth.parquet",
+            "delete it and run again: the rule that makes it will",
+        )
     for name, band in bands.items():
         band.saturation = known[name].get("saturation")
     return {name: np.array(known[name]["correlation"]) for name in bands}
@@ -182,11 +195,23 @@ def _rows(catalogue, patch, image, bands, reference, extras):
     for k, source in enumerate(catalogue):
         kind = SOURCE_TYPES[source["source_type"]][0]
         number = int(source["injection_id"])
-        row = {"source_id": INJECTED_IDS + number, "injection_id": number, "kind": kind,
-               "x": float(x[k]), "y": float(y[k]), "ra": float(ra[k]), "dec": float(dec[k]),
-               "role": "target" if inside[k] else "scene", "injection_flag": 0, "stamp": "", "hlr": np.nan,
-               "redshift": float(source["redshift"]) if "redshift" in names else np.nan, "ambiguous": False,
-               "evolution": str(source["evolution"]) if "evolution" in names else "", **extras_of(source, extras)}
+        row = {
+            "source_id": INJECTED_IDS + number,
+            "injection_id": number,
+            "kind": kind,
+            "x": float(x[k]),
+            "y": float(y[k]),
+            "ra": float(ra[k]),
+            "dec": float(dec[k]),
+            "role": "target" if inside[k] else "scene",
+            "injection_flag": 0,
+            "stamp": "",
+            "hlr": np.nan,
+            "redshift": float(source["redshift"]) if "redshift" in names else np.nan,
+            "ambiguous": False,
+            "evolution": str(source["evolution"]) if "evolution" in names else "",
+            **extras_of(source, extras),
+        }
         for name, band in bands.items():
             row[f"mag_{name}"] = mag = float(source[f"mag_{name}"])
             row[f"flux_{name}"] = 10 ** (0.4 * (band.image.zero_point - mag))
@@ -205,15 +230,19 @@ def _profile(row, source, names, kind, image, bands, reference):
     if kind == "galaxy":
         for name in bands:
             row[f"bulge_fraction_{name}"] = float(source[f"bulge_fraction_{name}"])
-        row["hlr"] = float(half_light_radius(row[f"bulge_fraction_{reference}"], row["hlr_bulge"],
-                                             row["hlr_disk"], row["n_bulge"], row["n_disk"]))
+        row["hlr"] = float(
+            half_light_radius(
+                row[f"bulge_fraction_{reference}"], row["hlr_bulge"], row["hlr_disk"], row["n_bulge"], row["n_disk"]
+            )
+        )
     elif kind == "sersic":
         q = float(source["q"])
         row["hlr"] = row["hlr_disk"] = float(source["half_light_radius"])
         row["n_disk"] = float(source["n"])
         if 0 < q <= 1:
             row["g1_disk"], row["g2_disk"] = sky_shape_to_pixels(
-                q, float(source["beta"]), jacobian(image.wcs, row["x"], row["y"]))
+                q, float(source["beta"]), jacobian(image.wcs, row["x"], row["y"])
+            )
     elif kind == "trail":
         row["trail_length"], row["trail_angle"] = float(source["trail_length"]), float(source["beta"])
     elif kind == "stamp":
@@ -338,10 +367,16 @@ def _joined(truth, rows, patch, real, case, settings, image, extras):
     block = patch.index // REALISATIONS if real else block_of(settings, patch.index)[0]
     columns = truth_columns(patch.bands, image.unit) | EXTRAS | extras
     if not rows:
-        return describe(truth, {k: v for k, v in columns.items()
-                                if k in truth.colnames and not truth[k].info.description})
-    common = {"case": case, "scenario": settings.get("scenario", ""), "patch": patch.index, "block": block,
-              "twin": patch.twin}
+        return describe(
+            truth, {k: v for k, v in columns.items() if k in truth.colnames and not truth[k].info.description}
+        )
+    common = {
+        "case": case,
+        "scenario": settings.get("scenario", ""),
+        "patch": patch.index,
+        "block": block,
+        "twin": patch.twin,
+    }
     added = Table()
     for name in truth.colnames:
         old = truth[name]

@@ -25,10 +25,7 @@ _TRUTH = {
     "scenario": (None, "scenario of the case"),
     "patch": (None, "number of the patch"),
     "block": (None, "block of sky: the unit of resampling; of simulations the patch, or what its visits share"),
-    "twin": (
-        None,
-        "plus, minus: the scene sheared by +g, -g; zero: not sheared; ...flip: noise of opposite sign",
-    ),
+    "twin": (None, "plus, minus: the scene sheared by +g, -g; zero: not sheared; ...flip: noise of opposite sign"),
     "source_id": (None, "number of the source in its patch"),
     "role": (None, "target: to be measured; scene: light that is known, but no target"),
     "kind": (None, "galaxy or star"),
@@ -40,10 +37,7 @@ _TRUTH = {
     "cluster": (None, "number of the cluster that the source belongs to, -1 if none"),
     "evolution": (None, "stage of evolution of a star, empty where it is not known"),
     "snr": (None, "isolated matched-filter S/N against the sky noise, bands in quadrature, mean of the twins"),
-    "hlr": (
-        "arcsec",
-        "circularised half-light radius of the whole source in the reference band, before shear and PSF",
-    ),
+    "hlr": ("arcsec", "circularised half-light radius of the whole source in the reference band, before shear and PSF"),
     "hlr_bulge": ("arcsec", "circularised half-light radius of the bulge, before shear"),
     "n_bulge": (None, "Sersic index of the bulge"),
     "g1_bulge": (None, "shape of the bulge before shear, |g| = (1-q)/(1+q), along the image's axes"),
@@ -130,8 +124,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     for band in bands:
         if band not in survey.bands or band not in BANDS:
             raise StudyError(
-                f"band {band!r}: the survey has {', '.join(survey.bands)}, the sources have "
-                f"{', '.join(BANDS)}",
+                f"band {band!r}: the survey has {', '.join(survey.bands)}, the sources have {', '.join(BANDS)}",
                 f"cases.{case}.bands",
             )
     half = 0.5 * size * scale + float(geometry.get("margin", MARGIN))

@@ -76,14 +76,10 @@ def draw_positions(kind, options, density, half_side, seed, *key):
         x, y, cluster = place[:, 0], place[:, 1], np.full(number, -1)
     elif kind == "clustered":
         _known(options)
-        x, y, cluster = _clustered(
-            {**CLUSTERED, **options}, total, half_side, stream(seed, *key, "positions")
-        )
+        x, y, cluster = _clustered({**CLUSTERED, **options}, total, half_side, stream(seed, *key, "positions"))
     else:
         raise StudyError(
-            f"positions of kind {kind!r} are not known",
-            "population.positions.kind",
-            "choose random or clustered",
+            f"positions of kind {kind!r} are not known", "population.positions.kind", "choose random or clustered"
         )
     rank = stream(seed, *key, "rank").uniform(size=len(x))
     return Positions(x, y, rank, cluster)
@@ -112,9 +108,7 @@ def _known(options):
     unknown = sorted(set(options) - set(CLUSTERED) - {"kind"})
     if unknown:
         raise StudyError(
-            f"unknown option {', '.join(unknown)}",
-            "population.positions",
-            f"known are: {', '.join(CLUSTERED)}",
+            f"unknown option {', '.join(unknown)}", "population.positions", f"known are: {', '.join(CLUSTERED)}"
         )
 
 

@@ -145,9 +145,7 @@ def _pick(galaxies, i, draw, cluster, clusters, seed, key):
     member = np.flatnonzero(cluster >= 0)
     if len(member):
         rng = stream(seed, *key, "clusters")
-        host = redshift[
-            rng.integers(0, np.searchsorted(magnitude, galaxy_counts.COMPLETE) or 1, clusters.max() + 1)
-        ]
+        host = redshift[rng.integers(0, np.searchsorted(magnitude, galaxy_counts.COMPLETE) or 1, clusters.max() + 1)]
         start, width = window(_WINDOW_CLUSTERED)
         rows = start[member, None] + np.arange(width)
         away = np.abs(redshift[rows] - host[cluster[member], None])
@@ -188,13 +186,19 @@ def _draw_isochrone(options, half, seed, case, index, table, bands, reference):
         raise StudyError(f"magnitudes {low} to {high}", where, "mag_min < mag_max")
     counted = stars.fraction_brighter(options["limit"], reference)
     if not counted > 0:
-        raise StudyError(f"no star of the isochrone is brighter than {options['limit']} in {reference}",
-                         f"{where}.limit", "give a fainter limit, or a smaller distance_modulus or reddening")
+        raise StudyError(
+            f"no star of the isochrone is brighter than {options['limit']} in {reference}",
+            f"{where}.limit",
+            "give a fainter limit, or a smaller distance_modulus or reddening",
+        )
     share = options["surface_density"] / counted / STARS_MAX
     if not 0 <= share <= 1:
-        raise StudyError(f"{options['surface_density']:g} stars per deg2 to {options['limit']} are "
-                         f"{share * STARS_MAX:.3g} to the faintest", f"{where}.surface_density",
-                         f"ask for at most {counted * STARS_MAX:.3g} to this limit")
+        raise StudyError(
+            f"{options['surface_density']:g} stars per deg2 to {options['limit']} are "
+            f"{share * STARS_MAX:.3g} to the faintest",
+            f"{where}.surface_density",
+            f"ask for at most {counted * STARS_MAX:.3g} to this limit",
+        )
     key = (case, index, "isochrone")
     places = draw_positions("random", {}, STARS_MAX / DENSITY_MAX / 3600**2, half, seed, *key)
     # Magnitudes belong to the candidate, whatever the limits and the density.

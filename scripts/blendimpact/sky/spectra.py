@@ -217,9 +217,7 @@ def light_of(row, band, shear):
         return comet_of(row, source_name(row))
     if kind == "stamp":
         return Picture(str(row["stamp"]), shear)
-    raise StudyError(
-        f"a source of kind {kind!r} cannot be drawn", source_name(row), f"kinds are {', '.join(KINDS)}"
-    )
+    raise StudyError(f"a source of kind {kind!r} cannot be drawn", source_name(row), f"kinds are {', '.join(KINDS)}")
 
 
 def _component(row, part, weight, shear):
@@ -229,8 +227,7 @@ def _component(row, part, weight, shear):
         raise StudyError(f"Sersic index {n} of the {part}", source_name(row), f"GalSim draws {low} to {high}")
     if not 0 < hlr < np.inf or not g1 * g1 + g2 * g2 < 1 or not 0 <= weight <= 1:
         raise StudyError(
-            f"no {part} of half-light radius {hlr} arcsec, shape ({g1}, {g2}) and part {weight} "
-            "of the light exists",
+            f"no {part} of half-light radius {hlr} arcsec, shape ({g1}, {g2}) and part {weight} of the light exists",
             source_name(row),
         )
     return weight, n, hlr, _shape(g1, g2, shear)
@@ -256,6 +253,7 @@ def _clumpy(row, parts, share, shear):
 
 def _matrix(g1, g2, shear):
     """Return the matrix of determinant 1 that maps a circle to the sheared ellipse: shear x shape."""
+
     def one(g1, g2):
         return np.array([[1 + g1, g2], [g2, 1 - g1]]) / np.sqrt(1 - g1 * g1 - g2 * g2)
 
@@ -350,11 +348,7 @@ class Psf:
     def of(cls, image, scale):
         """Return the PSF of an image from a small cache."""
         pixels = image.psf if image.psf_model["kind"] == "pixels" else None
-        key = (
-            tuple(sorted(image.psf_model.items())),
-            scale,
-            pixels.tobytes() if pixels is not None else None,
-        )
+        key = (tuple(sorted(image.psf_model.items())), scale, pixels.tobytes() if pixels is not None else None)
         if key not in _PSFS:
             if len(_PSFS) >= 32:
                 _PSFS.pop(next(iter(_PSFS)))

@@ -81,8 +81,11 @@ class TruthScene:
         on_image = cut_stamps(np.ones(self.patch.shape, np.float32), x0, y0, size)
         stamps = np.empty((len(det_ids), len(self.patch.bands), size, size), np.float32)
         for b, band in enumerate(self.patch.bands):
-            noise = (cut_stamps(background[band], x0, y0, size) if background
-                     else np.zeros((len(det_ids), size, size), np.float32))
+            noise = (
+                cut_stamps(background[band], x0, y0, size)
+                if background
+                else np.zeros((len(det_ids), size, size), np.float32)
+            )
             for k, ids in enumerate(members):
                 stamps[k, b] = noise[k] + self._sum(ids, band, x0[k], y0[k], size, photons)
             stamps[:, b] *= on_image

@@ -30,8 +30,23 @@ def reference(settings, seed, images, truth, detections, assignments, sky, measu
     catalogues.write(catalogues.join(rows, ladder.tables["measurements"]), measurements_out, meta)
 
 
-def run_each(deblenders, options, provenance, sources_out, scores_out, stamps_out, cost_out, settings, seed, images,
-             truth, detections, assignments, sky, measured):
+def run_each(
+    deblenders,
+    options,
+    provenance,
+    sources_out,
+    scores_out,
+    stamps_out,
+    cost_out,
+    settings,
+    seed,
+    images,
+    truth,
+    detections,
+    assignments,
+    sky,
+    measured,
+):
     """Do what `run` does for several deblenders, one after the other.
 
     Parameters
@@ -48,9 +63,23 @@ def run_each(deblenders, options, provenance, sources_out, scores_out, stamps_ou
     """
     outputs = zip(sources_out, scores_out, stamps_out, cost_out, strict=True)
     for name, (sources, scores, stamps, cost) in zip(deblenders, outputs, strict=True):
-        run_apart(settings=settings, seed=seed, deblender=name, images=images, truth=truth, detections=detections,
-                  assignments=assignments, sky=sky, measured=measured, sources_out=sources, scores_out=scores,
-                  stamps_out=stamps, cost_out=cost, options=options[name], meta=provenance(options=options[name]))
+        run_apart(
+            settings=settings,
+            seed=seed,
+            deblender=name,
+            images=images,
+            truth=truth,
+            detections=detections,
+            assignments=assignments,
+            sky=sky,
+            measured=measured,
+            sources_out=sources,
+            scores_out=scores,
+            stamps_out=stamps,
+            cost_out=cost,
+            options=options[name],
+            meta=provenance(options=options[name]),
+        )
 
 
 def run_apart(**arguments):
@@ -69,8 +98,11 @@ def run_apart(**arguments):
         with ProcessPoolExecutor(1, get_context("fork"), end_with, (os.getpid(),)) as pool:
             pool.submit(run, **arguments, cpu_before=time.process_time()).result()
     except BrokenProcessPool:
-        raise StudyError(f"the process of the deblender {deblender} was killed, perhaps for want of memory",
-                         "comparison.deblenders", "raise memory_mb of its class, or make chunk_size smaller") from None
+        raise StudyError(
+            f"the process of the deblender {deblender} was killed, perhaps for want of memory",
+            "comparison.deblenders",
+            "raise memory_mb of its class, or make chunk_size smaller",
+        ) from None
 
 
 def end_with(parent):
@@ -84,8 +116,24 @@ def end_with(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def run(settings, seed, deblender, images, truth, detections, assignments, sky, measured, sources_out, scores_out,
-        stamps_out, cost_out, options=None, meta=None, cpu_before=0.0):
+def run(
+    settings,
+    seed,
+    deblender,
+    images,
+    truth,
+    detections,
+    assignments,
+    sky,
+    measured,
+    sources_out,
+    scores_out,
+    stamps_out,
+    cost_out,
+    options=None,
+    meta=None,
+    cpu_before=0.0,
+):
     """Deblend, measure and compare.
 
     Parameters
@@ -128,8 +176,9 @@ def write(done, tables, measured, outputs, meta):
     columns = done.ladder.tables["measurements"]
     tables = {**tables, "measurements": catalogues.join([measured, *done.measured], columns)}
     ids = {name: settings[name] for name in ("case", "scenario", "deblender")}
-    sources = source_table(tables["truth"], tables["assignments"], tables["measurements"], done.pixels, settings, facts,
-                           **ids)
+    sources = source_table(
+        tables["truth"], tables["assignments"], tables["measurements"], done.pixels, settings, facts, **ids
+    )
     catalogues.write(sources, outputs["sources"], meta)
     catalogues.write(deblending_scores(tables, settings, facts), outputs["scores"], meta)
     with open(f"{outputs['stamps']}.part", "wb") as file:

@@ -35,8 +35,19 @@ def run(config, sources, scores, comparison_out, comparison_csv_out, column_out,
         frames = [catalogues.read(path).to_pandas() for name in made for path in here[name][0]]
         if made:
             aperture = settings["measure"]["aperture_diameter"]
-            tables.append(comparison_rows(sky, case, scenario, pd.concat(frames, ignore_index=True), made, aperture,
-                                          resamples, config["seed"], settings["sky"] == "simulate"))
+            tables.append(
+                comparison_rows(
+                    sky,
+                    case,
+                    scenario,
+                    pd.concat(frames, ignore_index=True),
+                    made,
+                    aperture,
+                    resamples,
+                    config["seed"],
+                    settings["sky"] == "simulate",
+                )
+            )
         for name in names:
             if reasons[name]:
                 known = {"sky": sky, "case": case, "scenario": scenario, "deblender": name}
@@ -44,8 +55,9 @@ def run(config, sources, scores, comparison_out, comparison_csv_out, column_out,
                 board.append(not_made(BOARD_COLUMNS, reasons[name], **known))
                 continue
             sums = catalogues.stack([catalogues.read(path) for path in here[name][1]])
-            board.append(board_rows(sky, case, scenario, sums, name, load_case(case).figures_of_merit,
-                                    resamples, config["seed"]))
+            board.append(
+                board_rows(sky, case, scenario, sums, name, load_case(case).figures_of_merit, resamples, config["seed"])
+            )
     for parts, path, csv in ((tables, comparison_out, comparison_csv_out), (board, column_out, column_csv_out)):
         table = catalogues.stack(parts)
         catalogues.write(table, path, meta)

@@ -18,8 +18,7 @@ def run(config, comparison, column, costs, stamps, html_out, cost_out, frontier_
     """Draw and write; ``panels_out`` are in the order of the skies, the others paths of inputs and outputs."""
     table, board = catalogues.read(comparison), catalogues.read(column)
     names, where = config["comparison"]["deblenders"], skies(config)
-    rows = [summary(sky, name, _of(costs, case, sky, f"cost/{name}."))
-            for sky, case in where.items() for name in names]
+    rows = [summary(sky, name, _of(costs, case, sky, f"cost/{name}.")) for sky, case in where.items() for name in names]
     write(cost_out, COLUMNS, rows)
     save(figures.frontier(table, rows, list(where), names), frontier_out)
     save(figures.against_blendedness(table, list(where), names), blendedness_out)
@@ -27,8 +26,16 @@ def run(config, comparison, column, costs, stamps, html_out, cost_out, frontier_
         found = {name: _archive(_of(stamps, case, sky, f"compare/{name}.")) for name in names}
         save(figures.panel(sky, {name: arrays for name, arrays in found.items() if arrays}), path)
     settings = {sky: case_settings(config, case, compared_scenario(sky)) for sky, case in where.items()}
-    write_page(html_out, config, settings, table, board, rows, [frontier_out, blendedness_out, *panels_out],
-               [os.path.splitext(comparison)[0] + ".csv", os.path.splitext(column)[0] + ".csv", cost_out])
+    write_page(
+        html_out,
+        config,
+        settings,
+        table,
+        board,
+        rows,
+        [frontier_out, blendedness_out, *panels_out],
+        [os.path.splitext(comparison)[0] + ".csv", os.path.splitext(column)[0] + ".csv", cost_out],
+    )
 
 
 def _of(paths, case, sky, start):

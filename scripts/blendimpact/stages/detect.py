@@ -8,8 +8,9 @@ from ..ladder.kinds import ladder_of
 from ..measure.sky import estimate_sky
 
 
-def run(settings, seed, images, truth, detections_out, assignments_out, sky_out, separated=None, options=None,
-        meta=None):
+def run(
+    settings, seed, images, truth, detections_out, assignments_out, sky_out, separated=None, options=None, meta=None
+):
     """Detect, assign and classify.
 
     Parameters

@@ -27,7 +27,14 @@ def run(config, rows, comparison_out, comparison_csv_out, meta=None):
     reasons = {name: reason for name, paths in here.items() if (reason := missing_inputs.reason(paths))}
     made = [path for name, paths in here.items() if name not in reasons for path in paths]
     frames = [catalogues.read(path).to_pandas() for path in made]
-    table = engine_report.table(pd.concat(frames, ignore_index=True) if frames else None, chosen["engines"], reasons,
-                                chosen["case"], "fiducial", min(config["bootstrap"], MOST_RESAMPLES), config["seed"])
+    table = engine_report.table(
+        pd.concat(frames, ignore_index=True) if frames else None,
+        chosen["engines"],
+        reasons,
+        chosen["case"],
+        "fiducial",
+        min(config["bootstrap"], MOST_RESAMPLES),
+        config["seed"],
+    )
     catalogues.write(table, comparison_out, meta)
     catalogues.write_csv(table, comparison_csv_out)

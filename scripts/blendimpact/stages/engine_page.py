@@ -32,7 +32,10 @@ def run(config, comparison, costs, html_out, cost_out, figure_out):
     settings = case_settings(config, chosen["case"])
     number = min(chosen["patches"], settings["patch"]["count"])
     side = settings["patch"]["size"] * settings["pixel_scale"]
-    about = (f"{number} patches of {side:.0f} arcsec of the case {chosen['case']}, survey {settings['survey']}, "
-             f"band {settings['shape_band']}")
-    engine_report.write_page(html_out, config, about, found, rows, [figure_out],
-                             [os.path.splitext(comparison)[0] + ".csv", cost_out])
+    about = (
+        f"{number} patches of {side:.0f} arcsec of the case {chosen['case']}, survey {settings['survey']}, "
+        f"band {settings['shape_band']}"
+    )
+    engine_report.write_page(
+        html_out, config, about, found, rows, [figure_out], [os.path.splitext(comparison)[0] + ".csv", cost_out]
+    )

@@ -16,10 +16,17 @@ def figure_list(cases):
     """Return (path in the study's folder, title, caption) of every figure of some cases."""
     out = []
     for case in sorted(cases):
-        out.append((f"{PANELS}/{case}.png", f"{case}: one blend through the rungs",
-                    "The brightest clear blend of the first patches on every rung of the ladder."))
-        out += [(f"{FIGURES}/{case}/{spec.name}.png", f"{case}: {spec.name}", spec.caption)
-                for spec in load_case(case).figures]
+        out.append(
+            (
+                f"{PANELS}/{case}.png",
+                f"{case}: one blend through the rungs",
+                "The brightest clear blend of the first patches on every rung of the ladder.",
+            )
+        )
+        out += [
+            (f"{FIGURES}/{case}/{spec.name}.png", f"{case}: {spec.name}", spec.caption)
+            for spec in load_case(case).figures
+        ]
     return out
 
 

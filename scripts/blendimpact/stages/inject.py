@@ -19,8 +19,9 @@ from ..sky.injection import inject
 from .simulate import image_facts
 
 
-def run(settings, patches, seed, images, truth, images_out, truth_out, tables=(), catalogue=None, cards=None,
-        meta=None):
+def run(
+    settings, patches, seed, images, truth, images_out, truth_out, tables=(), catalogue=None, cards=None, meta=None
+):
     """Inject into ``patches`` and write their images and truth.
 
     Parameters
@@ -54,8 +55,11 @@ def run(settings, patches, seed, images, truth, images_out, truth_out, tables=()
             made.append((index, block, twin))
         facts = image_facts(file.read(*next(iter(file.keys()))))
     depth = {name: known.meta[name] for name in (DEPTH_META, EPOCHS_META) if name in known.meta}
-    catalogues.write(catalogues.stack(rows or [known[:0]]), truth_out,  # all blocks of a chunk can be left out
-                     {**(meta or {}), **facts, **depth, PATCHES_META: json.dumps(made)})
+    catalogues.write(
+        catalogues.stack(rows or [known[:0]]),
+        truth_out,  # all blocks of a chunk can be left out
+        {**(meta or {}), **facts, **depth, PATCHES_META: json.dumps(made)},
+    )
 
 
 def _work(file, patches, settings):

@@ -19,16 +19,35 @@ from .foms import ABSENT, no_foms
 
 COMPARISON_PAGE = "comparison/page/comparison.html"  # in the study's folder; another rule makes it
 COMPARISON = (
-    ("comparison/page/frontier.png", "deblenders: accuracy against cost", "Scatter of the aperture flux of blended "
-     "sources against CPU time per source, on the skies of the comparison."),
-    ("comparison/page/blendedness.png", "deblenders: flux against blendedness", "Scatter and bias of the aperture flux "
-     "of each deblender against blendedness, true centres."),
+    (
+        "comparison/page/frontier.png",
+        "deblenders: accuracy against cost",
+        "Scatter of the aperture flux of blended sources against CPU time per source, on the skies of the comparison.",
+    ),
+    (
+        "comparison/page/blendedness.png",
+        "deblenders: flux against blendedness",
+        "Scatter and bias of the aperture flux of each deblender against blendedness, true centres.",
+    ),
 )
 AGGREGATED_FROM = ("requirements", "sources")
 
 
-def run(config, foms, foms_out, foms_csv_out, html_out, figure_out, pdf_out, json_out, csv_out, parquet_out, checks_out,
-        checks_csv_out, meta=None):
+def run(
+    config,
+    foms,
+    foms_out,
+    foms_csv_out,
+    html_out,
+    figure_out,
+    pdf_out,
+    json_out,
+    csv_out,
+    parquet_out,
+    checks_out,
+    checks_csv_out,
+    meta=None,
+):
     """Stack the figures of merit of all cases and write the board.
 
     Parameters
@@ -61,15 +80,27 @@ def run(config, foms, foms_out, foms_csv_out, html_out, figure_out, pdf_out, jso
     write_csv(table, checks_csv_out)
     folder = os.path.dirname(html_out)
     compared = COMPARISON if skies(config) else ()
-    write_page(html_out, cells, board, all_foms, table, {"name": config["study"], "title": title,
-                                                     "subtitle": subtitle}, image=figure_out,
-               figures=[{"path": os.path.join(folder, path), "title": name, "caption": caption}
-                        for path, name, caption in (*compared, *figure_list(scored))],
-               links=[(os.path.join(folder, COMPARISON_PAGE), "Deblenders side by side")] if compared else [],
-               provenance=read_meta(all_foms.meta | (meta or {})),
-               downloads=[(pdf_out, "the board, for a slide (PDF)"), (json_out, "its cells (JSON)"),
-                          (foms_csv_out, "all figures of merit (CSV)"),
-                          (checks_csv_out, "comparison with published values (CSV)")])
+    write_page(
+        html_out,
+        cells,
+        board,
+        all_foms,
+        table,
+        {"name": config["study"], "title": title, "subtitle": subtitle},
+        image=figure_out,
+        figures=[
+            {"path": os.path.join(folder, path), "title": name, "caption": caption}
+            for path, name, caption in (*compared, *figure_list(scored))
+        ],
+        links=[(os.path.join(folder, COMPARISON_PAGE), "Deblenders side by side")] if compared else [],
+        provenance=read_meta(all_foms.meta | (meta or {})),
+        downloads=[
+            (pdf_out, "the board, for a slide (PDF)"),
+            (json_out, "its cells (JSON)"),
+            (foms_csv_out, "all figures of merit (CSV)"),
+            (checks_csv_out, "comparison with published values (CSV)"),
+        ],
+    )
 
 
 def read_foms(paths):
@@ -77,8 +108,9 @@ def read_foms(paths):
 
     Cases are told apart by the path, ``.../<case>/foms.parquet``.
     """
-    tables = {path.replace(os.sep, "/").split("/")[-2]: catalogues.read(path, FOM_COLUMNS)
-              for path in sorted(map(str, paths))}
+    tables = {
+        path.replace(os.sep, "/").split("/")[-2]: catalogues.read(path, FOM_COLUMNS) for path in sorted(map(str, paths))
+    }
     missing = {case: table.meta[ABSENT] for case, table in tables.items() if ABSENT in table.meta}
     stacked = catalogues.stack(tables.values()) if tables else no_foms()
     stacked.meta.clear()  # what was said of one case is not true of all

@@ -5,8 +5,9 @@ from ..data.chunk import Chunk
 from ..ladder.kinds import ladder_of
 
 
-def run(settings, seed, images, truth, detections, assignments, sky, separated, measurements_out, meta=None,
-        options=None):
+def run(
+    settings, seed, images, truth, detections, assignments, sky, separated, measurements_out, meta=None, options=None
+):
     """Measure all rungs and write a folder of tables, each of one kind of row.
 
     Parameters

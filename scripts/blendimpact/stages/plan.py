@@ -22,8 +22,9 @@ from ..subtract import SUBTRACTORS
 
 INPUTS = "results/inputs"
 """Folder of what is fetched, and of the tables made of it: all studies share them."""
-FAMILIES = {family.config_key: family
-            for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS, POPULATIONS)}
+FAMILIES = {
+    family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS, POPULATIONS)
+}
 
 
 class Job(NamedTuple):
@@ -110,17 +111,25 @@ class Plan:
         self.results = f"results/{study['study']}"
         self.packages = load_inputs()
         self.populations = {name: declared for name, declared in POPULATIONS.declarations().items() if declared.inputs}
-        self.skies = {sky: (case, study_config.compared_scenario(sky))
-                      for sky, case in study_config.skies(study).items()}
+        self.skies = {
+            sky: (case, study_config.compared_scenario(sky)) for sky, case in study_config.skies(study).items()
+        }
         self.engines = study_config.compared_engines(study)
-        own = [(case, scenario) for case, block in study["cases"].items() if block["enabled"]
-               for scenario in block["scenarios"]]
+        own = [
+            (case, scenario)
+            for case, block in study["cases"].items()
+            if block["enabled"]
+            for scenario in block["scenarios"]
+        ]
         self.cases = list(dict.fromkeys(case for case, _ in own))
-        self.settings = {key: with_needs(study_config.case_settings(study, *key), added=key in own)
-                         for key in [*own, *self.skies.values()]}
-        self.chunks = {key: {f"{number:03d}": patches
-                             for number, patches in enumerate(study_config.chunks(study, settings))}
-                       for key, settings in self.settings.items()}
+        self.settings = {
+            key: with_needs(study_config.case_settings(study, *key), added=key in own)
+            for key in [*own, *self.skies.values()]
+        }
+        self.chunks = {
+            key: {f"{number:03d}": patches for number, patches in enumerate(study_config.chunks(study, settings))}
+            for key, settings in self.settings.items()
+        }
 
     @property
     def scenarios(self):
@@ -153,24 +162,31 @@ class Plan:
     def scores(self, *cases):
         """Return the scores of all chunks and scenarios of some cases, without the skies of the comparison."""
         pattern = self.product("score", "{chunk}.parquet")
-        return [pattern.format(case=case, scenario=scenario, chunk=chunk)
-                for (case, scenario), chunks in self.chunks.items()
-                if case in cases and (case, scenario) not in self.skies.values() for chunk in chunks]
+        return [
+            pattern.format(case=case, scenario=scenario, chunk=chunk)
+            for (case, scenario), chunks in self.chunks.items()
+            if case in cases and (case, scenario) not in self.skies.values()
+            for chunk in chunks
+        ]
 
     def compared(self, pattern):
         """Return the paths of a product of all skies, deblenders and chunks of the comparison."""
-        return [pattern.format(case=case, scenario=scenario, chunk=chunk, deblender=deblender)
-                for case, scenario in self.skies.values()
-                for deblender in self.study["comparison"]["deblenders"]
-                for chunk in self.chunks[case, scenario]]
+        return [
+            pattern.format(case=case, scenario=scenario, chunk=chunk, deblender=deblender)
+            for case, scenario in self.skies.values()
+            for deblender in self.study["comparison"]["deblenders"]
+            for chunk in self.chunks[case, scenario]
+        ]
 
     def compared_differences(self, pattern):
         """Return the paths of a product of all engines of the comparison and those chunks of its case that it takes."""
         choice = self.study["subtraction_comparison"]
-        return [pattern.format(case=choice["case"], scenario=FIDUCIAL, chunk=chunk, engine=engine)
-                for engine in self.engines
-                for chunk, patches in self.chunks[choice["case"], FIDUCIAL].items()
-                if min(patches) < choice["patches"]]
+        return [
+            pattern.format(case=choice["case"], scenario=FIDUCIAL, chunk=chunk, engine=engine)
+            for engine in self.engines
+            for chunk, patches in self.chunks[choice["case"], FIDUCIAL].items()
+            if min(patches) < choice["patches"]
+        ]
 
     # --- parameters ------------------------------------------------------------------------------------------------
 
@@ -192,8 +208,11 @@ class Plan:
         """
         chunks = self.chunks[job.case, job.scenario]
         if job.chunk not in chunks:
-            raise StudyError(f"there is no chunk {job.chunk}", f"case {job.case}, scenario {job.scenario}",
-                             f"the last one is {max(chunks)}")
+            raise StudyError(
+                f"there is no chunk {job.chunk}",
+                f"case {job.case}, scenario {job.scenario}",
+                f"the last one is {max(chunks)}",
+            )
         return chunks[job.chunk]
 
     def member(self, job, task):
@@ -307,8 +326,10 @@ class Plan:
 
     def adopted_by(self, job):
         """Return whose adopted image a scenario uses: the fiducial one's, if it would be the same."""
-        own, fiducial = ({**study_config.stage_settings(self.settings[job.case, name], "adopt"), "scenario": None}
-                         for name in (job.scenario, FIDUCIAL))
+        own, fiducial = (
+            {**study_config.stage_settings(self.settings[job.case, name], "adopt"), "scenario": None}
+            for name in (job.scenario, FIDUCIAL)
+        )
         return FIDUCIAL if own == fiducial else job.scenario
 
     def sky(self, plane):

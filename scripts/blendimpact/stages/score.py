@@ -7,8 +7,10 @@ from ..data.facts import Facts
 
 def run(settings, truth, detections, assignments, measurements, scores_out, meta=None):
     """Score one chunk; the parameters are paths of its tables, ``measurements`` a folder."""
-    tables = {name: catalogues.read(path) for name, path in
-              (("truth", truth), ("detections", detections), ("assignments", assignments))}
+    tables = {
+        name: catalogues.read(path)
+        for name, path in (("truth", truth), ("detections", detections), ("assignments", assignments))
+    }
     tables |= catalogues.read_folder(measurements)
     scores = load_case(settings["case"]).score(tables, settings, Facts.of(tables))
     catalogues.write(scores.table(), scores_out, meta)

@@ -13,8 +13,7 @@ from ..sky.epochs import add_template, template_survey, to_meta, visit_survey
 from ..sky.patches import measure_depth, simulate_patch
 
 
-def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out, cards=None, meta=None,
-        visits=None):
+def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out, cards=None, meta=None, visits=None):
     """Simulate ``patches`` and write their images and truth.
 
     Parameters
@@ -47,17 +46,26 @@ def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out,
     with PatchWriter(images_out, cards) as writer:
         for index in progress(patches, "simulate"):
             visit = visit_survey(survey, epochs, seed, settings["case"], index, visits) if epochs else survey
-            for patch, truth in simulate_patch(settings, index, seed, settings["case"],
-                                               settings["scenario"], visit, galaxies, stars):
+            for patch, truth in simulate_patch(
+                settings, index, seed, settings["case"], settings["scenario"], visit, galaxies, stars
+            ):
                 if epochs:
                     patch, truth, facts[index] = add_template(patch, truth, template, epochs, seed, settings["case"])
                 writer.write(patch)
                 tables.append(truth)
                 made.append((index, block_of(settings, index)[0], patch.twin))
             depth[index] = {band: round(value, 5) for band, (value, _) in measure_depth(patch).items()}
-    catalogues.write(catalogues.stack(tables), truth_out,
-                     {**(meta or {}), **image_facts(patch), DEPTH_META: json.dumps(depth),
-                      PATCHES_META: json.dumps(made), **(to_meta(facts) if epochs else {})})
+    catalogues.write(
+        catalogues.stack(tables),
+        truth_out,
+        {
+            **(meta or {}),
+            **image_facts(patch),
+            DEPTH_META: json.dumps(depth),
+            PATCHES_META: json.dumps(made),
+            **(to_meta(facts) if epochs else {}),
+        },
+    )
 
 
 def _epochs(survey, epochs):

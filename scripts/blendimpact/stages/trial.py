@@ -35,11 +35,18 @@ def main(arguments=None):
     """Run the command line; errors that a user can mend end it with code 1 and their text."""
     parser = argparse.ArgumentParser(prog="python -m blendimpact", description=__doc__)
     trial = parser.add_subparsers(dest="command", required=True).add_parser(
-        "try", help="run one plug-in on one simulated patch, and draw what it returned")
+        "try", help="run one plug-in on one simulated patch, and draw what it returned"
+    )
     trial.add_argument("kind", choices=sorted(KINDS), help="family of the plug-in")
     trial.add_argument("name", help="name under which it is registered")
-    trial.add_argument("--option", "-o", action="append", default=[], metavar="KEY=VALUE",
-                       help="option of the plug-in, the value as YAML; may be repeated")
+    trial.add_argument(
+        "--option",
+        "-o",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of the plug-in, the value as YAML; may be repeated",
+    )
     trial.add_argument("--out", default="trial.png", help="picture that is written (%(default)s)")
     trial.add_argument("--size", type=int, default=200, help="side of the patch in pixels (%(default)s)")
     trial.add_argument("--survey", default="lsst_y10_ideal", help="survey that it imitates (%(default)s)")
@@ -123,14 +130,21 @@ def made_up(bands, number=4000):
     rng = np.random.default_rng(0)
     i = np.sort(28.0 + np.log10(rng.uniform(1e-4, 1, number)) / 0.33)
     size = 0.3 * 10 ** (-0.06 * (i - 24)) * np.exp(0.35 * rng.standard_normal(number))
-    columns = {"galaxy": np.arange(number), "template": np.arange(number), "redshift": rng.uniform(0.1, 2, number),
-               "origin": np.full(number, "made up")}
+    columns = {
+        "galaxy": np.arange(number),
+        "template": np.arange(number),
+        "redshift": rng.uniform(0.1, 2, number),
+        "origin": np.full(number, "made up"),
+    }
     for k, band in enumerate(bands):
         columns[f"mag_{band}"] = i + (len(bands) - 1 - k) * rng.normal(0.4, 0.2, number)
         columns[f"bulge_fraction_{band}"] = rng.uniform(0, 0.5, number)
     for part, factor, n in (("bulge", 0.5, 4.0), ("disk", 1.0, 1.0)):
-        columns |= {f"hlr_{part}": factor * size, f"q_{part}": rng.uniform(0.4, 1, number),
-                    f"n_{part}": np.full(number, n)}
+        columns |= {
+            f"hlr_{part}": factor * size,
+            f"q_{part}": rng.uniform(0.4, 1, number),
+            f"n_{part}": np.full(number, n),
+        }
     star = np.sort(rng.uniform(18, 27, 500))
     return Table(columns), Table({f"mag_{band}": star + 0.2 * (len(bands) - 1 - k) for k, band in enumerate(bands)})
 
@@ -142,9 +156,11 @@ def try_detector(detector, settings, patch, truth, seed):
     radius = settings["match_radius"] / patch.pixel_scale
     true_xy, found_xy = (np.c_[np.asarray(t["x"], float), np.asarray(t["y"], float)] for t in (known, found))
     pairs = match(true_xy, found_xy, radius)
-    lines = [f"{len(found)} detections; {len(pairs)} of {len(known)} true sources with isolated S/N >= "
-             f"{settings['truth_snr']:g} have one within {settings['match_radius']:g} arcsec",
-             f"{len(found) - len(pairs)} detections have no such source; {(found['flag'] != 0).sum()} carry a flag"]
+    lines = [
+        f"{len(found)} detections; {len(pairs)} of {len(known)} true sources with isolated S/N >= "
+        f"{settings['truth_snr']:g} have one within {settings['match_radius']:g} arcsec",
+        f"{len(found) - len(pairs)} detections have no such source; {(found['flag'] != 0).sum()} carry a flag",
+    ]
     return lines, lambda title: draw_detections(patch, true_xy, found_xy, title)
 
 
@@ -167,9 +183,11 @@ def try_deblender(deblender, settings, patch, truth, seed):
     residual = (flux[0] - flux[1]) / flux[2]
     bits = {name: int((children.status >> bit & 1).sum()) for bit, (name, _) in DEBLEND_BITS.items()}
     set_bits = ", ".join(f"{name} {n}" for name, n in bits.items() if n)
-    lines = [f"{len(children)} children; status bits: {set_bits or 'none'}",
-             f"aperture flux minus that of the exact child over the true one, {settings['shape_band']}: median "
-             f"{np.median(residual):+.3f}, NMAD {mad_std(residual):.3f} (N = {len(residual)})"]
+    lines = [
+        f"{len(children)} children; status bits: {set_bits or 'none'}",
+        f"aperture flux minus that of the exact child over the true one, {settings['shape_band']}: median "
+        f"{np.median(residual):+.3f}, NMAD {mad_std(residual):.3f} (N = {len(residual)})",
+    ]
     worst = np.argsort(-np.abs(np.nan_to_num(residual)))[:3]
     return lines, lambda title: draw_children(patch, children, exact, worst, residual, title)
 
@@ -178,13 +196,16 @@ def pair(settings, patch, seed):
     """Return a visit with three transients, its template, and where they are (x, y in pixels)."""
     science, size = patch.bands[settings["shape_band"]], patch.shape[0]
     noise = np.random.default_rng(seed).normal(0, 0.5 * np.sqrt(science.variance))
-    template = replace(science, science=(science.planes["MODEL"] + noise).astype(np.float32),
-                       variance=science.variance / 4)  # the same sky, four times the exposure
+    template = replace(
+        science, science=(science.planes["MODEL"] + noise).astype(np.float32), variance=science.variance / 4
+    )  # the same sky, four times the exposure
     half, places = science.psf.shape[0] // 2, []
     for x, y, height in TRANSIENTS:
         x, y = round(x * size), round(y * size)
         amplitude = height * np.sqrt(np.median(science.variance)) / science.psf.max()
-        science.science[y - half:y + half + 1, x - half:x + half + 1] += (amplitude * science.psf).astype(np.float32)
+        science.science[y - half : y + half + 1, x - half : x + half + 1] += (amplitude * science.psf).astype(
+            np.float32
+        )
         places.append((x, y))
     return science, template, np.array(places)
 
@@ -208,10 +229,16 @@ def _searched(finder, difference, science, template, places):
     found_xy = np.c_[np.asarray(found["x"], float), np.asarray(found["y"], float)]
     pairs = match(places, found_xy, 1.0 / science.pixel_scale)
     pull = difference.image[difference.good] / np.sqrt(difference.variance[difference.good])
-    lines = [f"rms of difference / noise: {mad_std(pull):.3f} (noise alone: 1)",
-             f"{len(pairs)} of {len(places)} transients found, {len(found) - len(pairs)} other candidates"]
+    lines = [
+        f"rms of difference / noise: {mad_std(pull):.3f} (noise alone: 1)",
+        f"{len(pairs)} of {len(places)} transients found, {len(found) - len(pairs)} other candidates",
+    ]
     return lines, lambda title: draw_difference(science, template, difference, places, found_xy, title)
 
 
-KINDS = {"detector": (DETECTORS, try_detector), "deblender": (DEBLENDERS, try_deblender),
-         "finder": (FINDERS, try_finder), "subtractor": (SUBTRACTORS, try_subtractor)}
+KINDS = {
+    "detector": (DETECTORS, try_detector),
+    "deblender": (DEBLENDERS, try_deblender),
+    "finder": (FINDERS, try_finder),
+    "subtractor": (SUBTRACTORS, try_subtractor),
+}

@@ -75,8 +75,7 @@ class TruePositives(Told):
         low, high, method, note = super().ends(value, blocks)
         negatives = round(float(value.sums[..., 0].sum()))
         few = f": fewer than {1 / self.share:.0f}, so the threshold is at their largest"
-        return Ends(low, high, method,
-                    notes(note, f"{negatives} negatives{few if negatives * self.share < 1 else ''}"))
+        return Ends(low, high, method, notes(note, f"{negatives} negatives{few if negatives * self.share < 1 else ''}"))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Scores:
     def add(self, fom, rung, block, sums, population="all", stratum="all", cell=0, copies=None):
         """Add sums (at most `N_SUMS` of them) to one block."""
         key = int(block), fom, rung, population, stratum, int(cell)
-        self._sums[key][:len(sums)] += sums
+        self._sums[key][: len(sums)] += sums
         self._copies[key] = self.copies if copies is None else copies
 
     def add_sums(self, fom, rung, block, values, by=None, population="all", cell=0, copies=None):
@@ -120,25 +120,28 @@ class Scores:
         values = np.atleast_2d(np.asarray(values, float))
         clipped = np.clip(values, edges[0], np.nextafter(edges[-1], edges[0]))
         for stratum, number, here in parts(block, by, values.shape[1]):
-            counts = np.array([np.histogram(x[here][np.isfinite(raw[here])], edges)[0]
-                               for x, raw in zip(clipped, values)])
+            counts = np.array(
+                [np.histogram(x[here][np.isfinite(raw[here])], edges)[0] for x, raw in zip(clipped, values)]
+            )
             for cell in np.flatnonzero(counts.any(axis=0)):
                 self.add(fom, rung, number, counts[:, cell], population, stratum, cell, copies)
 
     def table(self):
         """Return the sums as a table, sorted by their ids."""
         keys = sorted(self._sums)
-        out = Table({
-            "case": np.full(len(keys), self.case, dtype="U32"),
-            "scenario": np.full(len(keys), self.scenario, dtype="U32"),
-            "block": np.array([k[0] for k in keys], np.int32),
-            "fom": np.array([k[1] for k in keys], dtype="U32"),
-            "rung": np.array([k[2] for k in keys], dtype="U32"),
-            "population": np.array([k[3] for k in keys], dtype="U32"),
-            "stratum": np.array([k[4] for k in keys], dtype="U48"),
-            "cell": np.array([k[5] for k in keys], np.int32),
-            "copies": np.array([self._copies[k] for k in keys], np.int32),
-        })
+        out = Table(
+            {
+                "case": np.full(len(keys), self.case, dtype="U32"),
+                "scenario": np.full(len(keys), self.scenario, dtype="U32"),
+                "block": np.array([k[0] for k in keys], np.int32),
+                "fom": np.array([k[1] for k in keys], dtype="U32"),
+                "rung": np.array([k[2] for k in keys], dtype="U32"),
+                "population": np.array([k[3] for k in keys], dtype="U32"),
+                "stratum": np.array([k[4] for k in keys], dtype="U48"),
+                "cell": np.array([k[5] for k in keys], np.int32),
+                "copies": np.array([self._copies[k] for k in keys], np.int32),
+            }
+        )
         sums = np.array([self._sums[k] for k in keys]).reshape(-1, N_SUMS)
         for k in range(N_SUMS):
             out[f"s{k}"] = sums[:, k]

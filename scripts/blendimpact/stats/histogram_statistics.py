@@ -44,7 +44,7 @@ class OfHistogram(Binned):
         # With an empty bin at either end: the end bins of a histogram are open, and those of this part of it must not
         # hold any.
         first, last = (max(filled[0] - 1, 0), min(filled[-1] + 2, part.shape[1])) if len(filled) else (0, part.shape[1])
-        return self.of(resampled(weights, part[:, first:last]), self.edges[first:last + 1])
+        return self.of(resampled(weights, part[:, first:last]), self.edges[first : last + 1])
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,12 @@ def quadrature(value, base):
 def bootstrap(samples, blocks, method="bootstrap over blocks"):
     """Return the `Ends` of a bootstrap over blocks of sky."""
     if blocks.held < LEAST_BLOCKS:
-        return Ends(np.nan, np.nan, method,
-                    f"no interval: only {blocks.held} blocks hold any object, {LEAST_BLOCKS} are the least")
+        return Ends(
+            np.nan,
+            np.nan,
+            method,
+            f"no interval: only {blocks.held} blocks hold any object, {LEAST_BLOCKS} are the least",
+        )
     ends = interval(samples, blocks.number)
     note = f"{int(ends.n_nan)} of {len(samples)} resamples gave no value" if ends.n_nan else ""
     return Ends(float(ends.low), float(ends.high), method, note)
@@ -206,8 +210,7 @@ def pooled(value, first):
     """
     k, n = value.sums[:, 0, first], value.sums[:, 0, first + 1]
     effect = design_effect(k, n)
-    return wilson(k.sum(), n.sum(),
-                  design_effect=max(effect, value.copies) if np.isfinite(effect) else value.copies)
+    return wilson(k.sum(), n.sum(), design_effect=max(effect, value.copies) if np.isfinite(effect) else value.copies)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,9 +229,15 @@ class Contrast(Statistic):
     def ends(self, value, blocks):
         low, high = newcombe(pooled(value, 0), pooled(value, 2))
         few = bootstrap(value.samples, blocks).note if blocks.held < LEAST_BLOCKS else ""
-        return Ends(low, high, "Newcombe, of Wilson intervals widened by the design effect of blocks",
-                    notes(few.replace("no interval", "no bootstrap"),
-                          undetermined(value.value, low, high, value.count, blocks.number)))
+        return Ends(
+            low,
+            high,
+            "Newcombe, of Wilson intervals widened by the design effect of blocks",
+            notes(
+                few.replace("no interval", "no bootstrap"),
+                undetermined(value.value, low, high, value.count, blocks.number),
+            ),
+        )
 
     def difference_ends(self, value, samples, n, trials, blocks):
         low, high, method, note = super().difference_ends(value, samples, n, trials, blocks)
@@ -242,8 +251,10 @@ def undetermined(value, low, high, count, n_blocks):
     needed = needed_blocks(value, value - low if value > 0 else high - value, 0.0, n_blocks)
     if not np.isfinite(needed):
         return "undetermined: no difference is seen, and the interval says how large one may be"
-    return (f"undetermined: the interval holds 0; about {float(f'{count * needed / n_blocks:.2g}'):,.0f} objects (this "
-            f"run: {count:,}) would tell it from 0, if the value stays")
+    return (
+        f"undetermined: the interval holds 0; about {float(f'{count * needed / n_blocks:.2g}'):,.0f} objects (this "
+        f"run: {count:,}) would tell it from 0, if the value stays"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

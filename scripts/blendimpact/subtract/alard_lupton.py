@@ -31,13 +31,13 @@ class Basis:
     """
 
     def __init__(self, broad, sharp):
-        sigma = max(0.7, 0.5 * np.sqrt(max(0.0, width(broad)**2 - width(sharp)**2)))
+        sigma = max(0.7, 0.5 * np.sqrt(max(0.0, width(broad) ** 2 - width(sharp) ** 2)))
         self.half = int(np.clip(np.ceil(10 * sigma), 5, 20))
         u = np.arange(-self.half, self.half + 1) / sigma
         self.pairs = []
         for factor, degree in zip((1, 2, 4), DEGREES):
-            gaussian = np.exp(-0.5 * (u / factor)**2)
-            lines = [gaussian * (u / factor)**p for p in range(degree + 1)]
+            gaussian = np.exp(-0.5 * (u / factor) ** 2)
+            lines = [gaussian * (u / factor) ** p for p in range(degree + 1)]
             lines = [line / np.sqrt((line**2).sum()) for line in lines]
             self.pairs += [(lines[p], lines[q]) for p in range(degree + 1) for q in range(degree + 1 - p)]
         delta = np.zeros((2 * self.half + 1,) * 2)
@@ -65,7 +65,7 @@ def field_terms(rows, columns, shape, order):
     """Return 1, or 1, x, y with x and y from -1 to 1 over the image: (terms, ...) array."""
     x, y = 2 * columns / max(shape[1] - 1, 1) - 1, 2 * rows / max(shape[0] - 1, 1) - 1
     x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
-    return np.array([np.ones_like(x), x, y][:3 if order else 1])
+    return np.array([np.ones_like(x), x, y][: 3 if order else 1])
 
 
 @SUBTRACTORS.register("alard_lupton")
@@ -101,9 +101,17 @@ class AlardLuptonSubtractor:
         Stamps at most.
     """
 
-    def __init__(self, order: Literal[0, 1] = 0, background: Literal[0, 1] = 0, decorrelate: bool = True,
-                 convolve: Literal["auto", "template", "science"] = "auto", registration: NotNegative = 0.0,
-                 stamp_snr: Positive = 20.0, stamp: Count = 31, most: Count = 100):
+    def __init__(
+        self,
+        order: Literal[0, 1] = 0,
+        background: Literal[0, 1] = 0,
+        decorrelate: bool = True,
+        convolve: Literal["auto", "template", "science"] = "auto",
+        registration: NotNegative = 0.0,
+        stamp_snr: Positive = 20.0,
+        stamp: Count = 31,
+        most: Count = 100,
+    ):
         self.order, self.background, self.decorrelate, self.direction = order, background, decorrelate, convolve
         self.registration, self.stamp_snr, self.stamp, self.most = registration, stamp_snr, int(stamp) | 1, most
 
@@ -112,10 +120,11 @@ class AlardLuptonSubtractor:
         pair = prepare(science, template)
         if pair.status & BITS.NO_DATA:
             return failed(pair, 0)
-        forward = self.direction == "template" or (
-            self.direction == "auto" and not pair.status & BITS.TEMPLATE_WORSE)
-        images = [(pair.science, pair.science_variance, pair.science_psf),
-                  (pair.template, pair.template_variance, pair.template_psf)]
+        forward = self.direction == "template" or (self.direction == "auto" and not pair.status & BITS.TEMPLATE_WORSE)
+        images = [
+            (pair.science, pair.science_variance, pair.science_psf),
+            (pair.template, pair.template_variance, pair.template_psf),
+        ]
         fixed, moved = images if forward else images[::-1]
         guess = pair.zero_point_scale if forward else 1 / pair.zero_point_scale
         basis = Basis(fixed[2], moved[2])
@@ -133,8 +142,18 @@ class AlardLuptonSubtractor:
             image, static_light, scale = (matched - fixed[0] + ground) / total, fixed[0] / total, 1 / total
             ks, kt = kernel / total, DELTA / total
         image = np.where(pair.bad, 0, image)
-        return whiten(pair, image, static_light, ks, kt, self.decorrelate, registration=self.registration, scale=scale,
-                      status=status, report=report)
+        return whiten(
+            pair,
+            image,
+            static_light,
+            ks,
+            kt,
+            self.decorrelate,
+            registration=self.registration,
+            scale=scale,
+            status=status,
+            report=report,
+        )
 
     def _kernel(self, pair, basis, fixed, moved, guess):
         """Return the kernel's terms over the field, those of the background, bits and numbers."""
@@ -163,7 +182,7 @@ class AlardLuptonSubtractor:
                 if fit.coefficients is None:
                     break
                 kernels = np.tensordot(fit.coefficients[:mid].reshape(len(phi), m), basis.kernels, 1)
-                share = (kernels[0]**2).sum()
+                share = (kernels[0] ** 2).sum()
             if fit.coefficients is not None and kernels[0].sum() > 0.05 * guess:
                 status |= BITS.REJECTED if fit.kept.mean() < 2 / 3 else 0
                 report |= {"kept": int(fit.kept.sum()), "rank": fit.rank, "chi2": fit.chi2}
@@ -187,5 +206,5 @@ def match_psfs(basis, fixed, moved):
 
 def convolve_energy(fixed, moved):
     """Return sum K^2 of the Gaussian that makes one PSF as wide as the other, at most 1: a first guess."""
-    square = width(fixed)**2 - width(moved)**2
+    square = width(fixed) ** 2 - width(moved) ** 2
     return min(1.0, 1 / (4 * np.pi * square)) if square > 0 else 1.0

@@ -14,20 +14,32 @@ from ..errors import StudyError
 from ..sky.blends import false_alarm_density
 from .kernels import DELTA, Filter, odd_fast, reach, transform, trim, width
 
-__all__ = ["BAD", "BITS", "SUBTRACTION_BITS", "Difference", "Noise", "Pair", "Subtractor", "failed",
-           "finish", "prepare"]
+__all__ = [
+    "BAD",
+    "BITS",
+    "SUBTRACTION_BITS",
+    "Difference",
+    "Noise",
+    "Pair",
+    "Subtractor",
+    "failed",
+    "finish",
+    "prepare",
+]
 
-BITS = SUBTRACTION_BITS = Bits({
-    0: ("FEW_STAMPS", "too few stars and galaxies to measure on: the PSFs and zero points are taken instead"),
-    1: ("SINGULAR", "the kernel could not be solved for: it is taken from the PSFs and zero points"),
-    2: ("REJECTED", "more than a third of the stamps did not fit and were left out"),
-    3: ("TEMPLATE_WORSE", "the template has the worse seeing"),
-    4: ("MASKED", "more than half of the pixels have no data, or too near to one that has none"),
-    5: ("NOT_FINITE", "pixels that are not marked as bad are not finite, or have no positive variance"),
-    6: ("NO_DATA", "no pixel has data in both images: there is no difference"),
-    7: ("FAILED", "the engine gave nothing that is finite: there is no difference"),
-    8: ("SCALE", "the measured photometric scale is over 10 per cent off that of the zero points"),
-})
+BITS = SUBTRACTION_BITS = Bits(
+    {
+        0: ("FEW_STAMPS", "too few stars and galaxies to measure on: the PSFs and zero points are taken instead"),
+        1: ("SINGULAR", "the kernel could not be solved for: it is taken from the PSFs and zero points"),
+        2: ("REJECTED", "more than a third of the stamps did not fit and were left out"),
+        3: ("TEMPLATE_WORSE", "the template has the worse seeing"),
+        4: ("MASKED", "more than half of the pixels have no data, or too near to one that has none"),
+        5: ("NOT_FINITE", "pixels that are not marked as bad are not finite, or have no positive variance"),
+        6: ("NO_DATA", "no pixel has data in both images: there is no difference"),
+        7: ("FAILED", "the engine gave nothing that is finite: there is no difference"),
+        8: ("SCALE", "the measured photometric scale is over 10 per cent off that of the zero points"),
+    }
+)
 BAD = MASK_BITS.BAD
 
 
@@ -113,7 +125,7 @@ class Difference:
         the variance of a pixel.
         """
         size = size or self.grid()
-        return sum(n.level * np.abs(transform(n.kernel, (size, size)))**2 for n in self.noise)
+        return sum(n.level * np.abs(transform(n.kernel, (size, size))) ** 2 for n in self.noise)
 
     def alarm_sigma(self, psf=None):
         """Return the sigma in pixels that `sky.blends.false_alarm_density` needs for this noise.
@@ -124,8 +136,8 @@ class Difference:
         """
         size = self.grid()
         power, psf = self.power(size), self.psf if psf is None else psf
-        weight = np.abs(transform(psf, (size, size)))**2 / np.maximum(power, 1e-3 * power.max())
-        weight[:, 1:(size + 1) // 2] *= 2  # the half of the plane that a real FFT leaves out
+        weight = np.abs(transform(psf, (size, size))) ** 2 / np.maximum(power, 1e-3 * power.max())
+        weight[:, 1 : (size + 1) // 2] *= 2  # the half of the plane that a real FFT leaves out
         ky = 2 * np.pi * np.fft.fftfreq(size)[:, None]
         kx = 2 * np.pi * np.fft.rfftfreq(size)
         xx, yy = (weight * kx**2).sum(), (weight * ky**2).sum()
@@ -139,7 +151,7 @@ class Difference:
         """Return (mean of image^2 / variance, number of pixels) over the pixels of ``where`` that have data."""
         use = np.asarray(where, dtype=bool) & self.good
         number = int(use.sum())
-        return (float(np.mean(self.image[use].astype(float)**2 / self.variance[use])) if number else np.nan), number
+        return (float(np.mean(self.image[use].astype(float) ** 2 / self.variance[use])) if number else np.nan), number
 
 
 class Subtractor(Protocol):
@@ -216,8 +228,11 @@ def prepare(science, template):
     """
     images = [science] if template is None else [science, template]
     if science.science.shape != images[-1].science.shape:
-        raise StudyError(f"the science image has shape {science.science.shape}, the template "
-                         f"{template.science.shape}", "subtract", "resample the template to the science image's pixels")
+        raise StudyError(
+            f"the science image has shape {science.science.shape}, the template {template.science.shape}",
+            "subtract",
+            "resample the template to the science image's pixels",
+        )
     status, mask, planes = 0, np.zeros(science.science.shape, np.uint8), []
     for image in images:
         with np.errstate(invalid="ignore"):
@@ -229,8 +244,16 @@ def prepare(science, template):
     for image in images:
         planes += [np.where(bad, 0.0, image.science), np.where(bad, 0, image.variance).astype(np.float32)]
     if bad.all():
-        return Pair(*[np.zeros(bad.shape)] * 4, mask, bad, science.psf, science.psf, (0.0, 0.0), np.nan,
-                    status | BITS.NO_DATA | BITS.MASKED)
+        return Pair(
+            *[np.zeros(bad.shape)] * 4,
+            mask,
+            bad,
+            science.psf,
+            science.psf,
+            (0.0, 0.0),
+            np.nan,
+            status | BITS.NO_DATA | BITS.MASKED,
+        )
     if template is None:
         planes += [np.zeros(bad.shape), np.zeros(bad.shape, np.float32)]
     levels = tuple(float(np.median(p[~bad])) for p in planes[1::2])
@@ -244,8 +267,14 @@ def prepare(science, template):
 def failed(pair, status):
     """Return the `Difference` of a pair that has none: no pixel has data."""
     empty = np.zeros(pair.bad.shape, np.float32)
-    return Difference(empty, empty.copy(), pair.mask | np.uint8(BAD), pair.science_psf,
-                      (Noise(DELTA, empty.copy()),), status=pair.status | status | BITS.MASKED)
+    return Difference(
+        empty,
+        empty.copy(),
+        pair.mask | np.uint8(BAD),
+        pair.science_psf,
+        (Noise(DELTA, empty.copy()),),
+        status=pair.status | status | BITS.MASKED,
+    )
 
 
 def finish(pair, image, psf, noise, static=None, registration=0.0, edges=True, **measured):
@@ -268,8 +297,13 @@ def finish(pair, image, psf, noise, static=None, registration=0.0, edges=True, *
     status = pair.status | measured.pop("status", 0)
     noise = tuple(Noise(trim(np.asarray(n.kernel, float)), n.variance) for n in noise if n.variance.any())
     psf = trim(np.asarray(psf, float))
-    if not (noise and np.isfinite(image).all() and np.isfinite(psf).all() and psf.sum() > 0
-            and all(np.isfinite(n.kernel).all() for n in noise)):
+    if not (
+        noise
+        and np.isfinite(image).all()
+        and np.isfinite(psf).all()
+        and psf.sum() > 0
+        and all(np.isfinite(n.kernel).all() for n in noise)
+    ):
         return failed(pair, status | BITS.FAILED)
     half = max(n.kernel.shape[0] // 2 for n in noise)
     run = Filter(image.shape, half)
@@ -280,7 +314,7 @@ def finish(pair, image, psf, noise, static=None, registration=0.0, edges=True, *
         pad = int(edges)
         lost = np.pad(bad, pad, constant_values=True)
         if lost.any():
-            bad = (distance_transform_edt(~lost) <= grow)[pad:lost.shape[0] - pad, pad:lost.shape[1] - pad]
+            bad = (distance_transform_edt(~lost) <= grow)[pad : lost.shape[0] - pad, pad : lost.shape[1] - pad]
     bad = bad | (variance <= 0)
     mask[bad] |= BAD
     if bad.mean() > 0.5:
@@ -288,9 +322,17 @@ def finish(pair, image, psf, noise, static=None, registration=0.0, edges=True, *
     scale = measured.get("scale", np.nan)
     if np.isfinite(scale) and abs(scale / pair.zero_point_scale - 1) > 0.1:
         status |= BITS.SCALE
-    return Difference(np.where(bad, 0, image).astype(np.float32), np.maximum(variance, 0).astype(np.float32), mask,
-                      psf / psf.sum(), noise, status=status, registration=registration,
-                      static=None if static is None or not registration else static.astype(np.float32), **measured)
+    return Difference(
+        np.where(bad, 0, image).astype(np.float32),
+        np.maximum(variance, 0).astype(np.float32),
+        mask,
+        psf / psf.sum(),
+        noise,
+        status=status,
+        registration=registration,
+        static=None if static is None or not registration else static.astype(np.float32),
+        **measured,
+    )
 
 
 def checked(name, difference, science, *_, **__):
@@ -306,10 +348,16 @@ def checked(name, difference, science, *_, **__):
     for name in ("image", "variance", "mask"):
         found = getattr(getattr(difference, name, None), "shape", None)
         if found != shape:
-            raise StudyError(f"{who} returned a plane {name!r} of shape {found}, the science image has {shape}",
-                             None, "return a subtract.base.Difference on the pixels of the science image")
+            raise StudyError(
+                f"{who} returned a plane {name!r} of shape {found}, the science image has {shape}",
+                None,
+                "return a subtract.base.Difference on the pixels of the science image",
+            )
     lost = difference.good & ~(np.isfinite(difference.image) & np.isfinite(difference.variance))
     if lost.any():
-        raise StudyError(f"{who} returned {lost.sum()} pixels without a number that are not masked", None,
-                         "set BAD in the mask of pixels without data, and 0 in their image")
+        raise StudyError(
+            f"{who} returned {lost.sum()} pixels without a number that are not masked",
+            None,
+            "set BAD in the mask of pixels without data, and 0 in their image",
+        )
     return difference

@@ -35,10 +35,10 @@ def transform(kernel, shape):
     half, size = kernel.shape[0] // 2, kernel.shape[0]
     if size <= min(shape):  # only the kernel's own rows need a transform along x
         line = np.zeros((size, shape[1]))
-        line[:, :half + 1], line[:, shape[1] - half:] = kernel[:, half:], kernel[:, :half]
+        line[:, : half + 1], line[:, shape[1] - half :] = kernel[:, half:], kernel[:, :half]
         rows = fft.rfft(line, axis=1)
         grid = np.zeros((shape[0], shape[1] // 2 + 1), dtype=complex)
-        grid[:half + 1], grid[shape[0] - half:] = rows[half:], rows[:half]
+        grid[: half + 1], grid[shape[0] - half :] = rows[half:], rows[:half]
         return fft.fft(grid, axis=0, overwrite_x=True)
     grid = np.zeros(shape)
     rows, columns = (np.arange(-half, half + 1) % n for n in shape)
@@ -58,7 +58,7 @@ def trim(kernel, lost=1e-4):
     inside = np.cumsum(np.bincount(ring.ravel(), np.abs(kernel).ravel()))
     keep = int(np.searchsorted(inside, (1 - lost) * inside[-1]))
     keep = min(keep, half)
-    return kernel[half - keep:half + keep + 1, half - keep:half + keep + 1]
+    return kernel[half - keep : half + keep + 1, half - keep : half + keep + 1]
 
 
 def reach(kernel, share=0.9999):
@@ -97,7 +97,7 @@ class Filter:
 
     def back(self, spectrum):
         """Return the image of a spectrum."""
-        return fft.irfft2(spectrum, s=self.grid)[:self.shape[0], :self.shape[1]]
+        return fft.irfft2(spectrum, s=self.grid)[: self.shape[0], : self.shape[1]]
 
     def convolve(self, array, kernel):
         """Return sum_u kernel(u) array(x - u)."""
@@ -134,4 +134,4 @@ def shifted(kernel, dx, dy):
     dx, dy = (np.asarray(d, dtype=float)[:, None, None] for d in (dx, dy))
     phase = np.exp(-2j * np.pi * (fx * dx + fy * dy))
     grid = fft.irfft2(transform(kernel, (size, size)) * phase, s=(size, size))
-    return fft.fftshift(grid, axes=(1, 2))[:, (size - k) // 2:(size + k) // 2, (size - k) // 2:(size + k) // 2]
+    return fft.fftshift(grid, axes=(1, 2))[:, (size - k) // 2 : (size + k) // 2, (size - k) // 2 : (size + k) // 2]

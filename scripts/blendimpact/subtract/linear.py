@@ -50,7 +50,7 @@ def covariance(difference, i, j, weights):
     out = np.zeros((n, p, p))
     for noise in difference.noise:
         if noise.kernel.shape == (1, 1):
-            out += noise.kernel[0, 0]**2 * _products(weights, stamps(noise.variance, i, j, size))
+            out += noise.kernel[0, 0] ** 2 * _products(weights, stamps(noise.variance, i, j, size))
             continue
         wide = odd_fast(size + 2 * (noise.kernel.shape[0] // 2))
         pad = (wide - size) // 2

@@ -16,8 +16,11 @@ from .stamps import MIN_STAMPS, choose
 from .whiten import whiten
 
 INSTALL = "pip install sfft==1.7.3"
-_MODULES = {"configure": "sfft.sfftcore.SFFTConfigure", "subtract": "sfft.sfftcore.SFFTSubtract",
-            "read": "sfft.utils.SFFTSolutionReader"}
+_MODULES = {
+    "configure": "sfft.sfftcore.SFFTConfigure",
+    "subtract": "sfft.sfftcore.SFFTSubtract",
+    "read": "sfft.utils.SFFTSolutionReader",
+}
 
 
 @SUBTRACTORS.register("sfft")
@@ -48,9 +51,16 @@ class SfftSubtractor:
         Side of a stamp in pixels, odd.
     """
 
-    def __init__(self, kernel_half: Count | None = None, order: Whole = 0, background: Whole = 0,
-                 decorrelate: bool = True, registration: NotNegative = 0.0, stamp_snr: Positive = 30.0,
-                 stamp: Count = 41):
+    def __init__(
+        self,
+        kernel_half: Count | None = None,
+        order: Whole = 0,
+        background: Whole = 0,
+        decorrelate: bool = True,
+        registration: NotNegative = 0.0,
+        stamp_snr: Positive = 30.0,
+        stamp: Count = 41,
+    ):
         self.kernel_half, self.order, self.background, self.decorrelate = kernel_half, order, background, decorrelate
         self.registration, self.stamp_snr, self.stamp = registration, stamp_snr, int(stamp) | 1
         self._package, self._compiled = None, {}
@@ -71,8 +81,9 @@ class SfftSubtractor:
         places = choose(pair, self.stamp, self.stamp_snr)
         if len(places) < MIN_STAMPS:
             return failed(pair, BITS.FAILED | BITS.FEW_STAMPS)
-        half = self.kernel_half or int(np.clip(np.ceil(2 + 3 * np.sqrt(abs(
-            width(pair.science_psf)**2 - width(pair.template_psf)**2))), 4, 10))
+        half = self.kernel_half or int(
+            np.clip(np.ceil(2 + 3 * np.sqrt(abs(width(pair.science_psf) ** 2 - width(pair.template_psf) ** 2))), 4, 10)
+        )
         fixed, moved = (pair.science, pair.template) if forward else (pair.template, pair.science)
         try:
             with _one_thread(), warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -88,9 +99,17 @@ class SfftSubtractor:
             ks, kt, scale, light = DELTA, kernel, total, matched
         else:
             ks, kt, scale, image, light = kernel / total, DELTA / total, 1 / total, -image / total, fixed / total
-        return whiten(pair, np.where(pair.bad, 0, image), light, ks, kt, self.decorrelate,
-                      registration=self.registration, scale=scale,
-                      report={"stamps": len(places), "kernel_half": half})
+        return whiten(
+            pair,
+            np.where(pair.bad, 0, image),
+            light,
+            ks,
+            kt,
+            self.decorrelate,
+            registration=self.registration,
+            scale=scale,
+            report={"stamps": len(places), "kernel_half": half},
+        )
 
     def _run(self, fixed, moved, use, half):
         """Return fixed - kernel * moved - background, and the kernel at the centre; their x is our row."""
@@ -99,18 +118,40 @@ class SfftSubtractor:
         key = (shape, half)
         if key not in self._compiled:
             self._compiled[key] = modules["configure"].SingleSFFTConfigure.SSC(
-                NX=shape[0], NY=shape[1], KerHW=half, KerPolyOrder=self.order, BGPolyOrder=self.background,
-                ConstPhotRatio=True, **options)
+                NX=shape[0],
+                NY=shape[1],
+                KerHW=half,
+                KerPolyOrder=self.order,
+                BGPolyOrder=self.background,
+                ConstPhotRatio=True,
+                **options,
+            )
         made = self._compiled[key]
         arrays = [np.ascontiguousarray(a, dtype=np.float64) for a in (moved, fixed, moved * use, fixed * use)]
         solution, image = modules["subtract"].GeneralSFFTSubtract.GSS(
-            PixA_I=arrays[0], PixA_J=arrays[1], PixA_mI=arrays[2], PixA_mJ=arrays[3], SFFTConfig=made,
-            ContamMask_I=None, **options)[:2]
+            PixA_I=arrays[0],
+            PixA_J=arrays[1],
+            PixA_mI=arrays[2],
+            PixA_mJ=arrays[3],
+            SFFTConfig=made,
+            ContamMask_I=None,
+            **options,
+        )[:2]
         facts = made[0]
         centre = np.array([[(shape[0] + 1) / 2, (shape[1] + 1) / 2]])
-        kernel = modules["read"].Realize_MatchingKernel(centre).FromArray(
-            Solution=solution, N0=facts["N0"], N1=facts["N1"], L0=facts["L0"], L1=facts["L1"], DK=facts["DK"],
-            Fpq=facts["Fpq"])[0]
+        kernel = (
+            modules["read"]
+            .Realize_MatchingKernel(centre)
+            .FromArray(
+                Solution=solution,
+                N0=facts["N0"],
+                N1=facts["N1"],
+                L0=facts["L0"],
+                L1=facts["L1"],
+                DK=facts["DK"],
+                Fpq=facts["Fpq"],
+            )[0]
+        )
         return np.asarray(image), np.asarray(kernel)
 
 
@@ -136,7 +177,7 @@ def _around(places, size, shape):
     """Return 1 in squares about the places, 0 elsewhere."""
     out = np.zeros(shape)
     for row, column in places:
-        out[row - size // 2:row + size // 2 + 1, column - size // 2:column + size // 2 + 1] = 1
+        out[row - size // 2 : row + size // 2 + 1, column - size // 2 : column + size // 2 + 1] = 1
     return out
 
 

@@ -59,11 +59,18 @@ def choose(pair, size, snr=20.0, most=100):
     if min(shape) < size or min(pair.levels) <= 0:
         return np.zeros((0, 2), dtype=int)
     run = Filter(shape, max(p.shape[0] // 2 for p in (pair.science_psf, pair.template_psf)))
-    height = np.minimum(*(run.correlate(image, psf) / np.sqrt(level * (psf**2).sum()) for image, psf, level in (
-        (pair.science, pair.science_psf, pair.levels[0]), (pair.template, pair.template_psf, pair.levels[1]))))
+    height = np.minimum(
+        *(
+            run.correlate(image, psf) / np.sqrt(level * (psf**2).sum())
+            for image, psf, level in (
+                (pair.science, pair.science_psf, pair.levels[0]),
+                (pair.template, pair.template_psf, pair.levels[1]),
+            )
+        )
+    )
     whole = _sums(~pair.bad, size) == size**2
     peaks = whole & (height > snr)
-    peaks[:half], peaks[shape[0] - half:], peaks[:, :half], peaks[:, shape[1] - half:] = False, False, False, False
+    peaks[:half], peaks[shape[0] - half :], peaks[:, :half], peaks[:, shape[1] - half :] = False, False, False, False
     peaks &= height == maximum_filter(height, size=3, mode="nearest")
     found = np.argwhere(peaks)
     found = found[np.argsort(-height[tuple(found.T)], kind="stable")]
@@ -177,8 +184,10 @@ def photometric_scale(pair, places, size):
     science = run.convolve(pair.science, pair.template_psf)
     template = run.convolve(pair.template, pair.science_psf)
     s, t = (cut(p, places, size).reshape(len(places), -1) for p in (science, template))
-    vs, vt = (cut(v, places, size).reshape(len(places), -1) * (psf**2).sum() for v, psf in (
-        (pair.science_variance, pair.template_psf), (pair.template_variance, pair.science_psf)))
+    vs, vt = (
+        cut(v, places, size).reshape(len(places), -1) * (psf**2).sum()
+        for v, psf in ((pair.science_variance, pair.template_psf), (pair.template_variance, pair.science_psf))
+    )
     s, t = (x - x.mean(axis=1, keepdims=True) for x in (s, t))
     variance = vs + pair.zero_point_scale**2 * vt
     bias = (vt / variance).sum(axis=1)[:, None, None]
@@ -188,5 +197,5 @@ def photometric_scale(pair, places, size):
     scale = float(fit.coefficients[0])
     top = (s * t / variance).sum(axis=1)[fit.kept]
     bottom = ((t**2 - vt) / variance).sum(axis=1)[fit.kept]
-    error = float(np.sqrt(np.sum((top - scale * bottom)**2)) / bottom.sum())
+    error = float(np.sqrt(np.sum((top - scale * bottom) ** 2)) / bottom.sum())
     return scale, error, fit

@@ -26,10 +26,15 @@ def write(difference, group):
 def read(group):
     """Return the `Difference` of an HDF5 group, to the bit as it was written."""
     planes = {name: group[name][()] for name in _PLANES}
-    noise = tuple(Noise(group[f"noise/{n}/kernel"][()], group[f"noise/{n}/variance"][()])
-                  for n in range(len(group["noise"])))
+    noise = tuple(
+        Noise(group[f"noise/{n}/kernel"][()], group[f"noise/{n}/variance"][()]) for n in range(len(group["noise"]))
+    )
     numbers = {name: group.attrs[name].item() for name in _NUMBERS}
-    report = {name.removeprefix("report_"): np.asarray(value).item() for name, value in group.attrs.items()
-              if name.startswith("report_")}
-    return Difference(noise=noise, static=group["static"][()] if "static" in group else None, report=report, **planes,
-                      **numbers)
+    report = {
+        name.removeprefix("report_"): np.asarray(value).item()
+        for name, value in group.attrs.items()
+        if name.startswith("report_")
+    }
+    return Difference(
+        noise=noise, static=group["static"][()] if "static" in group else None, report=report, **planes, **numbers
+    )

@@ -26,8 +26,11 @@ class TruthSubtractor:
             If ``static`` is not given, or has another shape.
         """
         if static is None or np.shape(static) != science.science.shape:
-            raise StudyError("the subtractor 'truth' needs the static sky on the pixels of the science image",
-                             "subtract", "pass static=, e.g. the MODEL plane without the transients")
+            raise StudyError(
+                "the subtractor 'truth' needs the static sky on the pixels of the science image",
+                "subtract",
+                "pass static=, e.g. the MODEL plane without the transients",
+            )
         pair = prepare(science, None)
         if pair.status & BITS.NO_DATA:
             return failed(pair, 0)

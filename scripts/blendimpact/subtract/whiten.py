@@ -36,8 +36,8 @@ def whiten(pair, image, static, science_kernel, template_kernel, decorrelate=Tru
     psf = psf * s
     if decorrelate:
         a, b = pair.levels
-        level = a * abs(s[0, 0])**2 + b * abs(t[0, 0])**2
-        white = np.sqrt(level / (a * np.abs(s)**2 + b * np.abs(t)**2))
+        level = a * abs(s[0, 0]) ** 2 + b * abs(t[0, 0]) ** 2
+        white = np.sqrt(level / (a * np.abs(s) ** 2 + b * np.abs(t) ** 2))
         kernel = kernel_of(white, size)
         image = convolve(image, kernel)
         static = convolve(static, kernel) if registration else None

@@ -42,9 +42,13 @@ class ZogySubtractor:
         Side of a stamp in pixels, odd.
     """
 
-    def __init__(self, scale: Literal["measure", "zero_points"] = "measure",
-                 registration: NotNegative = 0.0, stamp_snr: Positive = 30.0,
-                 stamp: Count = 31):
+    def __init__(
+        self,
+        scale: Literal["measure", "zero_points"] = "measure",
+        registration: NotNegative = 0.0,
+        stamp_snr: Positive = 30.0,
+        stamp: Count = 31,
+    ):
         self.scale, self.registration, self.stamp_snr, self.stamp = scale, registration, stamp_snr, int(stamp) | 1
 
     def subtract(self, science, template, static=None):
@@ -65,10 +69,10 @@ class ZogySubtractor:
 
         def operators(shape):
             ps, pt = transform(pair.science_psf, shape), transform(pair.template_psf, shape)
-            light = np.abs(ps)**2 + np.abs(pt)**2
+            light = np.abs(ps) ** 2 + np.abs(pt) ** 2
             floor = _FLOOR**3 / (_FLOOR**2 + light)
             qs, qt = ps + floor, pt + floor
-            root = np.sqrt((sigma2[0] * np.abs(qt)**2 + sigma2[1] * np.abs(qs)**2) / (sigma2[0] + sigma2[1]))
+            root = np.sqrt((sigma2[0] * np.abs(qt) ** 2 + sigma2[1] * np.abs(qs) ** 2) / (sigma2[0] + sigma2[1]))
             return qt / root, qs / root, ps * qt / root
 
         ny, nx = pair.bad.shape
@@ -84,5 +88,15 @@ class ZogySubtractor:
         size = odd_fast(2 * half)
         a, b, psf = (kernel_of(k, size) for k in operators((size, size)))
         noise = [Noise(a, pair.science_variance), Noise(scale * b, pair.template_variance)]
-        return finish(pair, image, psf, noise, static=moved, registration=self.registration, scale=scale,
-                      scale_error=error, status=status, report={"background": background})
+        return finish(
+            pair,
+            image,
+            psf,
+            noise,
+            static=moved,
+            registration=self.registration,
+            scale=scale,
+            scale_error=error,
+            status=status,
+            report={"background": background},
+        )

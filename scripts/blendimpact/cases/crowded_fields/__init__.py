@@ -5,5 +5,11 @@ from .derived import derived
 from .foms import FIGURES_OF_MERIT
 from .score import score
 
-CASE = ScienceCase("crowded_fields", "Crowded fields: stars", FIGURES_OF_MERIT, score, derived,
-                   measurements=("aperture", "kron", "moments", "weighted", "psf"))
+CASE = ScienceCase(
+    "crowded_fields",
+    "Crowded fields: stars",
+    FIGURES_OF_MERIT,
+    score,
+    derived,
+    measurements=("aperture", "kron", "moments", "weighted", "psf"),
+)

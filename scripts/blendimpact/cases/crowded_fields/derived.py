@@ -53,10 +53,17 @@ def roll_off(foms, ends=ROLL_OFF):
     used = weights != 0
     middle = float(weights[used] @ value[used])
     n = sum(int(rows[s]["n"]) for s, u in zip(names, used) if u)
-    return {"value": middle, "ci_low": middle - math.sqrt(np.sum(down[used] ** 2)),
-            "ci_high": middle + math.sqrt(np.sum(up[used] ** 2)), "n": n,
-            "conditions": {"density": "simulated stars to the stated limit, scenarios of "
-                                      + ", ".join(f"{density[s]:.2g}" for s in names) + " per deg2"}}
+    return {
+        "value": middle,
+        "ci_low": middle - math.sqrt(np.sum(down[used] ** 2)),
+        "ci_high": middle + math.sqrt(np.sum(up[used] ** 2)),
+        "n": n,
+        "conditions": {
+            "density": "simulated stars to the stated limit, scenarios of "
+            + ", ".join(f"{density[s]:.2g}" for s in names)
+            + " per deg2"
+        },
+    }
 
 
 def bright_scatter(foms):
@@ -77,14 +84,20 @@ def bright_scatter(foms):
             for stratum in BRIGHT:
                 if stratum in by_stratum:
                     row = by_stratum[stratum]
-                    return {**{k: unit * float(row[k]) for k in ("value", "ci_low", "ci_high")}, "n": int(row["n"]),
-                            "conditions": {"stars": f"artificial, {stratum.replace(':', ' ')}, {stars:.2g} per deg2",
-                                           "visits": visits}}
+                    return {
+                        **{k: unit * float(row[k]) for k in ("value", "ci_low", "ci_high")},
+                        "n": int(row["n"]),
+                        "conditions": {
+                            "stars": f"artificial, {stratum.replace(':', ' ')}, {stars:.2g} per deg2",
+                            "visits": visits,
+                        },
+                    }
     return None
 
 
 def derived(foms, settings, conditions):
     """Return the values of the case's external checks (`blendimpact.cases.base.ScienceCase`)."""
     found = {"crowding_roll_off": roll_off(foms), "isolated_star_scatter": bright_scatter(foms)}
-    return {key: {**value, "conditions": {**conditions, **value["conditions"]}}
-            for key, value in found.items() if value}
+    return {
+        key: {**value, "conditions": {**conditions, **value["conditions"]}} for key, value in found.items() if value
+    }

@@ -40,16 +40,25 @@ def crowding_stages(foms, density, stages, xlabel, log=True):
         style = {"fmt": f"{MARKERS[k]}-", "color": STAGE_COLOURS[stage], "label": stage}
         _against(loss, foms, density, -1, style, fom="CF-D1", term=stage, population="all", kind="impact")
         _against(error, foms, density, 1, style, fom="CF-B1", term=stage, kind="impact")
-    for term, style in (("undeblended", {"fmt": "v:", "label": "raw pixels, standard deviation"}),
-                        ("analytic", {"fmt": "x--", "label": "analytic (Olsen et al. 2003)"})):
-        _against(error, foms, density, 1, {**style, "color": "#333333"}, fom="CF-B1.rms", term=term,
-                 kind="value")
+    for term, style in (
+        ("undeblended", {"fmt": "v:", "label": "raw pixels, standard deviation"}),
+        ("analytic", {"fmt": "x--", "label": "analytic (Olsen et al. 2003)"}),
+    ):
+        _against(error, foms, density, 1, {**style, "color": "#333333"}, fom="CF-B1.rms", term=term, kind="value")
     for k, term in enumerate(("alone", "deblended", "pipeline")):  # alone: on the sky of the isolated rung
         colour = COLOURS["isolated" if term == "alone" else term]
         style = {"fmt": f"{MARKERS[k]}-", "color": colour, "label": f"50 % recovered, {term}"}
         _against(depth, foms, density, 1, style, fom="CF-D1.m50", term=term, kind="value")
-    _against(depth, foms, density, 1, {"fmt": "x--", "color": "#333333", "label": f"analytic error = {CROWDED:g}"},
-             fom="CF-D1.limit", term=REFERENCE, kind="value")
+    _against(
+        depth,
+        foms,
+        density,
+        1,
+        {"fmt": "x--", "color": "#333333", "label": f"analytic error = {CROWDED:g}"},
+        fom="CF-D1.limit",
+        term=REFERENCE,
+        kind="value",
+    )
     loss.set_ylabel("part of the stars lost")
     error.set_ylabel("crowding error [mag]")
     error.set_yscale("symlog", linthresh=0.001)
@@ -116,17 +125,25 @@ def repeat_visits(foms, density, panels, stratum, rungs, xlabel):
     axes = figure.subplots(1, len(panels))
     for axis, panel in zip(axes, panels):
         for k, rung in enumerate(rungs):
-            for fom, style in ((panel["true"], {"fmt": f"{MARKERS[k]}-", "label": f"{rung}, about the truth"}),
-                               (panel["fom"], {"fmt": f"{MARKERS[k]}--", "mfc": "white",
-                                               "label": f"{rung}, repeatability"})):
+            for fom, style in (
+                (panel["true"], {"fmt": f"{MARKERS[k]}-", "label": f"{rung}, about the truth"}),
+                (panel["fom"], {"fmt": f"{MARKERS[k]}--", "mfc": "white", "label": f"{rung}, repeatability"}),
+            ):
                 here = rows_of(rows, fom=fom, term=rung)
                 if not len(here):
                     continue
                 where = np.array([bins.index(str(s)) for s in here["stratum"]])
                 order = np.argsort(where)
                 value, error = errors(here)
-                axis.errorbar(where[order] + 0.08 * (k - (len(rungs) - 1) / 2), value[order], error[:, order],
-                              capsize=3, ms=5, color=COLOURS[rung], **style)
+                axis.errorbar(
+                    where[order] + 0.08 * (k - (len(rungs) - 1) / 2),
+                    value[order],
+                    error[:, order],
+                    capsize=3,
+                    ms=5,
+                    color=COLOURS[rung],
+                    **style,
+                )
         axis.axhline(panel["line"], color="0.5", lw=1, ls=":", label=panel["label"])
         axis.set_xticks(range(len(bins)), [b.split(":")[1].replace("-", "–") for b in bins])
         axis.set_yscale("log")
@@ -135,6 +152,9 @@ def repeat_visits(foms, density, panels, stratum, rungs, xlabel):
         plain(axis)
     axes[0].legend(frameon=False, fontsize=7, loc="upper left")
     blocks = int(rows_of(rows, fom=panels[0]["fom"])["n_blocks"].max())
-    figure.suptitle(f"{foms.case}, {scenario} ({density[scenario]:.2g} stars per deg²): the same stars in repeat "
-                    f"visits, {blocks} blocks of sky, 95 % intervals", fontsize=10)
+    figure.suptitle(
+        f"{foms.case}, {scenario} ({density[scenario]:.2g} stars per deg²): the same stars in repeat "
+        f"visits, {blocks} blocks of sky, 95 % intervals",
+        fontsize=10,
+    )
     return figure

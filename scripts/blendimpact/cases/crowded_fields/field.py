@@ -48,8 +48,7 @@ def add(scores, pipeline, truth, blocks, settings, facts):
         for cell, count in enumerate(counts.get(block, np.zeros(len(MAGNITUDE_EDGES) - 1))):
             scores.add("CF-D1.limit", REFERENCE, block, [count, beams], "truth", cell=cell)
     for rows, magnitude, counts in ((true, true[f"mag_{band}"], [0, 1]), (pipeline, pipeline["mag"], [1, 0])):
-        scores.add_sums("CF-D1.lf", "pipeline", rows["block"], counts,
-                        strata("magnitude", magnitude, MAGNITUDE_STRATA))
+        scores.add_sums("CF-D1.lf", "pipeline", rows["block"], counts, strata("magnitude", magnitude, MAGNITUDE_STRATA))
     if settings["scenario"] == FIDUCIAL and len(settings["bands"]) > 1:
         _diagram(scores, pipeline, true, settings, facts)
 
@@ -60,13 +59,27 @@ def _diagram(scores, pipeline, true, settings, facts):
     blue = next(b for b in settings["bands"] if b != band)
     with np.errstate(invalid="ignore", divide="ignore"):
         measured = facts.zero_point - 2.5 * np.log10(pipeline[f"flux_psf_{blue}"]) - pipeline["mag"]
-    for rung, rows, colour, mag in ((REFERENCE, true, true[f"mag_{blue}"] - true[f"mag_{band}"], true[f"mag_{band}"]),
-                                    ("pipeline", pipeline, measured, pipeline["mag"])):
+    for rung, rows, colour, mag in (
+        (REFERENCE, true, true[f"mag_{blue}"] - true[f"mag_{band}"], true[f"mag_{band}"]),
+        ("pipeline", pipeline, measured, pipeline["mag"]),
+    ):
         block = rows["block"].to_numpy()
-        counts = {b: np.histogram2d(np.nan_to_num(colour[block == b], nan=-99.0),
-                                    np.nan_to_num(mag[block == b], nan=-99.0), [COLOUR_EDGES, CMD_EDGES])[0]
-                  for b in np.unique(block)}
+        counts = {
+            b: np.histogram2d(
+                np.nan_to_num(colour[block == b], nan=-99.0),
+                np.nan_to_num(mag[block == b], nan=-99.0),
+                [COLOUR_EDGES, CMD_EDGES],
+            )[0]
+            for b in np.unique(block)
+        }
         for number, here in counts.items():
             for i, j in zip(*np.nonzero(here)):
-                scores.add("CF-D1.cmd", rung, number, [here[i, j] / scores.copies], "own",
-                           f"{CELLS}{COLOUR_EDGES[i]:g} {CMD_EDGES[j]:g}", copies=1)
+                scores.add(
+                    "CF-D1.cmd",
+                    rung,
+                    number,
+                    [here[i, j] / scores.copies],
+                    "own",
+                    f"{CELLS}{COLOUR_EDGES[i]:g} {CMD_EDGES[j]:g}",
+                    copies=1,
+                )

@@ -45,8 +45,9 @@ def with_truth(objects, targets, settings):
     columns = [*KEY, "block", "snr", "apart", "brighter", "ratio", "sigma_c", "x", "y", "evolution"]
     targets = targets.assign(evolution=targets.get("evolution", ""))
     columns += [f"{name}_{b}" for b in settings["bands"] for name in ("mag", "flux")]
-    true = targets[columns].rename(columns={c: f"true_{c}" for c in columns
-                                            if c in AXES or c.startswith(("mag_", "flux_"))})
+    true = targets[columns].rename(
+        columns={c: f"true_{c}" for c in columns if c in AXES or c.startswith(("mag_", "flux_"))}
+    )
     rows = objects.merge(true, on=KEY, validate="many_to_one")
     return rows.assign(magnitude=rows[f"true_mag_{settings['shape_band']}"])
 
@@ -82,8 +83,9 @@ def add(scores, rows, twins, settings, facts, simulated):
         if rung == REFERENCE:
             continue
         _pulls(scores, rung, here, band)
-        scores.add_histogram("CF-M1.own", rung, own["block"], own["dm"], DM_EDGES, [("all", own["rung"] == rung)],
-                             population="own")
+        scores.add_histogram(
+            "CF-M1.own", rung, own["block"], own["dm"], DM_EDGES, [("all", own["rung"] == rung)], population="own"
+        )
         if simulated:
             scores.add_histogram("CF-B1", rung, here["block"], here["crowding"], DM_EDGES, by)
             _partition(scores, rung, here)
@@ -94,7 +96,8 @@ def add(scores, rows, twins, settings, facts, simulated):
 def _with_alone(rows, band):
     """Return rows with ``crowding``: relative change of the flux against the isolated rung, in magnitudes."""
     alone = rows.loc[rows["rung"] == "isolated", [*KEY, f"flux_psf_{band}"]].rename(
-        columns={f"flux_psf_{band}": "flux_alone"})
+        columns={f"flux_psf_{band}": "flux_alone"}
+    )
     rows = rows.merge(alone, on=KEY, how="left", validate="many_to_one")
     rows["crowding"] = MAG * (rows[f"flux_psf_{band}"] / rows["flux_alone"] - 1)
     return rows
@@ -102,11 +105,18 @@ def _with_alone(rows, band):
 
 def _partition(scores, rung, rows):
     """CF-B2: by the distance to the nearest comparable star, and by its flux where it is near."""
-    scores.add_histogram("CF-B2.all", rung, rows["block"], rows["crowding"], DM_EDGES,
-                         strata("separation", rows["apart"], SEPARATION_EDGES))
+    scores.add_histogram(
+        "CF-B2.all",
+        rung,
+        rows["block"],
+        rows["crowding"],
+        DM_EDGES,
+        strata("separation", rows["apart"], SEPARATION_EDGES),
+    )
     near = rows[rows["apart"] < NEAR]
-    scores.add_histogram("CF-B2", rung, near["block"], near["crowding"], DM_EDGES,
-                         strata("ratio", near["ratio"], RATIO_EDGES))
+    scores.add_histogram(
+        "CF-B2", rung, near["block"], near["crowding"], DM_EDGES, strata("ratio", near["ratio"], RATIO_EDGES)
+    )
 
 
 def _analytic(scores, rows, band):
@@ -114,10 +124,18 @@ def _analytic(scores, rows, band):
     rows = rows[(rows["brighter"] > NEAR) & np.isfinite(rows["sigma_c"])]
     raw = _with_alone(rows[rows["rung"].isin(["isolated", "undeblended"])], band)
     raw = raw[(raw["rung"] == "undeblended") & np.isfinite(raw["crowding"])]
-    for rung, x, square in (("undeblended", raw["crowding"], raw["crowding"] ** 2),
-                            ("analytic", 0 * raw["crowding"], raw["sigma_c"] ** 2)):
-        scores.add_sums("CF-B1.rms", rung, raw["block"], [1, x, square],
-                        strata("magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA), "raw")
+    for rung, x, square in (
+        ("undeblended", raw["crowding"], raw["crowding"] ** 2),
+        ("analytic", 0 * raw["crowding"], raw["sigma_c"] ** 2),
+    ):
+        scores.add_sums(
+            "CF-B1.rms",
+            rung,
+            raw["block"],
+            [1, x, square],
+            strata("magnitude", raw[f"true_mag_{band}"], MAGNITUDE_STRATA),
+            "raw",
+        )
 
 
 def _colours(scores, rung, rows, settings):
@@ -141,8 +159,9 @@ def _positions(scores, rung, rows, pixel_scale):
     """CF-M1.astrometry: both axes of each star enter."""
     for axis in AXES:
         offset = 1000 * pixel_scale * (rows[f"{axis}_psf"] - rows[f"true_{axis}"])
-        scores.add_histogram("CF-M1.astrometry", rung, rows["block"], offset, MAS_EDGES,
-                             copies=len(AXES) * scores.copies)
+        scores.add_histogram(
+            "CF-M1.astrometry", rung, rows["block"], offset, MAS_EDGES, copies=len(AXES) * scores.copies
+        )
 
 
 def _pulls(scores, rung, rows, band):
@@ -152,5 +171,6 @@ def _pulls(scores, rung, rows, band):
         placed = [(rows[f"{axis}_psf"] - rows[f"true_{axis}"]) / rows[f"{axis}_psf_err"] for axis in AXES]
     scores.add_histogram("CF-M1.pull", rung, rows["block"], pull, PULL_EDGES)
     for axis_pull in placed:
-        scores.add_histogram("CF-M1.pull_xy", rung, rows["block"], axis_pull, PULL_EDGES,
-                             copies=len(AXES) * scores.copies)
+        scores.add_histogram(
+            "CF-M1.pull_xy", rung, rows["block"], axis_pull, PULL_EDGES, copies=len(AXES) * scores.copies
+        )

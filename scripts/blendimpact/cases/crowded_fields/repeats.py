@@ -77,8 +77,14 @@ def _counts(scores, bright, each):
     """CF-D1.repeat: of all bright stars, those that are measured in every visit."""
     stars = bright.drop_duplicates(STAR)
     for rung in RUNGS:
-        scores.add_fractions("CF-D1.repeat", rung, stars["block"], _is_in(stars, each[rung]),
-                             strata("magnitude", stars["magnitude"], MAGNITUDE_STRATA), copies=1)
+        scores.add_fractions(
+            "CF-D1.repeat",
+            rung,
+            stars["block"],
+            _is_in(stars, each[rung]),
+            strata("magnitude", stars["magnitude"], MAGNITUDE_STRATA),
+            copies=1,
+        )
 
 
 def _fluxes(scores, rung, rows, band, visits):
@@ -87,15 +93,35 @@ def _fluxes(scores, rung, rows, band, visits):
     stars = [rows[name] for name in STAR]
     mean = flux.groupby(stars).transform("mean")
     deviation = residuals(flux, stars, visits)
-    _pair(scores, "CF-M1.repeat", rung, rows, MMAG * deviation / mean,
-          MMAG * (flux / rows[f"true_flux_{band}"] - 1), REPEAT_MMAG_EDGES, visits)
+    _pair(
+        scores,
+        "CF-M1.repeat",
+        rung,
+        rows,
+        MMAG * deviation / mean,
+        MMAG * (flux / rows[f"true_flux_{band}"] - 1),
+        REPEAT_MMAG_EDGES,
+        visits,
+    )
     # Sums over the visits of one star, so that N counts stars: each is a mean of K.
-    for fom, square in (("CF-M1.repeat_rms", (MMAG * deviation / mean) ** 2),
-                        ("CF-M1.repeat_error", (MMAG * error / mean) ** 2)):
-        star = rows.assign(square=square).groupby(STAR, as_index=False).agg(
-            square=("square", "mean"), magnitude=("magnitude", "first"))
-        scores.add_sums(fom, rung, star["block"], [1, 0, star["square"]],
-                        strata("magnitude", star["magnitude"], MAGNITUDE_STRATA), "common", copies=1)
+    for fom, square in (
+        ("CF-M1.repeat_rms", (MMAG * deviation / mean) ** 2),
+        ("CF-M1.repeat_error", (MMAG * error / mean) ** 2),
+    ):
+        star = (
+            rows.assign(square=square)
+            .groupby(STAR, as_index=False)
+            .agg(square=("square", "mean"), magnitude=("magnitude", "first"))
+        )
+        scores.add_sums(
+            fom,
+            rung,
+            star["block"],
+            [1, 0, star["square"]],
+            strata("magnitude", star["magnitude"], MAGNITUDE_STRATA),
+            "common",
+            copies=1,
+        )
     scores.add_histogram("CF-M1.repeat_pull", rung, rows["block"], deviation / error, PULL_EDGES, copies=visits)
 
 
@@ -109,13 +135,34 @@ def _positions(scores, rung, rows, pixel_scale, visits):
     for axis in AXES:
         offset = rows[f"{axis}_psf"] - rows[f"true_{axis}"]
         deviation = residuals(offset, stars, visits)
-        _pair(scores, "CF-M1.repeat_xy", rung, rows, 1000 * pixel_scale * deviation, 1000 * pixel_scale * offset,
-              REPEAT_MAS_EDGES, len(AXES) * visits)
-        scores.add_histogram("CF-M1.repeat_xy_pull", rung, rows["block"], deviation / rows[f"{axis}_psf_err"],
-                             PULL_EDGES, copies=len(AXES) * visits)
+        _pair(
+            scores,
+            "CF-M1.repeat_xy",
+            rung,
+            rows,
+            1000 * pixel_scale * deviation,
+            1000 * pixel_scale * offset,
+            REPEAT_MAS_EDGES,
+            len(AXES) * visits,
+        )
+        scores.add_histogram(
+            "CF-M1.repeat_xy_pull",
+            rung,
+            rows["block"],
+            deviation / rows[f"{axis}_psf_err"],
+            PULL_EDGES,
+            copies=len(AXES) * visits,
+        )
 
 
 def _pair(scores, fom, rung, rows, deviation, error, edges, copies):
     """Add the histogram of the deviations as first sum and that of the errors, of the same rows, as second."""
-    scores.add_histogram(fom, rung, rows["block"], (deviation, error), edges,
-                         strata("magnitude", rows["magnitude"], MAGNITUDE_STRATA), copies=copies)
+    scores.add_histogram(
+        fom,
+        rung,
+        rows["block"],
+        (deviation, error),
+        edges,
+        strata("magnitude", rows["magnitude"], MAGNITUDE_STRATA),
+        copies=copies,
+    )

@@ -38,8 +38,9 @@ def score(tables, settings, facts):
         objects["mag"] = facts.zero_point - 2.5 * np.log10(objects[f"flux_psf_{band}"])
     targets = truth[truth["role"] == "target"]
     scores = Scores(settings["case"], settings["scenario"], copies=visits_of(settings))  # visits are of the same stars
-    links = targets.merge(tables["assignments"].to_pandas()[[*KEY, "det_id", "distance", "found_alone"]], on=KEY,
-                          how="left")
+    links = targets.merge(
+        tables["assignments"].to_pandas()[[*KEY, "det_id", "distance", "found_alone"]], on=KEY, how="left"
+    )
     _completeness(scores, links, objects, band)
     _splits(scores, objects, targets)
     rows = photometry.with_truth(objects, targets, settings)
@@ -48,7 +49,8 @@ def score(tables, settings, facts):
     if simulated:
         detections = tables["detections"].to_pandas()
         pipeline = objects[objects["rung"] == "pipeline"].merge(
-            detections.loc[detections["inside"], ["patch", "twin", "det_id"]], on=["patch", "twin", "det_id"])
+            detections.loc[detections["inside"], ["patch", "twin", "det_id"]], on=["patch", "twin", "det_id"]
+        )
         blocks = pd.DataFrame(facts.patches, columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
         pipeline["block"] = pipeline["patch"].map(blocks)
         _false(scores, pipeline, truth, settings, facts)
@@ -64,8 +66,11 @@ def _analytic(truth, band, fwhm, settings, facts):
     stars = (truth["role"] != "target").to_numpy() & field.inside(truth, settings)
     magnitudes = truth[f"mag_{band}"].to_numpy(float)
     for rows in truth.groupby(["patch", "twin"]).indices.values():
-        out[rows] = 2.5 / np.log(10) * crowding_error(magnitudes[rows], magnitudes[rows[stars[rows]]],
-                                                       field.area(settings, facts), fwhm)
+        out[rows] = (
+            2.5
+            / np.log(10)
+            * crowding_error(magnitudes[rows], magnitudes[rows[stars[rows]]], field.area(settings, facts), fwhm)
+        )
     return out
 
 
@@ -93,11 +98,17 @@ def _completeness(scores, links, objects, band):
     sure = found["alone"] & (links["snr"] >= BRIGHT_SNR).to_numpy()
     magnitude = links[f"mag_{band}"]
     for rung in ORDER:
-        scores.add_fractions("CF-D1", rung, links["block"][sure], found[rung][sure],
-                             strata("magnitude", magnitude[sure], MAGNITUDE_STRATA))
+        scores.add_fractions(
+            "CF-D1",
+            rung,
+            links["block"][sure],
+            found[rung][sure],
+            strata("magnitude", magnitude[sure], MAGNITUDE_STRATA),
+        )
     for rung in ("alone", "deblended", "pipeline"):
-        scores.add_fractions("CF-D1.all", rung, links["block"], found[rung],
-                             strata("magnitude", magnitude, MAGNITUDE_STRATA))
+        scores.add_fractions(
+            "CF-D1.all", rung, links["block"], found[rung], strata("magnitude", magnitude, MAGNITUDE_STRATA)
+        )
         scores.add_curve("CF-D1.m", rung, links["block"], found[rung], magnitude, MAGNITUDE_EDGES)
 
 
@@ -106,8 +117,9 @@ def _splits(scores, objects, targets):
     rows = objects.merge(targets[[*KEY, "block"]], on=KEY)
     for rung in RUNGS:
         here = rows[rows["rung"] == rung]
-        scores.add_fractions("CF-D2", rung, here["block"], (here["child_status"] & DEBLEND_BITS.SPLIT) != 0,
-                             population="own")
+        scores.add_fractions(
+            "CF-D2", rung, here["block"], (here["child_status"] & DEBLEND_BITS.SPLIT) != 0, population="own"
+        )
         scores.add_fractions("CF-B1.failed", rung, here["block"], ~np.isfinite(here["mag"]), population="own")
 
 
@@ -138,8 +150,10 @@ def is_true(found, truth, band, radius, dm=FOUND_DM):
             continue
         here = known.iloc[places[key]]
         near = cKDTree(here[["x", "y"]].to_numpy(float)).query_ball_point(
-            found[["x", "y"]].to_numpy(float)[rows], radius)
+            found[["x", "y"]].to_numpy(float)[rows], radius
+        )
         magnitudes = here[f"mag_{band}"].to_numpy(float)
-        out[rows] = [bool(np.any(np.abs(magnitudes[k] - m) < dm))
-                     for k, m in zip(near, found["mag"].to_numpy(float)[rows])]
+        out[rows] = [
+            bool(np.any(np.abs(magnitudes[k] - m) < dm)) for k, m in zip(near, found["mag"].to_numpy(float)[rows])
+        ]
     return out

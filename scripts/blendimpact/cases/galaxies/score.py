@@ -22,8 +22,11 @@ def score(tables, settings, facts):
     # What lies on a brighter source is the worst blend: it counts as lost or merged, but has no photometry of its own.
     targets = truth[truth["role"] == "target"]
     links = tables["assignments"].to_pandas()
-    links = targets.merge(links[["patch", "twin", "source_id", "det_id", "dominant", "found_alone",
-                                 "outcome"]], on=["patch", "twin", "source_id"], how="left")
+    links = targets.merge(
+        links[["patch", "twin", "source_id", "det_id", "dominant", "found_alone", "outcome"]],
+        on=["patch", "twin", "source_id"],
+        how="left",
+    )
     scores = Scores(settings["case"], settings["scenario"])
     _completeness(scores, links, band)
     _photometry(scores, tables, targets[~targets["ambiguous"].astype(bool)], settings)
@@ -39,15 +42,19 @@ def _completeness(scores, links, band):
     for rung in RUNGS:
         real = rung in REAL
         got = found[sure] if real else np.ones(sure.sum(), bool)
-        for by in (strata("magnitude", magnitude[sure], MAGNITUDE_STRATA),
-                   strata("separation", separation[sure], SEPARATION_EDGES, whole=False)):
+        for by in (
+            strata("magnitude", magnitude[sure], MAGNITUDE_STRATA),
+            strata("separation", separation[sure], SEPARATION_EDGES, whole=False),
+        ):
             scores.add_fractions("GA-D1", rung, block[sure], got, by)
         scores.add_fractions("GA-D2.shred", rung, block, (outcome == "shredded") & real)
         scores.add_fractions("GA-D2.merge", rung, block, (outcome == "unrecognised") & real)
     for rung, got in (("alone", alone), ("pipeline", found)):
         blended = np.clip(1 - links[f"purity_{band}"], 0, None)
-        for by in (strata("magnitude", magnitude, MAGNITUDE_STRATA),
-                   strata("blendedness", blended, BLENDEDNESS_EDGES, whole=False)):
+        for by in (
+            strata("magnitude", magnitude, MAGNITUDE_STRATA),
+            strata("blendedness", blended, BLENDEDNESS_EDGES, whole=False),
+        ):
             scores.add_fractions("GA-D1.all", rung, block, got, by)
         scores.add_curve("GA-D1.m", rung, block, got, magnitude, MAGNITUDE_EDGES)
 
@@ -56,9 +63,11 @@ def _photometry(scores, tables, targets, settings):
     """GA-B1 (aperture, against isolated) and GA-M1 (Kron, against truth) of the common sample."""
     band = settings["shape_band"]
     objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
-    objects = objects.merge(targets[["patch", "twin", "source_id", "block", "snr", "separation",
-                                     f"mag_{band}", f"flux_{band}"]],
-                            on=["patch", "twin", "source_id"], validate="many_to_one")
+    objects = objects.merge(
+        targets[["patch", "twin", "source_id", "block", "snr", "separation", f"mag_{band}", f"flux_{band}"]],
+        on=["patch", "twin", "source_id"],
+        validate="many_to_one",
+    )
     ap, kron = objects[f"flux_ap_{band}"], objects[f"flux_kron_{band}"]
     good = np.isfinite(ap) & np.isfinite(kron) & (ap > 0) & (kron > 0) & (objects["snr"] >= BRIGHT_SNR)
     twins = sorted(targets["twin"].unique())
@@ -70,8 +79,20 @@ def _photometry(scores, tables, targets, settings):
     common["error"] = -2.5 * np.log10(common[f"flux_kron_{band}"] / common[f"flux_{band}"])
     for rung in ORDER:
         rows = common[common["rung"] == rung]
-        scores.add_histogram("GA-B1.all", rung, rows["block"], rows["leak"], DM_EDGES,
-                             strata("separation", rows["separation"], SEPARATION_EDGES))
+        scores.add_histogram(
+            "GA-B1.all",
+            rung,
+            rows["block"],
+            rows["leak"],
+            DM_EDGES,
+            strata("separation", rows["separation"], SEPARATION_EDGES),
+        )
         scores.add_histogram("GA-B1", rung, rows["block"], rows["leak"], DM_EDGES, [("all", rows["separation"] < NEAR)])
-        scores.add_histogram("GA-M1", rung, rows["block"], rows["error"], DM_EDGES,
-                             strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA))
+        scores.add_histogram(
+            "GA-M1",
+            rung,
+            rows["block"],
+            rows["error"],
+            DM_EDGES,
+            strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA),
+        )

@@ -18,8 +18,7 @@ def add(scores, targets, objects, recovered, sure):
     comet = (targets["class"] == "comet").to_numpy()
     for rung, got in recovered.items():
         rows, lost = targets[comet & sure], ~got[comet & sure]
-        scores.add_fractions("CO-D1.lost", rung, rows["block"], lost,
-                             strata("distance", rows["near"], DISTANCE_EDGES))
+        scores.add_fractions("CO-D1.lost", rung, rows["block"], lost, strata("distance", rows["near"], DISTANCE_EDGES))
         by_galaxies(scores, "CO-D1.lost", "CO-D1.dense", rung, rows, lost)
     rows = objects[objects["class"].isin((*SUPERNOVAE, "comet")) & (objects["snr"] >= BRIGHT_SNR)].copy()
     rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
@@ -39,8 +38,10 @@ def add(scores, targets, objects, recovered, sure):
 
 def _curves(scores, fom, rung, rows, population):
     """Histograms of the activity of points and comets: by distance, and by the share of the nucleus."""
-    for by in (strata("distance", rows["near"], DISTANCE_EDGES),
-               strata("nucleus", rows["nucleus_fraction"], SHARE_EDGES, whole=False)):
+    for by in (
+        strata("distance", rows["near"], DISTANCE_EDGES),
+        strata("nucleus", rows["nucleus_fraction"], SHARE_EDGES, whole=False),
+    ):
         _told(scores, fom, rung, rows, by, population)
 
 
@@ -51,8 +52,15 @@ def _told(scores, fom, rung, rows, by=(("all", True),), population="common"):
     """
     comet = (rows["class"] == "comet").to_numpy()
     activity = rows["activity"].to_numpy(float)
-    scores.add_histogram(fom, rung, rows["block"], [np.where(kept, activity, np.nan) for kept in (~comet, comet)],
-                         ACTIVITY_EDGES, ((stratum, ~comet | inside) for stratum, inside in by), population)
+    scores.add_histogram(
+        fom,
+        rung,
+        rows["block"],
+        [np.where(kept, activity, np.nan) for kept in (~comet, comet)],
+        ACTIVITY_EDGES,
+        ((stratum, ~comet | inside) for stratum, inside in by),
+        population,
+    )
 
 
 def _split(scores, rows):
@@ -71,5 +79,6 @@ def _split(scores, rows):
         scores.add_fractions("CO-B1.failed", rung, rows["block"], ~split, here)
         for fom, part in (("CO-B1", "nucleus"), ("CO-B1.afrho", "coma")):
             kept = common[(common["rung"] == rung) & (common[f"{part}_share"] >= LEAST_SHARE)]
-            scores.add_histogram(fom, rung, kept["block"], kept[part], DM_EDGES,
-                                 strata("distance", kept["near"], DISTANCE_EDGES), "all")
+            scores.add_histogram(
+                fom, rung, kept["block"], kept[part], DM_EDGES, strata("distance", kept["near"], DISTANCE_EDGES), "all"
+            )

@@ -78,8 +78,11 @@ def _bin(name):
 
 def _headed(figure, foms, rows):
     bare = not np.isfinite(np.asarray(rows["ci_low"], float)).all()
-    figure.suptitle(f"{foms.case}, {foms.scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals"
-                    + (" (open: too few patches for one)" if bare else ""), fontsize=11)
+    figure.suptitle(
+        f"{foms.case}, {foms.scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals"
+        + (" (open: too few patches for one)" if bare else ""),
+        fontsize=11,
+    )
 
 
 def spurious(foms, fom, floor, rungs):
@@ -201,8 +204,17 @@ def detection_curve(foms, fom, rungs, xlabel, ylabel):
         x = np.array([FALSE_POSITIVES[names.index(str(f))] for f in here["fom"]])
         order = np.argsort(x)
         value, error = errors(here)
-        axis.errorbar(x[order] * 1.03 ** (k - (len(rungs) - 1) / 2), value[order], error[:, order], capsize=2, ms=5,
-                      fmt=f"{MARKERS[k % len(MARKERS)]}-", lw=1, color=COLOURS.get(rung), label=rung)
+        axis.errorbar(
+            x[order] * 1.03 ** (k - (len(rungs) - 1) / 2),
+            value[order],
+            error[:, order],
+            capsize=2,
+            ms=5,
+            fmt=f"{MARKERS[k % len(MARKERS)]}-",
+            lw=1,
+            color=COLOURS.get(rung),
+            label=rung,
+        )
     chance = np.geomspace(FALSE_POSITIVES[0], FALSE_POSITIVES[-1], 50)
     axis.plot(chance, chance, ":", color="0.5", label="by chance")
     axis.set_xscale("log")

@@ -2,13 +2,13 @@
 
 from ...data.transient_geometry import THRESHOLD
 from ...stats.detection_statistics import (
-             FALSE_POSITIVES,
-             LEAST_NIGHTS,
-             NIGHTS,
-             AreaUnderCurve,
-             Linking,
-             Negatives,
-             TruePositives,
+    FALSE_POSITIVES,
+    LEAST_NIGHTS,
+    NIGHTS,
+    AreaUnderCurve,
+    Linking,
+    Negatives,
+    TruePositives,
 )
 from ...stats.figures_of_merit import FigureOfMerit as F
 from ...stats.histogram_statistics import Falling, Median, Nmad, Rising
@@ -34,125 +34,463 @@ ARCSEC_EDGES = tuple(residual_edges(limit=100.0, scale=0.05, n_bins=201))
 CHI2_EDGES = tuple(residual_edges(limit=1e5, scale=0.1, n_bins=301))
 ACTIVITY_EDGES = tuple(residual_edges(limit=100.0, scale=0.2, n_bins=401))
 ABOVE = f"above the threshold of the search ({THRESHOLD:g} sigma unless it is configured)"
-RECOVERED = (f"with a real search a candidate {ABOVE} within match_radius, and everywhere a flux within 0.75 mag "
-             "of what the noiseless source alone has in the same filter")
+RECOVERED = (
+    f"with a real search a candidate {ABOVE} within match_radius, and everywhere a flux within 0.75 mag "
+    "of what the noiseless source alone has in the same filter"
+)
 SURE = "isolated S/N above 6, found by the same search on empty sky"
-AROUND = (f"true galaxies brighter than {CROWD_MAG:g} within {CROWD_RADIUS:g} arcsec of its place or line, per area; "
-          "simulated sky alone")
+AROUND = (
+    f"true galaxies brighter than {CROWD_MAG:g} within {CROWD_RADIUS:g} arcsec of its place or line, per area; "
+    "simulated sky alone"
+)
 FORCED, EACH = "at true places", "each rung of true places but raw pixels"
 
 FIGURES_OF_MERIT = (
-    F("TR-D1", "detection", "supernovae recovered", f"fraction of supernovae ({SURE}) that are recovered: {RECOVERED}",
-      "1", Fraction()),
-    F("TR-D1.efficiency", "detection", "efficiency of the search", "fraction of supernovae, by isolated S/N, with a "
-      f"positive candidate {ABOVE} within match_radius", "1", Fraction()),
-    F("TR-D1.snr50", "detection", "S/N of 50 % efficiency", "where that efficiency last rises through 50 %, linear "
-      "between the middles of bins, no fit", "1", Rising(SNR_EDGES, 0.5), stored_as="TR-D1.curve"),
-    F("TR-D1.m50", "detection", "magnitude of 50 % efficiency", "where that efficiency last falls through 50 % with "
-      "the magnitude, linear between the middles of bins, no fit", "mag", Falling(DEPTH_EDGES, 0.5),
-      stored_as="TR-D1.m"),
-    F("TR-D1.bright", "detection", "efficiency above S/N 6", "that efficiency for isolated S/N above 6", "1",
-      Fraction()),
-    F("TR-D1.at6", "detection", "efficiency at S/N 6", "that efficiency for isolated S/N from 5.5 to 6.5", "1",
-      Fraction()),
-    F("TR-D1.contrast", "detection", "hosted minus hostless", "that efficiency for isolated S/N above 5, of supernovae "
-      "on hosts (nuclear ones apart) minus hostless ones", "1", Contrast()),
-    F("TR-D2", "detection", "spurious candidates", f"candidates of either sign of the point filter {ABOVE} "
-      "(strata: other thresholds) that no transient and no variable star explains, per area not near one", "deg-2",
-      Rate()),
-    F("TR-D2.kaiser", "detection", "spurious candidates of noise alone", "Kaiser's rate, both signs, for the noise of "
-      "the same difference and the same area", "deg-2", Density()),
-    F("TR-D2.positive", "detection", "positive spurious candidates", "fraction of the spurious candidates that are "
-      "positive: 1/2 for noise", "1", Fraction()),
-    F("TR-D2.bank", "detection", "spurious candidates of the whole bank", "as TR-D2, in points, trails and comae "
-      "together", "deg-2", Rate()),
-    F("TR-Q1", "detection", "density of static sources", "true static sources with isolated S/N of at least truth_snr "
-      "per area", "arcmin-2", Density()),
-    F("TR-B1", "deblending", "residual on static galaxies", "mean of D^2 / V in discs of 1 arcsec radius on galaxies "
-      "away from transients, minus 1", "1", ExcessChi2(), fixed=True),
-    F("TR-B1.median", "deblending", "residual on static galaxies, median", "median of the same over galaxies", "1",
-      Median(CHI2_EDGES), fixed=True),
-    F("TR-B1.stars", "deblending", "residual on stars", "as TR-B1, on stars that do not vary",
-      "1", ExcessChi2(), fixed=True),
-    F("TR-B2", "deblending", "wrong host", "fraction of supernovae on galaxies, of those that have a galaxy within 4 "
-      "directional light radii, whose nearest in these radii is not the host: of the true galaxies that the template "
-      "can show (oracle), of what is found on it (pipeline)", "1", Fraction()),
-    F("TR-B2.none", "deblending", "no host", "fraction of supernovae on galaxies without any within 4 directional "
-      "light radii, of the same catalogues", "1", Fraction()),
-    F("TR-M1", "measurement", "magnitude bias", "median of -1.086 (F - F_true) / F_true of the PSF flux, supernovae "
-      "common to all rungs, isolated S/N above 10", "mag", Median(DM_EDGES)),
-    F("TR-M1.nmad", "measurement", "magnitude scatter", "normalised median absolute deviation of the same", "mag",
-      Nmad(DM_EDGES), stored_as="TR-M1"),
-    F("TR-M1.pull", "measurement", "pull of the flux, median", "median of (F - F_true) / error, same supernovae", "1",
-      Median(PULL_EDGES)),
-    F("TR-M1.pull_width", "measurement", "pull of the flux, width", "normalised median absolute deviation of the same",
-      "1", Nmad(PULL_EDGES), stored_as="TR-M1.pull"),
-    F("TR-M1.forced_pull", "measurement", "pull of the forced flux, median", "median of (F - F_true) / error of all "
-      "supernovae with isolated S/N above 10, found or not", "1", Median(PULL_EDGES), fixed=True),
-    F("TR-M1.forced_pull_width", "measurement", "pull of the forced flux, width", "normalised median absolute "
-      "deviation of the same", "1", Nmad(PULL_EDGES), fixed=True, stored_as="TR-M1.forced_pull"),
-    F("TR-M1.astrometry", "measurement", "scatter of positions", "normalised median absolute deviation of fitted minus "
-      "true positions of those supernovae of TR-M1 that have one on all rungs, both axes together",
-      "mas", Nmad(MAS_EDGES)),
-    F("TR-M1.failed", "measurement", "failed fluxes", "fraction of supernovae, trails and comets without a PSF flux on "
-      "a rung that has them", "1", Fraction()),
-    F("MO-D1", "detection", "trails lost", f"fraction of trails ({SURE}) that are not recovered: {RECOVERED}", "1",
-      Fraction()),
-    F("MO-D1.dense", "detection", "trails lost among many galaxies", f"MO-D1 where {DENSE:g} or more galaxies per "
-      f"arcmin2 lie around a trail minus MO-D1 where fewer do: {AROUND}", "1", Contrast()),
-    F("MO-D1.efficiency", "detection", "efficiency of the search for trails", "fraction of trails, by isolated S/N, "
-      f"with a positive candidate of the bank {ABOVE} within match_radius of their line", "1", Fraction()),
-    F("MO-D2", "detection", "chance to be linked", f"twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, at the "
-      "efficiency of trails of MO-D1 (1 minus the loss)", "1", Linking()),
-    F("MO-D2.all", "detection", "chance to be linked, S/N above 5", "the same at the efficiency of MO-D1.efficiency "
-      "above S/N 5", "1", Linking()),
-    F("MO-B1", "deblending", "flux bias of trails near static sources", "median of -1.086 (F - F_true) / F_true of the "
-      f"trail fit, isolated S/N above 10, trails within 1 FWHM of a static source, {FORCED}, fitted on {EACH}", "mag",
-      Median(DM_EDGES), fixed=True),
-    F("MO-B1.all", "deblending", "flux bias of trails", "the same of all trails, by the distance from the nearest "
-      "static source in FWHM", "mag", Median(DM_EDGES), fixed=True),
-    F("MO-B1.length", "deblending", "length bias of trails near static sources", "median of the fitted minus the true "
-      "length of the same trails as MO-B1", "arcsec", Median(ARCSEC_EDGES), fixed=True),
-    F("MO-B1.length_all", "deblending", "length bias of trails", "the same of all trails",
-      "arcsec", Median(ARCSEC_EDGES),
-      fixed=True),
-    F("MO-B1.failed", "deblending", "failed fits of trails", "fraction of trails with isolated S/N above 10 whose fit "
-      f"did not converge, {FORCED}", "1", Fraction(), fixed=True),
-    F("MO-M1", "measurement", "astrometric scatter", "normalised median absolute deviation of fitted minus true "
-      "positions of trails (of a point's fit where a rung has none of a line), isolated S/N above 10, both axes "
-      "together, common to all rungs", "mas", Nmad(MAS_EDGES)),
-    F("MO-M1.excess", "measurement", "astrometric scatter in quadrature", "the same beyond that of the isolated rung, "
-      "in quadrature", "mas", Nmad(MAS_EDGES, against=quadrature), stored_as="MO-M1"),
-    F("CO-D1", "detection", "comets told from points", f"fraction of comets whose activity E = 1 - F_psf / F_ap "
-      f"exceeds what {FALSE_POSITIVES[0]:.0%} of the supernovae of the same rung exceed; isolated S/N above 10, common "
-      "to all rungs", "1", TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0])),
-    F("CO-D1.forced", "detection", "comets told from points, at true places", "the same of all comets and supernovae, "
-      "found or not", "1", TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]), fixed=True),
-    *(F(f"CO-D1.fpr{round(100 * share)}", "detection", "comets told from points", "as CO-D1, where "
-        f"{share:.0%} of the supernovae are taken for active", "1", TruePositives(ACTIVITY_EDGES, share),
-        stored_as="CO-D1.curve") for share in FALSE_POSITIVES[1:]),
-    F("CO-D1.negatives", "detection", "points that set the threshold", "number of the supernovae of CO-D1", "1",
-      Negatives(ACTIVITY_EDGES), stored_as="CO-D1.curve"),
-    F("CO-D1.auc", "detection", "area under the detection curve", "chance that a comet of CO-D1 has a larger activity "
-      "than a supernova", "1", AreaUnderCurve(ACTIVITY_EDGES), stored_as="CO-D1.curve"),
-    F("CO-D1.lost", "detection", "comets lost", f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}", "1",
-      Fraction()),
-    F("CO-D1.dense", "detection", "comets lost among many galaxies", f"CO-D1.lost where {DENSE:g} or more galaxies per "
-      f"arcmin2 lie around a comet minus CO-D1.lost where fewer do: {AROUND}", "1", Contrast()),
-    F("CO-B1", "deblending", "nucleus bias", "median of the fitted over the true flux of the nucleus, minus 1, of "
-      f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}, split on "
-      f"{EACH}; not of real comae", "1", Median(DM_EDGES), fixed=True),
-    F("CO-B1.nmad", "deblending", "nucleus scatter", "normalised median absolute deviation of the same",
-      "1", Nmad(DM_EDGES),
-      fixed=True, stored_as="CO-B1"),
-    F("CO-B1.afrho", "deblending", "Afrho bias", "median of the fitted over the true flux of the coma, minus 1, which "
-      "is that of Afrho, of comets with isolated S/N above 10 and at least a fifth of their light in the coma, "
-      f"{FORCED}, split on {EACH}", "1", Median(DM_EDGES), fixed=True),
-    F("CO-B1.afrho_nmad", "deblending", "Afrho scatter", "normalised median absolute deviation of the same", "1",
-      Nmad(DM_EDGES), fixed=True, stored_as="CO-B1.afrho"),
-    F("CO-B1.failed", "deblending", "failed splits", "fraction of comets with isolated S/N above 10 without a nucleus "
-      f"or a coma, {FORCED}", "1", Fraction(), fixed=True),
-    F("CO-M1", "measurement", "comet flux bias", "median of -1.086 (F - F_alone) / F_alone of the aperture flux of "
-      "comets, F_alone the noiseless comet's in the same aperture, common to all rungs, isolated S/N above 10", "mag",
-      Median(DM_EDGES)),
+    F(
+        "TR-D1",
+        "detection",
+        "supernovae recovered",
+        f"fraction of supernovae ({SURE}) that are recovered: {RECOVERED}",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-D1.efficiency",
+        "detection",
+        "efficiency of the search",
+        f"fraction of supernovae, by isolated S/N, with a positive candidate {ABOVE} within match_radius",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-D1.snr50",
+        "detection",
+        "S/N of 50 % efficiency",
+        "where that efficiency last rises through 50 %, linear between the middles of bins, no fit",
+        "1",
+        Rising(SNR_EDGES, 0.5),
+        stored_as="TR-D1.curve",
+    ),
+    F(
+        "TR-D1.m50",
+        "detection",
+        "magnitude of 50 % efficiency",
+        "where that efficiency last falls through 50 % with the magnitude, linear between the middles of bins, no fit",
+        "mag",
+        Falling(DEPTH_EDGES, 0.5),
+        stored_as="TR-D1.m",
+    ),
+    F(
+        "TR-D1.bright",
+        "detection",
+        "efficiency above S/N 6",
+        "that efficiency for isolated S/N above 6",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-D1.at6",
+        "detection",
+        "efficiency at S/N 6",
+        "that efficiency for isolated S/N from 5.5 to 6.5",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-D1.contrast",
+        "detection",
+        "hosted minus hostless",
+        "that efficiency for isolated S/N above 5, of supernovae on hosts (nuclear ones apart) minus hostless ones",
+        "1",
+        Contrast(),
+    ),
+    F(
+        "TR-D2",
+        "detection",
+        "spurious candidates",
+        f"candidates of either sign of the point filter {ABOVE} "
+        "(strata: other thresholds) that no transient and no variable star explains, per area not near one",
+        "deg-2",
+        Rate(),
+    ),
+    F(
+        "TR-D2.kaiser",
+        "detection",
+        "spurious candidates of noise alone",
+        "Kaiser's rate, both signs, for the noise of the same difference and the same area",
+        "deg-2",
+        Density(),
+    ),
+    F(
+        "TR-D2.positive",
+        "detection",
+        "positive spurious candidates",
+        "fraction of the spurious candidates that are positive: 1/2 for noise",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-D2.bank",
+        "detection",
+        "spurious candidates of the whole bank",
+        "as TR-D2, in points, trails and comae together",
+        "deg-2",
+        Rate(),
+    ),
+    F(
+        "TR-Q1",
+        "detection",
+        "density of static sources",
+        "true static sources with isolated S/N of at least truth_snr per area",
+        "arcmin-2",
+        Density(),
+    ),
+    F(
+        "TR-B1",
+        "deblending",
+        "residual on static galaxies",
+        "mean of D^2 / V in discs of 1 arcsec radius on galaxies away from transients, minus 1",
+        "1",
+        ExcessChi2(),
+        fixed=True,
+    ),
+    F(
+        "TR-B1.median",
+        "deblending",
+        "residual on static galaxies, median",
+        "median of the same over galaxies",
+        "1",
+        Median(CHI2_EDGES),
+        fixed=True,
+    ),
+    F(
+        "TR-B1.stars",
+        "deblending",
+        "residual on stars",
+        "as TR-B1, on stars that do not vary",
+        "1",
+        ExcessChi2(),
+        fixed=True,
+    ),
+    F(
+        "TR-B2",
+        "deblending",
+        "wrong host",
+        "fraction of supernovae on galaxies, of those that have a galaxy within 4 "
+        "directional light radii, whose nearest in these radii is not the host: of the true galaxies that the template "
+        "can show (oracle), of what is found on it (pipeline)",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-B2.none",
+        "deblending",
+        "no host",
+        "fraction of supernovae on galaxies without any within 4 directional light radii, of the same catalogues",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "TR-M1",
+        "measurement",
+        "magnitude bias",
+        "median of -1.086 (F - F_true) / F_true of the PSF flux, supernovae common to all rungs, isolated S/N above 10",
+        "mag",
+        Median(DM_EDGES),
+    ),
+    F(
+        "TR-M1.nmad",
+        "measurement",
+        "magnitude scatter",
+        "normalised median absolute deviation of the same",
+        "mag",
+        Nmad(DM_EDGES),
+        stored_as="TR-M1",
+    ),
+    F(
+        "TR-M1.pull",
+        "measurement",
+        "pull of the flux, median",
+        "median of (F - F_true) / error, same supernovae",
+        "1",
+        Median(PULL_EDGES),
+    ),
+    F(
+        "TR-M1.pull_width",
+        "measurement",
+        "pull of the flux, width",
+        "normalised median absolute deviation of the same",
+        "1",
+        Nmad(PULL_EDGES),
+        stored_as="TR-M1.pull",
+    ),
+    F(
+        "TR-M1.forced_pull",
+        "measurement",
+        "pull of the forced flux, median",
+        "median of (F - F_true) / error of all supernovae with isolated S/N above 10, found or not",
+        "1",
+        Median(PULL_EDGES),
+        fixed=True,
+    ),
+    F(
+        "TR-M1.forced_pull_width",
+        "measurement",
+        "pull of the forced flux, width",
+        "normalised median absolute deviation of the same",
+        "1",
+        Nmad(PULL_EDGES),
+        fixed=True,
+        stored_as="TR-M1.forced_pull",
+    ),
+    F(
+        "TR-M1.astrometry",
+        "measurement",
+        "scatter of positions",
+        "normalised median absolute deviation of fitted minus "
+        "true positions of those supernovae of TR-M1 that have one on all rungs, both axes together",
+        "mas",
+        Nmad(MAS_EDGES),
+    ),
+    F(
+        "TR-M1.failed",
+        "measurement",
+        "failed fluxes",
+        "fraction of supernovae, trails and comets without a PSF flux on a rung that has them",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "MO-D1",
+        "detection",
+        "trails lost",
+        f"fraction of trails ({SURE}) that are not recovered: {RECOVERED}",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "MO-D1.dense",
+        "detection",
+        "trails lost among many galaxies",
+        f"MO-D1 where {DENSE:g} or more galaxies per arcmin2 lie around a trail minus MO-D1 where fewer do: {AROUND}",
+        "1",
+        Contrast(),
+    ),
+    F(
+        "MO-D1.efficiency",
+        "detection",
+        "efficiency of the search for trails",
+        "fraction of trails, by isolated S/N, "
+        f"with a positive candidate of the bank {ABOVE} within match_radius of their line",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "MO-D2",
+        "detection",
+        "chance to be linked",
+        f"twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, at the "
+        "efficiency of trails of MO-D1 (1 minus the loss)",
+        "1",
+        Linking(),
+    ),
+    F(
+        "MO-D2.all",
+        "detection",
+        "chance to be linked, S/N above 5",
+        "the same at the efficiency of MO-D1.efficiency above S/N 5",
+        "1",
+        Linking(),
+    ),
+    F(
+        "MO-B1",
+        "deblending",
+        "flux bias of trails near static sources",
+        "median of -1.086 (F - F_true) / F_true of the "
+        f"trail fit, isolated S/N above 10, trails within 1 FWHM of a static source, {FORCED}, fitted on {EACH}",
+        "mag",
+        Median(DM_EDGES),
+        fixed=True,
+    ),
+    F(
+        "MO-B1.all",
+        "deblending",
+        "flux bias of trails",
+        "the same of all trails, by the distance from the nearest static source in FWHM",
+        "mag",
+        Median(DM_EDGES),
+        fixed=True,
+    ),
+    F(
+        "MO-B1.length",
+        "deblending",
+        "length bias of trails near static sources",
+        "median of the fitted minus the true length of the same trails as MO-B1",
+        "arcsec",
+        Median(ARCSEC_EDGES),
+        fixed=True,
+    ),
+    F(
+        "MO-B1.length_all",
+        "deblending",
+        "length bias of trails",
+        "the same of all trails",
+        "arcsec",
+        Median(ARCSEC_EDGES),
+        fixed=True,
+    ),
+    F(
+        "MO-B1.failed",
+        "deblending",
+        "failed fits of trails",
+        f"fraction of trails with isolated S/N above 10 whose fit did not converge, {FORCED}",
+        "1",
+        Fraction(),
+        fixed=True,
+    ),
+    F(
+        "MO-M1",
+        "measurement",
+        "astrometric scatter",
+        "normalised median absolute deviation of fitted minus true "
+        "positions of trails (of a point's fit where a rung has none of a line), isolated S/N above 10, both axes "
+        "together, common to all rungs",
+        "mas",
+        Nmad(MAS_EDGES),
+    ),
+    F(
+        "MO-M1.excess",
+        "measurement",
+        "astrometric scatter in quadrature",
+        "the same beyond that of the isolated rung, in quadrature",
+        "mas",
+        Nmad(MAS_EDGES, against=quadrature),
+        stored_as="MO-M1",
+    ),
+    F(
+        "CO-D1",
+        "detection",
+        "comets told from points",
+        f"fraction of comets whose activity E = 1 - F_psf / F_ap "
+        f"exceeds what {FALSE_POSITIVES[0]:.0%} of the supernovae of the same rung exceed; isolated S/N above 10, "
+        "common to all rungs",
+        "1",
+        TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]),
+    ),
+    F(
+        "CO-D1.forced",
+        "detection",
+        "comets told from points, at true places",
+        "the same of all comets and supernovae, found or not",
+        "1",
+        TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]),
+        fixed=True,
+    ),
+    *(
+        F(
+            f"CO-D1.fpr{round(100 * share)}",
+            "detection",
+            "comets told from points",
+            f"as CO-D1, where {share:.0%} of the supernovae are taken for active",
+            "1",
+            TruePositives(ACTIVITY_EDGES, share),
+            stored_as="CO-D1.curve",
+        )
+        for share in FALSE_POSITIVES[1:]
+    ),
+    F(
+        "CO-D1.negatives",
+        "detection",
+        "points that set the threshold",
+        "number of the supernovae of CO-D1",
+        "1",
+        Negatives(ACTIVITY_EDGES),
+        stored_as="CO-D1.curve",
+    ),
+    F(
+        "CO-D1.auc",
+        "detection",
+        "area under the detection curve",
+        "chance that a comet of CO-D1 has a larger activity than a supernova",
+        "1",
+        AreaUnderCurve(ACTIVITY_EDGES),
+        stored_as="CO-D1.curve",
+    ),
+    F(
+        "CO-D1.lost",
+        "detection",
+        "comets lost",
+        f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "CO-D1.dense",
+        "detection",
+        "comets lost among many galaxies",
+        f"CO-D1.lost where {DENSE:g} or more galaxies per "
+        f"arcmin2 lie around a comet minus CO-D1.lost where fewer do: {AROUND}",
+        "1",
+        Contrast(),
+    ),
+    F(
+        "CO-B1",
+        "deblending",
+        "nucleus bias",
+        "median of the fitted over the true flux of the nucleus, minus 1, of "
+        f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}, split on "
+        f"{EACH}; not of real comae",
+        "1",
+        Median(DM_EDGES),
+        fixed=True,
+    ),
+    F(
+        "CO-B1.nmad",
+        "deblending",
+        "nucleus scatter",
+        "normalised median absolute deviation of the same",
+        "1",
+        Nmad(DM_EDGES),
+        fixed=True,
+        stored_as="CO-B1",
+    ),
+    F(
+        "CO-B1.afrho",
+        "deblending",
+        "Afrho bias",
+        "median of the fitted over the true flux of the coma, minus 1, which "
+        "is that of Afrho, of comets with isolated S/N above 10 and at least a fifth of their light in the coma, "
+        f"{FORCED}, split on {EACH}",
+        "1",
+        Median(DM_EDGES),
+        fixed=True,
+    ),
+    F(
+        "CO-B1.afrho_nmad",
+        "deblending",
+        "Afrho scatter",
+        "normalised median absolute deviation of the same",
+        "1",
+        Nmad(DM_EDGES),
+        fixed=True,
+        stored_as="CO-B1.afrho",
+    ),
+    F(
+        "CO-B1.failed",
+        "deblending",
+        "failed splits",
+        f"fraction of comets with isolated S/N above 10 without a nucleus or a coma, {FORCED}",
+        "1",
+        Fraction(),
+        fixed=True,
+    ),
+    F(
+        "CO-M1",
+        "measurement",
+        "comet flux bias",
+        "median of -1.086 (F - F_alone) / F_alone of the aperture flux of "
+        "comets, F_alone the noiseless comet's in the same aperture, common to all rungs, isolated S/N above 10",
+        "mag",
+        Median(DM_EDGES),
+    ),
 )

@@ -41,11 +41,19 @@ def _residuals(scores, static, truth):
         for fom, population, kept in (("TR-B1", "galaxies", ~star), ("TR-B1.stars", "stars", star)):
             mine = static[here & kept]
             chi2, npix = mine["chi2"].to_numpy(float), mine["npix"].to_numpy(float)
-            scores.add_sums(fom, rung, mine["block"], [chi2 * npix, npix, 1],
-                            strata("sb", mine["static_sb"], SB_EDGES), population)
+            scores.add_sums(
+                fom, rung, mine["block"], [chi2 * npix, npix, 1], strata("sb", mine["static_sb"], SB_EDGES), population
+            )
         mine = static[here & ~star]
-        scores.add_histogram("TR-B1.median", rung, mine["block"], mine["excess"], CHI2_EDGES,
-                             strata("sb", mine["static_sb"], SB_EDGES), "galaxies")
+        scores.add_histogram(
+            "TR-B1.median",
+            rung,
+            mine["block"],
+            mine["excess"],
+            CHI2_EDGES,
+            strata("sb", mine["static_sb"], SB_EDGES),
+            "galaxies",
+        )
 
 
 def light_radius(a, b, theta, dx, dy):
@@ -75,7 +83,8 @@ def _associations(scores, found, truth, targets, settings, facts):
     if not len(hosted):
         return
     hosts = hosted[[*SKY, "host_id"]].merge(
-        truth[[*SKY, "source_id", "x", "y"]], left_on=[*SKY, "host_id"], right_on=[*SKY, "source_id"], how="left")
+        truth[[*SKY, "source_id", "x", "y"]], left_on=[*SKY, "host_id"], right_on=[*SKY, "source_id"], how="left"
+    )
     radius = settings["match_radius"] / facts.pixel_scale
     catalogues = {}
     if len(found) or facts.epochs:  # else there may be no template to find anything on
@@ -123,16 +132,22 @@ def nearest(rows, catalogue):
 
 def template_snr(truth, band, facts):
     """Return the isolated S/N scaled to the depth of the template, (N,) array; as it is where that is not known."""
-    deeper = {block: here[band]["template_depth"] - here[band]["depth"] for block, here in facts.epochs.items()
-              if "template_depth" in here.get(band, {})}
+    deeper = {
+        block: here[band]["template_depth"] - here[band]["depth"]
+        for block, here in facts.epochs.items()
+        if "template_depth" in here.get(band, {})
+    }
     return truth["snr"] * 10 ** (0.4 * truth["block"].map(lambda block: deeper.get(str(block), 0.0)).astype(float))
 
 
 def _ellipses(galaxies, band, facts):
     """Return true galaxies with the half-light ellipse of their whole light: ``a``, ``b`` (pix), ``theta`` (rad)."""
     bulge = galaxies[f"bulge_fraction_{band}"].to_numpy(float)
-    g1, g2 = (np.nan_to_num(galaxies[f"{g}_bulge"].to_numpy(float)) * bulge
-              + np.nan_to_num(galaxies[f"{g}_disk"].to_numpy(float)) * (1 - bulge) for g in ("g1", "g2"))
+    g1, g2 = (
+        np.nan_to_num(galaxies[f"{g}_bulge"].to_numpy(float)) * bulge
+        + np.nan_to_num(galaxies[f"{g}_disk"].to_numpy(float)) * (1 - bulge)
+        for g in ("g1", "g2")
+    )
     size = np.hypot(g1, g2)
     ratio = (1 - size) / (1 + size)
     hlr = galaxies["hlr"].to_numpy(float) / facts.pixel_scale

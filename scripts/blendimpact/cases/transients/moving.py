@@ -34,8 +34,9 @@ def add(scores, targets, objects, recovered, sure, found, facts):
         rows, here = targets[trail & sure], got[trail & sure]
         scores.add_fractions("MO-D1", rung, rows["block"], ~here, strata("snr", rows["snr"], SNR_EDGES))
         both, gone = targets[lines & sure], ~got[lines & sure]
-        scores.add_fractions("MO-D1", rung, both["block"], gone,
-                             strata("distance", both["near"], DISTANCE_EDGES, whole=False))
+        scores.add_fractions(
+            "MO-D1", rung, both["block"], gone, strata("distance", both["near"], DISTANCE_EDGES, whole=False)
+        )
         scores.add_fractions("MO-D2", rung, rows["block"], here, strata("galaxies", rows["galaxies"], GALAXY_EDGES))
         by_galaxies(scores, "MO-D1", "MO-D1.dense", rung, rows, ~here)
     for rung, got in found.items():
@@ -61,8 +62,7 @@ def add(scores, targets, objects, recovered, sure, found, facts):
     common = _placed(rows[rows["class"] == "trail"])
     for rung in ORDER:
         here = common[common["rung"] == rung]
-        positions(scores, "MO-M1", rung, here, facts.pixel_scale,
-                  strata("snr", here["snr"], SNR_EDGES))
+        positions(scores, "MO-M1", rung, here, facts.pixel_scale, strata("snr", here["snr"], SNR_EDGES))
 
 
 def by_galaxies(scores, fom, contrast, rung, rows, lost):
@@ -81,8 +81,9 @@ def by_galaxies(scores, fom, contrast, rung, rows, lost):
     density = rows["galaxies"].to_numpy(float)
     scores.add_fractions(fom, rung, rows["block"], lost, strata("galaxies", density, GALAXY_EDGES, whole=False))
     dense = density >= DENSE
-    scores.add_sums(contrast, rung, rows["block"], [lost & dense, dense, lost & ~dense, ~dense],
-                    [("all", np.isfinite(density))])
+    scores.add_sums(
+        contrast, rung, rows["block"], [lost & dense, dense, lost & ~dense, ~dense], [("all", np.isfinite(density))]
+    )
 
 
 def _placed(rows):

@@ -36,8 +36,11 @@ def add(scores, objects, settings, facts):
     placed = common_of(points, measured & np.isfinite(points["x_psf"]) & np.isfinite(points["y_psf"]))
     for rung in ORDER:
         here = common[common["rung"] == rung]
-        for by in (strata("magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES),
-                   strata("host_sb", here["host_sb"], SB_EDGES, whole=False), classes("place", here["class"], PLACES)):
+        for by in (
+            strata("magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES),
+            strata("host_sb", here["host_sb"], SB_EDGES, whole=False),
+            classes("place", here["class"], PLACES),
+        ):
             scores.add_histogram("TR-M1", rung, here["block"], here["dm"], DM_EDGES, by)
         positions(scores, "TR-M1.astrometry", rung, placed[placed["rung"] == rung], facts.pixel_scale)
         if rung == REFERENCE:

@@ -11,8 +11,26 @@ MEASURED = ("transients", "static", "found", "peaks", "candidates", "fields", "o
 """Tables of measurements: `ladder.difference_rows.TABLES`."""
 SKY = ["patch", "twin"]
 KEY = [*SKY, "source_id"]
-COLUMNS = (*KEY, "block", "role", "class", "x", "y", "half", "angle", "reach", "snr", "true_flux", "near", "host_id",
-           "host_sb", "nucleus_fraction", "tail_fraction", "trail_length", "galaxies")
+COLUMNS = (
+    *KEY,
+    "block",
+    "role",
+    "class",
+    "x",
+    "y",
+    "half",
+    "angle",
+    "reach",
+    "snr",
+    "true_flux",
+    "near",
+    "host_id",
+    "host_sb",
+    "nucleus_fraction",
+    "tail_fraction",
+    "trail_length",
+    "galaxies",
+)
 SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
 LEAST_SNR = 5.0
 """Isolated S/N of the figures that leave out what is fainter."""
@@ -20,8 +38,15 @@ NEAR = 1.0, 2.0
 """Arcsec, and FWHM of the visit: the larger of both is how near to a transient a candidate may be its own."""
 CROWD_RADIUS, CROWD_MAG = 10.0, 24.0
 """Arcsec from a place or a line within which galaxies are counted, and the faintest of them, AB in ``shape_band``."""
-CLASSES = {"supernova": "hosted", "nuclear": "nuclear", "hostless": "hostless", "trail": "trail", "comet": "comet",
-           "coma_9p": "comet", "beside": "beside"}
+CLASSES = {
+    "supernova": "hosted",
+    "nuclear": "nuclear",
+    "hostless": "hostless",
+    "trail": "trail",
+    "comet": "comet",
+    "coma_9p": "comet",
+    "beside": "beside",
+}
 TRAILS = ("trail", "beside")
 """Those that were put beside static sources are for the figures of that alone."""
 SUPERNOVAE = ("hosted", "nuclear", "hostless")
@@ -128,7 +153,7 @@ def galaxy_density(rows, static, settings, facts):
     seen = seen[np.all([(seen[k] >= -0.5) & (seen[k] < side - 0.5) for k in ("x", "y")], axis=0)]
     there, reach = seen.groupby(SKY).indices, CROWD_RADIUS / scale
     for k, row in enumerate(rows.itertuples()):
-        own, them = rows.iloc[k:k + 1], seen.iloc[there.get((row.patch, row.twin), [])]
+        own, them = rows.iloc[k : k + 1], seen.iloc[there.get((row.patch, row.twin), [])]
         number = (apart(own, them["x"], them["y"]) <= reach).sum()
         wide = row.half + reach + 1
         x, y = np.meshgrid(*(np.arange(max(0, int(c - wide)), min(side, int(c + wide) + 1)) for c in (row.x, row.y)))
@@ -185,13 +210,18 @@ def by_rung(at_places, found, targets, radius):
     """
     shared = {name: f"found_{name}" for name in SHARED}
     fixed = at_places.drop(columns=["case", "scenario"], errors="ignore").rename(
-        columns={**shared, "det_id": "source_id"})
+        columns={**shared, "det_id": "source_id"}
+    )
     parts = [targets.merge(fixed, on=KEY, validate="one_to_many")]
     for rung in REAL:
         here = found[found["rung"] == rung].reset_index(drop=True)
         which = strongest(targets, here, radius)
-        own = here.iloc[which[which >= 0]].drop(columns=[*SKY, "case", "scenario"], errors="ignore").rename(
-            columns=shared).reset_index(drop=True)
+        own = (
+            here.iloc[which[which >= 0]]
+            .drop(columns=[*SKY, "case", "scenario"], errors="ignore")
+            .rename(columns=shared)
+            .reset_index(drop=True)
+        )
         parts.append(pd.concat([targets[which >= 0].reset_index(drop=True), own], axis=1))
     return pd.concat([p for p in parts if len(p)], ignore_index=True) if any(map(len, parts)) else parts[0]
 
@@ -219,6 +249,6 @@ def open_share(rows, settings):
         wide = row.half + row.reach + 1
         (x0, x1), (y0, y1) = ([int(np.clip(c - border + d, 0, size)) for d in (-wide, wide)] for c in (row.x, row.y))
         x, y = np.meshgrid(border + np.arange(x0, x1), border + np.arange(y0, y1))
-        near = apart(rows.iloc[k:k + 1], x.ravel(), y.ravel()).reshape(x.shape) <= row.reach
+        near = apart(rows.iloc[k : k + 1], x.ravel(), y.ravel()).reshape(x.shape) <= row.reach
         free[y0:y1, x0:x1] &= ~near
     return float(free.mean())

@@ -107,19 +107,25 @@ def _supernovae(scores, targets, recovered, sure, found, band):
     kept = point & sure
     for rung, got in recovered.items():
         rows, here = targets[kept], got[kept]
-        for by in (strata("snr", rows["snr"], SNR_EDGES), strata("host_sb", rows["host_sb"], SB_EDGES, whole=False),
-                   classes("place", rows["class"], PLACES)):
+        for by in (
+            strata("snr", rows["snr"], SNR_EDGES),
+            strata("host_sb", rows["host_sb"], SB_EDGES, whole=False),
+            classes("place", rows["class"], PLACES),
+        ):
             scores.add_fractions("TR-D1", rung, rows["block"], here, by)
     for rung, got in found.items():
         for population in ("all", *PLACES):
             mine = point & ((place == population) | (population == "all"))
             rows, here = targets[mine], got[mine]
-            scores.add_fractions("TR-D1.efficiency", rung, rows["block"], here, strata("snr", rows["snr"], SNR_EDGES),
-                                 population)
+            scores.add_fractions(
+                "TR-D1.efficiency", rung, rows["block"], here, strata("snr", rows["snr"], SNR_EDGES), population
+            )
             scores.add_curve("TR-D1.curve", rung, rows["block"], here, rows["snr"], SNR_EDGES, population)
             scores.add_curve("TR-D1.m", rung, rows["block"], here, rows[f"mag_{band}"], DEPTH_EDGES, population)
-            for fom, bright in (("TR-D1.bright", snr >= SURE_SNR),
-                                ("TR-D1.at6", (snr >= AT_SIX[0]) & (snr < AT_SIX[1]))):
+            for fom, bright in (
+                ("TR-D1.bright", snr >= SURE_SNR),
+                ("TR-D1.at6", (snr >= AT_SIX[0]) & (snr < AT_SIX[1])),
+            ):
                 scores.add_fractions(fom, rung, targets["block"], got, [("all", mine & bright)], population)
         both = [part for name in ("hosted", "hostless") for part in (got & (place == name), place == name)]
         compared = point & (snr >= LEAST_SNR) & np.isin(place, ("hosted", "hostless"))
@@ -148,12 +154,18 @@ def _spurious(scores, rows, injected, truth, settings, facts):
                 scores.add(fom, field.rung, field.block, [number, area], stratum=stratum)
                 if kind != "peaks":
                     continue
-                scores.add("TR-D2.positive", field.rung, field.block, [int((snr > level).sum()), number],
-                           stratum=stratum)
+                scores.add(
+                    "TR-D2.positive", field.rung, field.block, [int((snr > level).sum()), number], stratum=stratum
+                )
                 if field.alarm_sigma > 0:
                     rate = 2 * false_alarm_density(level, field.alarm_sigma * facts.pixel_scale)
-                    scores.add("TR-D2.kaiser", field.rung, field.block, [rate * ARCSEC2_PER_DEG2 * area, area, 1],
-                               stratum=stratum)
+                    scores.add(
+                        "TR-D2.kaiser",
+                        field.rung,
+                        field.block,
+                        [rate * ARCSEC2_PER_DEG2 * area, area, 1],
+                        stratum=stratum,
+                    )
 
 
 def _density(scores, truth, settings, facts):

@@ -17,8 +17,10 @@ def derived(foms, settings, conditions):
     for row in rows_of(rows, fom="WL-Q1"):
         band = str(row["stratum"]).partition(":")[2]
         out[f"depth_{settings['case']}_{band}"] = {
-            **{k: row[k] for k in NUMBERS}, "reference": survey.bands[band].depth_5sigma,
-            "conditions": {"band": band, "survey": settings["survey"]}}
+            **{k: row[k] for k in NUMBERS},
+            "reference": survey.bands[band].depth_5sigma,
+            "conditions": {"band": band, "survey": settings["survey"]},
+        }
     pairs, formula = (rows_of(rows, fom=fom) for fom in ("WL-N4", "WL-N4.formula"))
     if len(pairs) and len(formula) and settings["population"]["positions"]["kind"] == "random":
         out["poisson_pairs"] = {**{k: pairs[-1][k] for k in NUMBERS}, "reference": float(formula[-1]["value"])}

@@ -38,13 +38,20 @@ def score(tables, settings, facts):
     blocks = made.groupby("patch")["block"].first()
     objects["block"] = objects["patch"].map(blocks)
     known = truth[["patch", "twin", "source_id", f"mag_{band}", f"purity_{band}", "snr", "role", "kind"]]
-    objects = objects.merge(known.rename(columns={f"mag_{band}": "true_mag", f"purity_{band}": "purity",
-                                                  "snr": "true_snr"}),
-                            on=["patch", "twin", "source_id"], how="left", validate="many_to_one")
-    objects["adaptive"] = ((objects["shape_flag"] == 0) & np.isfinite(objects["e1"])
-                           & np.isfinite(objects["e2"])).astype(bool)
-    objects["weighted"] = (np.isfinite(objects["e1_weighted"]) & np.isfinite(objects["e2_weighted"])
-                           & np.isfinite(objects[f"flux_ap_{band}"])).astype(bool)
+    objects = objects.merge(
+        known.rename(columns={f"mag_{band}": "true_mag", f"purity_{band}": "purity", "snr": "true_snr"}),
+        on=["patch", "twin", "source_id"],
+        how="left",
+        validate="many_to_one",
+    )
+    objects["adaptive"] = (
+        (objects["shape_flag"] == 0) & np.isfinite(objects["e1"]) & np.isfinite(objects["e2"])
+    ).astype(bool)
+    objects["weighted"] = (
+        np.isfinite(objects["e1_weighted"])
+        & np.isfinite(objects["e2_weighted"])
+        & np.isfinite(objects[f"flux_ap_{band}"])
+    ).astype(bool)
     with np.errstate(invalid="ignore", divide="ignore"):
         objects["mag"] = facts.zero_point - 2.5 * np.log10(objects[f"flux_kron_{band}"])
     twins = sorted(made["twin"].unique())
@@ -86,8 +93,14 @@ def _add_response(scores, fom, rung, rows, e1, g, population, by=None):
     e, signs = rows[e1].to_numpy(), [rows["twin"].str.startswith(sign).to_numpy() for sign in ("plus", "minus")]
     for stratum, block, here in parts(rows["block"], by):
         plus, minus = (here[sign[here]] for sign in signs)
-        scores.add(fom, rung, block, [e[plus].sum() / (2 * g), len(plus), e[minus].sum() / (2 * g), len(minus)],
-                   population, stratum)
+        scores.add(
+            fom,
+            rung,
+            block,
+            [e[plus].sum() / (2 * g), len(plus), e[minus].sum() / (2 * g), len(minus)],
+            population,
+            stratum,
+        )
 
 
 def _responses(scores, common, settings):
@@ -96,8 +109,16 @@ def _responses(scores, common, settings):
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
             _per_source(scores, rung, rows, settings["shear"])
-            _add_response(scores, "WL-M1", rung, rows, "e1_weighted", settings["shear"], "common",
-                          _by_blendedness(rows["mean_purity"]))
+            _add_response(
+                scores,
+                "WL-M1",
+                rung,
+                rows,
+                "e1_weighted",
+                settings["shear"],
+                "common",
+                _by_blendedness(rows["mean_purity"]),
+            )
         # A case without shear has the twin "zero" only.
         signs = [~rows["twin"].str.startswith(sign).to_numpy() for sign in ("minus", "plus")]
         for component in ("1", "2"):
@@ -114,15 +135,23 @@ def _per_source(scores, rung, rows, g):
     pairs = rows["twin"].nunique() / 2
     own = rows.assign(response=sign * rows["e1_weighted"] / (2 * g * pairs)).groupby(["patch", "source_id"])
     table = own.agg(response=("response", "sum"), block=("block", "first"), purity=("mean_purity", "first"))
-    scores.add_histogram("WL-M1.trimmed", rung, table["block"], table["response"], RESPONSE_EDGES,
-                         _by_blendedness(table["purity"]), copies=1)
+    scores.add_histogram(
+        "WL-M1.trimmed",
+        rung,
+        table["block"],
+        table["response"],
+        RESPONSE_EDGES,
+        _by_blendedness(table["purity"]),
+        copies=1,
+    )
 
 
 def _slopes(scores, common, settings):
     """WL-B3 and the response of adaptive moments, on the sources that have them on every rung."""
     reference = common.loc[common["rung"] == REFERENCE, ["patch", "twin", "source_id", "e1", "e2"]]
-    common = common.merge(reference.rename(columns={"e1": "true_e1", "e2": "true_e2"}),
-                          on=["patch", "twin", "source_id"])
+    common = common.merge(
+        reference.rename(columns={"e1": "true_e1", "e2": "true_e2"}), on=["patch", "twin", "source_id"]
+    )
     for rung in ORDER:
         rows = common[common["rung"] == rung]
         if settings.get("shear"):
@@ -142,29 +171,31 @@ def _own_samples(scores, objects, made, settings, facts):
     if settings.get("shear"):
         shapes = galaxies[galaxies["weighted"] & (galaxies["snr_weighted"] >= CUTS["snr"])]
         for rung in RUNGS:
-            _add_response(scores, "WL-D2", rung, shapes[shapes["rung"] == rung], "e1_weighted",
-                          settings["shear"], "own")
-    own = galaxies[galaxies["adaptive"] & (galaxies["snr_shape"] >= CUTS["snr"])
-                   & (galaxies["resolution"] > CUTS["resolution"])]
+            _add_response(
+                scores, "WL-D2", rung, shapes[shapes["rung"] == rung], "e1_weighted", settings["shear"], "own"
+            )
+    own = galaxies[
+        galaxies["adaptive"] & (galaxies["snr_shape"] >= CUTS["snr"]) & (galaxies["resolution"] > CUTS["resolution"])
+    ]
     size = settings["patch"]["size"] * facts.pixel_scale / 60
     images = made.groupby("block").size()
     for rung in RUNGS:
         rows = own[own["rung"] == rung]
         error = 1 / (rows["snr_shape"] * rows["resolution"])
-        weight = SIGMA_E ** 2 / (SIGMA_E ** 2 + error ** 2)
+        weight = SIGMA_E**2 / (SIGMA_E**2 + error**2)
         clean = rows["purity"] > 0.8
-        for block, area in (images * size ** 2).items():
+        for block, area in (images * size**2).items():
             here = rows["block"] == block
             scores.add("WL-M2", rung, block, [weight[here].sum(), area, here.sum()], "own")
-            scores.add("WL-M2.unblended", rung, block, [weight[here & clean].sum(), area,
-                                                        (here & clean).sum()], "own")
+            scores.add("WL-M2.unblended", rung, block, [weight[here & clean].sum(), area, (here & clean).sum()], "own")
     for rung in REAL:
         rows = own[own["rung"] == rung]
         square, members = (rows["e1"] ** 2 + rows["e2"] ** 2).to_numpy(), rows["n_members"].to_numpy()
         for _, block, here in parts(rows["block"]):
             merged, single = here[members[here] > 1], here[members[here] == 1]
-            scores.add("WL-D4", rung, block, [square[merged].sum(), len(merged), square[single].sum(), len(single)],
-                       "own")
+            scores.add(
+                "WL-D4", rung, block, [square[merged].sum(), len(merged), square[single].sum(), len(single)], "own"
+            )
 
 
 def _residuals(scores, common, settings):
@@ -176,8 +207,11 @@ def _residuals(scores, common, settings):
     with np.errstate(invalid="ignore", divide="ignore"):
         rows["residual"] = rows[f"flux_ap_{band}"] / rows[f"flux_ap_{band}_alone"] - 1
         blue, red = settings["bands"][:2] if len(settings["bands"]) > 1 else (band, band)
-        rows["colour"] = -2.5 * np.log10(rows[f"flux_ap_{blue}"] * rows[f"flux_ap_{red}_alone"]
-                                         / (rows[f"flux_ap_{red}"] * rows[f"flux_ap_{blue}_alone"]))
+        rows["colour"] = -2.5 * np.log10(
+            rows[f"flux_ap_{blue}"]
+            * rows[f"flux_ap_{red}_alone"]
+            / (rows[f"flux_ap_{red}"] * rows[f"flux_ap_{blue}_alone"])
+        )
     rows = rows[rows[f"flux_ap_{band}_alone"] > 0]
     for rung in RUNGS:
         on_rung = rows[rows["rung"] == rung]
@@ -202,8 +236,10 @@ def _detection(scores, tables, truth, blocks, settings):
     """WL-D3: outcomes of true sources and of detections inside the border."""
     links = tables["assignments"].to_pandas()
     band = settings["shape_band"]
-    links = links.merge(truth[["patch", "twin", "source_id", "role", "kind", f"mag_{band}", f"purity_{band}"]],
-                        on=["patch", "twin", "source_id"])
+    links = links.merge(
+        truth[["patch", "twin", "source_id", "role", "kind", f"mag_{band}", f"purity_{band}"]],
+        on=["patch", "twin", "source_id"],
+    )
     every_link = links
     links = links[(links["role"] == "target") & (links["kind"] != "star")].reset_index(drop=True)
     found = tables["detections"].to_pandas()
@@ -214,10 +250,14 @@ def _detection(scores, tables, truth, blocks, settings):
     found["other"] = found.set_index(["patch", "twin", "det_id"]).index.isin(other)
     links["block"], found["block"] = links["patch"].map(blocks), found["patch"].map(blocks)
     tried = links["found_alone"] >= 0
-    for rung, rows, got, copies in (("pipeline", links, links["dominant"], None),
-                                    ("alone", links[tried], links["found_alone"][tried] == 1, 1)):
-        for by in (strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA),
-                   strata("blendedness", blendedness(rows[f"purity_{band}"]), BLENDEDNESS_EDGES, whole=False)):
+    for rung, rows, got, copies in (
+        ("pipeline", links, links["dominant"], None),
+        ("alone", links[tried], links["found_alone"][tried] == 1, 1),
+    ):
+        for by in (
+            strata("magnitude", rows[f"mag_{band}"], MAGNITUDE_STRATA),
+            strata("blendedness", blendedness(rows[f"purity_{band}"]), BLENDEDNESS_EDGES, whole=False),
+        ):
             scores.add_fractions("WL-D3.recall", rung, rows["block"], got, by, copies=copies)
     for block, here in links.groupby("block"):
         good = here["dominant"].sum()
@@ -234,8 +274,9 @@ def _efficiency(scores, tables, truth, settings, facts):
     """WL-D3.E: how many detections groups of n true galaxies give (friends of friends in the radius)."""
     radius = settings["match_radius"] / facts.pixel_scale
     sources = truth[truth["snr"] >= settings["truth_snr"]]
-    found = {key: rows[["x", "y"]].to_numpy() for key, rows in
-             tables["detections"].to_pandas().groupby(["patch", "twin"])}
+    found = {
+        key: rows[["x", "y"]].to_numpy() for key, rows in tables["detections"].to_pandas().groupby(["patch", "twin"])
+    }
     for key, rows in sources.groupby(["patch", "twin"]):
         number = groups(rows[["x", "y"]].to_numpy(), radius)
         # Whole groups, stars and border included, of which at least one member is a target.
@@ -246,8 +287,13 @@ def _efficiency(scores, tables, truth, settings, facts):
         counts = efficiency_counts(groups(xy, radius), xy, found.get(key, np.empty((0, 2))), radius)
         for n in range(1, counts.shape[1]):
             for k in range(counts.shape[0]):
-                scores.add("WL-D3.E", "pipeline", rows["block"].iloc[0], [counts[k, n], counts[:, n].sum()],
-                           stratum=f"true:{n} found:{k}")
+                scores.add(
+                    "WL-D3.E",
+                    "pipeline",
+                    rows["block"].iloc[0],
+                    [counts[k, n], counts[:, n].sum()],
+                    stratum=f"true:{n} found:{k}",
+                )
 
 
 def _unrecognised(scores, objects, truth, detections, settings, facts):
@@ -257,17 +303,24 @@ def _unrecognised(scores, objects, truth, detections, settings, facts):
     low, high = UB_RECIPE["mag"]
     bright = truth[(truth[f"mag_{band}"] < UB_RECIPE["faint"])]
     for rung in ("deblended", "pipeline"):
-        rows = objects[(objects["rung"] == rung) & (objects["mag"] > low) & (objects["mag"] < high)
-                       & (objects["kind"] != "star")]
+        rows = objects[
+            (objects["rung"] == rung) & (objects["mag"] > low) & (objects["mag"] < high) & (objects["kind"] != "star")
+        ]
         for (patch, twin), here in rows.groupby(["patch", "twin"]):
             sources = bright[(bright["patch"] == patch) & (bright["twin"] == twin)]
             if rung == "deblended":
                 centres = sources.loc[sources["snr"] >= settings["truth_snr"], ["x", "y"]].to_numpy()
             else:
-                centres = detections.loc[(detections["patch"] == patch) & (detections["twin"] == twin),
-                                         ["x", "y"]].to_numpy()
-            blended = is_unrecognised(here[["x", "y"]].to_numpy(), sources[["x", "y"]].to_numpy(),
-                                      sources[f"mag_{band}"].to_numpy(), centres, radius)
+                centres = detections.loc[
+                    (detections["patch"] == patch) & (detections["twin"] == twin), ["x", "y"]
+                ].to_numpy()
+            blended = is_unrecognised(
+                here[["x", "y"]].to_numpy(),
+                sources[["x", "y"]].to_numpy(),
+                sources[f"mag_{band}"].to_numpy(),
+                centres,
+                radius,
+            )
             scores.add("WL-D1", rung, here["block"].iloc[0], [blended.sum(), len(blended)])
 
 
@@ -330,9 +383,18 @@ def _sky(scores, truth, made, settings, facts):
         xy, mag = here[["x", "y"]].to_numpy(), here[f"mag_{band}"].to_numpy()
         near = cKDTree(xy).query_ball_point(targets[["x", "y"]].to_numpy(), radius / facts.pixel_scale)
         paired = [np.sum(mag[k] < m + UB_RECIPE["dm"]) > 1 for k, m in zip(near, targets[f"mag_{band}"])]
-        density = settings["population"]["galaxies"]["density"] * galaxy_counts(
-            targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"]) / 3600
+        density = (
+            settings["population"]["galaxies"]["density"]
+            * galaxy_counts(targets[f"mag_{band}"].to_numpy() + UB_RECIPE["dm"])
+            / 3600
+        )
         block = here["block"].iloc[0]
         scores.add("WL-N4", REFERENCE, block, [np.sum(paired), len(paired)], "truth", copies=1)
-        scores.add("WL-N4.formula", REFERENCE, block, [poisson_pair_fraction(density, radius).sum(), len(paired)],
-                   "truth", copies=1)
+        scores.add(
+            "WL-N4.formula",
+            REFERENCE,
+            block,
+            [poisson_pair_fraction(density, radius).sum(), len(paired)],
+            "truth",
+            copies=1,
+        )

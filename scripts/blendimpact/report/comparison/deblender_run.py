@@ -52,9 +52,13 @@ class Clock:
     def cost(self):
         """Return sources deblended, CPU seconds by call and before the first, and the peak memory of the process."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"cpu_start": round(self.start, 3), "sources": [n for _, n, _ in self.calls],
-                "centres": [kind for kind, _, _ in self.calls], "cpu": [round(cpu, 4) for _, _, cpu in self.calls],
-                "peak_mb": round(peak, 1)}
+        return {
+            "cpu_start": round(self.start, 3),
+            "sources": [n for _, n, _ in self.calls],
+            "centres": [kind for kind, _, _ in self.calls],
+            "cpu": [round(cpu, 4) for _, _, cpu in self.calls],
+            "peak_mb": round(peak, 1),
+        }
 
 
 class DeblenderRun:
@@ -90,8 +94,9 @@ class DeblenderRun:
         scene, size = ladder.scene(data), stamp_size(ladder.settings, patch)
         for kind in RUNGS:
             table = ladder.centres(data, kind)
-            made, canvas = self.clock.deblend(patch, data.sky, table["det_id", "x", "y"], size, kind,
-                                              **ladder.known(self.clock.deblender, data))
+            made, canvas = self.clock.deblend(
+                patch, data.sky, table["det_id", "x", "y"], size, kind, **ladder.known(self.clock.deblender, data)
+            )
             keep = np.asarray(wanted(table, patch, kind), bool)
             children[kind] = made.select(keep)
             self.pixels += _pixels(scene, children[kind], canvas, table[keep], data, ladder.settings, kind)
@@ -127,10 +132,14 @@ def _stamps(ladder, scene, children, data, source_id):
     """Return the arrays that the panel of one blend shows."""
     patch, settings = data.patch, ladder.settings
     made = ladder.children(data, scene, {TRUE: children, FOUND: children})
-    out = {"bands": np.array(list(patch.bands)), "source_id": np.array(source_id), "patch": np.array(patch.index),
-           "noise": np.array([float(np.sqrt(np.median(i.variance))) for i in patch.bands.values()]),
-           "scale": np.array(patch.pixel_scale),
-           "shape_band": np.array(list(patch.bands).index(settings["shape_band"]))}
+    out = {
+        "bands": np.array(list(patch.bands)),
+        "source_id": np.array(source_id),
+        "patch": np.array(patch.index),
+        "noise": np.array([float(np.sqrt(np.median(i.variance))) for i in patch.bands.values()]),
+        "scale": np.array(patch.pixel_scale),
+        "shape_band": np.array(list(patch.bands).index(settings["shape_band"])),
+    }
     for name, rung in (("truth", REFERENCE), ("exact", "oracle"), ("scene", "undeblended"), ("child", "deblended")):
         found = made[rung][0]()
         out[name] = found.stamps[np.flatnonzero(found.det_id == source_id)[0]]

@@ -21,8 +21,10 @@ COLUMNS = {
     **{name: FOM_COLUMNS[name] for name in ("case", "scenario")},
     "engine": (None, "engine of the subtraction; patches, sources and places are the same for all"),
     "population": (None, "static sources; transients, hosted and hostless; differences"),
-    **{name: FOM_COLUMNS[name] for name in ("stratum", "fom", "title", "value", "ci_low", "ci_high", "n", "n_blocks",
-                                            "unit", "method")},
+    **{
+        name: FOM_COLUMNS[name]
+        for name in ("stratum", "fom", "title", "value", "ci_low", "ci_high", "n", "n_blocks", "unit", "method")
+    },
     "definition": (None, "what the figure of merit is"),
     "note": FOM_COLUMNS["note"],
 }
@@ -35,11 +37,23 @@ COST_COLUMNS = {
     "peak_mb": "largest peak memory of a job (MB), with measuring",
     "note": "why there is no number",
 }
-HEADLINES = (("chi2.median", "static sources"), ("chi2.mean", "static sources"), ("spurious5", "differences"),
-             ("alarms5", "differences"), ("alarms4", "differences"), ("bias", "hosted"), ("bias", "hostless"),
-             ("pull.mean", "hosted"), ("pull.mean", "hostless"), ("pull.width", "hosted"), ("pull.width", "hostless"),
-             ("pull.nmad", "hosted"), ("pull.nmad", "hostless"), ("lost_snr", "transients"),
-             ("failed", "static sources"))
+HEADLINES = (
+    ("chi2.median", "static sources"),
+    ("chi2.mean", "static sources"),
+    ("spurious5", "differences"),
+    ("alarms5", "differences"),
+    ("alarms4", "differences"),
+    ("bias", "hosted"),
+    ("bias", "hostless"),
+    ("pull.mean", "hosted"),
+    ("pull.mean", "hostless"),
+    ("pull.width", "hosted"),
+    ("pull.width", "hostless"),
+    ("pull.nmad", "hosted"),
+    ("pull.nmad", "hostless"),
+    ("lost_snr", "transients"),
+    ("failed", "static sources"),
+)
 
 
 def table(rows, engines, reasons, case, scenario, n_resamples, seed):
@@ -72,8 +86,11 @@ def table(rows, engines, reasons, case, scenario, n_resamples, seed):
         order = {name: k for k, name in enumerate(engines)}
         found = found[np.argsort([order[str(name)] for name in found["engine"]], kind="stable")]
         parts.append(described(found, COLUMNS))
-    parts += [not_made(COLUMNS, reasons[name], case=case, scenario=scenario, engine=name)
-              for name in engines if name in reasons]
+    parts += [
+        not_made(COLUMNS, reasons[name], case=case, scenario=scenario, engine=name)
+        for name in engines
+        if name in reasons
+    ]
     return catalogues.stack(parts)
 
 
@@ -87,11 +104,14 @@ def costs(engine, paths):
     if not jobs:
         return {**row, "note": "no patch"}
     rates = [c / m for job in jobs for c, m in list(zip(job["cpu"], job["megapixels"]))[1:]]
-    return {**row, "differences": sum(len(job["cpu"]) for job in jobs),
-            "megapixels": round(sum(sum(job["megapixels"]) for job in jobs), 3),
-            "cpu_per_megapixel": round(float(np.median(rates)), 3) if rates else np.nan,
-            "first_cpu": round(float(np.mean([job["cpu"][0] for job in jobs])), 3),
-            "peak_mb": round(max(job["peak_mb"] for job in jobs))}
+    return {
+        **row,
+        "differences": sum(len(job["cpu"]) for job in jobs),
+        "megapixels": round(sum(sum(job["megapixels"]) for job in jobs), 3),
+        "cpu_per_megapixel": round(float(np.median(rates)), 3) if rates else np.nan,
+        "first_cpu": round(float(np.mean([job["cpu"][0] for job in jobs])), 3),
+        "peak_mb": round(max(job["peak_mb"] for job in jobs)),
+    }
 
 
 def figure(found, engines):
@@ -112,10 +132,12 @@ def figure(found, engines):
     out = Figure(figsize=(11, 8), layout="constrained")
     axes, drawn = out.subplots(2, 2), {}
     names = [name for name in bin_names("sb", SB_EDGES) if len(rows_of(found, fom="chi2.median", stratum=name))]
-    groups = {axes[0, 0]: [("chi2.median", "static sources", name) for name in names],
-              axes[0, 1]: [("alarms4", "differences", "all"), ("alarms5", "differences", "all")],
-              axes[1, 0]: [("bias", "hosted", "all"), ("bias", "hostless", "all")],
-              axes[1, 1]: [(f"pull.{k}", g, "all") for k in ("width", "nmad") for g in ("hosted", "hostless")]}
+    groups = {
+        axes[0, 0]: [("chi2.median", "static sources", name) for name in names],
+        axes[0, 1]: [("alarms4", "differences", "all"), ("alarms5", "differences", "all")],
+        axes[1, 0]: [("bias", "hosted", "all"), ("bias", "hostless", "all")],
+        axes[1, 1]: [(f"pull.{k}", g, "all") for k in ("width", "nmad") for g in ("hosted", "hostless")],
+    }
     for axis, places in groups.items():
         labels = []
         for k, (fom, population, stratum) in enumerate(places):
@@ -124,17 +146,20 @@ def figure(found, engines):
                 row = rows_of(rows, engine=engine)
                 if len(row) and np.isfinite(row["value"][0]):
                     place = k + 0.7 * ((number + 0.5) / len(engines) - 0.5)
-                    drawn[engine] = axis.errorbar(place, float(row["value"][0]), errors(row[0]), ls="", capsize=3,
-                                                  ms=6, **style(number))
+                    drawn[engine] = axis.errorbar(
+                        place, float(row["value"][0]), errors(row[0]), ls="", capsize=3, ms=6, **style(number)
+                    )
             n = int(max(rows["n"])) if len(rows) else 0
             labels.append(_label(fom, population, stratum, n))
         axis.set_xticks(range(len(places)), labels, fontsize=8)
         axis.grid(axis="y", color="0.92")
         axis.spines[["top", "right"]].set_visible(False)
-    for axis, level, text in ((axes[0, 0], 1, "median residual chi2 of static sources"),
-                              (axes[0, 1], 1, "spurious peaks over Kaiser's rate"),
-                              (axes[1, 0], 0, "median (F - F_alone) / F_alone"),
-                              (axes[1, 1], 1, "width of (F - F_alone) / error")):
+    for axis, level, text in (
+        (axes[0, 0], 1, "median residual chi2 of static sources"),
+        (axes[0, 1], 1, "spurious peaks over Kaiser's rate"),
+        (axes[1, 0], 0, "median (F - F_alone) / F_alone"),
+        (axes[1, 1], 1, "width of (F - F_alone) / error"),
+    ):
         axis.axhline(level, color="#222222", lw=0.8)
         axis.set_ylabel(text)
         if level:
@@ -176,17 +201,38 @@ def write_page(path, config, about, found, cost, pictures, downloads):
     index = {tuple(str(row[k]) for k in ("engine", "population", "stratum", "fom")): row for row in found}
     foms = {fom.id: fom for fom in FIGURES_OF_MERIT}
     notes = {str(row["engine"]): str(row["note"]) for row in found if not str(row["fom"])}
-    strata = [s for s in bin_names("sb", SB_EDGES)
-              if any((e, "static sources", s, "chi2.median") in index for e in engines)]
-    bits = [fom for fom in foms if fom.startswith("status.")
-            and any(key[3] == fom and row["value"] > 0 for key, row in index.items())]
+    strata = [
+        s for s in bin_names("sb", SB_EDGES) if any((e, "static sources", s, "chi2.median") in index for e in engines)
+    ]
+    bits = [
+        fom
+        for fom in foms
+        if fom.startswith("status.") and any(key[3] == fom and row["value"] > 0 for key, row in index.items())
+    ]
     spent = {row["engine"]: row for row in cost}
-    rows = [{"name": name, "note": notes.get(name, ""), "cost": spent[name],
-             "cells": [cell(index.get((name, population, "all", fom))) for fom, population in HEADLINES],
-             "strata": [cell(index.get((name, "static sources", s, "chi2.median"))) for s in strata],
-             "bits": [cell(index.get((name, "differences", "all", fom))) for fom in bits]} for name in engines]
-    pages.write_page(path, "engines.html", config["study"], engines, config["subtractors"], pictures, downloads,
-                     about=about, rows=rows, cost_columns=COST_COLUMNS,
-                     heads=[(foms[f].title, population, foms[f].definition) for f, population in HEADLINES],
-                     strata=[s.split(":")[1].replace("-", "–") for s in strata],
-                     bits=[(foms[f].title, foms[f].definition) for f in bits])
+    rows = [
+        {
+            "name": name,
+            "note": notes.get(name, ""),
+            "cost": spent[name],
+            "cells": [cell(index.get((name, population, "all", fom))) for fom, population in HEADLINES],
+            "strata": [cell(index.get((name, "static sources", s, "chi2.median"))) for s in strata],
+            "bits": [cell(index.get((name, "differences", "all", fom))) for fom in bits],
+        }
+        for name in engines
+    ]
+    pages.write_page(
+        path,
+        "engines.html",
+        config["study"],
+        engines,
+        config["subtractors"],
+        pictures,
+        downloads,
+        about=about,
+        rows=rows,
+        cost_columns=COST_COLUMNS,
+        heads=[(foms[f].title, population, foms[f].definition) for f, population in HEADLINES],
+        strata=[s.split(":")[1].replace("-", "–") for s in strata],
+        bits=[(foms[f].title, foms[f].definition) for f in bits],
+    )

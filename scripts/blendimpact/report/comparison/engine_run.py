@@ -39,13 +39,17 @@ class EngineRun:
         self._million.append(difference.image.size / 1e6)
         new = injected(truth, band)
         about = {
-            "patch": data.patch, "image": differences.image, "light": differences.static,
+            "patch": data.patch,
+            "image": differences.image,
+            "light": differences.static,
             "unit": to_nanojansky(differences.image),
             "targets": truth[new & (truth["role"] == "target") & np.isin(truth["transient"], engines.POINTS)],
             "static": static_sources(truth, data.patch, band, differences.image.pixel_scale),
-            "changed": truth[new | np.asarray(truth["variable"], bool)]}
-        self.tables.append(engines.measure(difference, differences.noiseless, differences.exact, about, settings,
-                                           self.engine.name))
+            "changed": truth[new | np.asarray(truth["variable"], bool)],
+        }
+        self.tables.append(
+            engines.measure(difference, differences.noiseless, differences.exact, about, settings, self.engine.name)
+        )
 
     def cost(self):
         """Return CPU seconds and 1e6 pixels of each patch, and the peak memory of the process in MB."""

@@ -22,8 +22,11 @@ ENGINE_COLUMNS = {
     "scenario": (None, "scenario of the case"),
     "engine": (None, "engine of the subtraction"),
     "patch": (None, "number of the patch: the block that is resampled"),
-    "kind": (None, "target: a point-like transient; static: what has not changed; peak: extremum of the matched filter "
-                   "where nothing has changed; field: the patch itself"),
+    "kind": (
+        None,
+        "target: a point-like transient; static: what has not changed; peak: extremum of the matched filter "
+        "where nothing has changed; field: the patch itself",
+    ),
     "id": (None, "source_id; number of a peak"),
     "group": (None, "target: hosted (supernovae on and in galaxies) or hostless"),
     "x": ("pix", "position along axis 1"),
@@ -61,34 +64,74 @@ def _f(name, title, definition, kind, unit="1", **more):
 
 
 def _spurious(level):
-    return (_f(f"spurious{level:g}", f"spurious peaks beyond {level:g} sigma",
-               f"peaks of either sign beyond {level:g} sigma of the point filter per area, {AWAY:g} arcsec or more "
-               "(or two FWHM) from all that has changed", Rate(), "deg-2"),
-            _f(f"alarms{level:g}", f"spurious peaks beyond {level:g} sigma over noise",
-               f"peaks of either sign beyond {level:g} sigma over those that Kaiser's rate expects of the noise of the "
-               "same differences", Rate()))
+    return (
+        _f(
+            f"spurious{level:g}",
+            f"spurious peaks beyond {level:g} sigma",
+            f"peaks of either sign beyond {level:g} sigma of the point filter per area, {AWAY:g} arcsec or more "
+            "(or two FWHM) from all that has changed",
+            Rate(),
+            "deg-2",
+        ),
+        _f(
+            f"alarms{level:g}",
+            f"spurious peaks beyond {level:g} sigma over noise",
+            f"peaks of either sign beyond {level:g} sigma over those that Kaiser's rate expects of the noise of the "
+            "same differences",
+            Rate(),
+        ),
+    )
 
 
 FIGURES_OF_MERIT = (
-    _f("chi2.median", "residual chi2 of static sources, median", f"median over static sources with S/N of 10 or more "
-       f"alone of the mean of difference^2 / variance within {RADIUS:g} arcsec; noise has 1",
-       Median(CHI2_EDGES), stored_as="chi2"),
-    _f("chi2.mean", "residual chi2 of static sources, mean", "mean of difference^2 / variance over all pixels in those "
-       "discs: the brightest sources decide", Ratio()),
-    *_spurious(4.0), *_spurious(5.0),
-    _f("bias", "flux of transients, bias", f"median of (F - F_alone) / F_alone, forced PSF fluxes at true positions, "
-       f"S/N of {BRIGHT:g} or more alone; F_alone: the transient without noise on an empty sky",
-       Median(RESIDUAL_EDGES)),
+    _f(
+        "chi2.median",
+        "residual chi2 of static sources, median",
+        f"median over static sources with S/N of 10 or more "
+        f"alone of the mean of difference^2 / variance within {RADIUS:g} arcsec; noise has 1",
+        Median(CHI2_EDGES),
+        stored_as="chi2",
+    ),
+    _f(
+        "chi2.mean",
+        "residual chi2 of static sources, mean",
+        "mean of difference^2 / variance over all pixels in those discs: the brightest sources decide",
+        Ratio(),
+    ),
+    *_spurious(4.0),
+    *_spurious(5.0),
+    _f(
+        "bias",
+        "flux of transients, bias",
+        f"median of (F - F_alone) / F_alone, forced PSF fluxes at true positions, "
+        f"S/N of {BRIGHT:g} or more alone; F_alone: the transient without noise on an empty sky",
+        Median(RESIDUAL_EDGES),
+    ),
     _f("pull.mean", "pull of the flux, mean", "mean of (F - F_alone) / error", Ratio()),
-    _f("pull.width", "pull of the flux, width",
-       "standard deviation of (F - F_alone) / error: outliers decide", Deviation()),
-    _f("pull.nmad", "pull of the flux, middle", "normalised median absolute deviation of (F - F_alone) / error: of the "
-       "many", Nmad(PULL_EDGES)),
-    _f("lost_snr", "S/N lost", "mean of 1 - error of the exact subtraction / error: what noise of the template and the "
-       "filter cost; the light lost is in the bias", Ratio()),
+    _f(
+        "pull.width",
+        "pull of the flux, width",
+        "standard deviation of (F - F_alone) / error: outliers decide",
+        Deviation(),
+    ),
+    _f(
+        "pull.nmad",
+        "pull of the flux, middle",
+        "normalised median absolute deviation of (F - F_alone) / error: of the many",
+        Nmad(PULL_EDGES),
+    ),
+    _f(
+        "lost_snr",
+        "S/N lost",
+        "mean of 1 - error of the exact subtraction / error: what noise of the template and the "
+        "filter cost; the light lost is in the bias",
+        Ratio(),
+    ),
     _f("failed", "failed measurements", "fraction of transients and static sources without a forced flux", Fraction()),
-    *(_f(f"status.{name}", f"status {name}", f"fraction of differences with this bit: {text}", Fraction())
-      for name, text in SUBTRACTION_BITS.values()),
+    *(
+        _f(f"status.{name}", f"status {name}", f"fraction of differences with this bit: {text}", Fraction())
+        for name, text in SUBTRACTION_BITS.values()
+    ),
 )
 
 
@@ -123,23 +166,59 @@ def measure(difference, alone, exact, scene, settings, engine):
         flux, around = forced(difference, x, y), residuals(difference, x, y, RADIUS / scale)
         more = {}
         if kind == "target":
-            more = {"flux_alone": forced(alone, x, y)["flux"] * unit,
-                    "err_exact": forced(exact, x, y)["flux_err"] * unit,
-                    "group": np.where(np.asarray(rows["transient"]) == "hostless", "hostless", "hosted")}
-        parts.append(_rows(len(x), about, kind=kind, id=rows["source_id"], x=x, y=y, flux=flux["flux"] * unit,
-                           flux_err=flux["flux_err"] * unit, chi2=around["chi2"], npix=around["npix"],
-                           sb=surface_brightness(scene["light"], image, x, y), **more))
+            more = {
+                "flux_alone": forced(alone, x, y)["flux"] * unit,
+                "err_exact": forced(exact, x, y)["flux_err"] * unit,
+                "group": np.where(np.asarray(rows["transient"]) == "hostless", "hostless", "hosted"),
+            }
+        parts.append(
+            _rows(
+                len(x),
+                about,
+                kind=kind,
+                id=rows["source_id"],
+                x=x,
+                y=y,
+                flux=flux["flux"] * unit,
+                flux_err=flux["flux_err"] * unit,
+                chi2=around["chi2"],
+                npix=around["npix"],
+                sb=surface_brightness(scene["light"], image, x, y),
+                **more,
+            )
+        )
     searched = patch.inside(*np.indices(difference.image.shape)[::-1]) & difference.good
     searched &= ~near_changes(scene["changed"], searched.shape, scale, scale * equivalent_fwhm(unit_psf(image)))
     found = search(difference, PEAKS)  # on simulated sky, whose noise is as the images say
-    i, j = (np.clip(np.rint(np.asarray(found[n], float)).astype(int), 0, s - 1)
-            for n, s in (("x", searched.shape[1]), ("y", searched.shape[0])))
+    i, j = (
+        np.clip(np.rint(np.asarray(found[n], float)).astype(int), 0, s - 1)
+        for n, s in (("x", searched.shape[1]), ("y", searched.shape[0]))
+    )
     found = found[searched[j, i]]
-    parts.append(_rows(len(found), about, kind="peak", id=np.arange(1, len(found) + 1), x=found["x"], y=found["y"],
-                       snr=found["snr"], sb=surface_brightness(scene["light"], image, found["x"], found["y"])))
+    parts.append(
+        _rows(
+            len(found),
+            about,
+            kind="peak",
+            id=np.arange(1, len(found) + 1),
+            x=found["x"],
+            y=found["y"],
+            snr=found["snr"],
+            sb=surface_brightness(scene["light"], image, found["x"], found["y"]),
+        )
+    )
     pixels = int(searched.sum())
-    parts.append(_rows(1, about, kind="field", area=pixels * scale**2, npix=pixels, status=difference.status,
-                       alarm_sigma=difference.alarm_sigma() if pixels else np.nan))
+    parts.append(
+        _rows(
+            1,
+            about,
+            kind="field",
+            area=pixels * scale**2,
+            npix=pixels,
+            status=difference.status,
+            alarm_sigma=difference.alarm_sigma() if pixels else np.nan,
+        )
+    )
     return catalogues.describe(vstack(parts, join_type="exact", metadata_conflicts="silent"), ENGINE_COLUMNS)
 
 
@@ -192,8 +271,9 @@ def score(rows, engines, case, scenario):
 
 
 def _static(scores, engine, rows):
-    scores.add_fractions("failed", engine, rows["patch"], ~np.isfinite(rows["flux"].to_numpy(float)),
-                         population="static sources")
+    scores.add_fractions(
+        "failed", engine, rows["patch"], ~np.isfinite(rows["flux"].to_numpy(float)), population="static sources"
+    )
     rows = rows[np.isfinite(rows["chi2"].to_numpy(float))]
     chi2, npix = (rows[name].to_numpy(float) for name in ("chi2", "npix"))
     by = list(strata("sb", rows["sb"], SB_EDGES))

@@ -35,8 +35,9 @@ def _flux(table, sky):
 
 def legend(figure, drawn):
     """Put the legend below a figure; ``drawn`` has a handle by label."""
-    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False,
-                  fontsize=8)
+    figure.legend(
+        drawn.values(), drawn, loc="outside lower center", ncols=min(len(drawn), 8), frameon=False, fontsize=8
+    )
 
 
 def frontier(table, costs, skies, deblenders):
@@ -70,8 +71,9 @@ def frontier(table, costs, skies, deblenders):
             axis.plot(x[1], value, mfc="none", ls="", mec=look["color"], marker=look["marker"], ms=6)
             drawn[name] = axis.errorbar(x[0], value, errors(row[0]), capsize=3, ls="", ms=7, label=name, **look)
         n = int(max(rows["n"])) if len(rows) else 0
-        axis.set_title(f"{sky}: N = {n}, {int(max(rows['n_blocks'])) if len(rows) else 0} patches\nNMAD of {formula}",
-                       fontsize=10)
+        axis.set_title(
+            f"{sky}: N = {n}, {int(max(rows['n_blocks'])) if len(rows) else 0} patches\nNMAD of {formula}", fontsize=10
+        )
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_xlabel("CPU per source [ms]")
@@ -81,9 +83,12 @@ def frontier(table, costs, skies, deblenders):
     if not drawn:
         return nothing("no deblender ran on these skies")
     legend(figure, drawn)
-    figure.suptitle("Accuracy against cost, both better to the lower left. Filled: steady; open: imports and compiling "
-                    "shared among the sources of one job. 95 % intervals; truth_profiles is a bound, but "
-                    "not on a real image", fontsize=9)
+    figure.suptitle(
+        "Accuracy against cost, both better to the lower left. Filled: steady; open: imports and compiling "
+        "shared among the sources of one job. 95 % intervals; truth_profiles is a bound, but "
+        "not on a real image",
+        fontsize=9,
+    )
     return figure
 
 
@@ -103,8 +108,9 @@ def against_blendedness(table, skies, deblenders):
                     row = rows_of(rows, deblender=name, stratum=stratum)
                     if len(row) and np.isfinite(row["value"][0]):
                         place = k + 0.8 * ((number + 0.5) / len(deblenders) - 0.5)
-                        drawn[name] = axis.errorbar(place, float(row["value"][0]), errors(row[0]), ls="", capsize=2,
-                                                    ms=5, **style(number))
+                        drawn[name] = axis.errorbar(
+                            place, float(row["value"][0]), errors(row[0]), ls="", capsize=2, ms=5, **style(number)
+                        )
             labels = [s.split(":")[1].replace("-", "–").replace("1.0001", "1") for s in bins]
             counts = [int(max(rows_of(rows, stratum=s)["n"])) for s in bins]
             axis.set_xticks(range(len(bins)), [f"{a}\nN = {n}" for a, n in zip(labels, counts)], fontsize=8)
@@ -154,12 +160,14 @@ def panel(sky, stamps):
         difference = (image[band] - first["exact"][band]) / noise[band]
         if name == "exact":
             difference = (image[band] - first["truth"][band]) / noise[band]
-        shown = low.imshow(difference, origin="lower", extent=(0, side, 0, side), cmap="RdBu_r", vmin=-LIMIT,
-                           vmax=LIMIT)
+        shown = low.imshow(
+            difference, origin="lower", extent=(0, side, 0, side), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT
+        )
         titles = {"scene": "scene\n+ true centres", "exact": "exact child\nneighbours removed"}
         top.set_title(titles.get(name, name.replace("_", "\n", 1)), fontsize=8)
-        low.set_title("child - truth" if name == "exact" else f"{'scene' if name == 'scene' else 'child'} - exact",
-                      fontsize=8)
+        low.set_title(
+            "child - truth" if name == "exact" else f"{'scene' if name == 'scene' else 'child'} - exact", fontsize=8
+        )
         for axis in (top, low):
             axis.set_axis_off()
     axes[0, 0].plot(*(np.asarray(first["centres"]).T + 0.5) * scale, "+", color="w", ms=6, mew=0.8)
@@ -168,7 +176,10 @@ def panel(sky, stamps):
     figure.colorbar(shown, ax=list(axes[1]), label="sky sigma", shrink=0.8)
     mag, snr, blended = first["facts"]
     bands = [str(b) for b in first["bands"]]
-    figure.suptitle(f"{sky}: patch {int(first['patch'])}, source {int(first['source_id'])}; {bands[band]} = {mag:.2f} "
-                    f"mag, S/N = {snr:.0f}, blendedness {blended:.2f}; {side:.0f} arcsec, bands {', '.join(bands)}; "
-                    f"differences in {bands[band]}", fontsize=9)
+    figure.suptitle(
+        f"{sky}: patch {int(first['patch'])}, source {int(first['source_id'])}; {bands[band]} = {mag:.2f} "
+        f"mag, S/N = {snr:.0f}, blendedness {blended:.2f}; {side:.0f} arcsec, bands {', '.join(bands)}; "
+        f"differences in {bands[band]}",
+        fontsize=9,
+    )
     return figure

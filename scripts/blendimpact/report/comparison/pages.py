@@ -35,7 +35,14 @@ def write_page(path, template, study, names, options, figures, downloads, **cont
         What the template needs beside.
     """
     board = Path(path).resolve().parents[2] / "matrix.html"
-    html.write(path, template, study=study, level=LEVEL, options={name: options.get(name, {}) for name in names},
-               figures=[html.relative(f, path) for f in figures],
-               downloads=[(html.relative(d, path), Path(d).name) for d in downloads],
-               matrix=html.relative(board, path), **context)
+    html.write(
+        path,
+        template,
+        study=study,
+        level=LEVEL,
+        options={name: options.get(name, {}) for name in names},
+        figures=[html.relative(f, path) for f in figures],
+        downloads=[(html.relative(d, path), Path(d).name) for d in downloads],
+        matrix=html.relative(board, path),
+        **context,
+    )

@@ -42,21 +42,32 @@ SOURCE_COLUMNS = {
     "flux_kron_exact": (None, f"Kron flux {_EXACT}"),
     "flux_kron_true": (None, "Kron flux of the noiseless source alone"),
     "flux_total": (None, "total flux of the source, as it was drawn"),
-    **{f"{e}{suffix}": (None, f"{e}: regularised weighted moments {text}; |e| = (1-q)/(1+q), not PSF-corrected")
-       for e in SHAPES for suffix, text in (("", "of the child"), ("_exact", _EXACT),
-                                            ("_true", "of the noiseless source alone"))},
-    "kappa": (None, "normalised correlation of the child with the source alone in the same noise, over the pixels "
-                    "whose noiseless light exceeds half of the sky noise (real image: the noise of the source alone is "
-                    "another draw, so it is below 1 for any deblender)"),
-    "chi2": (None, "mean squared residual over noise of the pixels without all models, in the aperture, all bands: no "
-                   "measure of quality; NaN if the deblender has no models"),
+    **{
+        f"{e}{suffix}": (None, f"{e}: regularised weighted moments {text}; |e| = (1-q)/(1+q), not PSF-corrected")
+        for e in SHAPES
+        for suffix, text in (("", "of the child"), ("_exact", _EXACT), ("_true", "of the noiseless source alone"))
+    },
+    "kappa": (
+        None,
+        "normalised correlation of the child with the source alone in the same noise, over the pixels "
+        "whose noiseless light exceeds half of the sky noise (real image: the noise of the source alone is "
+        "another draw, so it is below 1 for any deblender)",
+    ),
+    "chi2": (
+        None,
+        "mean squared residual over noise of the pixels without all models, in the aperture, all bands: no "
+        "measure of quality; NaN if the deblender has no models",
+    ),
     "child_status": (None, "bits of blendimpact.data.children.DEBLEND_BITS"),
     "failed": (None, "the deblender could not make the child, or its aperture flux is not a number"),
     "made": (None, "a child stands for the source: not so if it was missed, or a brighter source owns its detection"),
 }
-_TYPES = {**dict.fromkeys(("case", "scenario", "twin", "deblender", "centres", "band", "outcome"), str),
-          **dict.fromkeys(("patch", "block", "source_id", "det_id"), np.int64), "child_status": np.int32,
-          **dict.fromkeys(("shape_band", "failed", "made"), bool)}
+_TYPES = {
+    **dict.fromkeys(("case", "scenario", "twin", "deblender", "centres", "band", "outcome"), str),
+    **dict.fromkeys(("patch", "block", "source_id", "det_id"), np.int64),
+    "child_status": np.int32,
+    **dict.fromkeys(("shape_band", "failed", "made"), bool),
+}
 
 
 def neighbours(truth, band, cut, pixel_scale):
@@ -130,8 +141,10 @@ def source_table(truth, assignments, measurements, pixels, settings, facts, **id
     own = sources["dominant"].eq(True)
     wanted = {TRUE: sources["source_id"], FOUND: sources["det_id"].where(own, 0).fillna(0).astype(np.int64)}
     found = pd.DataFrame(pixels, columns=[*place, "centres", "det_id", "kappa", "chi2"])
-    by_rung = {rung: measurements[np.asarray(measurements["rung"]) == rung].to_pandas()
-               for rung in ("truth", *(rung for pair in RUNGS.values() for rung in pair))}
+    by_rung = {
+        rung: measurements[np.asarray(measurements["rung"]) == rung].to_pandas()
+        for rung in ("truth", *(rung for pair in RUNGS.values() for rung in pair))
+    }
     parts = []
     for kind, (real, exact) in RUNGS.items():
         extra = found.loc[found["centres"] == kind, [*place, "det_id", "kappa", "chi2"]]
@@ -141,10 +154,14 @@ def source_table(truth, assignments, measurements, pixels, settings, facts, **id
             rows["det_id"] = wanted[kind]
             rows["mag"], rows["snr"] = sources[f"mag_{band}"], sources[f"snr_{main}"]
             rows["flux_total"] = sources[f"flux_{band}"]
-            for rung, suffix, key in ((real, "", "det_id"), (exact, "_exact", "det_id"),
-                                      ("truth", "_true", "source_id")):
-                rows = rows.merge(_measured(by_rung[rung], band, suffix, key), on=[*place, key], how="left",
-                                  validate="many_to_one")
+            for rung, suffix, key in (
+                (real, "", "det_id"),
+                (exact, "_exact", "det_id"),
+                ("truth", "_true", "source_id"),
+            ):
+                rows = rows.merge(
+                    _measured(by_rung[rung], band, suffix, key), on=[*place, key], how="left", validate="many_to_one"
+                )
             rows = rows.merge(extra, on=[*place, "det_id"], how="left", validate="many_to_one")
             if band != main:
                 rows[["kappa", "chi2"]] = np.nan

@@ -12,8 +12,10 @@ COLUMNS = {
     **{name: FOM_COLUMNS[name] for name in ("case", "scenario")},
     "deblender": (None, "deblender; the sources are the same for all"),
     "population": (None, "true centres; detected centres: all, and by blend outcome of the detector under study"),
-    **{name: FOM_COLUMNS[name] for name in ("stratum", "fom", "title", "value", "ci_low", "ci_high", "n", "n_blocks",
-                                            "unit", "method")},
+    **{
+        name: FOM_COLUMNS[name]
+        for name in ("stratum", "fom", "title", "value", "ci_low", "ci_high", "n", "n_blocks", "unit", "method")
+    },
     "definition": (None, "what the figure of merit is, with the apertures"),
     "note": FOM_COLUMNS["note"],
 }
@@ -22,13 +24,25 @@ BOARD_COLUMNS = {
     "fom": FOM_COLUMNS["fom"],
     "title": FOM_COLUMNS["title"],
     "term": (None, "deblending: rung deblended minus oracle (true centres); pipeline: the value with the detector's"),
-    **{name: COLUMNS[name] for name in ("population", "value", "ci_low", "ci_high", "n", "n_blocks", "unit", "method",
-                                        "definition", "note")},
+    **{
+        name: COLUMNS[name]
+        for name in (
+            "population",
+            "value",
+            "ci_low",
+            "ci_high",
+            "n",
+            "n_blocks",
+            "unit",
+            "method",
+            "definition",
+            "note",
+        )
+    },
 }
 
 
-def comparison_rows(sky, case, scenario, sources, deblenders, aperture, n_resamples, seed,
-                    same_noise=True):
+def comparison_rows(sky, case, scenario, sources, deblenders, aperture, n_resamples, seed, same_noise=True):
     """Return the rows of one sky: every figure of merit of every deblender, population and stratum.
 
     Parameters
@@ -76,8 +90,14 @@ def board_rows(sky, case, scenario, scores, deblender, foms, n_resamples, seed):
     """
     foms = [fom for fom in foms if fom.stage == "deblending"]
     table = aggregate(scores[np.asarray(scores["stratum"]) == "all"], case, scenario, foms, n_resamples, seed)
-    keep = [row["stratum"] == "all" and ((row["kind"] == "impact" and row["term"] == "deblending")
-                                         or (row["kind"] == "value" and row["term"] == "pipeline")) for row in table]
+    keep = [
+        row["stratum"] == "all"
+        and (
+            (row["kind"] == "impact" and row["term"] == "deblending")
+            or (row["kind"] == "value" and row["term"] == "pipeline")
+        )
+        for row in table
+    ]
     table = table[np.array(keep, bool)]
     for name, value in (("sky", sky), ("deblender", deblender)):
         table[name] = np.full(len(table), value, dtype="U32")
@@ -89,8 +109,14 @@ def board_rows(sky, case, scenario, scores, deblender, foms, n_resamples, seed):
 def not_made(columns, reason, **known):
     """Return one row of known columns that says why there is no other."""
     known["note"] = f"not made: {reason}"
-    row = {name: [known.get(name, 0 if name in ("n", "n_blocks") else np.nan if name in ("value", "ci_low", "ci_high")
-                            else "")] for name in columns}
+    row = {
+        name: [
+            known.get(
+                name, 0 if name in ("n", "n_blocks") else np.nan if name in ("value", "ci_low", "ci_high") else ""
+            )
+        ]
+        for name in columns
+    }
     return described(Table(row), columns)
 
 

@@ -126,8 +126,11 @@ def _adopt(spec, base_dir):
     science, raw = _levelled(read["science"], mask, counts, detector)
     bad = (mask & BAD) != 0
     if bad.mean() > 0.5:
-        raise StudyError(f"{100 * bad.mean():.0f} % of the pixels have no data", str(read["path"]),
-                         "check the meaning of the mask's bits")
+        raise StudyError(
+            f"{100 * bad.mean():.0f} % of the pixels have no data",
+            str(read["path"]),
+            "check the meaning of the mask's bits",
+        )
     scale = float(np.sqrt(abs(np.linalg.det(read["wcs"].pixel_scale_matrix))) * 3600)
     sky, bad = _sky(science, mask, counts, scale, spec, detector, read["path"])
     science = np.where(bad, 0, science - sky.level).astype(np.float32)
@@ -141,13 +144,21 @@ def _adopt(spec, base_dir):
     psf = _psf(spec, read, science, bad, objects, segmentation, scale, base_dir)
     centre = psf.pixels(science.shape[1] / 2, science.shape[0] / 2)
     report = {
-        "image": spec.get("name"), "band": spec["band"], "file": read["path"].name,
-        "shape": list(science.shape), "pixel_scale_arcsec": scale, "unit": read["unit"],
-        "zero_point": read["zero_point"], "gain": read["gain"], "saturation": read["saturation"],
+        "image": spec.get("name"),
+        "band": spec["band"],
+        "file": read["path"].name,
+        "shape": list(science.shape),
+        "pixel_scale_arcsec": scale,
+        "unit": read["unit"],
+        "zero_point": read["zero_point"],
+        "gain": read["gain"],
+        "saturation": read["saturation"],
         "area_arcmin2": float(science.size * scale**2 / 3600),
-        "not_finite_fraction": read["nan_fraction"], "masked_pixels": counts,
+        "not_finite_fraction": read["nan_fraction"],
+        "masked_pixels": counts,
         "masked_fraction": float((mask > 0).mean()),
-        "sky": sky.report, "detector": raw,
+        "sky": sky.report,
+        "detector": raw,
         "noise": {
             "correlation": np.round(sky.noise.correlation, 6).tolist(),
             "variance": spec.get("variance", {}).get("kind", "measured"),
@@ -155,18 +166,32 @@ def _adopt(spec, base_dir):
             "variance_slope_times_gain": slope,
             "detection_noise_factor": float(np.sqrt(sky.noise.variance_factor(KERNEL_3X3))),
             "note": "thresholds and errors of SEP, HSM and apertures take noise for white; the true noise "
-                    "is larger by detection_noise_factor behind the 3x3 kernel, and by depth.*_noise_factor",
+            "is larger by detection_noise_factor behind the 3x3 kernel, and by depth.*_noise_factor",
         },
         "psf": psf.report,
         "depth": measure_depth(science, sky, centre, scale, read["zero_point"]),
         "objects": len(objects),
-        "acknowledgement": spec.get("acknowledgement"), "reference": spec.get("reference"),
+        "acknowledgement": spec.get("acknowledgement"),
+        "reference": spec.get("reference"),
     }
     return AdoptedImage(
-        name=spec.get("name", "image"), band=spec["band"], science=science,
-        sky_variance=variance.astype(np.float32), mask=mask, wcs=read["wcs"], zero_point=read["zero_point"],
-        gain=read["gain"], saturation=read["saturation"], unit=read["unit"], psf=psf, noise=sky.noise,
-        objects=objects, segmentation=segmentation, spec=spec, report=report)
+        name=spec.get("name", "image"),
+        band=spec["band"],
+        science=science,
+        sky_variance=variance.astype(np.float32),
+        mask=mask,
+        wcs=read["wcs"],
+        zero_point=read["zero_point"],
+        gain=read["gain"],
+        saturation=read["saturation"],
+        unit=read["unit"],
+        psf=psf,
+        noise=sky.noise,
+        objects=objects,
+        segmentation=segmentation,
+        spec=spec,
+        report=report,
+    )
 
 
 def _levelled(science, mask, counts, detector):
@@ -177,8 +202,12 @@ def _levelled(science, mask, counts, detector):
     levelled, lost, bias = level_lines(science, (mask & BAD) != 0, axis)
     mask[lost] |= BAD
     counts["BAD"] = int(((mask & BAD) != 0).sum())
-    return levelled, {"lines": axis, "lost_lines": int(lost.all(axis=1 if axis == "rows" else 0).sum()),
-                      "bias_min": float(bias.min()), "bias_max": float(bias.max())}
+    return levelled, {
+        "lines": axis,
+        "lost_lines": int(lost.all(axis=1 if axis == "rows" else 0).sum()),
+        "bias_min": float(bias.min()),
+        "bias_max": float(bias.max()),
+    }
 
 
 def _sky(science, mask, counts, scale, spec, detector, path):
@@ -192,8 +221,12 @@ def _sky(science, mask, counts, scale, spec, detector, path):
         counts["BAD"] = int(bad.sum())
         sky = measure_sky(science, bad, scale, **options)
     if sky.report["source_free_fraction"] < MIN_SKY:
-        raise StudyError(f"{100 * sky.report['source_free_fraction']:.1f} % of the pixels are free of sources: the sky "
-                         "cannot be measured", str(path), "crowded: give a smaller sky.grow and sky.mesh in the entry")
+        raise StudyError(
+            f"{100 * sky.report['source_free_fraction']:.1f} % of the pixels are free of sources: the sky "
+            "cannot be measured",
+            str(path),
+            "crowded: give a smaller sky.grow and sky.mesh in the entry",
+        )
     return sky, bad
 
 

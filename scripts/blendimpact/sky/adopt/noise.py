@@ -50,7 +50,7 @@ class NoiseModel:
         weights = np.asarray(weights, float)
         reach = self.correlation.shape[0] // 2
         spread = ndimage.convolve(np.pad(weights, reach), self.correlation, mode="constant")
-        spread = spread[reach:spread.shape[0] - reach, reach:spread.shape[1] - reach]
+        spread = spread[reach : spread.shape[0] - reach, reach : spread.shape[1] - reach]
         return float((weights * spread).sum() / (weights**2).sum())
 
     def aperture_factor(self, radius):
@@ -152,10 +152,14 @@ def measure_sky(science, bad, pixel_scale, mesh=MESH.mesh, grow=MESH.grow, smoot
     report = {
         "mesh_pixels": mesh,
         "source_free_fraction": float(free.mean()),
-        "sky_mean": float(level.mean()), "sky_min": float(level.min()), "sky_max": float(level.max()),
+        "sky_mean": float(level.mean()),
+        "sky_min": float(level.min()),
+        "sky_max": float(level.max()),
         "residual_mean": float(residual.mean()),
         "residual_mean_error_white": float(residual.std() / np.sqrt(counted)),
-        "rms_median": float(np.median(rms)), "rms_min": float(rms.min()), "rms_max": float(rms.max()),
+        "rms_median": float(np.median(rms)),
+        "rms_min": float(rms.min()),
+        "rms_max": float(rms.max()),
         "correlation_pedestal": pedestal,
     }
     return Sky(level.astype(np.float32), rms, sources, NoiseModel(correlation), report)
@@ -202,8 +206,10 @@ def measure_correlation(noise, good, max_lag=MAX_LAG):
         lags = np.arange(-outer, outer + 1)
         return fft.irfft2(power, shape, workers=2)[np.ix_(lags, lags)]
 
-    found = (products(np.where(weight, noise - mean, 0).astype(np.float32))
-             / np.maximum(products(weight.astype(np.float32)), 1)).astype(float)
+    found = (
+        products(np.where(weight, noise - mean, 0).astype(np.float32))
+        / np.maximum(products(weight.astype(np.float32)), 1)
+    ).astype(float)
     found = (found + found[::-1, ::-1]) / 2
     lag = np.maximum(*np.abs(np.indices(found.shape) - outer))
     variance = found[outer, outer]
@@ -218,10 +224,10 @@ def _positive(correlation):
     half = correlation.shape[0] // 2
     size = fft.next_fast_len(6 * half + 2)
     wide = np.zeros((size, size))
-    wide[:2 * half + 1, :2 * half + 1] = correlation
+    wide[: 2 * half + 1, : 2 * half + 1] = correlation
     power = fft.fft2(np.roll(wide, (-half, -half), (0, 1))).real
     wide = np.roll(fft.ifft2(np.maximum(power, 0)).real, (half, half), (0, 1))
-    out = wide[:2 * half + 1, :2 * half + 1]
+    out = wide[: 2 * half + 1, : 2 * half + 1]
     return out / out[half, half]
 
 
@@ -248,8 +254,12 @@ def draw_noise(shape, rms, correlation, rng):
     if correlation.shape == (1, 1):
         return (rng.standard_normal(shape) * rms).astype(np.float32)
     profile = galsim.InterpolatedImage(
-        galsim.Image(np.ascontiguousarray(correlation), scale=1.0), x_interpolant="linear",
-        normalization="sb", calculate_stepk=False, calculate_maxk=False)
+        galsim.Image(np.ascontiguousarray(correlation), scale=1.0),
+        x_interpolant="linear",
+        normalization="sb",
+        calculate_stepk=False,
+        calculate_maxk=False,
+    )
     deviate = galsim.BaseDeviate(int(rng.integers(1, 2**31 - 1)))
     noise = galsim.BaseCorrelatedNoise(deviate, profile, galsim.PixelScale(1.0))
     image = galsim.Image(shape[1], shape[0], scale=1.0, dtype=float)
@@ -279,7 +289,7 @@ def blank_apertures(science, sources, radius, zero_point):
     """
     step = int(np.ceil(2 * radius)) + 2
     half = int(np.ceil(radius)) + 1
-    y, x = np.mgrid[half:science.shape[0] - half:step, half:science.shape[1] - half:step]
+    y, x = np.mgrid[half : science.shape[0] - half : step, half : science.shape[1] - half : step]
     blank = ~widened(sources, radius)[y, x]
     x, y = x[blank].astype(float), y[blank].astype(float)
     if len(x) < 20:
@@ -288,8 +298,13 @@ def blank_apertures(science, sources, radius, zero_point):
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(flux - np.median(flux))))
     # the median absolute deviation of n Gaussian numbers has a relative error of 1.17 / sqrt(n)
     error = 1.0857 * 1.17 / np.sqrt(len(x))
-    return {"number": len(x), "mean": float(flux.mean()), "sigma": sigma,
-            "depth_5sigma": float(zero_point - 2.5 * np.log10(5 * sigma)), "depth_error": float(error)}
+    return {
+        "number": len(x),
+        "mean": float(flux.mean()),
+        "sigma": sigma,
+        "depth_5sigma": float(zero_point - 2.5 * np.log10(5 * sigma)),
+        "depth_error": float(error),
+    }
 
 
 def measure_depth(science, sky, psf, pixel_scale, zero_point, diameter=2.0):

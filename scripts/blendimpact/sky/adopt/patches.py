@@ -19,8 +19,18 @@ from .noise import NOISE_META
 MAX_MASKED = Keys.model_fields["max_masked"].default
 CONTEXT_IDS = 1_000_000
 
-PROFILE_COLUMNS = ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge", "hlr_disk", "n_disk", "g1_disk",
-                   "g2_disk", "trail_length", "trail_angle")
+PROFILE_COLUMNS = (
+    "hlr_bulge",
+    "n_bulge",
+    "g1_bulge",
+    "g2_bulge",
+    "hlr_disk",
+    "n_disk",
+    "g1_disk",
+    "g2_disk",
+    "trail_length",
+    "trail_angle",
+)
 
 
 def truth_columns(bands, unit):
@@ -32,8 +42,7 @@ def truth_columns(bands, unit):
         "block": (None, "block of sky: the unit of resampling"),
         "twin": (None, "plus, minus: scene sheared by +g, -g; zero: not sheared"),
         "source_id": (None, "source, unique in its patch"),
-        "role": (None, "target: to be measured; scene: known light, no target; context: real source, "
-                       "light not known"),
+        "role": (None, "target: to be measured; scene: known light, no target; context: real source, light not known"),
         "kind": (None, "galaxy, star, sersic, stamp, trail; real: as found on the real image"),
         "x": ("pix", "centre along axis 1, first pixel is 0"),
         "y": ("pix", "centre along axis 2, first pixel is 0"),
@@ -41,10 +50,12 @@ def truth_columns(bands, unit):
         "dec": ("deg", "declination"),
         "redshift": (None, "redshift"),
         "evolution": (None, "stage of evolution of a star, empty where it is not known"),
-        "snr": (None, "isolated matched-filter signal-to-noise ratio on the sky's noise, all bands; real "
-                      "sources: of the Kron flux"),
-        "hlr": ("arcsec", "half-light radius of the whole source, circularised, before the PSF; real "
-                          "sources: with it"),
+        "snr": (
+            None,
+            "isolated matched-filter signal-to-noise ratio on the sky's noise, all bands; real "
+            "sources: of the Kron flux",
+        ),
+        "hlr": ("arcsec", "half-light radius of the whole source, circularised, before the PSF; real sources: with it"),
         "hlr_bulge": ("arcsec", "half-light radius of the bulge, circularised, before shear"),
         "n_bulge": (None, "Sersic index of the bulge"),
         "g1_bulge": (None, "reduced shear of the bulge along the x axis"),
@@ -85,7 +96,7 @@ def cut_wcs(wcs, x0, y0, shape):
     if plain and wcs.wcs.ctype[0].endswith("TAN"):
         cut.wcs.set()
         return cut
-    y, x = (v.ravel().astype(float) for v in np.mgrid[0:shape[0] - 1:9j, 0:shape[1] - 1:9j])
+    y, x = (v.ravel().astype(float) for v in np.mgrid[0 : shape[0] - 1 : 9j, 0 : shape[1] - 1 : 9j])
     sky = pixel_to_skycoord(x + x0, y + y0, wcs, origin=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
@@ -93,8 +104,11 @@ def cut_wcs(wcs, x0, y0, shape):
     fitted.pixel_shape = shape[1], shape[0]
     off = np.hypot(*(np.array(fitted.world_to_pixel(sky)) - (x, y)))
     if off.max() > 0.05:
-        raise StudyError(f"the distortion over a block is {off.max():.2f} pixels beyond a tangent plane",
-                         None, "use smaller blocks (tiling.block)")
+        raise StudyError(
+            f"the distortion over a block is {off.max():.2f} pixels beyond a tangent plane",
+            None,
+            "use smaller blocks (tiling.block)",
+        )
     return fitted
 
 
@@ -129,35 +143,47 @@ def adopt_patches(image, settings, seed, case, scenario):
         If the image's band is not asked for, or no block can be used.
     """
     if list(settings.get("bands", [image.band])) != [image.band]:
-        raise StudyError(f"the image {image.name} is in band {image.band}, the case asks for "
-                         f"{settings['bands']}", f"cases.{case}.bands", f"bands: [{image.band}]")
+        raise StudyError(
+            f"the image {image.name} is in band {image.band}, the case asks for {settings['bands']}",
+            f"cases.{case}.bands",
+            f"bands: [{image.band}]",
+        )
     tiling = {**Tiling().plain(), **(image.spec.get("tiling") or {})}
     size = settings.get("patch", {}).get("size") or tiling["block"]
     border = settings.get("patch", {}).get("border", tiling["border"])
     entry = {"tiling": {"region": tiling["region"]}, "size": image.science.shape[::-1]}
     origins = blocks(entry, {"size": size, "border": border})
     if not origins:
-        raise StudyError(f"no block of {size} pixels with a border of {border} fits into the image",
-                         image.name, "make patch.size and patch.border smaller")
+        raise StudyError(
+            f"no block of {size} pixels with a border of {border} fits into the image",
+            image.name,
+            "make patch.size and patch.border smaller",
+        )
     limit = settings.get("max_masked", MAX_MASKED)
     flags = image.mask if image.template is None else image.mask | image.template.mask
-    masked = [float((flags[y:y + size, x:x + size] > 0).mean()) for x, y in origins]
+    masked = [float((flags[y : y + size, x : x + size] > 0).mean()) for x, y in origins]
     excluded = [b for b, share in enumerate(masked) if share > limit]
     image.report["blocks"] = {
-        "size": size, "border": border, "tiled": len(origins), "used": len(origins) - len(excluded),
-        "excluded": excluded, "max_masked": limit,
+        "size": size,
+        "border": border,
+        "tiled": len(origins),
+        "used": len(origins) - len(excluded),
+        "excluded": excluded,
+        "max_masked": limit,
         "masked_share_used": [float(f([m for m in masked if m <= limit] or [0])) for f in (np.mean, np.max)],
-        "area_arcmin2": (len(origins) - len(excluded)) * (size * image.pixel_scale / 60) ** 2}
+        "area_arcmin2": (len(origins) - len(excluded)) * (size * image.pixel_scale / 60) ** 2,
+    }
     if len(excluded) == len(origins):
-        raise StudyError(f"all {len(origins)} blocks have more than {100 * limit:.0f} % masked pixels",
-                         image.name, "check the mask")
+        raise StudyError(
+            f"all {len(origins)} blocks have more than {100 * limit:.0f} % masked pixels", image.name, "check the mask"
+        )
     for block, (x, y) in enumerate(origins):
         if block not in excluded:
             yield _cut(image, block, x - border, y - border, size + 2 * border, border, case, scenario)
 
 
 def _cut(image, block, x0, y0, side, border, case, scenario):
-    here = np.s_[y0:y0 + side, x0:x0 + side]
+    here = np.s_[y0 : y0 + side, x0 : x0 + side]
     owner = image.segmentation[here]
     seg = np.where(owner > 0, owner + CONTEXT_IDS, 0).astype(np.int32)
     band = _band(image, x0, y0, side)
@@ -174,13 +200,21 @@ def _cut(image, block, x0, y0, side, border, case, scenario):
 
 def _band(image, x0, y0, side):
     """Cut a square out of an adopted image, without planes."""
-    here = np.s_[y0:y0 + side, x0:x0 + side]
+    here = np.s_[y0 : y0 + side, x0 : x0 + side]
     science = image.science[here].copy()
     variance = image.sky_variance[here] + real_light(science, image.segmentation[here]) / image.gain
     return BandImage(
-        band=image.band, science=science, variance=variance.astype(np.float32), mask=image.mask[here].copy(),
-        psf=image.psf.pixels(x0 + (side - 1) / 2, y0 + (side - 1) / 2), wcs=cut_wcs(image.wcs, x0, y0, science.shape),
-        zero_point=image.zero_point, gain=image.gain, psf_model=dict(image.psf.model), unit=image.unit)
+        band=image.band,
+        science=science,
+        variance=variance.astype(np.float32),
+        mask=image.mask[here].copy(),
+        psf=image.psf.pixels(x0 + (side - 1) / 2, y0 + (side - 1) / 2),
+        wcs=cut_wcs(image.wcs, x0, y0, science.shape),
+        zero_point=image.zero_point,
+        gain=image.gain,
+        psf_model=dict(image.psf.model),
+        unit=image.unit,
+    )
 
 
 def _context(objects, band, x0, y0, block, case, scenario, image):
@@ -193,20 +227,36 @@ def _context(objects, band, x0, y0, block, case, scenario, image):
     snr = flux / np.asarray(objects["flux_err"], float)
     nan = np.full(n, np.nan)
     values = {
-        "case": np.full(n, case, dtype="U32"), "scenario": np.full(n, scenario, dtype="U32"),
-        "patch": np.full(n, block, np.int64), "block": np.full(n, block, np.int64),
+        "case": np.full(n, case, dtype="U32"),
+        "scenario": np.full(n, scenario, dtype="U32"),
+        "patch": np.full(n, block, np.int64),
+        "block": np.full(n, block, np.int64),
         "twin": np.full(n, "zero", dtype="U5"),
         "source_id": np.asarray(objects["number"], np.int64) + CONTEXT_IDS,
-        "role": np.full(n, "context", dtype="U7"), "kind": np.full(n, "real", dtype="U6"),
-        "x": x, "y": y, "ra": ra, "dec": dec, "redshift": nan, "evolution": np.full(n, "", dtype="U1"), "snr": snr,
+        "role": np.full(n, "context", dtype="U7"),
+        "kind": np.full(n, "real", dtype="U6"),
+        "x": x,
+        "y": y,
+        "ra": ra,
+        "dec": dec,
+        "redshift": nan,
+        "evolution": np.full(n, "", dtype="U1"),
+        "snr": snr,
         "hlr": np.asarray(objects["hlr"], float) * image.pixel_scale,
         **{key: nan for key in PROFILE_COLUMNS},
-        "stamp": np.full(n, "", dtype="U1"), "ambiguous": np.zeros(n, bool),
-        "injection_id": np.full(n, -1, np.int64), "injection_flag": np.zeros(n, np.int32),
-        f"flux_{name}": flux, f"mag_{name}": mag, f"snr_{name}": snr, f"purity_{name}": nan,
-        f"bulge_fraction_{name}": nan}
+        "stamp": np.full(n, "", dtype="U1"),
+        "ambiguous": np.zeros(n, bool),
+        "injection_id": np.full(n, -1, np.int64),
+        "injection_flag": np.zeros(n, np.int32),
+        f"flux_{name}": flux,
+        f"mag_{name}": mag,
+        f"snr_{name}": snr,
+        f"purity_{name}": nan,
+        f"bulge_fraction_{name}": nan,
+    }
     columns = truth_columns([name], None)
     truth = describe(Table({key: values[key] for key in columns}), columns)
-    truth.meta[NOISE_META] = json.dumps({name: {
-        "correlation": np.round(image.noise.correlation, 6).tolist(), "saturation": image.saturation}})
+    truth.meta[NOISE_META] = json.dumps(
+        {name: {"correlation": np.round(image.noise.correlation, 6).tolist(), "saturation": image.saturation}}
+    )
     return truth

@@ -37,8 +37,9 @@ def path_of(part, spec, base_dir):
             raise StudyError("`member` needs an `input`", spec.get("name", "image"), "give a `file` instead")
         return Path(base_dir) / spec["input"] / part["member"]
     if part is spec:
-        raise StudyError("the image's entry names no pixels", spec.get("name", "image"),
-                         "give `file`, or `input` and `member`")
+        raise StudyError(
+            "the image's entry names no pixels", spec.get("name", "image"), "give `file`, or `input` and `member`"
+        )
     return path_of(spec, spec, base_dir)
 
 
@@ -56,21 +57,34 @@ def read_hdu(path, number, what):
             warnings.filterwarnings("error", message=".*truncated.*")
             with fits.open(path, memmap=False) as hdus:
                 if number >= len(hdus):
-                    raise StudyError(f"there is no HDU {number} for the {what}: the file has {len(hdus)}",
-                                     str(path), "give the right `hdu`")
+                    raise StudyError(
+                        f"there is no HDU {number} for the {what}: the file has {len(hdus)}",
+                        str(path),
+                        "give the right `hdu`",
+                    )
                 data, header = hdus[number].data, hdus[number].header
     except FileNotFoundError as error:
-        raise StudyError(f"the file of the {what} is not there", str(path),
-                         "check the path in the image's entry, or fetch the input") from error
+        raise StudyError(
+            f"the file of the {what} is not there", str(path), "check the path in the image's entry, or fetch the input"
+        ) from error
     except (OSError, ValueError, TypeError, AstropyWarning) as error:
-        raise StudyError(f"the {what} cannot be read to its end ({error})", str(path),
-                         "the file is truncated or not FITS: get it again") from error
+        raise StudyError(
+            f"the {what} cannot be read to its end ({error})",
+            str(path),
+            "the file is truncated or not FITS: get it again",
+        ) from error
     if data is None or data.size == 0:
-        raise StudyError(f"HDU {number} holds no pixels for the {what}", str(path),
-                         "give the `hdu` of an image (the first is often empty: try 1)")
+        raise StudyError(
+            f"HDU {number} holds no pixels for the {what}",
+            str(path),
+            "give the `hdu` of an image (the first is often empty: try 1)",
+        )
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.dtype.names:
-        raise StudyError(f"HDU {number} holds no two-dimensional image for the {what}", str(path),
-                         "give the `hdu` of an image with two axes")
+        raise StudyError(
+            f"HDU {number} holds no two-dimensional image for the {what}",
+            str(path),
+            "give the `hdu` of an image with two axes",
+        )
     return np.ascontiguousarray(data, data.dtype.newbyteorder("=")), header
 
 
@@ -99,17 +113,24 @@ def read_unit(header, zero_point, path):
     unit = str(header.get("BUNIT", "")).strip()
     lowered = unit.lower()
     if any(word in lowered for word in REFUSED):
-        raise StudyError(f"pixels in {unit!r} cannot be summed to a flux", f"{path}: BUNIT",
-                         "convert to a flux per pixel (counts, nJy) with a zero point")
+        raise StudyError(
+            f"pixels in {unit!r} cannot be summed to a flux",
+            f"{path}: BUNIT",
+            "convert to a flux per pixel (counts, nJy) with a zero point",
+        )
     known = {k.lower(): v for k, v in ZERO_POINTS.items()}.get(lowered.replace(" ", ""))
     if zero_point is None:
         if known is None:
-            raise StudyError("no zero point", str(path),
-                             "give zero_point (AB magnitude of one unit of the image) or zero_point_key")
+            raise StudyError(
+                "no zero point", str(path), "give zero_point (AB magnitude of one unit of the image) or zero_point_key"
+            )
         return unit, known
     if known is not None and abs(known - zero_point) > 0.02:
-        raise StudyError(f"pixels in {unit} have the AB zero point {known}, but zero_point is {zero_point}",
-                         f"{path}: BUNIT", "correct the one that is wrong")
+        raise StudyError(
+            f"pixels in {unit} have the AB zero point {known}, but zero_point is {zero_point}",
+            f"{path}: BUNIT",
+            "correct the one that is wrong",
+        )
     return unit or "count", zero_point
 
 
@@ -130,8 +151,11 @@ def read_wcs(header, shape, path, pixel_scale=None):
         raise StudyError("the WCS is singular", str(path), remedy)
     scale = float(np.sqrt(determinant)) * 3600
     if pixel_scale and abs(scale / pixel_scale - 1) > 0.01:
-        raise StudyError(f"the WCS has {scale:.4f} arcsec per pixel, the entry {pixel_scale}", str(path),
-                         "correct pixel_scale, or the header")
+        raise StudyError(
+            f"the WCS has {scale:.4f} arcsec per pixel, the entry {pixel_scale}",
+            str(path),
+            "correct pixel_scale, or the header",
+        )
     return wcs
 
 
@@ -158,30 +182,44 @@ def read_science(spec, base_dir):
     """
     name = spec.get("name", "image")
     if not spec.get("band"):
-        raise StudyError("the image's entry has no band", f"{name}: band",
-                         "name the band, as in the case's `bands`")
+        raise StudyError("the image's entry has no band", f"{name}: band", "name the band, as in the case's `bands`")
     path = path_of(spec, spec, base_dir)
     data, header = read_hdu(path, spec.get("hdu", 0), "image")
     if spec.get("size") and list(spec["size"]) != [data.shape[1], data.shape[0]]:
-        raise StudyError(f"the image has {data.shape[1]} x {data.shape[0]} pixels, the entry says "
-                         f"{spec['size']}", str(path), "correct `size` (NAXIS1, NAXIS2) or `hdu`")
+        raise StudyError(
+            f"the image has {data.shape[1]} x {data.shape[0]} pixels, the entry says {spec['size']}",
+            str(path),
+            "correct `size` (NAXIS1, NAXIS2) or `hdu`",
+        )
     bad = ~np.isfinite(data)
     lost = float(bad.mean())
     if lost > MAX_NAN:
-        raise StudyError(f"{100 * lost:.0f} % of the pixels are not finite", str(path),
-                         "cut the image to the part that has data")
+        raise StudyError(
+            f"{100 * lost:.0f} % of the pixels are not finite", str(path), "cut the image to the part that has data"
+        )
     zero_point = number_of(spec, "zero_point", header, path, "give zero_point as a number")
     unit, zero_point = read_unit(header, zero_point, path)
     gain = number_of(spec, "gain", header, path, "give gain as a number: electrons per image unit")
     if gain is None or not gain > 0:
-        raise StudyError("no positive gain", str(path),
-                         "give gain or gain_key: electrons per image unit, over all exposures; it sets the "
-                         "photon noise of what is injected")
+        raise StudyError(
+            "no positive gain",
+            str(path),
+            "give gain or gain_key: electrons per image unit, over all exposures; it sets the "
+            "photon noise of what is injected",
+        )
     saturation = number_of(spec, "saturation", header, path, "give saturation as a number, or null")
     science = np.where(bad, 0, data).astype(np.float32)
-    return {"science": science, "bad": bad, "unit": unit, "zero_point": zero_point, "gain": gain,
-            "wcs": read_wcs(header, data.shape, path, spec.get("pixel_scale")),
-            "saturation": saturation, "path": path, "nan_fraction": lost}
+    return {
+        "science": science,
+        "bad": bad,
+        "unit": unit,
+        "zero_point": zero_point,
+        "gain": gain,
+        "wcs": read_wcs(header, data.shape, path, spec.get("pixel_scale")),
+        "saturation": saturation,
+        "path": path,
+        "nan_fraction": lost,
+    }
 
 
 def read_mask(spec, science, base_dir):
@@ -195,13 +233,15 @@ def read_mask(spec, science, base_dir):
         path = path_of(entry, spec, base_dir)
         plane, _ = read_hdu(path, entry.get("hdu", 0), "mask")
         if plane.shape != flags.shape:
-            raise StudyError(f"the mask has {plane.shape[1]} x {plane.shape[0]} pixels, the image "
-                             f"{flags.shape[1]} x {flags.shape[0]}", str(path),
-                             "give the mask of the same image")
+            raise StudyError(
+                f"the mask has {plane.shape[1]} x {plane.shape[0]} pixels, the image "
+                f"{flags.shape[1]} x {flags.shape[0]}",
+                str(path),
+                "give the mask of the same image",
+            )
         if plane.dtype.kind == "f":
             if not np.isfinite(plane).all() or (plane != np.round(plane)).any():
-                raise StudyError("the mask holds values that are not whole numbers", str(path),
-                                 "give a mask of bits")
+                raise StudyError("the mask holds values that are not whole numbers", str(path), "give a mask of bits")
             plane = plane.astype(np.int64)
         for meaning in entry["meaning"]:
             flags[(plane & meaning["value"]) != 0] |= getattr(MASK_BITS, meaning["flag"])
@@ -221,9 +261,12 @@ def read_variance(spec, science, flags, base_dir):
     path = path_of(entry, spec, base_dir)
     plane, _ = read_hdu(path, entry.get("hdu", 0), kind)
     if plane.shape != flags.shape:
-        raise StudyError(f"the {kind} plane has {plane.shape[1]} x {plane.shape[0]} pixels, the image "
-                         f"{flags.shape[1]} x {flags.shape[0]}", str(path),
-                         "give the plane of the same image")
+        raise StudyError(
+            f"the {kind} plane has {plane.shape[1]} x {plane.shape[0]} pixels, the image "
+            f"{flags.shape[1]} x {flags.shape[0]}",
+            str(path),
+            "give the plane of the same image",
+        )
     plane = plane.astype(np.float64)
     if kind == "weight":
         flags[plane == 0] |= BAD
@@ -231,9 +274,11 @@ def read_variance(spec, science, flags, base_dir):
     wrong = good & ~(np.isfinite(plane) & (plane > 0))
     if wrong.any():
         wrongly = "not finite" if not np.isfinite(plane[wrong]).all() else "zero or negative"
-        raise StudyError(f"{int(wrong.sum())} pixels of the {kind} plane are {wrongly} where the image has "
-                         "data", str(path),
-                         "mask them as BAD, or use variance.kind: weight with 0 where there is no data")
+        raise StudyError(
+            f"{int(wrong.sum())} pixels of the {kind} plane are {wrongly} where the image has data",
+            str(path),
+            "mask them as BAD, or use variance.kind: weight with 0 where there is no data",
+        )
     if not good.any():
         raise StudyError("no pixel has data", str(path), "check the mask and the variance")
     if kind == "weight":

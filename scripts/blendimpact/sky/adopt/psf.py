@@ -84,31 +84,51 @@ def given_psf(spec, pixel_scale, path=None, where="psf"):
     size = int(spec.get("size", Psf(kind="measured").size))
     if spec["kind"] != "file":
         model = {"kind": spec["kind"]}
-        for key in ("fwhm", "beta")[:2 if spec["kind"] == "moffat" else 1]:
+        for key in ("fwhm", "beta")[: 2 if spec["kind"] == "moffat" else 1]:
             if spec.get(key) is None:
-                raise StudyError(f"a PSF of kind {spec['kind']} needs {key}", f"{where}.{key}",
-                                 "give it, or use kind: measured")
+                raise StudyError(
+                    f"a PSF of kind {spec['kind']} needs {key}", f"{where}.{key}", "give it, or use kind: measured"
+                )
             model[key] = float(spec[key])
-        return ImagePsf(model, size, pixel_scale, report={"kind": spec["kind"], "chosen": spec["kind"],
-                                                          "fwhm_arcsec": model["fwhm"]})
+        return ImagePsf(
+            model,
+            size,
+            pixel_scale,
+            report={"kind": spec["kind"], "chosen": spec["kind"], "fwhm_arcsec": model["fwhm"]},
+        )
     try:
         array = np.array(fits.getdata(path, spec.get("hdu", 0)), dtype=float)
     except Exception as error:
-        raise StudyError(f"the PSF stamp cannot be read ({error})", str(path),
-                         f"check {where}.file") from error
+        raise StudyError(f"the PSF stamp cannot be read ({error})", str(path), f"check {where}.file") from error
     if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] % 2 == 0:
-        raise StudyError(f"the PSF stamp has shape {array.shape}", str(path),
-                         "give a square of odd size, centred on its central pixel")
+        raise StudyError(
+            f"the PSF stamp has shape {array.shape}",
+            str(path),
+            "give a square of odd size, centred on its central pixel",
+        )
     if not np.isfinite(array).all() or array.sum() <= 0:
-        raise StudyError("the PSF stamp has pixels that are not finite, or no light", str(path),
-                         "give a sky-subtracted, finite stamp")
+        raise StudyError(
+            "the PSF stamp has pixels that are not finite, or no light",
+            str(path),
+            "give a sky-subtracted, finite stamp",
+        )
     array /= array.sum()
     size_t, g1, g2, dx, dy = moments(array)
     if not np.hypot(dx, dy) < 0.2:
-        raise StudyError(f"the PSF stamp's centroid is ({dx:+.2f}, {dy:+.2f}) pixels off its central pixel",
-                         str(path), "shift it there: positions of injected sources would be wrong by as much")
-    return ImagePsf({"kind": "pixels"}, array.shape[0], pixel_scale, array[None], 0, (1, 1),
-                    {"kind": "file", "chosen": "file", "size_t_pixels2": size_t, "g1": g1, "g2": g2})
+        raise StudyError(
+            f"the PSF stamp's centroid is ({dx:+.2f}, {dy:+.2f}) pixels off its central pixel",
+            str(path),
+            "shift it there: positions of injected sources would be wrong by as much",
+        )
+    return ImagePsf(
+        {"kind": "pixels"},
+        array.shape[0],
+        pixel_scale,
+        array[None],
+        0,
+        (1, 1),
+        {"kind": "file", "chosen": "file", "size_t_pixels2": size_t, "g1": g1, "g2": g2},
+    )
 
 
 def fit_field(stars, shape, order):
@@ -201,8 +221,7 @@ def interval(values, level=0.95):
     from scipy.stats import t as student  # slow to import
 
     half = float(student.ppf(0.5 + level / 2, max(n - 1, 1)) * values.std(ddof=1) / np.sqrt(n))
-    return {"mean": mean, "low": mean - half, "high": mean + half,
-            "rms": float(np.sqrt((values**2).mean())), "n": n}
+    return {"mean": mean, "low": mean - half, "high": mean + half, "rms": float(np.sqrt((values**2).mean())), "n": n}
 
 
 def residuals(stars, psf):
@@ -210,11 +229,11 @@ def residuals(stars, psf):
     out = np.empty((len(stars), 3))
     for k in range(len(stars)):
         pixels = psf.pixels(stars.x[k], stars.y[k])
-        surface = galsim.InterpolatedImage(galsim.Image(pixels, scale=1.0), x_interpolant="lanczos5",
-                                           calculate_stepk=False, calculate_maxk=False)
+        surface = galsim.InterpolatedImage(
+            galsim.Image(pixels, scale=1.0), x_interpolant="lanczos5", calculate_stepk=False, calculate_maxk=False
+        )
         n = pixels.shape[0]
-        drawn = surface.shift(*stars.phase[k]).drawImage(nx=n, ny=n, scale=1.0, method="no_pixel",
-                                                         dtype=float)
+        drawn = surface.shift(*stars.phase[k]).drawImage(nx=n, ny=n, scale=1.0, method="no_pixel", dtype=float)
         size, g1, g2, _, _ = moments(drawn.array)
         out[k] = stars.size[k] / size - 1, stars.e1[k] - g1, stars.e2[k] - g2
     return out
@@ -298,8 +317,11 @@ def measure_psf(science, bad, objects, segmentation, pixel_scale, size=41, satur
     shape = science.shape[::-1]
     stars = select_stars(science, bad, objects, segmentation, size, saturation)
     if len(stars) < MIN_STARS:
-        raise StudyError(f"only {len(stars)} stars are fit to measure the PSF on (cuts: {stars.counts})",
-                         where, "give psf.kind: moffat with its fwhm and beta, or psf.kind: file")
+        raise StudyError(
+            f"only {len(stars)} stars are fit to measure the PSF on (cuts: {stars.counts})",
+            where,
+            "give psf.kind: moffat with its fwhm and beta, or psf.kind: file",
+        )
     compared = cross_validate(stars, shape, pixel_scale, size)
     best = min(model["score"] for model in compared.values())
     chosen = next(name for name, model in compared.items() if model["score"] <= (1 + TOLERANCE) * best)
@@ -315,17 +337,25 @@ def measure_psf(science, bad, objects, segmentation, pixel_scale, size=41, satur
     moffat = fit_moffat(mean, pixel_scale, elliptical=True)
     size_t, g1, g2, dx, dy = moments(mean)
     psf.report = {
-        "kind": "measured", "chosen": chosen,
+        "kind": "measured",
+        "chosen": chosen,
         "reason": "simplest model whose score, the held-out sqrt(<(dT/T)^2> + <dg1^2> + <dg2^2>), is within "
-                  f"{TOLERANCE:.0%} of the best",
-        "stars": len(stars), "cuts": stars.counts, "snr_median": float(np.median(stars.snr)),
-        "fwhm_arcsec": moffat["fwhm"], "moffat": moffat,
-        "fwhm_over_field_arcsec": [float(moffat["fwhm"] * np.sqrt(s / size_t))
-                                   for s in (sizes.min(), sizes.max())],
-        "size_t_pixels2": size_t, "g1": g1, "g2": g2, "centroid_offset_pixels": [dx, dy],
+        f"{TOLERANCE:.0%} of the best",
+        "stars": len(stars),
+        "cuts": stars.counts,
+        "snr_median": float(np.median(stars.snr)),
+        "fwhm_arcsec": moffat["fwhm"],
+        "moffat": moffat,
+        "fwhm_over_field_arcsec": [float(moffat["fwhm"] * np.sqrt(s / size_t)) for s in (sizes.min(), sizes.max())],
+        "size_t_pixels2": size_t,
+        "g1": g1,
+        "g2": g2,
+        "centroid_offset_pixels": [dx, dy],
         "centroid_offset_centre_pixels": list(moments(centre)[3:]),
-        "held_out": compared, "quadrants": _quadrants(stars, shape),
-        "curve_of_growth": curve_of_growth(mean), "wings": wings(science, bad, segmentation, stars),
+        "held_out": compared,
+        "quadrants": _quadrants(stars, shape),
+        "curve_of_growth": curve_of_growth(mean),
+        "wings": wings(science, bad, segmentation, stars),
         "negative_light": float(-centre[centre < 0].sum()),
     }
     return psf
@@ -335,8 +365,10 @@ def curve_of_growth(pixels):
     """Return the share of light within circles of 1, 2, ... pixels about the centre of a PSF image."""
     half = pixels.shape[0] // 2
     radius = np.hypot(*(np.indices(pixels.shape) - half))
-    return {"radius_pixels": list(range(1, half + 1)),
-            "light": [float(pixels[radius <= r].sum()) for r in range(1, half + 1)]}
+    return {
+        "radius_pixels": list(range(1, half + 1)),
+        "light": [float(pixels[radius <= r].sum()) for r in range(1, half + 1)],
+    }
 
 
 def wings(science, bad, segmentation, stars, reach=60, number=20):
@@ -372,7 +404,7 @@ def wings(science, bad, segmentation, stars, reach=60, number=20):
         x, y = round(float(stars.x[k])), round(float(stars.y[k]))
         if not (reach <= x < science.shape[1] - reach and reach <= y < science.shape[0] - reach):
             continue
-        box = np.s_[y - reach:y + reach + 1, x - reach:x + reach + 1]
+        box = np.s_[y - reach : y + reach + 1, x - reach : x + reach + 1]
         owner = segmentation[box]
         use = ((owner == 0) | (owner == segmentation[y, x])) & ~bad[box]
         planes = np.where(use, science[box], 0.0), use.astype(float), np.ones(use.shape)
@@ -382,18 +414,24 @@ def wings(science, bad, segmentation, stars, reach=60, number=20):
             shares.append(light[half:].sum() / light.sum())
     if not shares:
         return {"light_beyond": None, "error": None, "stars": 0, "reach_pixels": reach}
-    return {"light_beyond": float(np.median(shares)), "stars": len(shares), "reach_pixels": reach,
-            "error": float(1.2533 * np.std(shares) / np.sqrt(len(shares)))}
+    return {
+        "light_beyond": float(np.median(shares)),
+        "stars": len(shares),
+        "reach_pixels": reach,
+        "error": float(1.2533 * np.std(shares) / np.sqrt(len(shares))),
+    }
 
 
 def _quadrants(stars, shape):
     """Return size and shape of the stars by quadrant, relative to all."""
     out = {}
     mean = np.mean(stars.size)
-    for name, right, top in (("lower_left", 0, 0), ("lower_right", 1, 0), ("upper_left", 0, 1),
-                             ("upper_right", 1, 1)):
+    for name, right, top in (("lower_left", 0, 0), ("lower_right", 1, 0), ("upper_left", 0, 1), ("upper_right", 1, 1)):
         here = ((stars.x > shape[0] / 2) == right) & ((stars.y > shape[1] / 2) == top)
         if here.sum() >= 3:
-            out[name] = {"dT_over_T": interval(stars.size[here] / mean - 1), "g1": interval(stars.e1[here]),
-                         "g2": interval(stars.e2[here])}
+            out[name] = {
+                "dT_over_T": interval(stars.size[here] / mean - 1),
+                "g1": interval(stars.e1[here]),
+                "g2": interval(stars.e2[here]),
+            }
     return out

@@ -50,8 +50,7 @@ def find_objects(science, rms, bad):
     theta = np.clip(np.nan_to_num(theta), -np.pi / 2, np.pi / 2)
     data = np.ascontiguousarray(science, np.float32)
     noise = np.ascontiguousarray(rms, np.float32)
-    alone = {"mask": bad, "segmap": np.ascontiguousarray(segmentation, np.int32),
-             "seg_id": number.astype(np.int32)}
+    alone = {"mask": bad, "segmap": np.ascontiguousarray(segmentation, np.int32), "seg_id": number.astype(np.int32)}
     kron = np.full(len(found), np.nan)
     auto, auto_err, hlr = (np.full(len(found), np.nan) for _ in range(3))
     if len(found):
@@ -62,13 +61,22 @@ def find_objects(science, rms, bad):
         hlr, _ = sep.flux_radius(data, x, y, 6 * a + 3, 0.5, normflux=auto, subpix=5, **alone)
     isophotal = found["flux"].astype(float)
     bad_flux = ~(np.isfinite(auto) & (auto > 0))
-    objects = Table({
-        "number": number, "x": x, "y": y, "a": a, "b": b, "theta": theta,
-        "npix": found["npix"].astype(int), "flag": found["flag"].astype(int),
-        "peak": found["peak"].astype(float),
-        "flux": np.where(bad_flux, isophotal, auto),
-        "flux_err": np.where(np.isfinite(auto_err) & (auto_err > 0), auto_err, np.nan),
-        "hlr": np.where(np.isfinite(hlr) & (hlr > 0), hlr, np.nan)})
+    objects = Table(
+        {
+            "number": number,
+            "x": x,
+            "y": y,
+            "a": a,
+            "b": b,
+            "theta": theta,
+            "npix": found["npix"].astype(int),
+            "flag": found["flag"].astype(int),
+            "peak": found["peak"].astype(float),
+            "flux": np.where(bad_flux, isophotal, auto),
+            "flux_err": np.where(np.isfinite(auto_err) & (auto_err > 0), auto_err, np.nan),
+            "hlr": np.where(np.isfinite(hlr) & (hlr > 0), hlr, np.nan),
+        }
+    )
     return objects, segmentation
 
 
@@ -77,11 +85,11 @@ def _smooth(science, rms, bad, rows=512):
     flux, error = np.empty(science.shape, np.float32), np.empty(science.shape, np.float32)
     for first in range(0, science.shape[0], rows):
         low = max(first - 1, 0)
-        here = np.s_[low:first + rows + 1]
+        here = np.s_[low : first + rows + 1]
         variance = np.where(bad[here], np.inf, np.square(rms[here], dtype=float))
         strip = smooth(np.where(bad[here], 0.0, science[here]), variance, KERNEL_3X3)
-        inner = np.s_[first - low:first - low + rows]
-        flux[first:first + rows], error[first:first + rows] = (part[inner] for part in strip)
+        inner = np.s_[first - low : first - low + rows]
+        flux[first : first + rows], error[first : first + rows] = (part[inner] for part in strip)
     return flux, error
 
 
@@ -122,8 +130,18 @@ class Stars:
         return len(self.x)
 
     def __getitem__(self, rows):
-        return Stars(self.x[rows], self.y[rows], self.snr[rows], self.size[rows], self.e1[rows],
-                     self.e2[rows], self.phase[rows], self.stamps[rows], self.core, self.counts)
+        return Stars(
+            self.x[rows],
+            self.y[rows],
+            self.snr[rows],
+            self.size[rows],
+            self.e1[rows],
+            self.e2[rows],
+            self.phase[rows],
+            self.stamps[rows],
+            self.core,
+            self.counts,
+        )
 
 
 def moments(array):
@@ -153,7 +171,7 @@ def stellar_locus(hlr, width=0.12):
     hlr = np.sort(hlr[np.isfinite(hlr) & (hlr > 0)])
     number = np.searchsorted(hlr, hlr * (1 + width), side="right") - np.arange(len(hlr))
     first = int(np.argmax(number))
-    near = hlr[first:first + number[first]]
+    near = hlr[first : first + number[first]]
     for _ in range(10):
         centre = float(np.median(near))
         scatter = max(MAD_TO_SIGMA * float(np.median(np.abs(near - centre))), 0.01 * centre)
@@ -202,7 +220,7 @@ def select_stars(science, bad, objects, segmentation, size=41, saturation=None, 
         for i in np.flatnonzero(use):
             others = [j for j in tree.query_ball_point((x[i], y[i]), 1.2 * half) if j != i]
             xi, yi = round(float(x[i])), round(float(y[i]))
-            box = np.s_[yi - half:yi + half + 1, xi - half:xi + half + 1]
+            box = np.s_[yi - half : yi + half + 1, xi - half : xi + half + 1]
             use[i] = flux[others].sum() < 0.02 * flux[i] and not bad[box].any()
     counts["isolated"] = int(use.sum())
     rows = np.flatnonzero(use & np.isfinite(objects["hlr"]))
@@ -223,11 +241,11 @@ def _cut_out(science, bad, objects, segmentation, rows, snr, half, pad, core, co
     yy, xx = np.indices((2 * outer + 1, 2 * outer + 1)) - outer
     radius = np.hypot(yy, xx)
     ring = radius > half + 2
-    near = np.s_[pad:pad + 2 * half + 1, pad:pad + 2 * half + 1]
+    near = np.s_[pad : pad + 2 * half + 1, pad : pad + 2 * half + 1]
     kept, shapes, stamps = [], [], []
     for i in rows:
         xi, yi = round(float(objects["x"][i])), round(float(objects["y"][i]))
-        box = np.s_[yi - outer:yi + outer + 1, xi - outer:xi + outer + 1]
+        box = np.s_[yi - outer : yi + outer + 1, xi - outer : xi + outer + 1]
         stamp, owner = science[box].astype(float), segmentation[box]
         foreign = ((owner > 0) & (owner != objects["number"][i])) | bad[box]
         blank = ring & ~foreign
@@ -238,16 +256,21 @@ def _cut_out(science, bad, objects, segmentation, rows, snr, half, pad, core, co
         measured = moments(stamp[near])
         if not np.isfinite(measured).all() or np.hypot(measured[3], measured[4]) > 2:
             continue
-        surface = galsim.InterpolatedImage(galsim.Image(stamp, scale=1.0), x_interpolant="lanczos5",
-                                           calculate_stepk=False, calculate_maxk=False)
-        centred = surface.shift(-measured[3], -measured[4]).drawImage(
-            nx=2 * half + 1, ny=2 * half + 1, scale=1.0, method="no_pixel", dtype=float).array
+        surface = galsim.InterpolatedImage(
+            galsim.Image(stamp, scale=1.0), x_interpolant="lanczos5", calculate_stepk=False, calculate_maxk=False
+        )
+        centred = (
+            surface.shift(-measured[3], -measured[4])
+            .drawImage(nx=2 * half + 1, ny=2 * half + 1, scale=1.0, method="no_pixel", dtype=float)
+            .array
+        )
         kept.append((xi + measured[3], yi + measured[4], snr[i]))
         shapes.append(measured)
         stamps.append(centred / centred[radius[near] <= core].sum())
     kept, shapes = np.array(kept).reshape(-1, 3), np.array(shapes).reshape(-1, 5)
-    return Stars(*kept.T, *shapes[:, :3].T, shapes[:, 3:],
-                 np.array(stamps).reshape(-1, 2 * half + 1, 2 * half + 1), core, counts)
+    return Stars(
+        *kept.T, *shapes[:, :3].T, shapes[:, 3:], np.array(stamps).reshape(-1, 2 * half + 1, 2 * half + 1), core, counts
+    )
 
 
 def _not_outliers(stars, shape, nsigma=3.5):

@@ -59,10 +59,15 @@ def check_pair(spec, template, base_dir):
     where = f"{paths[1]} ({template['name']})"
     (image, header), (other, other_header) = (
         read_hdu(path, entry.get("hdu", 0), what)
-        for path, entry, what in zip(paths, (spec, template), ("image", "template")))
+        for path, entry, what in zip(paths, (spec, template), ("image", "template"))
+    )
     if image.shape != other.shape:
-        raise StudyError(f"the template has {other.shape[1]} x {other.shape[0]} pixels, the image {image.shape[1]} x "
-                         f"{image.shape[0]}", where, "resample the template to the pixels of the image")
+        raise StudyError(
+            f"the template has {other.shape[1]} x {other.shape[0]} pixels, the image {image.shape[1]} x "
+            f"{image.shape[0]}",
+            where,
+            "resample the template to the pixels of the image",
+        )
     if not np.isfinite(other).any():
         raise StudyError("no pixel of the template is finite", where, "give the `hdu` that holds its pixels")
     zero_point = number_of(template, "zero_point", other_header, where, "give template.zero_point as a number")
@@ -71,13 +76,16 @@ def check_pair(spec, template, base_dir):
     second = read_wcs(other_header, other.shape, paths[1], spec.get("pixel_scale"))
     off = wcs_offset(first, second, image.shape)
     if not off <= WCS_TOLERANCE:
-        raise StudyError(f"the WCS of the template is up to {off:.2f} pixels off that of the image", where,
-                         f"resample the template to the pixels of the image (to {WCS_TOLERANCE} pixels)")
+        raise StudyError(
+            f"the WCS of the template is up to {off:.2f} pixels off that of the image",
+            where,
+            f"resample the template to the pixels of the image (to {WCS_TOLERANCE} pixels)",
+        )
 
 
 def wcs_offset(first, second, shape):
     """Return the largest distance in pixels, over an image, between where two WCS put the same place of the sky."""
-    y, x = (v.ravel() for v in np.mgrid[0:shape[0] - 1:5j, 0:shape[1] - 1:5j])
+    y, x = (v.ravel() for v in np.mgrid[0 : shape[0] - 1 : 5j, 0 : shape[1] - 1 : 5j])
     try:
         other = np.array(second.world_to_pixel(pixel_to_skycoord(x, y, first, origin=0)))
     except Exception:  # a place that the other projection cannot show: another part of the sky
@@ -121,9 +129,17 @@ def compare(image, template):
     shift = np.median(delta, axis=0)
     scatter = 1.4826 * np.median(np.abs(delta - shift), axis=0)
     if np.hypot(*shift) > MAX_SHIFT:
-        raise StudyError(f"the sources of the template are shifted by {np.hypot(*shift):.2f} pixels in the median of "
-                         f"{len(pairs)}", template.name, "register the template to the image")
+        raise StudyError(
+            f"the sources of the template are shifted by {np.hypot(*shift):.2f} pixels in the median of {len(pairs)}",
+            template.name,
+            "register the template to the image",
+        )
     scale = 10 ** (0.4 * (image.zero_point - template.zero_point))
     ratio = np.asarray(tables[0]["flux"], float)[ours] / np.asarray(tables[1]["flux"], float)[theirs] / scale
-    return {**out, "shift": shift.tolist(), "scatter": scatter.tolist(), "flux_ratio": float(np.median(ratio)),
-            "shift_error": (1.2533 * scatter / np.sqrt(len(pairs))).tolist()}
+    return {
+        **out,
+        "shift": shift.tolist(),
+        "scatter": scatter.tolist(),
+        "flux_ratio": float(np.median(ratio)),
+        "shift_error": (1.2533 * scatter / np.sqrt(len(pairs))).tolist(),
+    }
