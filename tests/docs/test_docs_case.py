@@ -66,7 +66,7 @@ def test_it_has_its_row_its_figures_and_its_numbers(study):
     alone = foms[(foms["fom"] == "SB-D1.all") & (foms["term"] == "alone") & (foms["stratum"] == "all")][0]
     assert alone["n"] > 5
     drawn = {path.stem for path in (results / "figures" / NAME).glob("*.png")}
-    assert drawn == set(re.findall(r'FigureSpec\("([^"]+)"', saved(CASE_PAGE, "figures.py")[0].text))
+    assert drawn == set(re.findall(r'FigureSpec\(\s*"([^"]+)"', saved(CASE_PAGE, "figures.py")[0].text))
 
 
 def test_the_columns_of_the_page_are_those_that_a_case_gets(study):
