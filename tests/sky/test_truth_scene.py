@@ -224,5 +224,5 @@ def test_a_chunk_whose_blocks_were_all_left_out(tmp_path):
         "patch": {"size": 110, "border": 20},
         "inject": {"population": "sersic", "per_patch": 2, "mag": [20, 22], "separation": 5, "realisations": 1},
     }
-    inject_stage.run(settings, [8000, 9000], SEED, images, table, None, tmp_path / "out.fits", tmp_path / "out.parquet")
+    inject_stage.run(settings, [8000, 9000], SEED, images, table, tmp_path / "out.fits", tmp_path / "out.parquet")
     assert len(catalogues.read(tmp_path / "out.parquet")) == 0

@@ -411,6 +411,7 @@ def test_more_patches_leave_the_chunks_that_were_there_as_they_are(root, tmp_pat
     assert len(many) == 2 * len(few)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module, rules, untouched",
     [
