@@ -186,7 +186,7 @@ def test_a_deblender_that_returns_nonsense_is_named_with_the_patch(fault, words,
             return fault(Children.blank(patch, centres, stamp_size))
 
     patch = make_patch({"i": np.zeros((41, 43), np.float32)})
-    centres = Table({"det_id": [1, 2], "x": [10.0, 20.0], "y": [10.0, 20.0]})
+    centres = Table({"det_id": np.arange(1, 13), "x": np.linspace(5.0, 35.0, 12), "y": np.full(12, 20.0)})
     with pytest.raises(StudyError, match=words) as error:
         DEBLENDERS.create("returns").deblend(patch, {}, centres, 21)
     assert "'returns'" in str(error.value) and f"patch {patch.index}" in str(error.value)
@@ -206,3 +206,15 @@ def test_one_child_without_numbers_is_a_counted_failure(monkeypatch):
     children = DEBLENDERS.create("returns").deblend(make_patch({"i": np.zeros((41, 43), np.float32)}), {}, centres, 21)
     assert children.status.tolist() == [children.status[0], children.status[0] | DEBLEND_BITS.FAILED]
     assert np.isfinite(children.stamps).all()
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [("def broken(:\n    pass\n", "no valid Python"), (MEMBER.replace("4321", "2 * 1000"), "memory_mb is 2 \\* 1000")],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_line(text, words, tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text(text)
+    monkeypatch.setattr(blendimpact.detect, "__path__", [*blendimpact.detect.__path__, str(tmp_path)])
+    with pytest.raises(StudyError, match=words) as error:
+        DETECTORS.names()
+    assert "broken.py:" in error.value.where

@@ -11,6 +11,7 @@ from blendimpact.data.images import BandImage, Patch
 from blendimpact.errors import StudyError
 from blendimpact.populations.catalogue import (
     SOURCE_TYPES,
+    completed,
     jacobian,
     on_patch,
     read_catalogue,
@@ -318,3 +319,16 @@ def test_lattice_says_how_many_fit():
         lattice(25, 100, 30, rng)
     assert "per_patch: 9" in str(caught.value)
     assert len(lattice(9, 100, 30, rng)) == 9
+
+
+def test_what_a_population_leaves_out_is_as_in_a_catalogue():
+    drawn = Table({"source_type": ["Exponential", "DeVaucouleurs", "Star"], "half_light_radius": [0.5, 0.5, np.nan]})
+    made = completed(drawn, "the population 'mine'")
+    assert made["n"][:2].tolist() == [1.0, 4.0] and made["q"][:2].tolist() == [1.0, 1.0]
+    assert made["beta"][:2].tolist() == [0.0, 0.0] and np.isnan(made["q"][2])
+    wrong = Table({"source_type": ["DeVaucouleurs"], "half_light_radius": [0.5], "n": [1.0]})
+    assert completed(wrong, "mine")["n"][0] == 4.0  # its type says the index
+    with pytest.raises(StudyError, match="'mine' drew Sersic sources without n"):
+        completed(Table({"source_type": ["Sersic"], "half_light_radius": [0.5]}), "the population 'mine'")
+    with pytest.raises(StudyError, match="unknown source_type 'Disk'"):
+        completed(Table({"source_type": ["Disk"]}), "mine")

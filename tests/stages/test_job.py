@@ -134,7 +134,7 @@ def test_an_error_for_the_user_is_told_without_a_traceback(job, tmp_path, capsys
     with pytest.raises(SystemExit) as end:
         jobs.run(job(run))
     log, terminal = (tmp_path / "log").read_text(), capsys.readouterr().err
-    assert end.value.code == 1 and terminal.startswith("toy: a.fits: the image is empty")
+    assert end.value.code == 1 and terminal.startswith("toy / galaxies / 000: a.fits: the image is empty")
     assert "take another one" in log and "Traceback" not in log + terminal
 
 

@@ -316,8 +316,13 @@ def _classes(path):
 
 @cache
 def _parsed(path, _mtime, _size):
+    try:
+        tree = ast.parse(Path(path).read_bytes(), filename=path)
+    except SyntaxError as error:
+        where = f"{path}:{error.lineno}"
+        raise StudyError(f"is no valid Python: {error.msg}", where, "mend or remove the file") from None
     found = []
-    for node in ast.parse(Path(path).read_bytes(), filename=path).body:
+    for node in tree.body:
         if isinstance(node, ast.ClassDef):
             names = [
                 call.args[0].value
@@ -328,7 +333,7 @@ def _parsed(path, _mtime, _size):
                 and isinstance(call.args[0], ast.Constant)
             ]
             own = {
-                target.id: ast.literal_eval(part.value)
+                target.id: _literal(path, target.id, part.value)
                 for part in node.body
                 if isinstance(part, ast.Assign)
                 for target in part.targets
@@ -336,3 +341,14 @@ def _parsed(path, _mtime, _size):
             }
             found.append(_Class(node.name, tuple(names), own))
     return found
+
+
+def _literal(path, name, node):
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise StudyError(
+            f"{name} is {ast.unparse(node)}, which cannot be read without running the file",
+            f"{path}:{node.lineno}",
+            "write it as plain text or a number",
+        ) from None

@@ -323,7 +323,7 @@ def _holds(data, config, key):
         mine, merged = _get(data, key), _get(config, key)
     except (KeyError, IndexError, TypeError):
         return False
-    return isinstance(mine, (dict, list)) or mine == merged
+    return isinstance(mine, (dict, list)) or mine == merged or (mine != mine and merged != merged)  # NaN is NaN
 
 
 def jobs(config):

@@ -77,6 +77,43 @@ def _rows(bad, ids=None):
     return f"{len(where)} rows: {shown}" + (", ..." if len(where) > _LISTED else "")
 
 
+def completed(drawn, who):
+    """Return what a population has drawn, as a catalogue would be read.
+
+    Sersic profiles that say nothing of it are round, and each type has its index.
+
+    Parameters
+    ----------
+    drawn : Table
+        Columns of an injection catalogue.
+    who : str
+        The population, for messages.
+
+    Raises
+    ------
+    StudyError
+        If a source has an unknown type, or a column that its type needs is missing.
+    """
+    types = np.asarray(drawn["source_type"]).astype(str)
+    for name in map(str, np.unique(types)):
+        if name not in SOURCE_TYPES:
+            known = f"known are {', '.join(SOURCE_TYPES)}"
+            raise StudyError(f"{who} drew the unknown source_type {name!r}", None, known)
+        kind, index, needed = SOURCE_TYPES[name]
+        if missing := [c for c in needed if c not in drawn.colnames]:
+            raise StudyError(f"{who} drew {name} sources without {', '.join(missing)}", None, "add these columns")
+        if kind == "sersic":
+            for column, default in (("q", 1.0), ("beta", 0.0), ("n", index)):
+                if column not in drawn.colnames:
+                    drawn[column] = np.full(len(drawn), np.nan)
+                unsaid = (types == name) & np.isnan(np.asarray(drawn[column], float))
+                if default is not None:
+                    drawn[column][unsaid] = default
+            if index is not None:
+                drawn["n"][types == name] = index
+    return drawn
+
+
 def read_catalogue(path, bands, pixel_scale, beta="source_injection", trail_mag="pixel"):
     """Read an injection catalogue.
 

@@ -13,7 +13,7 @@ from ..data.images import PatchFile, PatchWriter
 from ..data.progress import progress
 from ..populations import POPULATIONS
 from ..populations.base import injected
-from ..populations.catalogue import UserCatalogue
+from ..populations.catalogue import UserCatalogue, completed
 from ..sky.epochs import without_transients
 from ..sky.injection import inject
 from .simulate import image_facts
@@ -49,6 +49,7 @@ def run(
             patch = replace(file.read(held, twin), index=index)
             truth = known[(known["patch"] == held) & (known["twin"] == twin)]
             drawn = population.draw(settings, patch, truth, seed, case, block, realisation, tables)
+            drawn = drawn if catalogue else completed(drawn, f"the population {settings['inject']['population']!r}")
             patch, truth = inject(patch, truth, drawn, seed, case, settings, population.columns)
             writer.write(patch)
             rows.append(_of_this_scenario(truth, index, settings["scenario"]))

@@ -48,7 +48,10 @@ def run(job):
             print(f"job: {used()}")
         except StudyError as error:
             print(error, file=log)
-            print(f"{job.rule}: {error}", file=terminal)
+            print(
+                " / ".join([job.rule, *(str(value) for _, value in job.wildcards.items())]) + f": {error}",
+                file=terminal,
+            )
             raise SystemExit(1) from None
         except Exception:
             traceback.print_exc(file=log)

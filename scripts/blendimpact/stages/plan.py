@@ -8,6 +8,7 @@ import os
 from typing import NamedTuple
 
 from ..cases.base import case_names, with_needs
+from ..cases.files import BOARD, case_files
 from ..config import study as study_config
 from ..config.files import CONFIG_DIR, find
 from ..config.registry import load_inputs
@@ -143,7 +144,10 @@ class Plan:
 
     def notes(self):
         """Return what a user should know of the configuration: a list of sentences."""
-        return study_config.warnings(self.study)
+        rows = case_files(BOARD)
+        return study_config.warnings(self.study) + [
+            f"the case {case} has no {BOARD}: it has no row on the board" for case in self.cases if case not in rows
+        ]
 
     # --- paths: patterns of Snakemake, with {case}, {scenario} and {chunk} -----------------------------------------
 
