@@ -90,5 +90,5 @@ def test_the_columns_of_the_page_are_those_that_a_case_gets(study):
 def test_the_page_describes_the_figures_of_merit():
     text = next(b.text for b in blocks(CASE_PAGE, "markdown"))
     headings = " ".join(re.findall(r"^### (.*)$", text, flags=re.M))
-    named = re.findall(r'F\("(SB-[^"]+)"', saved(CASE_PAGE, "foms.py")[0].text)
+    named = re.findall(r'F\(\s*"(SB-[^"]+)"', saved(CASE_PAGE, "foms.py")[0].text)
     assert re.findall(r"\bSB-D\d(?:\.\w+)?", headings) == named
