@@ -93,6 +93,7 @@ def test_conditions():
         assert words in text
 
 
+@pytest.mark.slow
 def test_simulation(study):
     inputs, preset = study
     text = run("simulation", "--quick", "--inputs", inputs, "--preset", preset, "--patches", 1)

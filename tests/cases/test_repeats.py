@@ -319,6 +319,7 @@ def measured(inputs, tmp_path_factory):
     return catalogues.read(truth), {(str(r["fom"]), str(r["term"]), str(r["stratum"])): r for r in table}
 
 
+@pytest.mark.slow
 def test_measured_stars_of_an_empty_sky_repeat_as_their_photons_do(measured):
     truth, rows = measured
     for rung in ("isolated", "pipeline"):

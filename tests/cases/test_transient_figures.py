@@ -43,6 +43,7 @@ def foms():
     return aggregate(scores, "transients", "fiducial", CASE.figures_of_merit, 20, 1)
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_row_draws_and_is_the_same_each_time(foms, tmp_path):
     """Only the one against density has nothing to draw: there is one scenario."""
     for spec in CASE.figures:

@@ -292,6 +292,7 @@ def test_a_fit_that_fails_on_one_rung_leaves_all_rungs():
         assert values(rows, fom)["deblended"] == 0.5 and values(rows, fom)["oracle"] == 0
 
 
+@pytest.mark.slow
 def test_noise_has_pulls_of_width_one_and_the_scatter_it_should():
     rows = scored(made([HOSTED, LONE], noise=1.0, patches=100), "TR-M1", patches=100)
     width = rows["TR-M1.pull_width", "isolated", "common", "all"]

@@ -21,6 +21,7 @@ from harness import build_dag
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+pytestmark = pytest.mark.slow  # the graph of every preset
 MatchSpec = pytest.importorskip("rattler", reason="py-rattler is not installed").MatchSpec
 
 FAMILIES = (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)
