@@ -77,7 +77,7 @@ def test_every_module_can_be_imported(package):
     prefix = "blendimpact."
     names = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in MODULES]
     for name in (n for n in names if n.split(".")[0] == package):
-        importlib.import_module(prefix + name)
+        assert importlib.import_module(prefix + name).__doc__, f"{name} does not say what it is for"
 
 
 def test_test_modules_have_names_of_their_own():

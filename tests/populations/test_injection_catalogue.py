@@ -9,6 +9,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
 from blendimpact.data.images import BandImage, Patch
 from blendimpact.errors import StudyError
+from blendimpact.populations.base import Population
 from blendimpact.populations.catalogue import (
     SOURCE_TYPES,
     completed,
@@ -332,3 +333,13 @@ def test_what_a_population_leaves_out_is_as_in_a_catalogue():
         completed(Table({"source_type": ["Sersic"], "half_light_radius": [0.5]}), "the population 'mine'")
     with pytest.raises(StudyError, match="unknown source_type 'Disk'"):
         completed(Table({"source_type": ["Disk"]}), "mine")
+
+
+def test_a_population_without_its_methods_is_named():
+    class Bare(Population):
+        name = "bare"
+
+    for call in (lambda: Bare.build({}), lambda: Bare().draw({}, None, None, 1, "c", 0, 0, {})):
+        with pytest.raises(StudyError, match="'bare'.*no method `(build|draw)`") as error:
+            call()
+        assert error.value.remedy

@@ -17,6 +17,7 @@ from ..config.files import Problem
 from ..config.sky import Inject
 from ..data import catalogues
 from ..data.missing_inputs import mark
+from ..errors import StudyError
 from . import POPULATIONS
 
 BANDS = "ugrizy"
@@ -64,7 +65,8 @@ class Population:
         folders : dict of str to pathlib.Path
             Folder of each of ``inputs``.
         """
-        raise NotImplementedError(f"the population {cls.name} has inputs, and does not say what is built of them")
+        what = f"the population {cls.name!r} has inputs, and no method `build`"
+        raise StudyError(what, cls.__module__, "return the table that is made of them, or leave `inputs` empty")
 
     @classmethod
     def without_inputs(cls, reason):
@@ -125,7 +127,8 @@ class Population:
             As `catalogue.read_catalogue` returns it, with ``x`` and ``y`` (pixels, before shear) if they are known
             better than by ``ra`` and ``dec``; the columns of ``columns`` are copied into the truth.
         """
-        raise NotImplementedError(f"the population {self.name} cannot be injected")
+        what = f"the population {self.name!r} cannot be injected: it has no method `draw`"
+        raise StudyError(what, type(self).__module__, "return the targets of a patch, or choose another population")
 
 
 def own_options(inject):

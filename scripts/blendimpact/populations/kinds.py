@@ -1,6 +1,7 @@
 """What all kinds of transients share: where they may lie, how they look, how bright they are."""
 
 from ..config.files import Problem
+from ..errors import StudyError
 from .base import Population
 
 
@@ -58,7 +59,8 @@ class Kind(Population):
             What was built, by population.
         rng : numpy.random.Generator
         """
-        raise NotImplementedError
+        what = f"the kind {self.name!r} has no method `look`"
+        raise StudyError(what, type(self).__module__, "give a source its type and shape, return its colours")
 
     def finish(self, row, mag, band):
         """Put what follows from its magnitude in the reference band into a row."""
