@@ -26,7 +26,7 @@ LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in 
 LINES, STATEMENTS = 400, 40
 
 UPWARD = {"fitting.canvas -> deblend.base", "fitting.scarlet_plugin -> deblend.base"}
-LONG_MODULES = {"cases/transients/foms.py", "sky/adopt/psf.py"}
+LONG_MODULES = {"sky/adopt/psf.py"}
 LONG_FUNCTIONS = set()
 
 

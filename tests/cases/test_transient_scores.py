@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import vstack
-from blendimpact.cases.transients.foms import FIGURES_OF_MERIT
+from blendimpact.cases.transients import FIGURES_OF_MERIT
 from blendimpact.cases.transients.hosts import light_radius
 from blendimpact.cases.transients.places import apart, open_share
 from blendimpact.ladder.aggregate import aggregate

@@ -4,7 +4,8 @@ import numpy as np
 
 from ...ladder.rungs import FIXED, ORDER, REFERENCE
 from ...stats.figures_of_merit import strata
-from .foms import ACTIVITY_EDGES, DISTANCE_EDGES, DM_EDGES, SHARE_EDGES
+from .comet_foms import ACTIVITY_EDGES, SHARE_EDGES
+from .foms import DISTANCE_EDGES, DM_EDGES
 from .moving import by_galaxies
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of
 from .places import SUPERNOVAE

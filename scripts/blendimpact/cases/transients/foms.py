@@ -1,19 +1,10 @@
-"""Figures of merit of difference imaging: transients (TR-*), asteroids (MO-*), comets (CO-*)."""
+"""Figures of merit of difference imaging: supernovae (TR-*), and what those of asteroids and comets share."""
 
 from ...data.transient_geometry import THRESHOLD
-from ...stats.detection_statistics import (
-    FALSE_POSITIVES,
-    LEAST_NIGHTS,
-    NIGHTS,
-    AreaUnderCurve,
-    Linking,
-    Negatives,
-    TruePositives,
-)
 from ...stats.figures_of_merit import FigureOfMerit as F
 from ...stats.histogram_statistics import Falling, Median, Nmad, Rising
 from ...stats.histograms import residual_edges
-from ...stats.statistic import Contrast, Density, ExcessChi2, Fraction, Rate, quadrature
+from ...stats.statistic import Contrast, Density, ExcessChi2, Fraction, Rate
 from .places import CROWD_MAG, CROWD_RADIUS
 
 SNR_EDGES = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 25.0, 50.0, 1e9)  # isolated S/N
@@ -24,15 +15,12 @@ DEPTH_EDGES = (14.0, *(20.0 + 0.5 * k for k in range(17)), 32.0)  # AB, of the e
 DISTANCE_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 1e9)  # from the nearest static source, in FWHM
 GALAXY_EDGES = (0.0, 5.0, 15.0, 30.0, 1e9)  # per arcmin2: about 0, 1, 2 and more within 10 arcsec
 DENSE = GALAXY_EDGES[2]
-SHARE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0001)  # of a comet's light that is its nucleus
 PLACES = ("hosted", "nuclear", "hostless")
 # Odd numbers of bins: no residual is the middle of a bin and not an edge.
 DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.02, n_bins=301))
 PULL_EDGES = tuple(residual_edges(limit=1e3, scale=2.0, n_bins=201))
 MAS_EDGES = tuple(residual_edges(limit=1e4, scale=5.0, n_bins=201))
-ARCSEC_EDGES = tuple(residual_edges(limit=100.0, scale=0.05, n_bins=201))
 CHI2_EDGES = tuple(residual_edges(limit=1e5, scale=0.1, n_bins=301))
-ACTIVITY_EDGES = tuple(residual_edges(limit=100.0, scale=0.2, n_bins=401))
 ABOVE = f"above the threshold of the search ({THRESHOLD:g} sigma unless it is configured)"
 RECOVERED = (
     f"with a real search a candidate {ABOVE} within match_radius, and everywhere a flux within 0.75 mag "
@@ -259,238 +247,5 @@ FIGURES_OF_MERIT = (
         "fraction of supernovae, trails and comets without a PSF flux on a rung that has them",
         "1",
         Fraction(),
-    ),
-    F(
-        "MO-D1",
-        "detection",
-        "trails lost",
-        f"fraction of trails ({SURE}) that are not recovered: {RECOVERED}",
-        "1",
-        Fraction(),
-    ),
-    F(
-        "MO-D1.dense",
-        "detection",
-        "trails lost among many galaxies",
-        f"MO-D1 where {DENSE:g} or more galaxies per arcmin2 lie around a trail minus MO-D1 where fewer do: {AROUND}",
-        "1",
-        Contrast(),
-    ),
-    F(
-        "MO-D1.efficiency",
-        "detection",
-        "efficiency of the search for trails",
-        "fraction of trails, by isolated S/N, "
-        f"with a positive candidate of the bank {ABOVE} within match_radius of their line",
-        "1",
-        Fraction(),
-    ),
-    F(
-        "MO-D2",
-        "detection",
-        "chance to be linked",
-        f"twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, at the "
-        "efficiency of trails of MO-D1 (1 minus the loss)",
-        "1",
-        Linking(),
-    ),
-    F(
-        "MO-D2.all",
-        "detection",
-        "chance to be linked, S/N above 5",
-        "the same at the efficiency of MO-D1.efficiency above S/N 5",
-        "1",
-        Linking(),
-    ),
-    F(
-        "MO-B1",
-        "deblending",
-        "flux bias of trails near static sources",
-        "median of -1.086 (F - F_true) / F_true of the "
-        f"trail fit, isolated S/N above 10, trails within 1 FWHM of a static source, {FORCED}, fitted on {EACH}",
-        "mag",
-        Median(DM_EDGES),
-        fixed=True,
-    ),
-    F(
-        "MO-B1.all",
-        "deblending",
-        "flux bias of trails",
-        "the same of all trails, by the distance from the nearest static source in FWHM",
-        "mag",
-        Median(DM_EDGES),
-        fixed=True,
-    ),
-    F(
-        "MO-B1.length",
-        "deblending",
-        "length bias of trails near static sources",
-        "median of the fitted minus the true length of the same trails as MO-B1",
-        "arcsec",
-        Median(ARCSEC_EDGES),
-        fixed=True,
-    ),
-    F(
-        "MO-B1.length_all",
-        "deblending",
-        "length bias of trails",
-        "the same of all trails",
-        "arcsec",
-        Median(ARCSEC_EDGES),
-        fixed=True,
-    ),
-    F(
-        "MO-B1.failed",
-        "deblending",
-        "failed fits of trails",
-        f"fraction of trails with isolated S/N above 10 whose fit did not converge, {FORCED}",
-        "1",
-        Fraction(),
-        fixed=True,
-    ),
-    F(
-        "MO-M1",
-        "measurement",
-        "astrometric scatter",
-        "normalised median absolute deviation of fitted minus true "
-        "positions of trails (of a point's fit where a rung has none of a line), isolated S/N above 10, both axes "
-        "together, common to all rungs",
-        "mas",
-        Nmad(MAS_EDGES),
-    ),
-    F(
-        "MO-M1.excess",
-        "measurement",
-        "astrometric scatter in quadrature",
-        "the same beyond that of the isolated rung, in quadrature",
-        "mas",
-        Nmad(MAS_EDGES, against=quadrature),
-        stored_as="MO-M1",
-    ),
-    F(
-        "CO-D1",
-        "detection",
-        "comets told from points",
-        f"fraction of comets whose activity E = 1 - F_psf / F_ap "
-        f"exceeds what {FALSE_POSITIVES[0]:.0%} of the supernovae of the same rung exceed; isolated S/N above 10, "
-        "common to all rungs",
-        "1",
-        TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]),
-    ),
-    F(
-        "CO-D1.forced",
-        "detection",
-        "comets told from points, at true places",
-        "the same of all comets and supernovae, found or not",
-        "1",
-        TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]),
-        fixed=True,
-    ),
-    *(
-        F(
-            f"CO-D1.fpr{round(100 * share)}",
-            "detection",
-            "comets told from points",
-            f"as CO-D1, where {share:.0%} of the supernovae are taken for active",
-            "1",
-            TruePositives(ACTIVITY_EDGES, share),
-            stored_as="CO-D1.curve",
-        )
-        for share in FALSE_POSITIVES[1:]
-    ),
-    F(
-        "CO-D1.negatives",
-        "detection",
-        "points that set the threshold",
-        "number of the supernovae of CO-D1",
-        "1",
-        Negatives(ACTIVITY_EDGES),
-        stored_as="CO-D1.curve",
-    ),
-    F(
-        "CO-D1.auc",
-        "detection",
-        "area under the detection curve",
-        "chance that a comet of CO-D1 has a larger activity than a supernova",
-        "1",
-        AreaUnderCurve(ACTIVITY_EDGES),
-        stored_as="CO-D1.curve",
-    ),
-    F(
-        "CO-D1.lost",
-        "detection",
-        "comets lost",
-        f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}",
-        "1",
-        Fraction(),
-    ),
-    F(
-        "CO-D1.dense",
-        "detection",
-        "comets lost among many galaxies",
-        f"CO-D1.lost where {DENSE:g} or more galaxies per "
-        f"arcmin2 lie around a comet minus CO-D1.lost where fewer do: {AROUND}",
-        "1",
-        Contrast(),
-    ),
-    F(
-        "CO-B1",
-        "deblending",
-        "nucleus bias",
-        "median of the fitted over the true flux of the nucleus, minus 1, of "
-        f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}, split on "
-        f"{EACH}; not of real comae",
-        "1",
-        Median(DM_EDGES),
-        fixed=True,
-    ),
-    F(
-        "CO-B1.nmad",
-        "deblending",
-        "nucleus scatter",
-        "normalised median absolute deviation of the same",
-        "1",
-        Nmad(DM_EDGES),
-        fixed=True,
-        stored_as="CO-B1",
-    ),
-    F(
-        "CO-B1.afrho",
-        "deblending",
-        "Afrho bias",
-        "median of the fitted over the true flux of the coma, minus 1, which "
-        "is that of Afrho, of comets with isolated S/N above 10 and at least a fifth of their light in the coma, "
-        f"{FORCED}, split on {EACH}",
-        "1",
-        Median(DM_EDGES),
-        fixed=True,
-    ),
-    F(
-        "CO-B1.afrho_nmad",
-        "deblending",
-        "Afrho scatter",
-        "normalised median absolute deviation of the same",
-        "1",
-        Nmad(DM_EDGES),
-        fixed=True,
-        stored_as="CO-B1.afrho",
-    ),
-    F(
-        "CO-B1.failed",
-        "deblending",
-        "failed splits",
-        f"fraction of comets with isolated S/N above 10 without a nucleus or a coma, {FORCED}",
-        "1",
-        Fraction(),
-        fixed=True,
-    ),
-    F(
-        "CO-M1",
-        "measurement",
-        "comet flux bias",
-        "median of -1.086 (F - F_alone) / F_alone of the aperture flux of "
-        "comets, F_alone the noiseless comet's in the same aperture, common to all rungs, isolated S/N above 10",
-        "mag",
-        Median(DM_EDGES),
     ),
 )

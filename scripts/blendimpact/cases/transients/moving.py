@@ -5,7 +5,8 @@ import pandas as pd
 
 from ...ladder.rungs import FIXED, ORDER, REFERENCE
 from ...stats.figures_of_merit import strata
-from .foms import ARCSEC_EDGES, DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
+from .asteroid_foms import ARCSEC_EDGES
+from .foms import DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
 from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
 from .places import LEAST_SNR, TRAILS
 
