@@ -269,7 +269,8 @@ def test_reading_the_tables_works_as_the_page_says(tmp_path, monkeypatch):
     write_cells(matrix_cells(foms, load_board(), load_requirements()), folder / "matrix")
     monkeypatch.chdir(tmp_path)
     printed = run_code(blocks("docs/matrix.md", "python")[0].text)
-    assert re.search(r"^two_point measurement WL-M1 \S+ (meets|exceeds|undetermined)$", printed, flags=re.M), printed
+    line = r"^two_point shapes measurement WL-M1 \S+ (meets|exceeds|undetermined)$"
+    assert re.search(line, printed, flags=re.M), printed
     assert all(re.search(rf"^ *{term} ", printed, flags=re.M) for term in ("detection", "deblending", "measurement"))
 
 

@@ -56,9 +56,10 @@ def test_it_has_its_row_its_figures_and_its_numbers(study):
     board = catalogues.read(results / "matrix.parquet")
     assert list(board["case"])[-3:] == [NAME] * 3  # where its order puts it
     cell = board[(board["case"] == NAME) & (board["stage"] == "detection")][0]
-    assert cell["fom"] == "SB-D1" and cell["quantified"] == "yes" and -1 <= cell["value"] <= 0
+    assert (cell["subrow"], cell["fom"], cell["quantified"]) == ("completeness", "SB-D1", "yes")
+    assert -1 <= cell["value"] <= 0
     other = board[(board["case"] == NAME) & (board["stage"] == "measurement")][0]
-    assert other["quantified"] == "no" and "no figure of merit of measurement is chosen" in other["reason"]
+    assert other["quantified"] == "no" and other["reason"] == "this case is about detection alone"
     foms = catalogues.read(results / "foms.parquet")
     assert set(foms["fom"]) == {"SB-D1", "SB-D1.all"}
     strata = {str(s) for s in foms["stratum"]}

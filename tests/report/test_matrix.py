@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 KEYS = [
     "case",
+    "subrow",
     "stage",
     "fom",
     "value",
@@ -98,31 +99,52 @@ def cell_spec(fom, term, **more):
     }
 
 
+def subrow(name="main", /, **cells):
+    return {"name": name, "title": f"title of {name}", "cells": cells}
+
+
 BOARD = [
     {
         "case": "two_point",
         "title": "2-pt correlations",
         "science": "shapes",
-        "cells": {
-            "detection": cell_spec("WL-D2", "detection", percent=True),
-            "deblending": cell_spec("WL-B3", "deblending"),
-            "measurement": cell_spec("WL-M1", "measurement"),
-        },
+        "subrows": [
+            subrow(
+                "shapes",
+                detection=cell_spec("WL-D2", "detection", percent=True),
+                deblending=cell_spec("WL-B3", "deblending"),
+                measurement=cell_spec("WL-M1", "measurement"),
+            ),
+            {
+                **subrow(
+                    "positions",
+                    detection={
+                        "not_quantified": "not built",
+                        "foms": ["CL-D1"],
+                        "identified": "yes",
+                        "published": "3 sigma",
+                    },
+                ),
+                "not_quantified": "nobody has one",
+            },
+        ],
     },
     {
         "case": "transients",
         "title": "transients",
         "not_built": "no difference imaging",
-        "cells": {"detection": {"fom": "TR-D1", "identified": "yes", "published": "50 % at S/N 5.07"}},
+        "subrows": [subrow(detection={"fom": "TR-D1", "identified": "yes", "published": "50 % at S/N 5.07"})],
     },
     {
         "case": "galaxies",
         "title": "galaxies & AGN",
-        "cells": {
-            "detection": cell_spec("GA-D1", "pipeline", kind="value"),
-            "deblending": cell_spec("GA-B1", "deblending"),
-            "measurement": cell_spec("GA-M9", "measurement"),
-        },
+        "subrows": [
+            subrow(
+                detection=cell_spec("GA-D1", "pipeline", kind="value"),
+                deblending=cell_spec("GA-B1", "deblending"),
+                measurement=cell_spec("GA-M9", "measurement"),
+            )
+        ],
     },
 ]
 REQUIREMENTS = {
@@ -156,30 +178,13 @@ FOMS = Table(
 
 def test_further_values_are_told_and_decide_nothing():
     """A real image's value and another figure of merit's stand beside the verdict; so does that one is missing."""
-    board = [
-        {
-            **BOARD[2],
-            "cells": {
-                **BOARD[2]["cells"],
-                "deblending": cell_spec(
-                    "GA-B1",
-                    "deblending",
-                    population="common",
-                    also=[
-                        {"scenario": "real", "fom": "GA-B9", "data": "a real frame"},
-                        {
-                            "fom": "GA-D1",
-                            "kind": "value",
-                            "headline_term": "pipeline",
-                            "percent": True,
-                            "data": "found",
-                        },
-                    ],
-                ),
-            },
-        }
+    further = [
+        {"scenario": "real", "fom": "GA-B9", "data": "a real frame"},
+        {"fom": "GA-D1", "kind": "value", "headline_term": "pipeline", "percent": True, "data": "found"},
     ]
-    plain = matrix_cells(FOMS, BOARD, REQUIREMENTS)[7]
+    spec = cell_spec("GA-B1", "deblending", population="common", also=further)
+    board = [{**BOARD[2], "subrows": [subrow(deblending=spec)]}]
+    plain = matrix_cells(FOMS, BOARD, REQUIREMENTS)[10]
     cell = matrix_cells(FOMS, board, REQUIREMENTS)[1]
     assert {**cell, "also": "nothing else"} == plain
     missing, found = cell["also"].splitlines()
@@ -246,8 +251,11 @@ def test_the_blocks_that_would_settle_do_settle(value, half, sense):
 
 
 def test_cells_have_the_promised_keys_and_are_never_blank(cells):
-    assert [(c["case"], c["stage"]) for c in cells] == [
-        (b["case"], s) for b in BOARD for s in ("detection", "deblending", "measurement")
+    assert [(c["case"], c["subrow"], c["stage"]) for c in cells] == [
+        (b["case"], line["name"], s)
+        for b in BOARD
+        for line in b["subrows"]
+        for s in ("detection", "deblending", "measurement")
     ]
     for cell in cells:
         assert list(cell) == KEYS == list(CELL_COLUMNS)
@@ -262,7 +270,7 @@ def test_cells_have_the_promised_keys_and_are_never_blank(cells):
 
 
 def test_the_cells_hold_the_headline_of_the_board(cells):
-    by_place = {(c["case"], c["stage"]): c for c in cells}
+    by_place = {(c["case"], c["stage"]): c for c in cells if c["subrow"] in ("shapes", "main")}
     detection = by_place["two_point", "detection"]
     assert [detection[k] for k in ("value", "ci_low", "ci_high")] == pytest.approx([-0.06, -0.068, -0.052])
     assert (detection["verdict"], detection["n"]) == ("exceeds", 5000)
@@ -290,10 +298,13 @@ def test_unverified_requirements_say_so(cells):
 
 
 def test_what_is_not_quantified_says_why(cells):
-    reasons = {(c["case"], c["stage"]): c["reason"] for c in cells if c["verdict"] == "not quantified"}
-    assert reasons["transients", "detection"] == "no difference imaging. Published: 50 % at S/N 5.07"
-    assert reasons["transients", "measurement"] == "no difference imaging"
-    assert "no 'measurement' of GA-M9" in reasons["galaxies", "measurement"]
+    reasons = {(c["subrow"], c["case"], c["stage"]): c["reason"] for c in cells if c["verdict"] == "not quantified"}
+    assert reasons["main", "transients", "detection"] == "no difference imaging. Published: 50 % at S/N 5.07"
+    assert reasons["main", "transients", "measurement"] == "no difference imaging"
+    assert "no 'measurement' of GA-M9" in reasons["main", "galaxies", "measurement"]
+    assert reasons["positions", "two_point", "detection"] == "not built. Published: 3 sigma"
+    assert reasons["positions", "two_point", "measurement"] == "nobody has one"
+    assert [c["fom"] for c in cells if c["subrow"] == "positions"] == ["CL-D1", "none chosen", "none chosen"]
     nan = matrix_cells(Table(rows=[row("WL-D2", "detection", math.nan, 0)]), BOARD[:1], REQUIREMENTS)
     assert nan[0]["value"] is None and "gave no number" in nan[0]["reason"]
 
@@ -302,7 +313,7 @@ def test_an_ambiguous_headline_and_a_wrong_unit_are_refused():
     two = Table(rows=[row("WL-D2", "detection", 0.1, 0.01, population=p) for p in ("common", "own")])
     with pytest.raises(StudyError, match=r"2 rows.*population common.*population own[\s\S]*name the pop"):
         matrix_cells(two, BOARD[:1], REQUIREMENTS)
-    own = [{**BOARD[0], "cells": {"detection": {**BOARD[0]["cells"]["detection"], "population": "own"}}}]
+    own = [{**BOARD[0], "subrows": [subrow(detection=cell_spec("WL-D2", "detection", population="own"))]}]
     assert matrix_cells(two, own, REQUIREMENTS)[0]["value"] == 0.1
     with pytest.raises(StudyError, match="GA-B1"):
         matrix_cells(FOMS, BOARD, {"GA-B1": {"value": 0.02, "unit": "1", "source": "x", "tag": "A"}})
@@ -361,7 +372,17 @@ def long_board():
             "title": long,
             "science": long,
             **({"not_built": long} if b.get("not_built") else {}),
-            "cells": {s: {**c, **spec} for s, c in b["cells"].items()},
+            "subrows": [
+                {
+                    **line,
+                    "title": long,
+                    "cells": {
+                        s: {**c, **spec, **({"not_quantified": long} if "not_quantified" in c else {})}
+                        for s, c in line["cells"].items()
+                    },
+                }
+                for line in b["subrows"]
+            ],
         }
         for b in BOARD
     ]

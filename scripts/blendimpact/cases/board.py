@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..config.models import Distinct, Model, Number, Problem, Text, absent, load_checked
+from ..config.models import Distinct, Model, Name, Number, Problem, Text, absent, load_checked
 from .files import BOARD, case_files
 
 Kind = Literal["impact", "value"]
@@ -24,11 +24,14 @@ class Also(Model):
 
 
 class Cell(Model):
-    """A cell: its headline figure of merit (FoM), and what is known of it."""
+    """A cell: its headline figure of merit (FoM) or why it has none, and what is known of it."""
 
-    fom: Text = Field(description="Id of the headline FoM: the one that isolates the stage best.")
-    name: Text = Field(description="Its short name, for people.")
-    headline_term: Text = Field(description="Term of the budget that the cell shows; with kind value: the rung.")
+    fom: Text | None = absent(description="Id of the headline FoM: the one that isolates the stage best.")
+    name: Text | None = absent(description="Its short name, for people.")
+    headline_term: Text | None = absent(
+        description="Term of the budget that the cell shows; with kind value: the rung."
+    )
+    not_quantified: Text | None = absent(description="Why this study has no number, in place of a headline.")
     kind: Kind = Field("impact", description="A difference of rungs, or a rung's own value.")
     scenario: Text = Field("fiducial", description="Scenario of the case.")
     population: Text | None = absent(description="Sample: common, own, all; needed where there are several.")
@@ -37,8 +40,8 @@ class Cell(Model):
         description="Further values: of another scenario, or of other FoMs of the stage. They decide nothing."
     )
     percent: bool = Field(False, description="Show it in per cent.")
-    foms: Annotated[list[Text], Field(min_length=1), Distinct] = Field(
-        description="Ids of the FoMs of the cell, the headline first."
+    foms: Annotated[list[Text], Field(min_length=1), Distinct] | None = absent(
+        description="Ids of the FoMs of the cell, the headline first; without a headline those that would fill it."
     )
     identified: Literal["yes", "partly", "no"] = Field(description="Is a FoM in use in the field? Quote yes and no.")
     identified_text: Text = Field(description="Which one.")
@@ -46,11 +49,18 @@ class Cell(Model):
     published_tag: Literal["V", "M", "none"] = Field(
         description="V: read in a public copy. M: from memory, check before quoting. none: nothing found."
     )
-    data: Text = Field(description="Data that this study uses for the cell.")
+    data: Text | None = absent(description="Data that this study uses for the cell.")
 
     def problems(self):
         """Yield what the fields say of each other."""
-        if self.foms[0] != self.fom:
+        needed = {key: getattr(self, key) for key in ("fom", "name", "headline_term", "data", "foms")}
+        if self.not_quantified is None:
+            for key in (key for key, given in needed.items() if given is None):
+                text = type(self).model_fields[key].description
+                yield Problem((), f"the key {key!r} is missing", f"add it, or say why with not_quantified: {text}")
+        elif self.fom is not None:
+            yield Problem(("not_quantified",), "is at odds with a headline", "keep either it or `fom`")
+        if self.fom and self.foms and self.foms[0] != self.fom:
             yield Problem(("foms",), f"does not begin with the headline {self.fom}", "put the headline first")
         if bool(self.published) == (self.published_tag == "none"):
             yield Problem(
@@ -59,11 +69,28 @@ class Cell(Model):
 
 
 class Cells(Model):
-    """One cell per stage at which blending acts; without one, the board says that no figure of merit is chosen."""
+    """One cell per stage at which blending acts."""
 
     detection: Cell | None = absent(description="The cell of detection.")
     deblending: Cell | None = absent(description="The cell of deblending.")
     measurement: Cell | None = absent(description="The cell of measurement.")
+
+
+class Subrow(Model):
+    """One measured thing of a row: what its three cells are about."""
+
+    name: Name = Field(description="Key of the sub-row in the tables of the board.")
+    title: Text = Field(description="What its cells are about, and nothing that they are not about.")
+    cells: Cells = Field(Cells(), description="One cell per stage.")
+    not_quantified: Text | None = absent(description="Why stages without a cell have no number.")
+
+    def problems(self):
+        """Yield the first stage of which nothing is said."""
+        missing = [stage for stage in Cells.model_fields if getattr(self.cells, stage) is None]
+        if missing and self.not_quantified is None:
+            yield Problem(
+                ("cells",), f"nothing is said of {missing[0]}", "give a cell, or say why not with not_quantified"
+            )
 
 
 class Row(Model):
@@ -73,8 +100,14 @@ class Row(Model):
     title: Text = Field(description="Title of the row.")
     science: Text = Field(description="What the row stands for.")
     data: Text = Field(description="Most useful data sets.")
-    not_covered: Text | None = Field(None, description="Parts of the row that this study does not measure.")
-    cells: Cells = Field(description="One cell per stage.")
+    not_covered: Text | None = Field(None, description="Parts of the row that are in no sub-row.")
+    subrows: Annotated[list[Subrow], Field(min_length=1)] = Field(description="What the row measures, or does not.")
+
+    def problems(self):
+        """Yield that two sub-rows share a name."""
+        names = [subrow.name for subrow in self.subrows]
+        if len(set(names)) < len(names):
+            yield Problem(("subrows",), "two of them share a name", "name each once")
 
 
 def load_board(cases=None):

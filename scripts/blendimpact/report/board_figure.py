@@ -1,4 +1,4 @@
-"""The matrix as one figure: rows are science cases, columns the stages at which blending acts."""
+"""The matrix as one figure: rows are what is measured of each science case, columns where blending acts."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from .cells import STAGES, VERDICTS
+from .cells import STAGES, VERDICTS, cell_spec
 from .words import LEVEL, TAGS, also_lines, limit_text, quote, requirement_sense, split_tag
 
 # Okabe and Ito's palette, darkened for white text; each verdict also has its word and symbol.
@@ -32,9 +32,9 @@ TINTS = {
 SYMBOLS = {"meets": "✓", "exceeds": "✗", "undetermined": "?", "no requirement": "•", "not quantified": "○"}
 INK, GREY, LINE = "#16202A", "#55606B", "#C9CED4"
 
-WIDTH, MARGIN, LABEL, GAP = 14.0, 0.22, 2.15, 0.09
+WIDTH, MARGIN, LABEL, GAP = 14.0, 0.22, 1.3, 0.09
 COLUMN = (WIDTH - 2 * MARGIN - LABEL - 3 * GAP) / 3
-BUILT, UNBUILT, HEAD, FOOT = 1.94, 1.24, 0.97, 0.66
+CASE, BUILT, UNBUILT, HEAD, FOOT = 0.5, 1.94, 1.0, 0.97, 0.66
 ALSO, SUBTITLE, SUBTITLES = 0.14, 0.17, 6  # a line of further values, a line of the subtitle, their number
 DPI = 200
 
@@ -56,15 +56,15 @@ def board_figure(cells, board, title="Impact of source blending on LSST science"
     -------
     matplotlib.figure.Figure
     """
-    by_place = {(c["case"], c["stage"]): c for c in cells}
-    heights = [
-        UNBUILT
-        if row.get("not_built")
-        else BUILT + ALSO * max(len(also_lines(by_place[row["case"], stage])) for stage in STAGES)
+    by_place = {(c["case"], c["subrow"], c["stage"]): c for c in cells}
+    lines = [
+        (row, subrow, [by_place[row["case"], subrow["name"], stage] for stage in STAGES])
         for row in board
+        for subrow in row["subrows"]
     ]
+    heights = [_height(mine) for _, _, mine in lines]
     head = HEAD + SUBTITLE * len(wrap(subtitle, 9.5, WIDTH - 2 * MARGIN, SUBTITLES))
-    height = head + sum(heights) + GAP * len(board) + FOOT
+    height = head + sum(heights) + GAP * len(lines) + CASE * len(board) + FOOT
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -76,12 +76,15 @@ def board_figure(cells, board, title="Impact of source blending on LSST science"
     for column, stage in enumerate(STAGES):
         pen.text(_left(column) + 0.04, head - 0.1, stage.upper(), 10.5, GREY, weight="bold")
     top = head
-    for row, tall in zip(board, heights, strict=True):
-        mine = [by_place[row["case"], stage] for stage in STAGES]
-        _row_label(pen, row, mine, top)
+    for (row, subrow, mine), tall in zip(lines, heights, strict=True):
+        if subrow is row["subrows"][0]:
+            _case_head(pen, row, top)
+            top += CASE
+        _label(pen, subrow, mine, top)
         for column, cell in enumerate(mine):
-            spec = (row.get("cells") or {}).get(cell["stage"]) or {}
-            (_unbuilt_cell if row.get("not_built") else _cell)(pen, cell, spec, _left(column), top, tall)
+            spec = cell_spec(subrow, cell["stage"])
+            draw = _cell if cell["quantified"] == "yes" else _open_cell
+            draw(pen, cell, spec, _left(column), top, tall)
         top += tall + GAP
     _legend(pen, cells, top + 0.12)
     return figure
@@ -163,16 +166,31 @@ def wrap(text, size, width, lines, weight="normal"):
     return done
 
 
-def _row_label(pen, row, cells, top):
-    """Write what a row stands for, and the data used, or why it is not built."""
-    built = not row.get("not_built")
-    size, room = (11, LABEL - 0.1) if built else (10, LABEL - 0.1)
+def _height(cells):
+    """Return the height of three cells."""
+    if all(cell["quantified"] != "yes" for cell in cells):
+        return UNBUILT
+    return BUILT + ALSO * max(len(also_lines(cell)) for cell in cells)
+
+
+def _case_head(pen, row, top):
+    """Write what a case stands for, or why nothing of it is measured, above its sub-rows."""
+    pen.line([MARGIN, WIDTH - MARGIN], [top + 0.06] * 2, LINE, 0.8)
+    (title,) = wrap(row["title"], 13, WIDTH / 2, 1, "bold")
+    pen.text(MARGIN, top + 0.34, title, 13, weight="bold")
+    start = MARGIN + measure(title, 13, "bold") + 0.2
+    note = row.get("not_built") or row.get("science", "")
+    pen.paragraph(start, top + 0.34, note, 8.5, WIDTH - MARGIN - start, 1, GREY)
+
+
+def _label(pen, subrow, cells, top):
+    """Write what a sub-row is about, and the data used."""
+    size, room = 10.5, LABEL - 0.05
     y = top + 0.25
-    y += 0.0175 * size * pen.paragraph(MARGIN, y, row["title"], size, room, 2, INK if built else GREY, weight="bold")
-    y += 0.14 * pen.paragraph(MARGIN, y, row.get("science", ""), 8, room, 3 if built else 2, GREY)
+    y += 0.0175 * size * pen.paragraph(MARGIN, y, subrow["title"], size, room, 3, weight="bold")
     data = dict.fromkeys(c["data"] for c in cells if c["quantified"] == "yes")
-    note = "Data: " + "; ".join(data) if data else row.get("not_built", "")
-    pen.paragraph(MARGIN, y + 0.05, note, 8, room, 4 if built else 3, INK)
+    if data:
+        pen.paragraph(MARGIN, y + 0.05, "Data: " + "; ".join(data), 8, room, 7, GREY)
 
 
 def _frame(pen, cell, spec, left, top, tall):
@@ -181,26 +199,32 @@ def _frame(pen, cell, spec, left, top, tall):
     pen.bar(left, top + 0.05, 0.06, tall - 0.1, COLOURS[cell["verdict"]])
     x, right = left + 0.17, left + COLUMN - 0.1
     room = right - pen.chip(right, top + 0.1, cell["verdict"]) - x - 0.1
-    name = spec.get("name") or cell["fom"]
+    name = spec.get("name") or spec.get("identified_text") or cell["fom"]
     size = next((s for s in (10, 9.5, 9, 8.5) if measure(name, s, "bold") <= room), 8)
     pen.paragraph(x, top + 0.25, name, size, room, 1, weight="bold")
     return x
 
 
-def _unbuilt_cell(pen, cell, spec, left, top, tall):
+def _open_cell(pen, cell, spec, left, top, tall):
+    """Draw a cell without a number: why, and what is published."""
     x = _frame(pen, cell, spec, left, top, tall)
-    published = spec.get("published") or "no number found"
+    reason, _, published = cell["reason"].partition(". Published: ")
+    used = pen.paragraph(x, top + 0.46, reason, 8.5, COLUMN - 0.32, 2, INK)
     tag = " [M, not verified]" if spec.get("published_tag") == "M" else ""
-    pen.paragraph(x, top + 0.46, f"Published{tag}: {published}", 8, COLUMN - 0.32, 4, GREY)
+    pen.paragraph(
+        x,
+        top + 0.46 + 0.15 * used,
+        f"Published{tag}: {published or 'no number found'}",
+        8,
+        COLUMN - 0.32,
+        3 - used,
+        GREY,
+    )
     pen.text(x, top + tall - 0.1, f"{cell['fom']}  ·  identified: {cell['identified']}", 8, GREY)
 
 
 def _cell(pen, cell, spec, left, top, tall):
     x = _frame(pen, cell, spec, left, top, tall)
-    if cell["quantified"] != "yes":
-        pen.paragraph(x, top + 0.46, cell["reason"], 8.5, COLUMN - 0.32, 7, GREY)
-        pen.text(x, top + tall - 0.11, f"{cell['fom']}  ·  identified: {cell['identified']}", 8, GREY)
-        return
     colour = COLOURS[cell["verdict"]]
     percent = spec.get("percent", False)
     value, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)

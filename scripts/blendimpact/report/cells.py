@@ -26,6 +26,7 @@ NO_REQUIREMENT = "none published"
 
 CELL_COLUMNS = {
     "case": (None, "science case"),
+    "subrow": (None, "sub-row of the case: what is measured"),
     "stage": (None, "stage whose impact the cell holds"),
     "fom": (None, "id of the headline figure of merit"),
     "value": (None, "its impact, in unit"),
@@ -117,7 +118,20 @@ def matrix_cells(foms, board, requirements):
     StudyError
         If a headline is ambiguous, or a requirement has another unit than its figure of merit.
     """
-    return [_also(_cell(row, stage, foms, requirements), row, stage, foms) for row in board for stage in STAGES]
+    return [_also(_cell(*place, foms, requirements), *place, foms) for place in places(board)]
+
+
+def places(board):
+    """Yield (row, sub-row, stage) of every cell of the board, in order."""
+    for row in board:
+        for subrow in row["subrows"]:
+            for stage in STAGES:
+                yield row, subrow, stage
+
+
+def cell_spec(subrow, stage):
+    """Return what the board says of a cell, {} where it says nothing."""
+    return (subrow.get("cells") or {}).get(stage) or {}
 
 
 def _required(fom, requirements):
@@ -126,14 +140,15 @@ def _required(fom, requirements):
     return requirements.get(fom) or (base if base.get("value") is None else {})
 
 
-def _cell(row, stage, foms, requirements):
-    spec = (row.get("cells") or {}).get(stage) or {}
-    fom = spec.get("fom") or "none chosen"
-    found = None if row.get("not_built") or not spec else _headline(foms, row["case"], stage, spec)
+def _cell(row, subrow, stage, foms, requirements):
+    spec = cell_spec(subrow, stage)
+    fom = spec.get("fom") or next(iter(spec.get("foms") or ()), "none chosen")
+    found = _headline(foms, row["case"], stage, spec) if "fom" in spec and not row.get("not_built") else None
     required = _required(fom, requirements)
     limit, sense = required.get("value"), required.get("sense", "within")
     cell = {
         "case": row["case"],
+        "subrow": subrow["name"],
         "stage": stage,
         "fom": fom,
         "value": None,
@@ -147,7 +162,7 @@ def _cell(row, stage, foms, requirements):
         "identified": _yes_no(spec.get("identified", "no")),
         "quantified": "no",
         "data": spec.get("data") or "none yet",
-        "reason": _why_not(row, stage, spec),
+        "reason": _why_not(row, subrow, stage, spec),
         "also": NOTHING_ELSE,
     }
     if found is None:
@@ -179,11 +194,11 @@ def _cell(row, stage, foms, requirements):
     return cell
 
 
-def _also(cell, row, stage, foms):
+def _also(cell, row, subrow, stage, foms):
     """Return the cell with its further values, or that they are missing."""
-    spec = (row.get("cells") or {}).get(stage) or {}
+    spec = cell_spec(subrow, stage)
     lines = []
-    for also in () if row.get("not_built") else spec.get("also") or ():
+    for also in () if row.get("not_built") or "fom" not in spec else spec.get("also") or ():
         wanted = {**spec, **({"population": None} if "fom" in also else {}), **also}
         found = _headline(foms, row["case"], stage, wanted)
         name = also["data"] if wanted["fom"] == spec["fom"] else f"{also['data']}, {also['fom']}"
@@ -208,17 +223,16 @@ def _number(value):
     return float(value) if np.isfinite(value) else None
 
 
-def _why_not(row, stage, spec):
-    if row.get("not_built"):
-        reason = str(row["not_built"]).rstrip(".")
-    elif not spec:
-        reason = f"no figure of merit of {stage} is chosen for this case"
-    else:
+def _why_not(row, subrow, stage, spec):
+    reason = row.get("not_built") or spec.get("not_quantified") or (not spec and subrow.get("not_quantified"))
+    if not reason and "fom" not in spec:
+        reason = f"no figure of merit of {stage} is chosen for this sub-row"
+    elif not reason:
         reason = (
             f"the run has no {spec.get('headline_term')!r} of {spec['fom']} in scenario "
             f"{spec.get('scenario', 'fiducial')!r}"
         )
-    return reason + (f". Published: {spec['published']}" if spec.get("published") else "")
+    return str(reason).rstrip(".") + (f". Published: {spec['published']}" if spec.get("published") else "")
 
 
 def _headline(foms, case, stage, spec):

@@ -4,7 +4,7 @@ from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meanin
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..stats.figures_of_merit import CELLS
 from .board_figure import COLOURS, SYMBOLS, TINTS
-from .cells import STAGES, VERDICTS
+from .cells import STAGES, VERDICTS, cell_spec
 from .html import data_uri, relative, write
 from .words import LEVEL, TAGS, also_lines, limit_text, quote, split_tag
 
@@ -77,38 +77,43 @@ def write_page(
 
 
 def _board_rows(cells, board):
-    by_place = {(c["case"], c["stage"]): c for c in cells}
-    rows = []
-    for row in board:
-        filled = []
-        for stage in STAGES:
-            cell, spec = by_place[row["case"], stage], (row.get("cells") or {}).get(stage) or {}
-            percent = spec.get("percent", False)
-            number, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)
-            source, tag = split_tag(cell["requirement_source"])
-            filled.append(
+    by_place = {(c["case"], c["subrow"], c["stage"]): c for c in cells}
+    return [
+        {
+            "title": row["title"],
+            "science": row.get("science", ""),
+            "not_covered": row.get("not_covered"),
+            "subrows": [
                 {
-                    **cell,
-                    "name": spec.get("name") or cell["fom"],
-                    "number": number,
-                    "interval": interval,
-                    "limit": limit_text(cell, percent),
-                    "lines": also_lines(cell),
-                    "source": source,
-                    "tag": tag,
-                    "published": spec.get("published", ""),
-                    "published_tag": spec.get("published_tag", "none"),
+                    "title": subrow["title"],
+                    "cells": [
+                        _board_cell(by_place[row["case"], subrow["name"], stage], cell_spec(subrow, stage))
+                        for stage in STAGES
+                    ],
                 }
-            )
-        rows.append(
-            {
-                "title": row["title"],
-                "science": row.get("science", ""),
-                "cells": filled,
-                "not_covered": row.get("not_covered"),
-            }
-        )
-    return rows
+                for subrow in row["subrows"]
+            ],
+        }
+        for row in board
+    ]
+
+
+def _board_cell(cell, spec):
+    percent = spec.get("percent", False)
+    number, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)
+    source, tag = split_tag(cell["requirement_source"])
+    return {
+        **cell,
+        "name": spec.get("name") or spec.get("identified_text") or cell["fom"],
+        "number": number,
+        "interval": interval,
+        "limit": limit_text(cell, percent),
+        "lines": also_lines(cell),
+        "source": source,
+        "tag": tag,
+        "published": spec.get("published", ""),
+        "published_tag": spec.get("published_tag", "none"),
+    }
 
 
 def _quoted(row):
