@@ -51,6 +51,14 @@ def test_requirements_are_those_of_their_year():
     assert load_requirements("Y1")["GA-B1"] == load_requirements("Y10")["GA-B1"]
 
 
+def test_a_repeatability_of_bright_stars_is_adopted_for_all_else_and_shear_calibration_is_about_calibration():
+    known = load_requirements()
+    for fom in ("TR-M1", "CF-M1", "MO-M1"):
+        assert (known[fom]["tag"], known[fom]["application"]) == ("V", "A")
+    assert {known[fom]["about"] for fom in ("WL-D2", "WL-B3", "WL-M1")} == {"calibration"}
+    assert {known[fom]["about"] for fom in ("TR-D1", "CF-M1", "GA-B1")} == {"value"}
+
+
 def test_every_requirement_has_a_source_and_what_is_ours_says_so():
     for entry in load_requirements().values():
         assert entry["source"]

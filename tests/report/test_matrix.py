@@ -13,10 +13,12 @@ import pytest
 from astropy.table import Table
 from blendimpact.data.catalogues import read
 from blendimpact.errors import StudyError
+from blendimpact.ladder.aggregate import SPLIT_NOTES
 from blendimpact.ladder.budget import budget
 from blendimpact.report.board_figure import SYMBOLS, board_figure, wrap, write_board
-from blendimpact.report.cells import CELL_COLUMNS, VERDICTS, blocks_to_settle, matrix_cells, verdict, write_cells
+from blendimpact.report.cells import CELL_COLUMNS, matrix_cells, write_cells
 from blendimpact.report.page import budgets, write_page
+from blendimpact.report.verdicts import VERDICTS, forecast, requirement_source, verdict, verdict_tag
 from blendimpact.report.words import decimals, quote
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,8 @@ KEYS = [
     "requirement",
     "requirement_source",
     "verdict",
+    "tag",
+    "split",
     "identified",
     "quantified",
     "data",
@@ -148,9 +152,9 @@ BOARD = [
     },
 ]
 REQUIREMENTS = {
-    "WL-D2": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M"},
+    "WL-D2": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M", "about": "calibration"},
     "WL-B3": {"value": 0.003, "unit": "1", "source": "adopted", "tag": "A"},
-    "WL-M1": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M"},
+    "WL-M1": {"value": 0.003, "unit": "1", "source": "DESC SRD v1, Y10", "tag": "M", "application": "M"},
     "GA-D1": {"value": 0.9, "unit": "1", "source": "adopted", "tag": "A", "sense": "at least"},
     "GA-B1": {"value": None, "unit": "mag", "source": "none published", "tag": "none"},
 }
@@ -233,21 +237,51 @@ def test_without_a_value_there_is_no_verdict():
     assert verdict(None, None, None, 0.003) == verdict(math.nan, 0, 1, 0.003) == "not quantified"
 
 
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [
+        (-0.002, 0.0029, "negligible"),
+        (-0.06, -0.04, "needs calibration"),
+        (0.002, 0.004, "undetermined"),
+        (math.nan, math.nan, "undetermined"),
+    ],
+)
+def test_a_limit_on_what_calibration_leaves_condemns_no_raw_impact(low, high, expected):
+    assert verdict(0.0, low, high, 0.003, about="calibration") == expected
+
+
+@pytest.mark.parametrize(
+    "tag, application, expected, says",
+    [
+        ("V", "V", "V", ""),
+        ("V", "M", "M", "from memory [M]"),
+        ("V", "A", "A", "applied here to another quantity [A]"),
+        ("M", "V", "M", ""),
+        ("A", "V", "A", ""),
+    ],
+)
+def test_the_tag_of_a_verdict_is_the_weaker_of_number_and_application(tag, application, expected, says):
+    required = {"value": 5, "tag": tag, "application": application, "source": "PA1"}
+    assert verdict_tag(required) == expected
+    assert requirement_source(required).endswith(says or "]") and (";" in requirement_source(required)) == bool(says)
+    assert verdict_tag({"value": 5, "tag": "V"}) == "A"  # unless it says that it is written for it, it is not
+    assert verdict_tag({"value": None, "tag": "none"}) == verdict_tag({}) == "none"
+
+
 @given(
     value=st.floats(-0.02, 0.02),
     half=st.floats(1e-4, 0.01),
     sense=st.sampled_from(["within", "at most", "at least", "known to"]),
 )
-def test_the_blocks_that_would_settle_do_settle(value, half, sense):
-    limit = 0.003
-    needed = blocks_to_settle(value, value - half, value + half, 40, limit, sense)
-    if verdict(value, value - half, value + half, limit, sense) != "undetermined" or math.isinf(needed):
-        return
-    then = half * math.sqrt(40 / needed) * (1 - 1e-12)
-    assert verdict(value, value - then, value + then, limit, sense) in ("meets", "exceeds")
-    if needed > 2:
-        before = half * math.sqrt(40 / (needed - 1)) * (1 + 1e-12)
-        assert verdict(value, value - before, value + before, limit, sense) == "undetermined"
+def test_a_forecast_knows_the_interval_and_not_the_value(value, half, sense):
+    """Half a width of the requirement, and of half of it: four times the sky. No value changes it but by rounding."""
+    limit = 0.9 if sense == "at least" else 0.003
+    (first, blocks, n), (second, more, _) = forecast(value - half, value + half, 500, 40, limit, sense)
+    assert first == 2 * second == pytest.approx(0.1 if sense == "at least" else 0.003)
+    assert blocks >= 40 * (half / first) ** 2 * (1 - 1e-9) and more == pytest.approx(4 * blocks, rel=0.35, abs=4)
+    assert n == pytest.approx(500 * (half / first) ** 2, rel=0.25, abs=20)
+    other = forecast(-half, half, 500, 40, limit, sense)
+    assert [b for _, b, _ in other] == pytest.approx([blocks, more], rel=0.1, abs=1)
 
 
 def test_cells_have_the_promised_keys_and_are_never_blank(cells):
@@ -273,8 +307,8 @@ def test_the_cells_hold_the_headline_of_the_board(cells):
     by_place = {(c["case"], c["stage"]): c for c in cells if c["subrow"] in ("shapes", "main")}
     detection = by_place["two_point", "detection"]
     assert [detection[k] for k in ("value", "ci_low", "ci_high")] == pytest.approx([-0.06, -0.068, -0.052])
-    assert (detection["verdict"], detection["n"]) == ("exceeds", 5000)
-    assert by_place["two_point", "measurement"]["verdict"] == "meets"
+    assert [detection[k] for k in ("verdict", "tag", "n")] == ["needs calibration", "A", 5000]
+    assert [by_place["two_point", "measurement"][k] for k in ("verdict", "tag")] == ["meets", "M"]
     completeness = by_place["galaxies", "detection"]
     assert (completeness["value"], completeness["verdict"]) == (0.86, "exceeds")
     assert completeness["requirement_source"].startswith("at least: adopted")
@@ -285,14 +319,25 @@ def test_the_cells_hold_the_headline_of_the_board(cells):
 def test_an_undetermined_cell_says_how_much_sky_would_settle_it(cells):
     cell = next(c for c in cells if c["verdict"] == "undetermined")
     assert (cell["fom"], cell["value"]) == ("WL-B3", -0.002)
-    # 40 blocks x (0.004 / 0.001)^2 and one more, rounded up to two digits
-    assert "about 650 blocks of sky (this run: 40) would settle it" in cell["reason"]
+    # 40 blocks x (0.004 / 0.003)^2 and (0.004 / 0.0015)^2, rounded up to two digits, whatever the value
+    assert "±0.003 takes about 72 blocks of sky (9,000 objects)" in cell["reason"]
+    assert "±0.0015 takes about 290 blocks" in cell["reason"] and "this run: 40 (5,000)" in cell["reason"]
+
+
+def test_a_split_that_means_nothing_is_told_on_the_board():
+    found = row("WL-D2", "detection", 0.1, 0.01, note=SPLIT_NOTES["no"])
+    cell = matrix_cells(Table(rows=[found]), BOARD[:1], REQUIREMENTS)[0]
+    assert cell["split"] == "split not meaningful"
+    texts = [
+        t.get_text() for t in board_figure([cell, *matrix_cells(FOMS, BOARD, REQUIREMENTS)[1:]], BOARD).axes[0].texts
+    ]
+    assert "split not meaningful" in texts
 
 
 def test_unverified_requirements_say_so(cells):
     for cell in cells:
         if cell["fom"] in ("WL-D2", "WL-M1"):
-            assert cell["requirement_source"] == "DESC SRD v1, Y10 [M: from memory, not verified]"
+            assert cell["requirement_source"].startswith("DESC SRD v1, Y10 [M: from memory, not verified]")
         if cell["fom"] in ("WL-B3", "GA-D1"):
             assert cell["requirement_source"].endswith("[A: adopted by this study]")
 
@@ -411,10 +456,15 @@ def test_no_text_of_the_figure_leaves_its_place(board):
 
 def test_the_figure_says_verdicts_in_words_and_symbols_and_marks_unverified(cells):
     texts = [t.get_text() for t in board_figure(cells, BOARD).axes[0].texts]
-    for word in ("exceeds", "meets", "undetermined", "no requirement", "not quantified"):
-        assert texts.count(f"{SYMBOLS[word]} {word}") == 1 + sum(c["verdict"] == word for c in cells)
+    for word in ("exceeds", "meets", "needs calibration", "undetermined", "no requirement", "not quantified"):
+        shown = [t for t in texts if t.startswith(f"{SYMBOLS[word]} {word}")]
+        assert len(shown) == 1 + sum(c["verdict"] == word for c in cells)
     everything = " ".join(texts)
-    assert "±0.3 % [M], DESC SRD v1, Y10" in everything and "[M] from memory, not verified" in everything
+    assert (
+        "±0.3 % [M], DESC SRD v1, Y10" in everything
+        and "✓ meets [M]" in texts
+        and "[M] from memory, not verified" in everything
+    )
     assert "no difference imaging" in everything and "N = 5,000" in everything
 
 

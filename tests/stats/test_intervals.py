@@ -177,12 +177,11 @@ def test_histograms_say_when_they_do_not_know():
     assert histogram([np.nan, 0.0], EDGES).sum() == 1
 
 
-def test_needed_blocks_is_the_smallest_number_that_settles():
-    n = needed_blocks(0.005, 0.004, 0.003, 40)
-    assert 0.004 * np.sqrt(40 / n) < 0.002 <= 0.004 * np.sqrt(40 / (n - 1))
-    assert needed_blocks(0.003, 0.004, 0.003, 40) == np.inf
-    assert np.isnan(needed_blocks(np.nan, 0.004, 0.003, 40))
-    assert needed_blocks(0.01, 0.0, 0.003, 40) == 40
+def test_needed_blocks_is_the_smallest_number_that_gives_the_half_width():
+    n = needed_blocks(0.0043, 0.003, 40)
+    assert 0.0043 * np.sqrt(40 / n) <= 0.003 < 0.0043 * np.sqrt(40 / (n - 1))
+    assert needed_blocks(0.004, 0.002, 40) == 160
+    assert needed_blocks(0.003, 0.003, 40) == 40
 
 
 def test_the_interval_of_a_rate_is_garwood_s():

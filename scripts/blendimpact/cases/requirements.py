@@ -32,6 +32,16 @@ class Requirement(Model):
         description="How the value is read. within: |impact| <= value. at most, at least: the FoM itself. "
         "known to: half the width of its interval <= value.",
     )
+    about: Literal["value", "calibration"] = Field(
+        "value",
+        description="value: a limit on the quantity as it is. calibration: a limit on what is unknown of it after "
+        "calibration; an impact within it is negligible, one beyond it needs calibration.",
+    )
+    application: Literal["V", "M", "A"] = Field(
+        "A",
+        description="Is the requirement written for this quantity? V: the text that was read says so. M: from memory "
+        "it is. A: it is written for another quantity, or by this study.",
+    )
     year: Literal["Y1", "Y10"] | None = Field(None, description="Survey year; null: any.")
     source: Text = Field(description="Document, or why there is none.")
     tag: Literal["V", "M", "A", "none"] = Field(

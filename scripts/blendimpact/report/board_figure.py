@@ -11,13 +11,16 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from .cells import STAGES, VERDICTS, cell_spec
+from .cells import NOTHING_SAID, STAGES, cell_spec
+from .verdicts import VERDICTS
 from .words import LEVEL, TAGS, also_lines, limit_text, quote, requirement_sense, split_tag
 
 # Okabe and Ito's palette, darkened for white text; each verdict also has its word and symbol.
 COLOURS = {
     "meets": "#00795A",
     "exceeds": "#B84A00",
+    "negligible": "#3E7A1E",
+    "needs calibration": "#8A3A78",
     "undetermined": "#7D6608",
     "no requirement": "#0064A0",
     "not quantified": "#7A7F85",
@@ -25,11 +28,21 @@ COLOURS = {
 TINTS = {
     "meets": "#E3F4EE",
     "exceeds": "#FBEADF",
+    "negligible": "#EBF4E4",
+    "needs calibration": "#F6E9F3",
     "undetermined": "#FBF3D5",
     "no requirement": "#E4EFF8",
     "not quantified": "#F1F2F4",
 }
-SYMBOLS = {"meets": "✓", "exceeds": "✗", "undetermined": "?", "no requirement": "•", "not quantified": "○"}
+SYMBOLS = {
+    "meets": "✓",
+    "exceeds": "✗",
+    "negligible": "≈",
+    "needs calibration": "▲",
+    "undetermined": "?",
+    "no requirement": "•",
+    "not quantified": "○",
+}
 INK, GREY, LINE = "#16202A", "#55606B", "#C9CED4"
 
 WIDTH, MARGIN, LABEL, GAP = 14.0, 0.22, 1.3, 0.09
@@ -124,9 +137,9 @@ class _Pen:
     def line(self, x, y, colour, width=1.0, **kwargs):
         self.axes.plot(x, y, color=colour, lw=width, solid_capstyle="butt", **kwargs)
 
-    def chip(self, right, y, verdict, size=8.5):
-        """Draw a verdict as a label that ends at ``right``; return its width."""
-        text = f"{SYMBOLS[verdict]} {verdict}"
+    def chip(self, right, y, verdict, tag="none", size=8.5):
+        """Draw a verdict and its tag as a label that ends at ``right``; return its width."""
+        text = f"{SYMBOLS[verdict]} {verdict}" + ("" if tag == "none" else f" [{tag}]")
         width = measure(text, size, "bold") + 0.16
         self.box(right - width, y, width, 0.2, COLOURS[verdict], radius=0.06)
         self.text(right - width / 2, y + 0.142, text, size, "white", weight="bold", ha="center")
@@ -198,7 +211,7 @@ def _frame(pen, cell, spec, left, top, tall):
     pen.box(left, top, COLUMN, tall, TINTS[cell["verdict"]], LINE)
     pen.bar(left, top + 0.05, 0.06, tall - 0.1, COLOURS[cell["verdict"]])
     x, right = left + 0.17, left + COLUMN - 0.1
-    room = right - pen.chip(right, top + 0.1, cell["verdict"]) - x - 0.1
+    room = right - pen.chip(right, top + 0.1, cell["verdict"], cell["tag"]) - x - 0.1
     name = spec.get("name") or spec.get("identified_text") or cell["fom"]
     size = next((s for s in (10, 9.5, 9, 8.5) if measure(name, s, "bold") <= room), 8)
     pen.paragraph(x, top + 0.25, name, size, room, 1, weight="bold")
@@ -241,7 +254,7 @@ def _cell(pen, cell, spec, left, top, tall):
     y += 0.14 * pen.paragraph(x, y, _required(cell, spec), 8, COLUMN - 0.32, lines)
     if cell["verdict"] == "undetermined":
         # The figure shows the line; what is worth saying is what would settle it.
-        pen.paragraph(x, y + 0.03, cell["reason"].rpartition("; ")[2], 8, COLUMN - 0.32, 2, GREY)
+        pen.paragraph(x, y + 0.03, cell["reason"].partition("; ")[2] or cell["reason"], 8, COLUMN - 0.32, 3, GREY)
     term = spec.get("headline_term", "")
     kind = f"{term} term" if spec.get("kind", "impact") == "impact" else f"{term} rung"
     further = also_lines(cell)
@@ -249,6 +262,8 @@ def _cell(pen, cell, spec, left, top, tall):
         size = next((s for s in (7.5, 7, 6.5) if measure(line, s) <= COLUMN - 0.24), 6.5)
         pen.paragraph(x, top + tall - 0.28 - ALSO * (len(further) - 1 - number), line, size, COLUMN - 0.24, 1)
     pen.text(x, top + tall - 0.11, f"{cell['fom']}  ·  {kind}  ·  N = {cell['n']:,}", 8, GREY)
+    if cell["split"] != NOTHING_SAID:
+        pen.text(left + COLUMN - 0.1, top + tall - 0.11, cell["split"], 8, weight="bold", ha="right")
 
 
 def _required(cell, spec):
@@ -301,9 +316,9 @@ def _legend(pen, cells, top):
         pen.chip(x + width, top, verdict)
         number = sum(c["verdict"] == verdict for c in cells)
         pen.text(x + width + 0.06, top + 0.142, f"{number}", 8.5, GREY)
-        x += width + 0.36
+        x += width + 0.3
     sources = [c["requirement_source"] for c in cells if c["quantified"] == "yes"]
-    used = [t for t in TAGS if any(f"[{t}:" in source for source in sources)]
+    used = [t for t in TAGS if any(f"[{t}:" in source or f"[{t}]" in source for source in sources)]
     tags = ";".join(f" [{t}] {TAGS[t]}" for t in used)
     bands = any(c["requirement"] is not None and c["quantified"] == "yes" for c in cells)
     note = (

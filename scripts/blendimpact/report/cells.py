@@ -10,19 +10,14 @@ from astropy.table import Table
 
 from ..data.catalogues import describe, rows_of, write
 from ..errors import StudyError
-from ..stats.intervals import needed_blocks
-from .words import DIMENSIONLESS, LEVEL, NOTHING_ELSE, SENSES, TAGS, quote
+from ..ladder.aggregate import SPLIT_NOTES
+from .verdicts import DECIDED, LEAST_BLOCKS, VERDICTS, reason, requirement_source, verdict, verdict_tag
+from .words import DIMENSIONLESS, LEVEL, NOTHING_ELSE, quote
 
 STAGES = ("detection", "deblending", "measurement")
-VERDICTS = {
-    "meets": "the whole interval lies within the requirement",
-    "exceeds": "the whole interval lies beyond the requirement",
-    "undetermined": "the interval includes the requirement",
-    "no requirement": "measured, but nobody has published a requirement",
-    "not quantified": "no number yet; the reason says why",
-}
-LEAST_BLOCKS = 30
-NO_REQUIREMENT = "none published"
+SPLIT = {SPLIT_NOTES["no"]: "split not meaningful", SPLIT_NOTES["undetermined"]: "split undetermined"}
+"""Notes on the split between detection and deblending, in the words of the board."""
+NOTHING_SAID = "not in doubt"
 
 CELL_COLUMNS = {
     "case": (None, "science case"),
@@ -37,6 +32,8 @@ CELL_COLUMNS = {
     "requirement": (None, "the requirement's limit"),
     "requirement_source": (None, "sense and origin of the requirement, with its provenance tag"),
     "verdict": (None, "; ".join(f"{k}: {v}" for k, v in VERDICTS.items())),
+    "tag": (None, "of the verdict: the weaker of the requirement's tag and of that of its application here"),
+    "split": (None, "whether the split between detection and deblending is meaningful, where that is in doubt"),
     "identified": (None, "is a figure of merit identified?"),
     "quantified": (None, "does this study quantify it?"),
     "data": (None, "data used"),
@@ -44,51 +41,6 @@ CELL_COLUMNS = {
     "also": (None, "further values of the stage, which decide nothing: other data, other figures of merit"),
 }
 """Keys of a cell, in order, as columns: (unit, description)."""
-
-
-def verdict(value, low, high, limit, sense="within"):
-    """Return the verdict of an interval on a requirement.
-
-    Parameters
-    ----------
-    value, low, high : float
-        Value and interval; NaN ends when there is no interval.
-    limit : float or None
-        The requirement; None when there is none.
-    sense : str
-        "within": |x| <= limit; "at most": x <= limit; "at least": x >= limit; "known to": half the width of
-        the interval <= limit, which more sky always reaches, so nothing exceeds it.
-
-    Returns
-    -------
-    str
-        One of `VERDICTS`.
-    """
-    if value is None or not math.isfinite(value):
-        return "not quantified"
-    if limit is None:
-        return "no requirement"
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return "undetermined"
-    if sense == "within":
-        inside, outside = -limit <= low and high <= limit, low > limit or high < -limit
-    elif sense == "at most":
-        inside, outside = high <= limit, low > limit
-    elif sense == "at least":
-        inside, outside = low >= limit, high < limit
-    elif sense == "known to":
-        inside, outside = (high - low) / 2 <= limit, False
-    else:
-        raise ValueError(f"unknown sense {sense!r}; one of {', '.join(SENSES)}")
-    return "meets" if inside else "exceeds" if outside else "undetermined"
-
-
-def blocks_to_settle(value, low, high, n_blocks, limit, sense="within"):
-    """Return how many blocks would settle an undetermined verdict (`stats.intervals.needed_blocks`)."""
-    if sense == "known to":
-        return float(math.ceil(n_blocks * ((high - low) / (2 * limit)) ** 2))
-    line = math.copysign(limit, value) if sense == "within" else limit
-    return needed_blocks(value, (high - low) / 2, line, n_blocks)
 
 
 def matrix_cells(foms, board, requirements):
@@ -104,8 +56,8 @@ def matrix_cells(foms, board, requirements):
         why, as ``not_built``; it may lack cells.
     requirements : dict of str to dict
         By id of the figure of merit (`blendimpact.cases.requirements.load_requirements`): ``value``, ``unit``,
-        ``source``, ``tag`` (`TAGS`), optional ``sense`` (`SENSES`, default "within"). A ``value`` of None
-        says that there is none, and ``source`` why.
+        ``source``, ``tag``, optional ``sense``, ``about`` and ``application``. A ``value`` of None says that there is
+        none, and ``source`` why.
 
     Returns
     -------
@@ -159,6 +111,8 @@ def _cell(row, subrow, stage, foms, requirements):
         "requirement": limit,
         "requirement_source": requirement_source(required),
         "verdict": "not quantified",
+        "tag": "none",
+        "split": NOTHING_SAID,
         "identified": _yes_no(spec.get("identified", "no")),
         "quantified": "no",
         "data": spec.get("data") or "none yet",
@@ -180,17 +134,14 @@ def _cell(row, subrow, stage, foms, requirements):
         )
     value, low, high = (_number(found[name]) for name in ("value", "ci_low", "ci_high"))
     cell.update(value=value, ci_low=low, ci_high=high, n=int(found["n"]), unit=unit or "1")
-    cell["verdict"] = verdict(value, low, high, limit, sense)
-    few = int(found["n_blocks"]) < LEAST_BLOCKS and cell["verdict"] in ("meets", "exceeds")
-    if few:
-        cell["verdict"] = "undetermined"
-    if value is not None:
-        cell["quantified"] = "yes"
-    cell["reason"] = (
-        f"{LEAST_BLOCKS} blocks of sky are the least for a verdict, this run has {found['n_blocks']}"
-        if few
-        else _reason(cell, int(found["n_blocks"]), sense)
-    )
+    decided = verdict(value, low, high, limit, sense, required.get("about", "value"))
+    n_blocks = int(found["n_blocks"])
+    few = n_blocks < LEAST_BLOCKS and decided in DECIDED
+    cell["verdict"] = "undetermined" if few else decided
+    cell["tag"] = verdict_tag(required)
+    cell["split"] = next((short for note, short in SPLIT.items() if note in str(found["note"])), NOTHING_SAID)
+    cell["quantified"] = "no" if value is None else "yes"
+    cell["reason"] = reason(cell, n_blocks, sense, few)
     return cell
 
 
@@ -254,51 +205,6 @@ def _headline(foms, case, stage, spec):
             "name the population and the stratum",
         )
     return rows[0] if len(rows) else None
-
-
-def requirement_source(required):
-    """Return the origin of a requirement and its tag: "DESC SRD v1, Y10 [M: from memory, not verified]"."""
-    if not required or required.get("value") is None:
-        why = (required or {}).get("source")
-        if not why:
-            return NO_REQUIREMENT
-        return why if why.startswith("no") else f"{NO_REQUIREMENT}: {why}"
-    tag, sense = required.get("tag", "M"), required.get("sense", "within")
-    prefix = "" if sense == "within" else f"{sense}: "
-    return f"{prefix}{required['source']} [{tag}: {TAGS[tag]}]"
-
-
-def _reason(cell, n_blocks, sense):
-    value, low, high, limit = (cell[k] for k in ("value", "ci_low", "ci_high", "requirement"))
-    if cell["verdict"] == "not quantified":
-        return "the run gave no number: no object was left to measure it on"
-    if cell["verdict"] == "no requirement":
-        return "measured; there is no published requirement to hold it against"
-    line = SENSES[sense] + f"{limit:g}"
-    if low is None or high is None:
-        return f"{n_blocks} block of sky gives no interval to hold against {line}"
-    if sense == "known to":
-        known = f"it is known to ±{(high - low) / 2:.2g}, the requirement is {limit:g}"
-        if cell["verdict"] == "meets":
-            return known
-        needed = _round_up(blocks_to_settle(value, low, high, n_blocks, limit, sense))
-        return f"{known}; about {needed:,} blocks of sky (this run: {n_blocks:,}) would reach it"
-    if cell["verdict"] != "undetermined":
-        side = "within" if cell["verdict"] == "meets" else "beyond"
-        return f"the whole {LEVEL} interval lies {side} {line}"
-    needed = blocks_to_settle(value, low, high, n_blocks, limit, sense)
-    if not math.isfinite(needed):
-        return f"the value lies on the line {line}: no number of blocks settles it"
-    return (
-        f"the {LEVEL} interval includes the line {line}; about {_round_up(needed):,} blocks of sky "
-        f"(this run: {n_blocks:,}) would settle it, if the value stays"
-    )
-
-
-def _round_up(number):
-    """Round a number of blocks up to two significant digits: it is an extrapolation."""
-    step = 10 ** max(0, math.floor(math.log10(number)) - 1)
-    return int(math.ceil(number / step) * step)
 
 
 def write_cells(cells, stem, meta=None):

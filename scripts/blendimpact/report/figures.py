@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..config.settings import FIDUCIAL
 from ..data.catalogues import rows_of
 from ..ladder.rungs import ORDER, REFERENCE
+from .verdicts import verdict_tag
 
 STAGE_COLOURS = {
     "measurement": "#0072B2",
@@ -154,7 +155,7 @@ def ladder(foms, fom):
             alpha=0.25,
             lw=0,
             zorder=1,
-            label=f"requirement ±{half:g} [{requirement['tag']}]\n" + "\n".join(wrap(requirement["source"], 52)),
+            label=f"requirement ±{half:g} [{verdict_tag(requirement)}]\n" + "\n".join(wrap(requirement["source"], 52)),
         )
         right.legend(fontsize=7, frameon=False)
     right.set_xticks(range(len(terms)), terms, rotation=25, ha="right")

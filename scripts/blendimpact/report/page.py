@@ -4,8 +4,9 @@ from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meanin
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..stats.figures_of_merit import CELLS
 from .board_figure import COLOURS, SYMBOLS, TINTS
-from .cells import STAGES, VERDICTS, cell_spec
+from .cells import NOTHING_SAID, STAGES, cell_spec
 from .html import data_uri, relative, write
+from .verdicts import VERDICTS
 from .words import LEVEL, TAGS, also_lines, limit_text, quote, split_tag
 
 RUNG_TEXTS = {REFERENCE: "truth: noiseless isolated sources", **{r.name: r.text for r in RUNGS.values()}}
@@ -101,7 +102,7 @@ def _board_rows(cells, board):
 def _board_cell(cell, spec):
     percent = spec.get("percent", False)
     number, interval = quote(cell["value"], cell["ci_low"], cell["ci_high"], cell["unit"], percent)
-    source, tag = split_tag(cell["requirement_source"])
+    source, number_tag = split_tag(cell["requirement_source"])
     return {
         **cell,
         "name": spec.get("name") or spec.get("identified_text") or cell["fom"],
@@ -109,8 +110,9 @@ def _board_cell(cell, spec):
         "interval": interval,
         "limit": limit_text(cell, percent),
         "lines": also_lines(cell),
+        "doubt": "" if cell["split"] == NOTHING_SAID else cell["split"],
         "source": source,
-        "tag": tag,
+        "number_tag": number_tag,
         "published": spec.get("published", ""),
         "published_tag": spec.get("published_tag", "none"),
     }

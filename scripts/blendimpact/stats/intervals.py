@@ -249,29 +249,20 @@ def interval(samples, n_blocks, confidence=CONFIDENCE):
     return Interval(ends[0][()], ends[1][()], n_nan)
 
 
-def needed_blocks(value, half_width, line, n_blocks):
-    """Return how many blocks would settle on which side of a line the value lies.
+def needed_blocks(half_width, wanted, n_blocks):
+    """Return how many blocks give an interval of a wanted half width, which shrinks as N^-1/2.
 
     Parameters
     ----------
-    value, half_width : float
-        The value and half the width of its interval, from ``n_blocks`` blocks.
-    line : float
-        The requirement.
+    half_width : float
+        Half the width of the interval that ``n_blocks`` blocks gave.
+    wanted : float
+        Half the width that would do.
     n_blocks : int
 
     Returns
     -------
     float
-        Smallest N for which the half width, scaled as N^-1/2, is below the distance to the line, if the
-        value stays; infinity when the value lies on the line; NaN when an input is.
+        A whole number. The value has no part in it: a forecast that divides by a distance that noise made is noise.
     """
-    distance = abs(value - line)
-    if not np.isfinite([value, half_width, line, n_blocks]).all():
-        return float("nan")
-    if half_width == 0 and distance > 0:
-        return float(n_blocks)
-    # Guards against overflow: a distance below rounding is no distance.
-    if distance <= half_width * 1e-9:
-        return float("inf")
-    return float(np.floor(n_blocks * (half_width / distance) ** 2) + 1)
+    return float(np.ceil(n_blocks * (half_width / wanted) ** 2 * (1 - 1e-12)))

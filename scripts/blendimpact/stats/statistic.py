@@ -11,16 +11,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from .intervals import (
-    design_effect,
-    dispersion,
-    interval,
-    needed_blocks,
-    newcombe,
-    poisson_rate,
-    resampled_sums,
-    wilson,
-)
+from .intervals import design_effect, dispersion, interval, newcombe, poisson_rate, resampled_sums, wilson
 
 LEAST_BLOCKS = 10
 """Blocks that must hold objects before resampling them says anything."""
@@ -233,28 +224,17 @@ class Contrast(Statistic):
             low,
             high,
             "Newcombe, of Wilson intervals widened by the design effect of blocks",
-            notes(
-                few.replace("no interval", "no bootstrap"),
-                undetermined(value.value, low, high, value.count, blocks.number),
-            ),
+            notes(few.replace("no interval", "no bootstrap"), undetermined(low, high)),
         )
 
     def difference_ends(self, value, samples, n, trials, blocks):
         low, high, method, note = super().difference_ends(value, samples, n, trials, blocks)
-        return Ends(low, high, method, notes(note, undetermined(value, low, high, n, blocks.number)))
+        return Ends(low, high, method, notes(note, undetermined(low, high)))
 
 
-def undetermined(value, low, high, count, n_blocks):
-    """Return a note for a difference whose interval holds 0: how many objects would tell it from 0; else ""."""
-    if not low <= 0 <= high:
-        return ""
-    needed = needed_blocks(value, value - low if value > 0 else high - value, 0.0, n_blocks)
-    if not np.isfinite(needed):
-        return "undetermined: no difference is seen, and the interval says how large one may be"
-    return (
-        f"undetermined: the interval holds 0; about {float(f'{count * needed / n_blocks:.2g}'):,.0f} objects (this "
-        f"run: {count:,}) would tell it from 0, if the value stays"
-    )
+def undetermined(low, high):
+    """Return a note for a difference whose interval holds 0; else ""."""
+    return "undetermined: the interval holds 0, and says how large a difference may be" if low <= 0 <= high else ""
 
 
 @dataclass(frozen=True, kw_only=True)
