@@ -173,7 +173,12 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
         (
             "cases: {two_point: {patch: {visits: 2}}}",
             "cases.two_point.patch.visits",
-            ["for artificial stars", "inject.population: stars"],
+            ["is for stars", "inject.population: stars"],
+        ),
+        (
+            "cases: {two_point: {population: {stars: {targets: true}}}}",
+            "cases.two_point.shear",
+            ["twins of a star field"],
         ),
         (
             "cases: {crowded_fields: {scenarios: {real: {patch: {visits: 3}}}}}",

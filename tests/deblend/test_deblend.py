@@ -331,6 +331,8 @@ def test_children_come_back_from_hdf5_and_their_bytes_repeat(tmp_path, compressi
     image = {b: scene(SHAPE, [(60, 70, FLUX)]) + noise(b) for b in "gr"}
     at = centres((60, 70), (3, 4), (63, 70))
     children = DEBLENDERS.create("sep").deblend(make_patch(image), {}, at, SIZE)
+    assert children.errors is None
+    children.errors = np.arange(12.0).reshape(3, 4)
     paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
     for path in paths:
         with h5py.File(path, "w", libver=("v110", "v110")) as file:
@@ -343,7 +345,7 @@ def test_children_come_back_from_hdf5_and_their_bytes_repeat(tmp_path, compressi
         assert len(Children.read(file["00001/plus/truth"])) == 0
         with pytest.raises(StudyError, match="no child images"):
             Children.read(file["00001"])
-    for name in ("det_id", "x0", "y0", "stamps", "status"):
+    for name in ("det_id", "x0", "y0", "stamps", "status", "errors"):
         np.testing.assert_array_equal(getattr(back, name), getattr(children, name))
         assert getattr(back, name).dtype == getattr(children, name).dtype
     assert back.size == SIZE

@@ -68,7 +68,7 @@ def test_the_configuration_adds_it_to_one_case(example):
         "weighted": {},
         "concentration": {"outer": 4.0},
     }
-    assert list(plan.settings["crowded_fields", "fiducial"]["measure"]["measurements"])[-1] == "psf"
+    assert list(plan.settings["crowded_fields", "fiducial"]["measure"]["measurements"]) == ["psf", "fitted"]
     assert not plan.settings["transients", "fiducial"]["measure"]["measurements"]
     sky = plan.settings["galaxies", "compare_real"]["measure"]["measurements"]
     assert sky["kron"] == {"factor": 2.0} and "concentration" not in sky

@@ -249,6 +249,8 @@ def test_a_child_is_the_star_and_the_noise_of_the_scene():
         patch, {}, Table({"det_id": [1, 2, 3], "x": stars[:, 0], "y": stars[:, 1]}), 31
     )
     assert (children["residual"].status == 0).all()
+    # Errors of the fit, which know that the neighbour was fitted too.
+    np.testing.assert_array_equal(children["residual"].errors, fit(patch, stars).errors)
     for k in range(2):
         alone = star_field(stars[[k]], key="child").bands["i"].science
         x0, y0 = children["residual"].x0[k], children["residual"].y0[k]

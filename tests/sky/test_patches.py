@@ -52,6 +52,22 @@ def stars():
     return Table({f"mag_{b}": np.linspace(17, 27, 400) for b in "ugrizy"})
 
 
+def test_stars_inside_the_border_are_targets_where_they_are_asked_for(galaxies, stars):
+    made = {}
+    for targets in (False, True):
+        population = {"galaxies": {"density": 0.5, "mag_max": 25.0}, "stars": {"density": 4.0, "targets": targets}}
+        patch, made[targets] = simulate_patch(
+            settings(shear=0, population=population), 0, SEED, "crowded", "fiducial", survey(), galaxies, stars
+        )[0]
+    before, after = made[False], made[True]
+    star = np.asarray(after["kind"]) == "star"
+    inside = patch.inside(np.asarray(after["x"]), np.asarray(after["y"]))
+    assert 0 < (star & inside).sum() < star.sum()
+    assert set(before["role"][star]) == {"scene"}
+    assert np.array_equal(after["role"] == "target", inside)
+    assert np.array_equal(after["role"][~star], before["role"][~star]) and np.array_equal(after["x"], before["x"])
+
+
 def settings(**changes):
     base = {
         "bands": ["g", "i"],

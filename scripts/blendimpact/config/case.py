@@ -120,6 +120,7 @@ class Settings(Keys):
                 )
         yield from self._epoch_problems(image)
         yield from self._visit_problems(image)
+        yield from self._star_problems(image)
         yield from self._subtractor_problems(image)
         yield from self._patch_problems(image)
         if self.inject:
@@ -188,12 +189,21 @@ class Settings(Keys):
                 "cannot be had with epochs, whose patches are visits of their own",
                 "remove it, or set epochs: null",
             )
-        if not self.inject or not self.inject.population:
+        if not (self.inject and self.inject.population) and not self.population.stars.targets:
             yield Problem(
                 key,
-                "is for artificial stars: other targets would count once per visit",
-                "remove it, or set inject.population: stars",
+                "is for stars: other targets would count once per visit",
+                "remove it, or set population.stars.targets: true or inject.population: stars",
             )
+
+    def _star_problems(self, image):
+        if image or not self.population.stars.targets:
+            return
+        for name, none in (("shear", 0), ("noise_pairs", "false")):
+            if getattr(self, name):
+                yield Problem(
+                    (name,), "is for shapes of galaxies: twins of a star field would count twice", f"set {name}: {none}"
+                )
 
     def _subtractor_problems(self, image):
         name = self.subtractor

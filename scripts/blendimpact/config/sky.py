@@ -79,6 +79,11 @@ class Stars(Model):
         description="Faintest magnitude that is drawn: in i (default 28, at most 28.5); isochrone: in `shape_band` "
         "(default: all)."
     )
+    targets: bool = Field(
+        False,
+        description="Stars inside the border are targets, as galaxies are: every star of a simulated field is one of "
+        "known truth, at its own magnitude, and none has to be added to it.",
+    )
 
     def problems(self):
         own = {"isochrone": ("surface_density", "limit", "distance_modulus", "reddening"), "trilegal": ("density",)}

@@ -45,6 +45,9 @@ class Children:
         on the image, and pixels without data that could not be filled, are 0.
     status : (N,) int32 array
         Bits of `DEBLEND_BITS`; 0 is fine.
+    errors : (N, nbands + 2) float64 array, optional
+        Of deblenders that fit: standard deviations of the flux in each band, then of x and y (pixels), marginal over
+        the neighbours that were fitted with it.
     """
 
     det_id: np.ndarray
@@ -52,6 +55,7 @@ class Children:
     y0: np.ndarray
     stamps: np.ndarray
     status: np.ndarray
+    errors: np.ndarray | None = None
 
     def __len__(self):
         return len(self.det_id)
@@ -86,7 +90,8 @@ class Children:
 
     def select(self, index):
         """Return the children of ``index``: a boolean mask, integers or a slice."""
-        return Children(*(getattr(self, item.name)[index] for item in fields(self)))
+        parts = (getattr(self, item.name) for item in fields(self))
+        return Children(*(None if part is None else part[index] for part in parts))
 
     def write(self, group, compression=None):
         """Write to an HDF5 group; the same children give the same bytes.
@@ -99,6 +104,8 @@ class Children:
             HDF5 filter of the stamps. Noise hardly compresses: none by default.
         """
         for item in fields(self):
+            if getattr(self, item.name) is None:
+                continue
             options = {}
             if item.name == "stamps" and compression and len(self):
                 options = {"compression": compression, "shuffle": True, "chunks": (1, *self.stamps.shape[1:])}
@@ -114,7 +121,8 @@ class Children:
             If the group lacks a part.
         """
         try:
-            return cls(**{item.name: group[item.name][()] for item in fields(cls)})
+            names = [item.name for item in fields(cls) if item.name != "errors" or item.name in group]
+            return cls(**{name: group[name][()] for name in names})
         except (KeyError, OSError) as error:
             raise StudyError(
                 f"group {group.name} holds no child images ({error})",

@@ -74,4 +74,6 @@ class PsfFitDeblender:
         fit = self.fit(patch, sky, x, y)
         for name in FLAGS:
             children.status[rows] |= np.where(fit.flags[name], getattr(BITS, name), 0).astype(np.int32)
+        children.errors = np.full((len(children), len(patch.bands) + 2), np.nan)
+        children.errors[rows] = fit.errors
         return fit.canvas.children(children, rows, self.child, self.core)

@@ -119,8 +119,14 @@ class StarFit:
     @property
     def flux_err(self):
         """Their standard deviations, (N, nbands)."""
-        bands = len(self.canvas.scale)
-        return np.sqrt(np.einsum("nii->ni", self.covariance)[:, :bands])
+        return self.errors[:, : len(self.canvas.scale)]
+
+    @property
+    def errors(self):
+        """Standard deviations of the fluxes, then of x and y, (N, nbands + 2); NaN for places that were fixed."""
+        out = np.full((len(self.start), len(self.canvas.scale) + 2), np.nan)
+        out[:, : self.width] = np.sqrt(np.einsum("nii->ni", self.covariance))
+        return out
 
     def _group(self, link):
         """Return the parents, and the tiles in which their equations are solved."""

@@ -92,7 +92,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
         ``patch`` (size, border, margin, visits), ``population``: ``galaxies`` (density, mag_min, mag_max,
         size_factor, knots), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
         ``stars`` of ``kind`` "isochrone": surface_density (per deg2, brighter than ``limit``), limit, mag_min,
-        mag_max, distance_modulus, reddening; magnitudes in ``shape_band``.
+        mag_max, distance_modulus, reddening; magnitudes in ``shape_band``. ``stars.targets``: stars are targets too.
     index : int
         Number of the patch.
     seed : int
@@ -131,6 +131,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     block, shift = block_of(settings, index)[0], pointing(settings, seed, case, index)
     reference = settings.get("shape_band", bands[0])
     scene = draw_scene(settings["population"], half, seed, case, block, galaxies, stars, bands, reference)
+    not_targets = () if settings["population"].get("stars", {}).get("targets") else ("star",)
 
     twins = [("plus", shear), ("minus", -shear)] if shear else [("zero", 0.0)]
     images = _blank_images(survey, bands, size, scale, block, shift)
@@ -148,6 +149,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     for twin, g in twins:
         x, y = (values[reaches] for values in placed[twin])
         patch, truth = _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, index, scale)
+        truth["role"][np.isin(truth["kind"], not_targets)] = "scene"
         truth["block"][:] = block
         out.append((patch, truth))
     _share_snr([truth for _, truth in out], bands)
@@ -255,7 +257,7 @@ def _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, in
     # Inside before shear and shift, so that both twins, and all visits, have the same targets.
     centre = (shape[1] - 1) / 2, (shape[0] - 1) / 2
     inside = patch.inside(centre[0] + scene["dx"] / scale, centre[1] + scene["dy"] / scale)
-    truth["role"] = np.where(inside & (np.asarray(truth["kind"]) == "galaxy"), "target", "scene")
+    truth["role"] = np.where(inside, "target", "scene")
     truth["case"], truth["scenario"], truth["patch"], truth["block"] = case, scenario, index, index
     return patch, _ordered(truth, list(images))
 

@@ -6,10 +6,5 @@ from .foms import FIGURES_OF_MERIT
 from .score import score
 
 CASE = ScienceCase(
-    "crowded_fields",
-    "Crowded fields: stars",
-    FIGURES_OF_MERIT,
-    score,
-    derived,
-    measurements=("aperture", "kron", "moments", "weighted", "psf"),
+    "crowded_fields", "Crowded fields: stars", FIGURES_OF_MERIT, score, derived, measurements=("psf", "fitted")
 )
