@@ -96,7 +96,6 @@ def cell_spec(fom, term, **more):
         "name": f"name of {fom}",
         "headline_term": term,
         "identified": "yes",
-        "data": "simulated patches",
         "published": "few per cent",
         "published_tag": "V",
         **more,
@@ -112,6 +111,7 @@ BOARD = [
         "case": "two_point",
         "title": "2-pt correlations",
         "science": "shapes",
+        "data_used": {"fiducial": "simulated patches"},
         "subrows": [
             subrow(
                 "shapes",
@@ -410,12 +410,13 @@ def long_board():
     """A board whose texts are too long for their places."""
     long = "an uncommonly long explanation " * 12
     further = {"also": [{"fom": "WL-M1", "headline_term": "measurement", "data": long}] * 3}
-    spec = {"name": long, "published": long, "identified": "partly", "data": long, **further}
+    spec = {"name": long, "published": long, "identified": "partly", **further}
     return [
         {
             **b,
             "title": long,
             "science": long,
+            "data_used": {"fiducial": long},
             **({"not_built": long} if b.get("not_built") else {}),
             "subrows": [
                 {

@@ -49,11 +49,10 @@ class Cell(Model):
     published_tag: Literal["V", "M", "none"] = Field(
         description="V: read in a public copy. M: from memory, check before quoting. none: nothing found."
     )
-    data: Text | None = absent(description="Data that this study uses for the cell.")
 
     def problems(self):
         """Yield what the fields say of each other."""
-        needed = {key: getattr(self, key) for key in ("fom", "name", "headline_term", "data", "foms")}
+        needed = {key: getattr(self, key) for key in ("fom", "name", "headline_term", "foms")}
         if self.not_quantified is None:
             for key in (key for key, given in needed.items() if given is None):
                 text = type(self).model_fields[key].description

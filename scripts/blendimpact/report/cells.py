@@ -8,6 +8,7 @@ import os
 import numpy as np
 from astropy.table import Table
 
+from ..config.settings import FIDUCIAL
 from ..data.catalogues import describe, rows_of, write
 from ..errors import StudyError
 from ..ladder.aggregate import SPLIT_NOTES
@@ -36,7 +37,7 @@ CELL_COLUMNS = {
     "split": (None, "whether the split between detection and deblending is meaningful, where that is in doubt"),
     "identified": (None, "is a figure of merit identified?"),
     "quantified": (None, "does this study quantify it?"),
-    "data": (None, "data used"),
+    "data": (None, "what it was measured on"),
     "reason": (None, "why this verdict"),
     "also": (None, "further values of the stage, which decide nothing: other data, other figures of merit"),
 }
@@ -53,7 +54,7 @@ def matrix_cells(foms, board, requirements):
         n_blocks and unit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
     board : list of dict
         One per row of the matrix, in order, from `blendimpact.cases.board.load_board`. A row that is not measured says
-        why, as ``not_built``; it may lack cells.
+        why, as ``not_built``; what one is measured on is in ``data_used``, by scenario.
     requirements : dict of str to dict
         By id of the figure of merit (`blendimpact.cases.requirements.load_requirements`): ``value``, ``unit``,
         ``source``, ``tag``, optional ``sense``, ``about`` and ``application``. A ``value`` of None says that there is
@@ -115,7 +116,7 @@ def _cell(row, subrow, stage, foms, requirements):
         "split": NOTHING_SAID,
         "identified": _yes_no(spec.get("identified", "no")),
         "quantified": "no",
-        "data": spec.get("data") or "none yet",
+        "data": "none",
         "reason": _why_not(row, subrow, stage, spec),
         "also": NOTHING_ELSE,
     }
@@ -141,6 +142,7 @@ def _cell(row, subrow, stage, foms, requirements):
     cell["tag"] = verdict_tag(required)
     cell["split"] = next((short for note, short in SPLIT.items() if note in str(found["note"])), NOTHING_SAID)
     cell["quantified"] = "no" if value is None else "yes"
+    cell["data"] = row.get("data_used", {}).get(spec.get("scenario", FIDUCIAL), "not stated")
     cell["reason"] = reason(cell, n_blocks, sense, few)
     return cell
 
@@ -181,7 +183,7 @@ def _why_not(row, subrow, stage, spec):
     elif not reason:
         reason = (
             f"the run has no {spec.get('headline_term')!r} of {spec['fom']} in scenario "
-            f"{spec.get('scenario', 'fiducial')!r}"
+            f"{spec.get('scenario', FIDUCIAL)!r}"
         )
     return str(reason).rstrip(".") + (f". Published: {spec['published']}" if spec.get("published") else "")
 
@@ -193,7 +195,7 @@ def _headline(foms, case, stage, spec):
         "fom": spec["fom"],
         "term": spec["headline_term"],
         "kind": spec.get("kind", "impact"),
-        "scenario": spec.get("scenario", "fiducial"),
+        "scenario": spec.get("scenario", FIDUCIAL),
     }
     wanted.update({key: spec[key] for key in ("population", "stratum") if spec.get(key)})
     rows = rows_of(foms, **wanted)

@@ -1,10 +1,13 @@
 """What a study says of itself on the board: its rows, its sky, its conditions, and what it derives of its figures."""
 
+import os
+
 from astropy.stats import poisson_conf_interval
 from scipy.stats import norm
 
 from ..cases.base import load_case
 from ..cases.board import load_board
+from ..config.real_image import load_image
 from ..config.settings import FIDUCIAL, case_settings, roles, searcher, separator
 from ..config.study import search_threshold
 from ..config.surveys import load_survey
@@ -13,20 +16,50 @@ from ..sky.blends import count_false_alarms, false_alarm_density
 from ..stats.intervals import CONFIDENCE
 from ..stats.streams import stream
 
+GALAXIES = "cosmodc2"
+"""Population that the galaxies of simulated sky are drawn from."""
 NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
 
 
 def board_of(config, missing):
-    """Return the rows of the board; a case that is not enabled or has no image says so."""
+    """Return the rows of the board, each with ``data_used`` by scenario; a case that has no data says why."""
     board = load_board()
     for row in board:
         block = config["cases"].get(row["case"])
+        scenarios = (block or {}).get("scenarios", {})
+        row["data_used"] = {name: data_used(case_settings(config, row["case"], name)) for name in scenarios}
         if row["case"] in missing:
             row["not_built"] = missing[row["case"]]
         elif block is None or not block.get("enabled", True):
             row["not_built"] = "the case is not enabled in this study's configuration"
     return board
+
+
+def data_used(settings):
+    """Return what a case and scenario are measured on, from their settings: sky, bands, what is drawn and injected."""
+    if settings["sky"] == "adopt":
+        parts = [f"{load_image(settings['image'])['title']} (band {', '.join(settings['bands'])})"]
+    else:
+        drawn = settings["population"]
+        light = {"galaxies": (GALAXIES, drawn["galaxies"]["density"]), "stars": (drawn["stars"]["kind"], 1)}
+        names = [f"{what} of {name}" for what, (name, density) in light.items() if density]
+        parts = [f"simulated {load_survey(settings['survey']).title}, {', '.join(settings['bands'])}", ", ".join(names)]
+    if settings.get("epochs"):
+        parts.append("with a template")
+    return "; ".join([*parts, *injected(settings)])
+
+
+def injected(settings):
+    """Yield what is added to the sky of a case, in words."""
+    inject = settings.get("inject")
+    if not inject:
+        return
+    kinds = [name for name, share in (inject.get("kinds") or {}).items() if share]
+    what = ", ".join(kinds) or inject.get("population") or os.path.basename(inject["catalogue"])
+    key, unit = ("snr", "S/N") if inject.get("snr") else ("mag", settings["shape_band"])
+    span = "" if inject.get("catalogue") else f" ({unit} {inject[key][0]:g} to {inject[key][1]:g})"
+    yield f"injected: {what}{span}"
 
 
 def requirement_year(config):
