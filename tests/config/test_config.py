@@ -136,6 +136,13 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
             "cases.crowded_fields.noise_pairs",
             ["twins of a star field would count twice"],
         ),
+        ("cases: {two_point: {ring: true}}", "cases.two_point.ring", ["cannot be had with a shear", "set shear: 0"]),
+        (
+            "cases: {two_point: {shear: 0, ring: true, population: {galaxies: {knots: 0.5}}}}",
+            "cases.two_point.ring",
+            ["does not turn the knots"],
+        ),
+        ("cases: {galaxies: {ring: true}}", "cases.galaxies.ring", ["is for simulated sky"]),
         ("bootstrap: 10", "bootstrap", ["at least 100"]),
         ("cases: {two_point: {match_radius: 1e-1}}", "cases.two_point.match_radius", ["1.0e-3"]),
         ("cases: {two_point: {match_radius: 0}}", "cases.two_point.match_radius", ["more than 0"]),

@@ -284,6 +284,37 @@ def test_noise_pairs(draw):
         assert flip.shear == patch.shear and len(truth) == len(flip_truth)
 
 
+def test_ring_pairs(draw):
+    """The same places, light and sky noise; every shape is turned by 90 degrees about its own centre."""
+    (zero, truth), (turned, turned_truth) = draw(settings(shear=0, ring=True))
+    assert (zero.twin, turned.twin, zero.shear, turned.shear) == ("zero", "turned", 0, 0)
+    for name in ("source_id", "role", "x", "y", "flux_i", "snr_i", "hlr_disk"):
+        np.testing.assert_array_equal(truth[name], turned_truth[name])
+    for name in ("g1_bulge", "g2_bulge", "g1_disk", "g2_disk"):
+        np.testing.assert_array_equal(turned_truth[name], -np.asarray(truth[name]))
+    assert np.array_equal(zero.bands["i"].planes["NOISE"], turned.bands["i"].planes["NOISE"])
+    # A source whose light is turned back about its centre is the source: on the pixels of a centred stamp exactly.
+    galaxies = [k for k, row in enumerate(truth) if row["kind"] == "galaxy" and abs(row["g1_disk"]) > 0.2]
+    one, other = ({**rows(t)[galaxies[0]], "x": 30.0, "y": 30.0} for t in (truth, turned_truth))
+    first, second = (draw_source(row, zero.bands["i"]).array for row in (one, other))
+    half = min(first.shape[0] // 2, second.shape[0] // 2, 20)
+    first, second = (
+        a[len(a) // 2 - half :, :][: 2 * half + 1, len(a) // 2 - half :][:, : 2 * half + 1] for a in (first, second)
+    )
+    np.testing.assert_allclose(second, np.rot90(first), atol=1e-6 * first.max())
+    assert not np.allclose(first, np.rot90(first), atol=1e-3 * first.max())
+
+
+def test_places_are_carried_from_twin_to_twin(draw):
+    (plus, truth), (minus, other) = draw()
+    for patch, rows_, to, there in ((plus, truth, minus, other), (minus, other, plus, truth)):
+        x, y = patch.carried(rows_["x"], rows_["y"], to.shear)
+        np.testing.assert_allclose(x, there["x"], atol=1e-9)
+        np.testing.assert_allclose(y, there["y"], atol=1e-9)
+        inside = patch.inside_unsheared(rows_["x"], rows_["y"])
+        assert np.array_equal(inside, to.inside_unsheared(x, y))
+
+
 def test_again_is_identical_and_survives_fits(draw, galaxies, stars, tmp_path):
     """The same bits when simulated again, and when drawn from what was written and read."""
     again = simulate_patch(settings(), 2, SEED, "case", "fiducial", survey(), galaxies, stars)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import blendimpact.stats.detection_statistics as searches
 import blendimpact.stats.histogram_statistics as binned
 import blendimpact.stats.statistic as plain
+import blendimpact.stats.swapped as swapped
 import numpy as np
 import pytest
 from blendimpact.stats.intervals import bootstrap_weights
@@ -75,6 +76,23 @@ def shapes(rng, shape):
     n, noise = numbers(rng, shape), rng.normal(0, 5, shape)
     each = [rng.normal(0, 1, shape) * np.sqrt(n) for _ in range(2)]
     return one_cell(noise + each[0] + 0.35 * n, n, noise + each[1] - 0.35 * n, n)
+
+
+def lists(rng, shape):
+    """Sums of swapped lists: most members are common to both, and what is found anew has a mean shape against g."""
+    n, m = numbers(rng, shape), numbers(rng, shape)
+    common = rng.normal(0, 1, (2, *shape)) * np.sqrt(n) + np.array([0.4, -0.4])[:, None, None] * n
+    own = [rng.normal(sign * 0.02 * n, 0.5 * np.sqrt(n)) for sign in (-1, 1)]
+    first = [common[k] + own[0] for k in (0, 1)]
+    second = [m / n * (common[k] + own[1]) for k in (0, 1)]
+    return one_cell(n, *first, m, *second)
+
+
+def merged_lists(rng, shape):
+    n, m = numbers(rng, shape), numbers(rng, shape)
+    common = rng.normal(0.8 * n, 0.5 * np.sqrt(n))
+    each = [number / n * 1.1 * common + rng.normal(0, 0.1 * np.sqrt(number)) for number in (n, m)]
+    return one_cell(n, each[0], m, each[1], n, common)
 
 
 def lines(rng, shape):
@@ -173,6 +191,8 @@ CASES = [
     (searches.TruePositives(EDGES, 0.05), told),
     (searches.AreaUnderCurve(EDGES), told),
     (searches.Negatives(EDGES), told),
+    (swapped.SwappedLists(), lists),
+    (swapped.Merging(), merged_lists),
     (PairedMean(), differences),
 ]
 
@@ -208,7 +228,7 @@ def name(case):
 def test_every_statistic_has_its_coverage_measured():
     written = {
         c
-        for module in (plain, binned, searches)
+        for module in (plain, binned, searches, swapped)
         for c in vars(module).values()
         if isinstance(c, type) and issubclass(c, Statistic)
     }

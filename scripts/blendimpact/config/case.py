@@ -33,6 +33,11 @@ class Keys(Model):
     shear: Number = Field(
         0, ge=0, le=0.1, description="Reduced shear g of the +g and -g twins; 0: one patch without shear."
     )
+    ring: bool = Field(
+        False,
+        description="Draw each simulated patch also with the shape of every galaxy turned by 90 degrees about its own "
+        "centre: ring pairs, in which additive errors of shapes cancel. Not with a shear.",
+    )
     noise_pairs: bool = Field(
         False,
         description="Draw each simulated patch also with all noise of opposite sign, so that the noise of "
@@ -118,6 +123,7 @@ class Settings(Keys):
                 yield Problem(
                     ("bands",), f"the {kind} {getattr(self, kind)} has no band {band!r}", nearest(band, known)
                 )
+        yield from self._ring_problems(image)
         yield from self._epoch_problems(image)
         yield from self._visit_problems(image)
         yield from self._star_problems(image)
@@ -152,6 +158,18 @@ class Settings(Keys):
                     f"is {patch.count}, but the image has {available} blocks of this size",
                     "ask for fewer or smaller blocks, or for more inject.realisations",
                 )
+
+    def _ring_problems(self, image):
+        if not self.ring:
+            return
+        if image:
+            yield Problem(("ring",), "is for simulated sky", "set ring: false")
+        if self.shear:
+            yield Problem(("ring",), "cannot be had with a shear", "set shear: 0, or ring: false")
+        if self.population.galaxies.knots:
+            yield Problem(
+                ("ring",), "does not turn the knots of galaxies", "set population.galaxies.knots: 0, or ring: false"
+            )
 
     def _epoch_problems(self, image):
         if self.epochs is None:
@@ -224,7 +242,7 @@ class Settings(Keys):
                 + ", or set subtractor to one of "
                 + ", ".join(NO_TEMPLATE),
             )
-        for key, none in (("shear", "0"), ("noise_pairs", "false")):
+        for key, none in (("shear", "0"), ("ring", "false"), ("noise_pairs", "false")):
             if getattr(self, key):
                 what = "the template is not sheared" if key == "shear" else "a transient would count twice"
                 yield Problem((key,), f"is for shapes of galaxies: {what}", f"set {key}: {none}")

@@ -25,6 +25,7 @@ _LATER = {
         "finder",
         "measure",
         "shear",
+        "ring",
         "noise_pairs",
         "population",
         "epochs",

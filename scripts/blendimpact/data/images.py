@@ -98,8 +98,9 @@ class Patch:
     index : int
         Number of the patch in its case.
     twin : str
-        "plus", "minus" (the scene sheared by +g, -g along the x axis) or "zero"; "plusflip",
-        "minusflip" and "zeroflip" are the same with all noise of opposite sign.
+        "plus", "minus" (the scene sheared by +g, -g along the x axis) or "zero"; "turned" is "zero" with every
+        shape turned by 90 degrees about its own centre; "plusflip", "zeroflip" ... are the same with all noise of
+        opposite sign.
     shear : float
         Reduced shear g1 applied to the scene about its centre, with sign.
     bands : dict of str to BandImage
@@ -153,13 +154,23 @@ class Patch:
 
         The twins then select the same part of the sky, whatever the shear moves across the border.
         """
+        return self.inside(*self.carried(x, y, 0.0))
+
+    def carried(self, x, y, shear):
+        """Return where the same points of the sky lie in the twin of another shear, (x, y) in pixels.
+
+        Parameters
+        ----------
+        x, y : (N,) array
+            Pixels of this patch.
+        shear : float
+            Reduced shear g1 of the other twin, about the centre of the image as this one's.
+        """
         ny, nx = self.shape
         xc, yc = (nx - 1) / 2, (ny - 1) / 2
-        g = self.shear
-        norm = 1 / np.sqrt(1 - g * g)
-        return self.inside(
-            (np.asarray(x, float) - xc) * norm * (1 - g) + xc, (np.asarray(y, float) - yc) * norm * (1 + g) + yc
-        )
+        norm = np.sqrt((1 - self.shear**2) / (1 - shear**2))
+        along, across = norm * (1 + shear) / (1 + self.shear), norm * (1 - shear) / (1 - self.shear)
+        return (np.asarray(x, float) - xc) * along + xc, (np.asarray(y, float) - yc) * across + yc
 
 
 def _extension_name(patch, band, plane):

@@ -29,7 +29,7 @@ class ImageLadder(Ladder):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self._shared = None, {}, {}  # patch and shear; stamps and noiseless measurements of their sources
+        self._shared = None, {}, {}  # patch and twin; stamps and noiseless measurements of their sources
 
     @cached_property
     def measurements(self):
@@ -119,7 +119,7 @@ class ImageLadder(Ladder):
 
     def scene(self, data):
         """Return the `TruthScene` of a patch; twins of opposite noise, which have the same light, share its stamps."""
-        key = data.patch.index, data.patch.shear
+        key = data.patch.index, data.patch.twin.removesuffix("flip")
         if self._shared[0] != key:
             self._shared = key, {}, {}
         return TruthScene(

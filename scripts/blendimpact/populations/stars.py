@@ -40,7 +40,7 @@ class ArtificialStars(Population):
             yield Problem(
                 ("inject", "red_clump"), "is for stars on simulated sky", "remove it: one band says nothing of a colour"
             )
-        for name, none in (("shear", 0), ("noise_pairs", "false")):
+        for name, none in (("shear", 0), ("ring", "false"), ("noise_pairs", "false")):
             if getattr(settings, name):
                 yield Problem(
                     (name,), "is for shapes of galaxies: twins of a star field would count twice", f"set {name}: {none}"

@@ -25,7 +25,11 @@ _TRUTH = {
     "scenario": (None, "scenario of the case"),
     "patch": (None, "number of the patch"),
     "block": (None, "block of sky: the unit of resampling; of simulations the patch, or what its visits share"),
-    "twin": (None, "plus, minus: the scene sheared by +g, -g; zero: not sheared; ...flip: noise of opposite sign"),
+    "twin": (
+        None,
+        "plus, minus: the scene sheared by +g, -g; zero: not sheared; turned: zero with every shape turned by 90 "
+        "degrees; ...flip: noise of opposite sign",
+    ),
     "source_id": (None, "number of the source in its patch"),
     "role": (None, "target: to be measured; scene: light that is known, but no target"),
     "kind": (None, "galaxy or star"),
@@ -88,7 +92,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     Parameters
     ----------
     settings : dict
-        Of the case and scenario: ``bands``, ``shape_band`` (reference for ``hlr``), ``shear``,
+        Of the case and scenario: ``bands``, ``shape_band`` (reference for ``hlr``), ``shear``, ``ring``,
         ``patch`` (size, border, margin, visits), ``population``: ``galaxies`` (density, mag_min, mag_max,
         size_factor, knots), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
         ``stars`` of ``kind`` "isochrone": surface_density (per deg2, brighter than ``limit``), limit, mag_min,
@@ -107,8 +111,8 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     Returns
     -------
     list of (Patch, astropy.table.Table)
-        Twins "plus" and "minus" if there is a shear, else "zero"; same sources, same noise deviates.
-        With ``noise_pairs`` each is followed by its "flip", which has the opposite noise.
+        Twins "plus" and "minus" if there is a shear, else "zero", and with ``ring`` also "turned"; same sources, same
+        noise deviates. With ``noise_pairs`` each is followed by its "flip", which has the opposite noise.
 
     Raises
     ------
@@ -134,6 +138,8 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     not_targets = () if settings["population"].get("stars", {}).get("targets") else ("star",)
 
     twins = [("plus", shear), ("minus", -shear)] if shear else [("zero", 0.0)]
+    if settings.get("ring"):
+        twins = [("zero", 0.0), ("turned", 0.0)]
     images = _blank_images(survey, bands, size, scale, block, shift)
     placed = {}
     for twin, g in twins:
@@ -148,7 +154,8 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     out = []
     for twin, g in twins:
         x, y = (values[reaches] for values in placed[twin])
-        patch, truth = _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, index, scale)
+        shapes = turned(scene) if twin == "turned" else scene
+        patch, truth = _twin(shapes, x, y, twin, g, images, survey, border, seed, case, scenario, index, scale)
         truth["role"][np.isin(truth["kind"], not_targets)] = "scene"
         truth["block"][:] = block
         out.append((patch, truth))
@@ -156,6 +163,14 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     if settings.get("noise_pairs"):
         out = [entry for patch, truth in out for entry in ((patch, truth), _flipped(patch, truth))]
     return out
+
+
+def turned(scene):
+    """Return a scene in which every shape is turned by 90 degrees about its own centre, so negated."""
+    scene = scene.copy()
+    for name in ("g1_bulge", "g2_bulge", "g1_disk", "g2_disk"):
+        scene[name] = -np.asarray(scene[name])
+    return scene
 
 
 def _share_snr(truths, bands):

@@ -14,7 +14,7 @@ from astropy.table import Table
 from ..data import catalogues
 from .statistic import Statistic
 
-N_SUMS = 5
+N_SUMS = 6
 CELLS = "cmd:"  # strata of this name are cells of a diagram: for a figure and foms.csv, too many for a page
 CROWDED = 0.1  # crowding error at which a field is crowded: the default limit of rubin_sim's crowding metric
 SCORE_COLUMNS = {
