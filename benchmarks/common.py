@@ -264,7 +264,7 @@ def copy_inputs(source, folder):
     if not (source / "skycatalogs" / "receipt.json").is_file():
         raise SystemExit(
             f"no fetched inputs in {source}. Make them with\n  snakemake "
-            "results/inputs/population/cosmodc2.parquet results/inputs/des_dr2_g/receipt.json\n"
+            "results/inputs/population/hst_cosmos.parquet results/inputs/des_dr2_g/receipt.json\n"
             "or name their folder with --inputs"
         )
     target = folder / "results" / "inputs"
@@ -336,14 +336,14 @@ def population(inputs, folder):
         If the inputs are not there either.
     """
     made = inputs / "population"
-    if not (made / "cosmodc2.parquet").is_file():
+    if not (made / "hst_cosmos.parquet").is_file():
         copy_inputs(inputs, folder)
-        target = "results/inputs/population/cosmodc2.parquet"
+        target = "results/inputs/population/hst_cosmos.parquet"
         run_process(
             [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1", target], cwd=folder
         )
         made = folder / "results" / "inputs" / "population"
-    return made / "cosmodc2.parquet", made / "trilegal.parquet"
+    return made / "hst_cosmos.parquet", made / "trilegal.parquet"
 
 
 def main():

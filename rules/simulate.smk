@@ -1,7 +1,7 @@
 rule simulate:
     """Draw the patches of one chunk and keep the truth."""
     input:
-        galaxies=prepared("cosmodc2"),
+        galaxies=prepared("hst_cosmos"),
         stars=plan.stars,
         survey=plan.survey,
         template=plan.template,

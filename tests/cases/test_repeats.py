@@ -66,7 +66,7 @@ def test_no_chunk_parts_the_visits_of_a_block(size):
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("population")
     galaxies = catalogues.describe(GALAXIES.copy(), {name: (None, name) for name in GALAXIES.colnames})
-    catalogues.write(galaxies, folder / "cosmodc2.parquet")
+    catalogues.write(galaxies, folder / "hst_cosmos.parquet")
     catalogues.write(build_isochrone(isochrone(folder / "iso.pkl")), folder / "isochrone.parquet")
     return folder
 
@@ -76,7 +76,7 @@ def drawn(inputs, folder, patches, settings=TWICE):
     folder.mkdir()
     paths = [folder / name for name in ("sky.fits", "sky.parquet", "images.fits", "truth.parquet")]
     stars = inputs / "isochrone.parquet"
-    simulate.run(settings, patches, SEED, inputs / "cosmodc2.parquet", stars, "lsst_visit", *paths[:2])
+    simulate.run(settings, patches, SEED, inputs / "hst_cosmos.parquet", stars, "lsst_visit", *paths[:2])
     inject.run(settings, patches, SEED, *paths, tables=[stars])
     return paths[2:]
 

@@ -173,7 +173,7 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
         ("cases: {galaxies: {inject: {per_patch: 900}}}", "cases.galaxies.inject.per_patch", ["do not fit"]),
         ("cases: {galaxies: {inject: {catalogue: none.csv}}}", "cases.galaxies.inject", ["needs one of"]),
         (
-            "cases: {two_point: {inject: {population: cosmodc2, realisations: 4}}}",
+            "cases: {two_point: {inject: {population: hst_cosmos, realisations: 4}}}",
             "cases.two_point.inject.realisations",
             ["patch.count"],
         ),
@@ -370,7 +370,7 @@ def test_reading_the_configuration_imports_no_image_library():
         ("shear: 0.05", ["transients.shear", "the template is not sheared"]),
         ("noise_pairs: true", ["transients.noise_pairs", "set noise_pairs: false"]),
         ("inject: null", ["transients.inject", "nothing would change", "or a catalogue"]),
-        ("inject: {population: cosmodc2}", ["transients.inject.population", "'cosmodc2' do not come"]),
+        ("inject: {population: hst_cosmos}", ["transients.inject.population", "'hst_cosmos' do not come"]),
         (
             "{sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, epochs: null, patch: {}}",
             ["transients.subtractor", "des_dr2_g has none", "template"],

@@ -69,7 +69,7 @@ def test_measurement_options_of_a_case_lie_over_those_of_the_study(overlay):
 
 
 def test_an_injection_that_only_a_scenario_has_is_filled_in(overlay):
-    config = overlay("cases: {two_point: {scenarios: {with: {inject: {population: cosmodc2, per_patch: 4}}}}}")
+    config = overlay("cases: {two_point: {scenarios: {with: {inject: {population: hst_cosmos, per_patch: 4}}}}}")
     assert study.case_settings(config, "two_point")["inject"] is None
     inject = study.case_settings(config, "two_point", "with")["inject"]
     assert inject["per_patch"] == 4 and inject["mag"] == [20, 25.5] and inject["realisations"] == 1
@@ -196,7 +196,7 @@ def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
     simulated, real = (study.case_settings(config, "two_point", s) for s in ("sparse", "real"))
     assert tables_of(simulated) == ["isochrone"]
     assert tables_of(real) == []  # one band: no colours
-    assert tables_of(study.case_settings(laptop, "galaxies")) == ["cosmodc2"]
+    assert tables_of(study.case_settings(laptop, "galaxies")) == ["hst_cosmos"]
     assert tables_of(study.case_settings(laptop, "two_point")) == []
     assert tables_of(study.case_settings(laptop, "transients")) == ["supernova"]
     kinds = {"supernova": 0, "trail": 1, "coma_9p": 1}

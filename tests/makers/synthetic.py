@@ -81,7 +81,7 @@ def make_study(directory, **changes):
 
 
 def galaxies(count=2000, seed=1):
-    """Return a table like that of `blendimpact.populations.cosmodc2.build_galaxies`."""
+    """Return a table like that of `blendimpact.populations.hst_cosmos.build_galaxies`."""
     rng = np.random.default_rng(seed)
     i = np.sort(28.5 + np.log10(rng.uniform(1e-4, 1, count)) / 0.31)
     size = 0.5 * 10 ** (-0.064 * (i - 24)) * np.exp(0.3 * rng.standard_normal(count))
@@ -126,12 +126,12 @@ def write_supernovae(inputs):
 
 
 def _write_population(inputs):
-    for name in ("pzflow", "skycatalogs"):
+    for name in ("pzflow", "fpfs", "skycatalogs"):
         (inputs / name).mkdir(parents=True, exist_ok=True)
         receipt = inputs / name / "receipt.json"
         receipt.write_text(json.dumps({"name": name, "status": "ok", "files": {}}))
     (inputs / "population").mkdir(exist_ok=True)
-    for name, table in (("cosmodc2", galaxies()), ("trilegal", stars())):
+    for name, table in (("hst_cosmos", galaxies()), ("trilegal", stars())):
         path = inputs / "population" / f"{name}.parquet"
         catalogues.write(table, path)
 

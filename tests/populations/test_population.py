@@ -110,7 +110,7 @@ def test_join_copies_structure(made_inputs):
     sed = np.array(frame["sed_val_disk"][7] + frame["sed_val_knots"][7] + frame["sed_val_bulge"][7])[None]
     mag = 31.4 - 2.5 * np.log10(synthetic_flux(sed, np.array([zt]), np.array([zt]))[0, 3])
     brighter = (mag - COSMOLOGY.distmod(zt).value) - (first["mag_i"] - COSMOLOGY.distmod(first["redshift"]).value)
-    kpc = 0.4 * COSMOLOGY.angular_diameter_distance(zt).value * 10 ** (0.4 * pop.SIZE_LUMINOSITY * brighter)
+    kpc = 0.4 * COSMOLOGY.angular_diameter_distance(zt).value * 10 ** (-pop.SIZE_SLOPE * brighter)
     assert first["hlr_disk"] == pytest.approx(
         kpc / COSMOLOGY.angular_diameter_distance(first["redshift"]).value, rel=1e-6
     )

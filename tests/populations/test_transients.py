@@ -192,7 +192,7 @@ def test_settings_are_complete_and_mistakes_are_named():
         ({"inject": {**SETTINGS["inject"], "kinds": {"trail": 0}}}, "no kind"),
         ({"inject": {**SETTINGS["inject"], "snr": [9, 3]}}, "smaller number first"),
         ({"inject": {**SETTINGS["inject"], "per_patch": 30}}, "do not fit"),
-        ({"inject": {**SETTINGS["inject"], "population": "cosmodc2"}}, "no option .kinds"),
+        ({"inject": {**SETTINGS["inject"], "population": "hst_cosmos"}}, "no option .kinds"),
     ):
         with pytest.raises(StudyError, match=word):
             validate(study(**change), families=FAMILIES)

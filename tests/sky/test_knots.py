@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 import synthetic
-from blendimpact.sky import spectra
+from blendimpact.sky import sersic_tables, spectra
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import add_stamp, draw_source, stamp_size
 from blendimpact.sky.true_scene import TruthScene
@@ -54,9 +54,8 @@ def test_knots_follow_the_disk_about_its_centre():
     shape = spectra._matrix(0.3, 0.0, 0.0)
     places = np.array([spectra.Knots(1, 1.0, 0.5, shape, seed).places for seed in range(400)])
     assert np.abs(places.mean(axis=2)).max() < 1e-12
-    x, inside = spectra._sersic_growth(1.0)
     u = (np.arange(20000) + 0.5) / 20000 * spectra.KNOTS_WITHIN
-    expected = 0.5 * (0.5 * np.interp(u, inside, x)) ** 2  # per axis, of a circle
+    expected = 0.5 * (0.5 * sersic_tables.enclosing(1.0, u)) ** 2  # per axis, of a circle
     lost = 1 - 1 / spectra.KNOTS  # to the common centre
     q = 0.7 / 1.3
     assert places[:, 0].var() == pytest.approx(expected.mean() * lost / q, rel=0.1)

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from blendimpact.data.psf import psf_pixels
 from blendimpact.errors import StudyError
-from blendimpact.sky import profiles, spectra
+from blendimpact.sky import profiles, sersic_tables, spectra
 from blendimpact.sky.profiles import Stamp, add_stamp, cut, draw_source, photon_noise, stamp_size
 from blendimpact.stats.streams import stream
 from hypothesis import given, settings
@@ -259,7 +259,7 @@ def test_redraw_is_identical():
     """To the last bit: after other draws, with empty caches, and in another process."""
     rows = [galaxy(24, x=10.1, y=5.7), galaxy(22, hlr_disk=0.5), {**galaxy(20), "kind": "star"}]
     first = [draw_source(row, image(), 0.02).array for row in rows]
-    for cache in (spectra.grid, spectra._sersic_transform, spectra._sersic_profile):
+    for cache in (spectra.grid, sersic_tables.transform, sersic_tables.profile):
         cache.cache_clear()
     spectra._PSFS.clear()
     again = [draw_source(row, image(), 0.02).array for row in reversed(rows)][::-1]

@@ -91,7 +91,7 @@ def test_profiles_are_those_of_catalogue_galaxies(draw, galaxies):
     np.testing.assert_allclose(galaxies["q_disk"][row], q, rtol=1e-9)
     shift = scene["mag_i"] - galaxies["mag_i"][row]
     assert np.abs(shift).max() < 0.2
-    np.testing.assert_allclose(scene["hlr_disk"] / galaxies["hlr_disk"][row], 10 ** (-0.4 * 0.32 * shift))
+    np.testing.assert_allclose(scene["hlr_disk"] / galaxies["hlr_disk"][row], 10 ** (-0.135 * shift))
     np.testing.assert_allclose(scene["mag_g"] - scene["mag_i"], 0.8)
     doubled = draw(size_factor=2.0)
     np.testing.assert_allclose(doubled["hlr_bulge"][doubled["kind"] == "galaxy"], 2 * scene["hlr_bulge"])

@@ -144,7 +144,7 @@ def test_sources_of_a_case_are_its_survey_or_image_and_its_populations(plan):
     assert [path for path in two_point if path.endswith("config/surveys/lsst_y10_ideal.yaml")]
     assert [path for path in galaxies if path.endswith("config/images/des_dr2_g.yaml")]
     assert "results/inputs/des_dr2_g/receipt.json" in set(galaxies) - set(two_point)
-    assert "results/inputs/population/cosmodc2.parquet" in galaxies
+    assert "results/inputs/population/hst_cosmos.parquet" in galaxies
     assert set(plan.sources("two_point", "galaxies")) == {*two_point, *galaxies}
 
 

@@ -90,12 +90,12 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     made = {path for rule in compared for job in dag.of(rule) for path in job.output if "/cost/" in path}
     assert len(made) == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
-    assert (counts["fetch"], counts["adopt"], tile) == (7 + tile, 2 + tile, "coma_9p" in built)
+    assert (counts["fetch"], counts["adopt"], tile) == (8 + tile, 2 + tile, "coma_9p" in built)
     assert tile == (name == "survey")
     cases = sorted({case for case, _ in chunks})
     for rule in PER_CASE:
         assert sorted(job.wildcards_dict["case"] for job in dag.of(rule)) == cases and len(cases) == 4
-    assert built - {"coma_9p"} == {"cosmodc2", "trilegal", "isochrone", "visits", "supernova"}
+    assert built - {"coma_9p"} == {"hst_cosmos", "trilegal", "isochrone", "visits", "supernova"}
     assert (counts["population"], counts["matrix"]) == (len(built), 1)
     assert sum(counts.values()) < 12_000
 
@@ -209,7 +209,7 @@ def test_the_comparison_scores_nothing_of_the_matrix_and_shares_the_adopted_imag
 
 def test_injection_into_simulated_patches_follows_simulation(tmp_path):
     case, inject = (synthetic.CONFIG["cases"][name] for name in ("two_point", "galaxies"))
-    cases = {"two_point": {**case, "inject": {**inject["inject"], "population": "cosmodc2"}}}
+    cases = {"two_point": {**case, "inject": {**inject["inject"], "population": "hst_cosmos"}}}
     config = synthetic.make_study(tmp_path / "w", cases={**cases, "galaxies": {"enabled": False}})
     dag = build_dag(tmp_path / "w", config, targets=["two_point"])
     assert dag.count("inject") == dag.count("simulate") == dag.count("detect") == 2

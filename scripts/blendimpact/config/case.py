@@ -135,7 +135,7 @@ class Settings(Keys):
             yield Problem(
                 ("inject",),
                 "a real image without injection has no source of known truth",
-                "add e.g. inject: {population: cosmodc2}",
+                "add e.g. inject: {population: hst_cosmos}",
             )
 
     def _patch_problems(self, image):

@@ -43,7 +43,7 @@ class Patch(Model):
 
 
 class Galaxies(Model):
-    """Galaxies: Buzzard photometry with cosmoDC2 structure."""
+    """Galaxies: Buzzard photometry with HST structure."""
 
     density: Number = Field(1.0, ge=0, le=4, description="Factor on the observed counts.")
     mag_min: Number = Field(18.0, description="Brightest i magnitude that is drawn.")
@@ -183,7 +183,7 @@ class Inject(Open):
         description="Injection catalogue (CSV, ECSV, Parquet, FITS) with LSST source_injection columns."
     )
     population: Text | None = absent(
-        description="What is drawn, by name: cosmodc2, sersic, stars, transients, or a population of your own. All "
+        description="What is drawn, by name: hst_cosmos, sersic, stars, transients, or a population of your own. All "
         "further keys are its options."
     )
     per_patch: Whole = Field(16, ge=1, description="Targets per patch.")

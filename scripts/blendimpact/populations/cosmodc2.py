@@ -1,26 +1,21 @@
-"""The galaxies that patches are drawn from.
+"""Galaxies of two simulations: photometry of Buzzard, structure of cosmoDC2.
 
-They join two public catalogues of simulations. *Magnitudes, colours and redshifts* are those of
-100,000 galaxies of the Buzzard simulation (DeRose et al. 2019, as shipped in pzflow: ugrizy, z < 2.3).
-*Structure* (sizes, axis ratios, bulge fraction per band) is that of 3,500 galaxies of cosmoDC2
-(Korytov et al. 2019, as shipped in skycatalogs), taken from one of the `NEIGHBOURS` galaxies nearest
-in i magnitude, redshift and redness at its redshift. `build_galaxies` says how, and its limits.
+Structure (sizes, axis ratios, bulge fraction per band) is that of 3,500 galaxies of cosmoDC2 (Korytov et al. 2019, as
+shipped in skycatalogs), taken from one of the `NEIGHBOURS` galaxies nearest in i magnitude, redshift and redness at
+its redshift. `build_galaxies` says how, and its limits. `hst_cosmos` has galaxies that look as real ones do.
 """
 
 from functools import lru_cache
-from pickle import UnpicklingError
 
 import galsim
 import numpy as np
-from astropy.table import Table
 
-from ..data.catalogues import describe
-from ..errors import StudyError
 from . import POPULATIONS
-from .base import BANDS, Population
-from .galaxy_counts import COMPLETE, FAINTEST, SIZE_LUMINOSITY
+from .base import BANDS
+from .buzzard import FILE, photometry, redness
+from .galaxies import SampledGalaxies, sample
+from .galaxy_counts import SIZE_SLOPE
 from .skycatalogs import read_skycatalogs
-from .targets import described, place_targets
 
 NEIGHBOURS = 8
 
@@ -63,27 +58,9 @@ _EDGES = np.array(
 )
 _LUMINOSITY = 4.4659e13
 
-_GALAXIES = {
-    "galaxy": (None, "row number"),
-    "redshift": (None, "redshift (Buzzard)"),
-    **{f"mag_{b}": ("mag", f"AB magnitude in {b} (Buzzard)") for b in BANDS},
-    **{f"bulge_fraction_{b}": (None, f"part of the light that is in the bulge, in {b}") for b in BANDS},
-    "hlr_bulge": ("arcsec", "half-light radius of the bulge, circularised"),
-    "q_bulge": (None, "axis ratio of the bulge"),
-    "n_bulge": (None, "Sersic index of the bulge"),
-    "hlr_disk": ("arcsec", "half-light radius of the disk, circularised"),
-    "q_disk": (None, "axis ratio of the disk"),
-    "n_disk": (None, "Sersic index of the disk"),
-    "origin": (None, "observed: magnitudes as in the catalogue; dimmed: of a galaxy at the catalogue's limit"),
-    "template": (None, "galaxy_id in skycatalogs whose structure this one has"),
-}
-
-
-_WINDOW = 40  # galaxies of the sample nearest in magnitude, of which one is taken
-
 
 @POPULATIONS.register("cosmodc2")
-class CosmoDC2(Population):
+class CosmoDC2(SampledGalaxies):
     """Galaxies with the photometry of Buzzard and the structure of cosmoDC2."""
 
     inputs = ("pzflow", "skycatalogs")
@@ -92,43 +69,7 @@ class CosmoDC2(Population):
     @classmethod
     def build(cls, folders):
         """Return the joint sample: see `build_galaxies`."""
-        return build_galaxies(folders["pzflow"] / "galaxy-data.pkl", folders["skycatalogs"].glob("*.parquet"))
-
-    def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
-        """Return galaxies: each is one of those of the sample nearest to it in magnitude, turned at random.
-
-        It has that one's colours, and its size scaled with luminosity to the power of `SIZE_LUMINOSITY`.
-        """
-        bands, galaxies = list(settings["bands"]), tables[self.name]
-        lacking = [n for b in bands for n in (f"mag_{b}", f"bulge_fraction_{b}") if n not in galaxies.colnames]
-        if lacking:
-            raise StudyError(
-                f"the population has no {', '.join(lacking)}",
-                "inject.population",
-                "use bands that it has, or population: sersic",
-            )
-        out, mag, draws, _ = place_targets(settings, patch, seed, case, block, realisation)
-        known = np.asarray(galaxies[f"mag_{settings.get('shape_band', bands[0])}"], float)
-        order = np.argsort(known, kind="stable")
-        order = order[np.isfinite(known[order])]
-        width = min(_WINDOW, len(order))
-        start = np.clip(np.searchsorted(known[order], mag) - width // 2, 0, len(order) - width)
-        pick = order[start + (draws[:, 1] * width).astype(int)]
-        dimming = mag - known[pick]
-        factor = 10 ** (-0.4 * SIZE_LUMINOSITY * dimming)
-        out["source_type"] = "Galaxy"
-        out["redshift"] = np.asarray(galaxies["redshift"], float)[pick]
-        for band in bands:
-            out[f"mag_{band}"] = np.asarray(galaxies[f"mag_{band}"], float)[pick] + dimming
-            out[f"bulge_fraction_{band}"] = np.asarray(galaxies[f"bulge_fraction_{band}"], float)[pick]
-        for part in ("bulge", "disk"):
-            q = np.asarray(galaxies[f"q_{part}"], float)[pick]
-            g = (1 - q) / (1 + q)
-            out[f"hlr_{part}"] = np.asarray(galaxies[f"hlr_{part}"], float)[pick] * factor
-            out[f"n_{part}"] = np.asarray(galaxies[f"n_{part}"], float)[pick]
-            out[f"g1_{part}"] = g * np.cos(2 * np.pi * draws[:, 2])
-            out[f"g2_{part}"] = g * np.sin(2 * np.pi * draws[:, 2])
-        return described(out, bands)
+        return build_galaxies(folders["pzflow"] / FILE, folders["skycatalogs"].glob("*.parquet"))
 
 
 @lru_cache(maxsize=1)
@@ -142,23 +83,19 @@ def cosmology():
 def build_galaxies(pzflow_pickle, skycatalog_files):
     """Build the joint sample of galaxies.
 
-    1. Magnitudes and redshift are those of the pzflow galaxies brighter than `COMPLETE`. Fainter
-       ones, to `FAINTEST`, are the galaxies of the last half magnitude before `COMPLETE`, dimmed:
-       *colours and redshifts therefore do not evolve beyond i = 25.5* (the true population gets
-       bluer and more distant).
+    1. Magnitudes and redshifts are those of `buzzard.photometry`.
     2. Each takes the structure of a skycatalogs galaxy near to it in i magnitude, redshift and
        redness: the rank of g - i among the galaxies of its own catalogue at its redshift, so that
        the difference of the two simulations' colours does not matter. Physical size is copied,
-       scaled by luminosity^`SIZE_LUMINOSITY`, and seen at the new redshift.
+       scaled by `galaxy_counts.SIZE_SLOPE` over the difference in absolute magnitude, and seen at the new redshift.
     3. The bulge fraction per band is synthetic photometry of the SEDs of bulge and of disk + knots
        through GalSim's LSST bandpasses at the template's redshift.
 
-    Other limits: at i < 22 the templates are few (a few hundred), so structure repeats. cosmoDC2's
-    galaxies are 20 to 25 % smaller than HST/COSMOS finds at i = 22 to 26 (the option ``size_factor``
-    of a patch's population tests what that does), and its bulges are nearly round: rms per component
-    0.23 for disks, 0.06 for bulges, 0.15 to 0.20 weighted by flux, where HST has 0.26. A quarter of
-    its galaxies at i > 24 are pure bulges, mostly the bluest ones at z > 0.7, which in nature are
-    disks. Clumps (its knots) are smooth disk here. Position angles are drawn when a patch is.
+    Other limits: the templates are few (417 from i = 22 to 24, most of them dwarfs at z = 0.05), so structure repeats.
+    cosmoDC2's galaxies are 10 to 15 % smaller than HST/COSMOS finds at i = 22 to 25, and its bulges are nearly round:
+    rms per component 0.23 for disks, 0.06 for bulges, 0.15 to 0.20 weighted by flux, where HST has 0.22 to 0.29. A
+    quarter of its galaxies at i > 24 are pure bulges, mostly the bluest ones at z > 0.7, which in nature are disks.
+    Clumps (its knots) are smooth disk here. Position angles are drawn when a patch is.
 
     Parameters
     ----------
@@ -172,58 +109,23 @@ def build_galaxies(pzflow_pickle, skycatalog_files):
     astropy.table.Table
         Sorted by i magnitude; columns with units and descriptions.
     """
-    photometry = _photometry(pzflow_pickle)
-    templates = _templates(skycatalog_files)
-    mags = {b: photometry[b] for b in BANDS}
-    redshift = photometry["redshift"]
-    nearest = _nearest(mags, redshift, templates)
-
-    target = cosmology().angular_diameter_distance(redshift).value, cosmology().distmod(redshift).value
-    luminosity = (templates["mag_i"] - templates["modulus"])[nearest] - (mags["i"] - target[1])
-    factor = templates["distance"][nearest] / target[0] * 10 ** (0.4 * SIZE_LUMINOSITY * luminosity)
-
-    table = Table()
-    table["galaxy"] = np.arange(len(redshift))
-    table["redshift"] = redshift
-    for b in BANDS:
-        table[f"mag_{b}"] = mags[b]
-    for b in BANDS:
-        table[f"bulge_fraction_{b}"] = templates[f"bulge_{b}"][nearest]
-    for part in ("bulge", "disk"):
-        table[f"hlr_{part}"] = templates[f"hlr_{part}"][nearest] * factor
-        table[f"q_{part}"] = templates[f"q_{part}"][nearest]
-        table[f"n_{part}"] = templates[f"n_{part}"][nearest]
-    table["origin"] = np.where(photometry["dimmed"], "dimmed", "observed")
-    table["template"] = templates["galaxy_id"][nearest]
-    table.meta["sources"] = "pzflow galaxy-data (Buzzard); skycatalogs ci_sample (cosmoDC2)"
-    return describe(table, _GALAXIES)
+    galaxies, donors = photometry(pzflow_pickle), templates(skycatalog_files)
+    redshift = galaxies["redshift"]
+    nearest = _nearest(galaxies, donors)
+    distance, modulus = cosmology().angular_diameter_distance(redshift).value, cosmology().distmod(redshift).value
+    fainter = (galaxies["i"] - modulus) - (donors["mag_i"] - donors["modulus"])[nearest]
+    factor = donors["distance"][nearest] / distance * 10 ** (SIZE_SLOPE * fainter)
+    structure = {
+        f"{key}_{part}": donors[f"{key}_{part}"][nearest] * (factor if key == "hlr" else 1.0)
+        for part in ("bulge", "disk")
+        for key in ("hlr", "q", "n")
+    }
+    fractions = {b: donors[f"bulge_{b}"][nearest] for b in BANDS}
+    sources = "pzflow galaxy-data (Buzzard); skycatalogs ci_sample (cosmoDC2)"
+    return sample(galaxies, structure, fractions, donors["galaxy_id"][nearest], sources)
 
 
-def _photometry(path):
-    """Return redshift and magnitudes of the sample to `FAINTEST`, sorted by i, and which are dimmed."""
-    import pandas as pd  # here, so that jobs that only draw need not load it
-
-    try:
-        frame = pd.read_pickle(path)
-        frame = frame[["redshift", *BANDS]].astype(float)
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, ImportError, UnpicklingError) as error:
-        raise StudyError(
-            f"not pzflow's table of galaxies ({error})", str(path), "delete it and fetch it again"
-        ) from error
-    frame = frame[np.isfinite(frame).all(axis=1)]
-    bright = frame[frame["i"] < COMPLETE]
-    parents = bright[bright["i"] >= COMPLETE - 0.5].sort_values("i", kind="stable")
-    # Two copies of each, spread evenly over the fainter magnitudes by a golden-ratio sequence.
-    order = np.arange(2 * len(parents))
-    faint = parents.iloc[order % max(len(parents), 1)].copy()
-    i = COMPLETE + (FAINTEST + 0.3 - COMPLETE) * ((order + 0.5) * 0.6180339887498949 % 1.0)
-    faint[list(BANDS)] = faint[list(BANDS)].add(i - faint["i"].to_numpy(), axis=0)
-    both = pd.concat([bright.assign(dimmed=False), faint.assign(dimmed=True)])
-    both = both.sort_values("i", kind="stable")
-    return {name: both[name].to_numpy() for name in both.columns}
-
-
-def _templates(paths):
+def templates(paths):
     """Return structure, i magnitude, colour and redshift of the skycatalogs galaxies."""
     sizes = [f"size_{minor}{part}_true" for part in ("bulge", "disk") for minor in ("", "minor_")]
     seds = [f"sed_val_{part}" for part in ("bulge", "disk", "knots")]
@@ -286,25 +188,14 @@ def synthetic_flux(sed, redshift, redshift_hubble):
     return np.stack(fluxes, axis=1)
 
 
-def _redness(colour, redshift, bins=40):
-    """Return the rank (0 to 1) of each colour among galaxies of about the same redshift."""
-    order = np.argsort(redshift, kind="stable")
-    rank = np.empty(len(order))
-    for group in np.array_split(order, min(bins, max(1, len(order) // 50))):
-        rank[group[np.argsort(colour[group], kind="stable")]] = (np.arange(len(group)) + 0.5) / len(group)
-    return rank
-
-
-def _nearest(mags, redshift, templates):
+def _nearest(galaxies, donors):
     """Return for each galaxy the number of the template that gives it its structure."""
     from scipy.spatial import cKDTree
 
     def features(i, z, redness):
         return np.column_stack([i / 1.0, np.log1p(z) / 0.1, redness / 0.15])
 
-    tree = cKDTree(
-        features(templates["mag_i"], templates["redshift"], _redness(templates["colour"], templates["redshift"]))
-    )
-    points = features(mags["i"], redshift, _redness(mags["g"] - mags["i"], redshift))
-    _, found = tree.query(points, k=NEIGHBOURS)
-    return found[np.arange(len(points)), np.arange(len(points)) % NEIGHBOURS]
+    tree = cKDTree(features(donors["mag_i"], donors["redshift"], redness(donors["colour"], donors["redshift"])))
+    z = galaxies["redshift"]
+    _, found = tree.query(features(galaxies["i"], z, redness(galaxies["g"] - galaxies["i"], z)), k=NEIGHBOURS)
+    return found[np.arange(len(z)), np.arange(len(z)) % NEIGHBOURS]

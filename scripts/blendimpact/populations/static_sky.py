@@ -2,11 +2,11 @@
 
 import galsim
 import numpy as np
-from scipy.special import gammaincinv
 
 from ..data.light import real_light
 from ..data.psf import psf_fwhm
 from ..data.transient_geometry import distance_from_line
+from ..sky.sersic_tables import enclosing
 
 EXTENDED, HOST_SNR = 1.2, 20.0
 """A source of a real image can be a host if its half-light radius is so many times that of the PSF, at this S/N at
@@ -140,8 +140,7 @@ def host_offset(host, band, rng):
     """
     part = "bulge" if rng.uniform() < host[f"bulge_fraction_{band}"] else "disk"
     n, hlr = float(host[f"n_{part}"]), float(host[f"hlr_{part}"])
-    # The light within r of a Sersic profile is the incomplete gamma function P(2n, b (r / hlr)^(1/n)).
-    radius = hlr * (gammaincinv(2 * n, rng.uniform()) / gammaincinv(2 * n, 0.5)) ** n
+    radius = hlr * enclosing(n, rng.uniform())
     angle = rng.uniform(0, 2 * np.pi)
     shape = galsim.Shear(g1=float(host[f"g1_{part}"]), g2=float(host[f"g2_{part}"])).getMatrix()
     return shape @ (radius * np.array([np.cos(angle), np.sin(angle)]))

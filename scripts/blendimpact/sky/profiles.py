@@ -1,7 +1,7 @@
 """Draw one source: noiseless light, photon noise, and where it lies.
 
 A source is drawn in Fourier space: flux x profile(k) x PSF(k) x phase(position), one inverse FFT.
-The profiles' and the PSF's transforms are GalSim's, tabulated once; what is left per source are a
+The transforms of profiles and PSFs are tabulated once; what is left per source are a
 few array operations, 3 to 6 times faster than GalSim's ``drawImage`` (with which the tests compare
 the result). The stamp is as large as the FFT, so it is one period of the image: its sum
 is the source's flux exactly, and the light that a larger stamp would hold further out (below
@@ -106,7 +106,7 @@ def stamp_size(row, image):
     """Return the side in pixels of the natural stamp of a source.
 
     It reaches to where each component of the source and the wing of its PSF have fallen below
-    `SURFACE_BRIGHTNESS`, holds the fraction `spectra.ENCLOSED` of each component's light and GalSim's
+    `SURFACE_BRIGHTNESS`, holds the fraction `sersic_tables.ENCLOSED` of each component's light and GalSim's
     good size for the PSF (outside of which is 0.5 % of a point source), and ends at `MAX_STAMP`.
     """
     psf = Psf.of(image, round(float(image.pixel_scale), _SCALE_DIGITS))

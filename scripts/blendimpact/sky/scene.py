@@ -101,7 +101,7 @@ def _draw_galaxies(options, half, seed, case, index, galaxies, bands, reference)
     pick = _pick(galaxies, i, draws[:, 1], cluster, places.cluster, seed, key)
 
     dimming = i - np.asarray(galaxies["mag_i"])[pick]
-    factor = chosen.get("size_factor", GALAXIES.size_factor) * 10 ** (-0.4 * galaxy_counts.SIZE_LUMINOSITY * dimming)
+    factor = chosen.get("size_factor", GALAXIES.size_factor) * 10 ** (galaxy_counts.SIZE_SLOPE * dimming)
     angle = np.pi * draws[:, 2]
     out = {
         "source_id": keep + 1,

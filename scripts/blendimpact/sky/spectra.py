@@ -1,7 +1,7 @@
 """Sources and PSFs in Fourier space, on the grids of real FFTs.
 
-Transforms are GalSim's. Those of Sersic profiles are tabulated once per index against (k hlr)^2, so
-that any size and shear of a profile is one interpolation; those of PSFs are kept per grid.
+Those of Sersic profiles are tabulated once per index against (k hlr)^2 (`sersic_tables`), so that any size and shear of
+a profile is one interpolation. The others are GalSim's; those of PSFs are kept per grid.
 """
 
 from functools import lru_cache
@@ -14,10 +14,9 @@ from astropy.wcs import WCS
 from ..data.psf import draw_method, psf_object
 from ..errors import StudyError
 from ..stats.streams import stream
+from . import sersic_tables
 from .comets import comet_of
 
-ENCLOSED = 0.99
-"""Part of a component's light that a stamp holds at least, before the PSF."""
 KNOTS = 12
 """Clumps of a galaxy's disk, if it has any."""
 KNOTS_WITHIN = 0.95
@@ -80,18 +79,18 @@ class Sersics:
                 q += 1.0
                 value = weight / (q * np.sqrt(q))
             else:
-                value = np.interp(q, *_sersic_transform(n))
+                value = np.interp(q, *sersic_tables.transform(n))
                 value *= weight
             total = value if total is None else total + value
         return total
 
     def radius(self, ratio):
-        """Return where the largest component ends, by its brightness and by `ENCLOSED`."""
+        """Return where the largest component ends, by its brightness and by `sersic_tables.ENCLOSED`."""
         largest = 0.0
         for weight, n, hlr, (a, _, c) in self.parts:
             stretch = 0.5 * (a + c)  # (r^2 + 1 / r^2) / 2 of the axis ratio 1 / r^2
             major = hlr * np.sqrt(stretch + np.sqrt(max(stretch * stretch - 1, 0.0)))
-            x, brightness, enclosed = _sersic_profile(n)
+            x, brightness, enclosed = sersic_tables.profile(n)
             outer = np.interp(-np.log(ratio * hlr * hlr / weight), -brightness, x)
             largest = max(largest, major * max(outer, enclosed))
         return largest
@@ -114,8 +113,7 @@ class Knots:
 
     def __init__(self, weight, n, hlr, matrix, seed):
         radius, angle = stream(seed, "knots").uniform(size=(2, KNOTS))
-        x, enclosed = _sersic_growth(n)
-        radius = hlr * np.interp(KNOTS_WITHIN * radius, enclosed, x)
+        radius = hlr * sersic_tables.enclosing(n, KNOTS_WITHIN * radius)
         places = radius * np.array([np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)])
         self.weight, self.places = weight, matrix @ (places - places.mean(axis=1, keepdims=True))
 
@@ -263,43 +261,6 @@ def _matrix(g1, g2, shear):
 def source_name(row):
     """Return what to call a source in a message."""
     return f"source {row['source_id']}" if "source_id" in row else "source"
-
-
-@lru_cache(maxsize=256)
-def _sersic_transform(n):
-    """Return nodes (k hlr)^2 and values of the transform of a Sersic profile of unit flux.
-
-    Good to 1e-5: GalSim's values at ten times its default accuracy (which leaves 2e-4 at small k),
-    and linear interpolation to 2e-6. The set-up of an n takes 0.03 s at n = 1, 0.1 s at 4, 0.7 s at 6:
-    round n where a catalogue has many values.
-    """
-    accurate = galsim.GSParams(kvalue_accuracy=1e-6)
-    profile = galsim.Sersic(n=n, half_light_radius=1.0, gsparams=accurate)
-    k = np.sinh(np.linspace(0.0, np.arcsinh(50000.0), 4096)) / 50
-    return k * k, np.array([profile.kValue(value, 0.0).real for value in k])
-
-
-@lru_cache(maxsize=256)
-def _sersic_profile(n):
-    """Return radii (hlr), log surface brightness of unit flux there, and the radius of `ENCLOSED`."""
-    profile = galsim.Sersic(n=n, half_light_radius=1.0)
-    x = np.concatenate([[0.0], np.geomspace(1e-4, 300.0, 600)])
-    brightness = np.array([profile.xValue(value, 0.0) for value in x])
-    with np.errstate(divide="ignore"):
-        log = np.maximum(np.log(brightness), -700.0)
-    rings = np.pi * np.diff(x * x) * 0.5 * (brightness[1:] + brightness[:-1])
-    light = np.concatenate([[0.0], np.cumsum(rings)])
-    return x, log, float(np.interp(ENCLOSED * light[-1], light, x))
-
-
-@lru_cache(maxsize=64)
-def _sersic_growth(n):
-    """Return radii (hlr) and the part of a Sersic profile's light inside of each."""
-    x, log, _ = _sersic_profile(n)
-    brightness = np.exp(log)
-    rings = np.pi * np.diff(x * x) * 0.5 * (brightness[1:] + brightness[:-1])
-    light = np.concatenate([[0.0], np.cumsum(rings)])
-    return x, light / light[-1]
 
 
 @lru_cache(maxsize=64)

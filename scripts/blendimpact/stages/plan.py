@@ -319,7 +319,7 @@ class Plan:
                 found += [self.image_spec(job), *self.image_files(job)]
             else:
                 found += [self.survey(job), *self.template(job)]
-                found += [self.visits(job), prepared("cosmodc2"), self.stars(job)]
+                found += [self.visits(job), prepared("hst_cosmos"), self.stars(job)]
             found += [*self.tables(job), self.catalogue(job)]
         return sorted({path for path in found if path})
 
