@@ -14,7 +14,7 @@ def config():
 def test_a_cell_is_labelled_with_what_its_scenario_was_measured_on(config):
     transients = data_used(case_settings(config, "transients"))
     assert transients.startswith("simulated LSST, one visit") and ", r;" in transients
-    assert "galaxies of cosmodc2" in transients and "template" in transients and "comet" in transients
+    assert "galaxies of hst_cosmos" in transients and "template" in transients and "comet" in transients
     stars = data_used(case_settings(config, "crowded_fields"))
     assert "galaxies" not in stars and "stars of isochrone" in stars and "injected: stars (i 16 to 25)" in stars
     rows = {row["case"]: row["data_used"] for row in board_of(config, {})}
@@ -37,4 +37,4 @@ reference: "mine"
     mine.write_text(text)
     own = {"cases": {"galaxies": {"image": str(mine), "bands": ["r"], "shape_band": "r"}}}
     settings = case_settings(validate(load_config(overrides=own)), "galaxies")
-    assert data_used(settings) == "my r image (band r); injected: cosmodc2 (r 20 to 25.5)"
+    assert data_used(settings) == "my r image (band r); injected: hst_cosmos (r 20 to 25.5)"

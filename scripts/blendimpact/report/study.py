@@ -16,7 +16,7 @@ from ..sky.blends import count_false_alarms, false_alarm_density
 from ..stats.intervals import CONFIDENCE
 from ..stats.streams import stream
 
-GALAXIES = "cosmodc2"
+GALAXIES = "hst_cosmos"
 """Population that the galaxies of simulated sky are drawn from."""
 NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
