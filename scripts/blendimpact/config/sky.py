@@ -176,6 +176,24 @@ class Epochs(Model):
     variables: Variables = Field(Variables(), description="Variable stars.")
 
 
+class Beside(Model):
+    """Targets beside brighter sources: weights make them what evenly spread targets would say."""
+
+    factor: Positive = Field(
+        30.0, description="Targets with one brighter source within reach are 1 + this times as dense as others."
+    )
+    separation: Pair = Field([0, 4], description="Least and largest distance from a brighter source, arcsec.")
+    brighter_by: Pair = Field(
+        [0, 10], description="Least and largest difference of the two magnitudes in `shape_band`."
+    )
+
+    def problems(self):
+        for key in ("separation", "brighter_by"):
+            low, high = getattr(self, key)
+            if not 0 <= low < high:
+                yield Problem((key,), f"is {[low, high]}", "give the least first, then the largest, from 0 on")
+
+
 class Inject(Open):
     """Sources of known truth added to the sky: from a `catalogue`, or of a `population`, whose options are here."""
 
@@ -195,6 +213,9 @@ class Inject(Open):
     counts_slope: Number = Field(
         0.0, description="Slope of the drawn counts in log10 per mag; 0: uniform in magnitude, 0.3: as galaxies are."
     )
+    beside: Beside | None = absent(
+        description="Put targets beside brighter sources, with weights; null: spread them evenly."
+    )
     photon_noise: bool = Field(True, description="false: targets without photon noise of their own.")
     beta: Literal["source_injection", "position_angle"] = Field(
         "source_injection", description="catalogue: angles as source_injection has them, or position angles."
@@ -208,6 +229,8 @@ class Inject(Open):
             yield Problem((), "needs one of `catalogue` and `population`", "say where the targets come from")
         if not self.mag[0] < self.mag[1]:
             yield Problem(("mag",), f"is {self.mag}", "give the brightest magnitude first, then the faintest")
+        if self.catalogue and self.beside:
+            yield Problem(("beside",), "is not for a catalogue, which says where its sources are", "remove it")
         for name in self.model_extra if self.catalogue else ():
             yield Problem((name,), "is not for a catalogue", "remove it, or set population")
 

@@ -41,6 +41,8 @@ class Population:
         Whether its sources are there in one epoch alone.
     visited : bool
         Whether its sources can be injected into several visits of one block of sky.
+    beside : bool
+        Whether ``inject.beside`` says where its sources go: it hands the truth to `targets.place_targets`.
     packing : float
         How many targets fit, relative to a lattice.
     columns : dict of str to (str or None, str)
@@ -53,6 +55,7 @@ class Population:
     ending = "parquet"
     transient = False
     visited = False
+    beside = False
     packing = 1.0
     columns = {}
 
@@ -98,6 +101,14 @@ class Population:
                 ("inject", "per_patch"),
                 f"{inject.per_patch} targets {inject.separation} arcsec apart do not fit",
                 "ask for fewer, for a smaller separation, or for larger patches",
+            )
+        if inject.beside and not self.beside:
+            yield Problem(("inject", "beside"), f"is not for {self.name!r}", "remove it")
+        if inject.beside and (settings.shear or settings.patch.visits > 1):
+            yield Problem(
+                ("inject", "beside"),
+                "is for patches that are seen once: of another twin or visit the sources lie elsewhere",
+                "remove it, or set shear: 0 and patch.visits: 1",
             )
         if settings.patch.visits > 1 and not self.visited:
             yield Problem(

@@ -7,6 +7,7 @@ from ..data.catalogues import describe
 from ..errors import StudyError
 from . import buzzard
 from .base import BANDS, Population
+from .beside import WEIGHT
 from .galaxy_counts import SIZE_SLOPE
 from .targets import described, place_targets
 
@@ -46,6 +47,8 @@ def sample(photometry, structure, fractions, template, sources):
 class SampledGalaxies(Population):
     """Galaxies of a sample as `sample` returns it."""
 
+    beside = True
+    columns = WEIGHT
     memory_mb = 1500
 
     def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
@@ -61,7 +64,7 @@ class SampledGalaxies(Population):
                 "inject.population",
                 "use bands that it has, or population: sersic",
             )
-        out, mag, draws, _ = place_targets(settings, patch, seed, case, block, realisation)
+        out, mag, draws, _ = place_targets(settings, patch, seed, case, block, realisation, truth)
         known = np.asarray(galaxies[f"mag_{settings.get('shape_band', bands[0])}"], float)
         order = np.argsort(known, kind="stable")
         order = order[np.isfinite(known[order])]

@@ -4,9 +4,9 @@ import numpy as np
 from astropy.table import Table
 
 from ..data.catalogues import describe
-from ..errors import StudyError
 from ..sky.patches import pointing
 from ..stats.streams import stream
+from .beside import WEIGHT, Counts, Hosts, lattice_of, place_beside
 from .catalogue import COLUMNS
 
 
@@ -34,15 +34,7 @@ def lattice(number, side, separation, rng):
     StudyError
         If so many do not fit.
     """
-    cells = int(np.ceil(np.sqrt(number)))
-    pitch = side / cells
-    if pitch < separation:
-        fit = int(side // separation) ** 2
-        raise StudyError(
-            f"{number} targets {separation:.0f} pixels apart do not fit into a square of {side} pixels",
-            "inject.per_patch",
-            f"per_patch: {fit} or fewer, or a smaller inject.separation",
-        )
+    cells, pitch = lattice_of(number, side, separation)
     chosen = np.sort(rng.permutation(cells * cells)[:number])
     jitter = rng.uniform(-0.5, 0.5, (cells * cells, 2))[chosen] * (pitch - separation)
     corner = np.stack([chosen % cells, chosen // cells], axis=1) * pitch
@@ -51,14 +43,13 @@ def lattice(number, side, separation, rng):
 
 def draw_magnitudes(uniform, low, high, slope=0.0):
     """Return magnitudes with dN/dm ~ 10^(slope m) between two limits, from uniform numbers in [0, 1)."""
-    if not slope:
-        return low + (high - low) * uniform
-    bright, faint = 10 ** (slope * low), 10 ** (slope * high)
-    return np.log10(bright + uniform * (faint - bright)) / slope
+    return Counts(low, high, slope).magnitude(uniform)
 
 
-def place_targets(settings, patch, seed, case, block, realisation):
+def place_targets(settings, patch, seed, case, block, realisation, truth=None):
     """Draw places and magnitudes of the targets of one patch: on a jittered lattice, whatever they are.
+
+    With ``inject.beside`` a share of them lies beside brighter sources of ``truth`` (`beside.place_beside`).
 
     Parameters
     ----------
@@ -66,11 +57,13 @@ def place_targets(settings, patch, seed, case, block, realisation):
         As in `base.Population.draw`. ``inject`` has ``per_patch``, ``mag`` ([brightest, faintest] in ``shape_band``),
         ``separation`` (arcsec) and ``counts_slope`` (0: uniform in magnitude; 0.3: as galaxies are counted). Visits of
         a block have the same targets at the same places of the sky (`sky.patches.pointing`).
+    truth : Table, optional
+        Of the patch, for ``inject.beside``.
 
     Returns
     -------
     out : Table
-        ``injection_id``, ``ra``, ``dec``, ``x``, ``y``.
+        ``injection_id``, ``ra``, ``dec``, ``x``, ``y``; with ``inject.beside`` the columns of `beside.WEIGHT`.
     mag : (N,) array
         In ``shape_band``.
     draws : (N, 4) array
@@ -83,21 +76,27 @@ def place_targets(settings, patch, seed, case, block, realisation):
     number, (low, high) = int(options["per_patch"]), options["mag"]
     inside = min(patch.shape) - 2 * patch.border
     key = (case, "injection", int(block), int(realisation))
+    draws = stream(seed, *key, "profiles").uniform(size=(number, 4))
+    if options.get("beside"):
+        hosts = Hosts.of(truth, settings["shape_band"])
+        place, mag, weight = place_beside(
+            number, inside, patch.border - 0.5, image.pixel_scale, options, hosts, stream(seed, *key, "beside")
+        )
+        return _catalogue(image, place, chance_weight=weight), mag, draws, key
     place = (
         lattice(number, inside, options["separation"] / image.pixel_scale, stream(seed, *key, "positions"))
         + patch.border
         - 0.5
     )
     place = place + pointing(settings, seed, case, patch.index)
-    draws = stream(seed, *key, "profiles").uniform(size=(number, 4))
     mag = draw_magnitudes(draws[:, 0], low, high, options.get("counts_slope", 0.0))
+    return _catalogue(image, place), mag, draws, key
+
+
+def _catalogue(image, place, **others):
     ra, dec = image.wcs.wcs_pix2world(place[:, 0], place[:, 1], 0)
-    return (
-        Table({"injection_id": np.arange(number), "ra": ra, "dec": dec, "x": place[:, 0], "y": place[:, 1]}),
-        mag,
-        draws,
-        key,
-    )
+    number = np.arange(len(place))
+    return Table({"injection_id": number, "ra": ra, "dec": dec, "x": place[:, 0], "y": place[:, 1], **others})
 
 
 def described(out, bands):
@@ -106,6 +105,7 @@ def described(out, bands):
         out,
         {
             **COLUMNS,
+            **{name: text for name, text in WEIGHT.items() if name in out.colnames},
             "x": ("pix", "position along axis 1"),
             "y": ("pix", "position along axis 2"),
             **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands},
