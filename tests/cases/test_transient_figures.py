@@ -60,7 +60,8 @@ def test_panels_show_the_values_of_their_strata_in_order(foms):
     panel = {"fom": "TR-D1.efficiency", "population": "hosted", "title": "", "ylabel": ""}
     figure = drawing.side_by_side(CaseFoms(foms, "transients"), [panel], "snr", ("oracle", "pipeline"), "x")
     (axis,) = figure.axes
-    assert [t.get_text() for t in axis.get_xticklabels()] == ["4–5", "7–8", "15–25", "25–50"]
+    labels = [t.get_text().split("\n") for t in axis.get_xticklabels()]
+    assert [name for name, _ in labels] == ["4–5", "7–8", "15–25", "25–50"] and all(int(n) > 0 for _, n in labels)
     np.testing.assert_array_equal(axis.containers[0].lines[0].get_ydata(), [0, 1, 1, 1])
     np.testing.assert_array_equal(axis.containers[1].lines[0].get_ydata(), [0, 0, 1, 1])
 
@@ -87,8 +88,9 @@ def test_places_stand_in_their_order(foms):
         ("hosted", "nuclear", "hostless"),
         ("oracle",),
     )
-    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["hosted", "nuclear", "hostless"]
-    assert len(figure.axes[0].containers[0].lines[0].get_ydata()) == 3
+    (axis,) = figure.axes
+    assert [t.get_text().split("\n")[0] for t in axis.get_xticklabels()] == ["hosted", "nuclear", "hostless"]
+    assert len(axis.containers[0].lines[0].get_ydata()) == 3
 
 
 def test_the_published_values_of_the_row_find_theirs(foms):

@@ -9,18 +9,35 @@ from matplotlib.figure import Figure
 
 from ..config.settings import FIDUCIAL
 from ..data.catalogues import rows_of
-from ..ladder.rungs import ORDER, REFERENCE
+from ..ladder.rungs import COLOURS, ORDER, REAL
 from .verdicts import verdict_tag
 
 STAGE_COLOURS = {
     "measurement": "#0072B2",
+    "photons": "#0072B2",
+    "sky": "#0072B2",
+    "survival": "#8A3A78",
     "deblending": "#E69F00",
     "detection": "#D55E00",
     "interaction": "#999999",
     "intrinsic": "#56B4E9",
     "selection": "#CC79A7",
 }
-BUDGET_TERMS = ("intrinsic", "measurement", "deblending", "detection", "selection", "interaction")
+ADDED = ("intrinsic", "measurement", "deblending", "survival", "detection")
+"""Terms of the budget that add up to the total; the others are parts of them."""
+BUDGET_TERMS = (
+    "intrinsic",
+    "measurement",
+    "photons",
+    "sky",
+    "deblending",
+    "survival",
+    "detection",
+    "selection",
+    "interaction",
+)
+SAMPLES = ("centres", "kept", "both")
+"""Of one budget: sources measured at true centres, those of them that detection keeps, terms between the two."""
 MARKERS = "osD^v<>"
 
 
@@ -71,9 +88,16 @@ class CaseFoms:
         }
 
 
+def one_sample(rows):
+    """Return rows of which each rung has one: of two samples, that of all true centres where they are the rung's."""
+    kept = np.asarray(rows["population"]).astype(str) == "kept"
+    both = "centres" in set(map(str, rows["population"]))
+    return rows[~kept | np.isin(np.asarray(rows["term"]).astype(str), REAL)] if both else rows
+
+
 def strata_of(rows, name):
-    """Return the rows that belong to bins of the stratum ``name``, and the bins' names in order."""
-    rows = rows[[str(s).startswith(f"{name}:") for s in rows["stratum"]]]
+    """Return the rows that belong to bins of the stratum ``name``, of one sample each, and the bins' names in order."""
+    rows = one_sample(rows[[str(s).startswith(f"{name}:") for s in rows["stratum"]]])
     bins = list(dict.fromkeys(str(s) for s in rows["stratum"]))
     return rows, sorted(bins, key=lambda s: float(s.split(":")[1].split("-")[0]))
 
@@ -85,11 +109,66 @@ def plain(axis, which="both"):
 
 
 def errors(rows):
-    """Return values and their distances from the ends of the interval, (2, N), 0 where there is none."""
+    """Return values and their distances from the ends of the interval, (2, N), NaN where there is none."""
     value = np.asarray(rows["value"], float)
-    low = np.clip(value - np.asarray(rows["ci_low"], float), 0, None)
-    high = np.clip(np.asarray(rows["ci_high"], float) - value, 0, None)
-    return value, np.nan_to_num([low, high])
+    low, high = (np.asarray(rows[end], float) for end in ("ci_low", "ci_high"))
+    return value, np.array([np.clip(value - low, 0, None), np.clip(high - value, 0, None)])
+
+
+def points(axis, x, rows, number, label, line="", colour=None, sign=1):
+    """Draw values with their intervals; a value without one is open and faint, so that it is not taken for exact.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    x : (N,) array
+    rows : Table
+        N rows with ``value``, ``ci_low``, ``ci_high``.
+    number : int
+        Of the series: its marker, and its colour where none is given.
+    label : str
+        In the legend.
+    line : str
+        Style of the line through the points that have an interval.
+    sign : int
+        -1 turns values and intervals round.
+    """
+    value, error = errors(rows)
+    value, error = sign * value, error[::sign]
+    colour, marker = f"C{number}" if colour is None else colour, MARKERS[number % len(MARKERS)]
+    bare = np.isnan(error).any(axis=0)
+    if line:
+        axis.plot(x[~bare], value[~bare], line, color=colour, lw=1, zorder=2)
+    axis.errorbar(
+        x[~bare], value[~bare], error[:, ~bare], fmt=marker, capsize=3, ms=5.5, color=colour, label=label, zorder=3
+    )
+    axis.plot(x[bare], value[bare], marker, mfc="white", mec=colour, ms=5.5, alpha=0.5, zorder=3)
+
+
+def without_interval(rows):
+    """Return what a title adds where a value has no interval, else ""."""
+    bare = np.isfinite(np.asarray(rows["value"], float)) & ~np.isfinite(np.asarray(rows["ci_low"], float))
+    return "\nopen: too few patches for an interval" if bare.any() else ""
+
+
+def bin_labels(bins, rows):
+    """Return the label of each bin of a stratum: its range, and N; from the fewest to the most objects of any rung."""
+    labels = []
+    for name in bins:
+        n = [int(v) for v in rows_of(rows, stratum=name)["n"]]
+        text = name.split(":")[1].replace("-", "–").replace("1e+09", "∞").replace("1.0001", "1")
+        labels.append(f"{text}\n{min(n):,}" + (f"–{max(n):,}" if max(n) > min(n) else ""))
+    return labels
+
+
+def legend(figure, axes):
+    """Put one legend of all axes below them, where it cannot be taken for data."""
+    known = {}
+    for axis in np.ravel(axes):
+        known |= dict(zip(*reversed(axis.get_legend_handles_labels())))
+    figure.legend(
+        known.values(), known, loc="outside lower center", ncols=min(len(known), 4), frameon=False, fontsize=8
+    )
 
 
 def ladder(foms, fom):
@@ -112,38 +191,31 @@ def ladder(foms, fom):
     impacts = rows_of(rows, kind="impact")
     if not len(impacts):
         return None
-    population = str(impacts["population"][0])
-    values = rows_of(rows, kind="value", population=population)
-    figure = Figure(figsize=(10, 3.9), layout="constrained")
+    samples = ladder_samples(impacts)
+    rows = rows[np.isin(np.asarray(rows["population"]).astype(str), samples)]
+    impacts, values = rows_of(rows, kind="impact"), rows_of(rows, kind="value")
+    figure = Figure(figsize=(10.5, 4.1), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    names = [r for r in ORDER if r in list(values["term"])]
-    order = [list(values["term"]).index(r) for r in names]
-    value, error = errors(values[order])
-    main = [k for k, r in enumerate(names) if r in (REFERENCE, "isolated", "oracle", "deblended", "pipeline")]
-    left.plot(np.asarray(main), value[main], "-", color="0.75", lw=1.2, zorder=1)
-    for k, name in enumerate(names):
-        side = name in ("undeblended", "merged")
-        left.errorbar(
-            k,
-            value[k],
-            error[:, k : k + 1],
-            fmt="s" if side else "o",
-            ms=7,
-            capsize=3,
-            mfc="white" if side else "#333333",
-            mec="#333333",
-            color="#333333",
-        )
+    present = [population for population in samples if population in set(map(str, values["population"]))]
+    names = [r for r in ORDER if r in set(map(str, values["term"]))]
+    for number, population in enumerate(present):
+        here = rows_of(values, population=population)
+        order = [k for r in names for k in np.flatnonzero(np.asarray(here["term"]) == r)]
+        x = np.array([names.index(str(r)) for r in here["term"][order]]) + 0.12 * (number - (len(present) - 1) / 2)
+        points(left, x, here[order], number, f"sample: {population}", colour=("#333333", "#8A3A78")[number])
     left.set_xticks(range(len(names)), names, rotation=25, ha="right")
     unit = "" if str(rows["unit"][0]) == "1" else f" [{rows['unit'][0]}]"
     left.set_ylabel(f"{fom}{unit}")
-    left.set_title("value on each rung (open: side rungs)", fontsize=10)
+    left.set_title("value on each rung" if names else "of differences per object: no values on rungs", fontsize=10)
     terms = [t for t in BUDGET_TERMS if t in list(impacts["term"])]
-    order = [list(impacts["term"]).index(t) for t in terms]
-    value, error = errors(impacts[order])
+    shown = impacts[[list(impacts["term"]).index(t) for t in terms]]
+    value, error = errors(shown)
     for k, term in enumerate(terms):
-        right.bar(k, value[k], color=STAGE_COLOURS[term], width=0.62, zorder=2)
-        right.errorbar(k, value[k], error[:, k : k + 1], color="#222222", capsize=3, lw=1.2, zorder=3)
+        known = np.isfinite(error[:, k]).all()
+        face = STAGE_COLOURS[term] if term in ADDED and known else "none"
+        right.bar(k, value[k], fc=face, ec=STAGE_COLOURS[term], ls="-" if known else ":", width=0.62, zorder=2)
+        if known:
+            right.errorbar(k, value[k], error[:, k : k + 1], color="#222222", capsize=3, lw=1.2, zorder=3)
     right.axhline(0, color="#222222", lw=0.8)
     requirement = foms.requirements.get(fom) or {}
     if requirement.get("value") and requirement.get("sense", "within") == "within":
@@ -157,18 +229,29 @@ def ladder(foms, fom):
             zorder=1,
             label=f"requirement ±{half:g} [{verdict_tag(requirement)}]\n" + "\n".join(wrap(requirement["source"], 52)),
         )
-        right.legend(fontsize=7, frameon=False)
-    right.set_xticks(range(len(terms)), terms, rotation=25, ha="right")
-    right.set_title("impact = difference of rungs", fontsize=10)
-    n, blocks = int(impacts["n"].max()), int(impacts["n_blocks"][0])
+    right.set_xticks(
+        range(len(terms)),
+        [f"{t}\nN = {int(n):,}" for t, n in zip(terms, shown["n"])],
+        rotation=25,
+        ha="right",
+        fontsize=8,
+    )
+    right.set_title("impact = difference of rungs (open: part of the others)", fontsize=10)
+    legend(figure, (left, right))
     figure.suptitle(
-        f"{rows['title'][0]}: {foms.case}, {foms.scenario}, {population} sample; N = {n:,}, "
-        f"{blocks} patches, 95 % intervals",
+        f"{rows['title'][0]}: {foms.case}, {foms.scenario}, {int(impacts['n_blocks'][0])} patches, 95 % intervals"
+        + without_interval(rows).replace("open", "open and faint, or dotted"),
         fontsize=11,
     )
     for axis in (left, right):
         plain(axis, "y")
     return figure
+
+
+def ladder_samples(impacts):
+    """Return the samples of one budget: those of true centres, of what detection keeps, of both; or its only one."""
+    found = list(dict.fromkeys(map(str, impacts["population"])))
+    return [name for name in SAMPLES if name in found] or found[:1]
 
 
 def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False):
@@ -189,27 +272,25 @@ def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False):
         if not len(here):
             continue
         where = [bins.index(str(s)) for s in here["stratum"]]
-        value, error = errors(here)
-        axis.errorbar(
+        points(
+            axis,
             np.asarray(where) + 0.07 * (k - (len(rungs) - 1) / 2),
-            value,
-            error,
-            fmt=MARKERS[k],
-            capsize=3,
-            ms=6,
-            label=rung,
-            alpha=0.9,
+            here,
+            k,
+            rung,
+            colour=COLOURS.get("isolated" if rung == "alone" else rung),
         )
-    labels = [s.split(":")[1].replace("-", "–").replace("1e+09", "∞").replace("1.0001", "1") for s in bins]
-    axis.set_xticks(range(len(bins)), labels)
-    axis.set_xlabel(xlabel)
+    axis.set_xticks(range(len(bins)), bin_labels(bins, rows), fontsize=8)
+    axis.set_xlabel(f"{xlabel}, N below")
     axis.set_ylabel(ylabel)
     if log:
         axis.set_yscale("log")
-    axis.legend(frameon=False, fontsize=8)
+    legend(figure, axis)
     plain(axis, "y")
     axis.set_title(
-        f"{foms.case}, {foms.scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals", fontsize=10
+        f"{foms.case}, {foms.scenario}: {fom}, {int(rows['n_blocks'][0])} patches, 95 % intervals"
+        + without_interval(rows),
+        fontsize=10,
     )
     return figure
 
@@ -249,25 +330,20 @@ def against_density(
         here = rows_of(rows, term=term)
         x = np.array([density[str(s)] for s in here["scenario"]])
         order = np.argsort(x)
-        value, error = errors(here)
-        axis.errorbar(
-            x[order],
-            value[order],
-            error[:, order],
-            fmt=f"{MARKERS[k]}-",
-            capsize=3,
-            label=term,
-            color=STAGE_COLOURS.get(term),
-        )
+        points(axis, x[order], here[order], k, term, "-", STAGE_COLOURS.get(term))
     axis.axhline(0, color="#222222", lw=0.8)
     axis.set_xscale("log" if log else "linear")
     if not log:
         axis.set_xlim(left=0)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
-    axis.legend(frameon=False, fontsize=8)
+    legend(figure, axis)
     plain(axis)
-    axis.set_title(f"{foms.case}: {fom} against density, 95 % intervals", fontsize=10)
+    n = [int(v) for v in rows["n"][np.isin(np.asarray(rows["term"]).astype(str), terms)]]
+    axis.set_title(
+        f"{foms.case}: {fom} against density, N = {min(n):,} to {max(n):,}, 95 % intervals{without_interval(rows)}",
+        fontsize=10,
+    )
     return figure
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..ladder.rungs import REFERENCE
 from ..stats.figures_of_merit import CELLS
-from .figures import MARKERS, errors, plain, rows_of, strata_of
+from .figures import bin_labels, legend, plain, points, rows_of, strata_of, without_interval
 
 
 def by_scenario(foms, fom, stratum, rung, density, xlabel, ylabel, unit):
@@ -24,7 +24,8 @@ def by_scenario(foms, fom, stratum, rung, density, xlabel, ylabel, unit):
         None when no scenario has it.
     """
     density = foms.density(density)
-    rows, bins = strata_of(foms.rows(fom=fom, kind="value", term=rung), stratum)
+    rows = foms.rows(fom=fom, kind="value", term=rung)
+    rows, bins = strata_of(rows[np.isin(np.asarray(rows["scenario"]).astype(str), [*density])], stratum)
     scenarios = sorted((s for s in density if s in set(map(str, rows["scenario"]))), key=density.get)
     if not scenarios:
         return None
@@ -34,22 +35,13 @@ def by_scenario(foms, fom, stratum, rung, density, xlabel, ylabel, unit):
         here = rows_of(rows, scenario=scenario)
         where = np.array([bins.index(str(s)) for s in here["stratum"]])
         order = np.argsort(where)
-        value, error = errors(here)
-        axis.errorbar(
-            where[order] + 0.04 * (k - (len(scenarios) - 1) / 2),
-            value[order],
-            error[:, order],
-            capsize=3,
-            ms=5,
-            fmt=f"{MARKERS[k % len(MARKERS)]}-",
-            color=colour,
-            label=f"{density[scenario]:.3g} {unit}",
-        )
-    axis.set_xticks(range(len(bins)), [b.split(":")[1].replace("-", "–") for b in bins])
-    axis.set_xlabel(xlabel)
+        x = where[order] + 0.04 * (k - (len(scenarios) - 1) / 2)
+        points(axis, x, here[order], k, f"{density[scenario]:.3g} {unit}", "-", colour)
+    axis.set_xticks(range(len(bins)), bin_labels(bins, rows), fontsize=8)
+    axis.set_xlabel(f"{xlabel}, N below")
     axis.set_ylabel(ylabel)
-    axis.legend(frameon=False, fontsize=8)
-    axis.set_title(f"{foms.case}, {rung}: {fom}, 95 % intervals", fontsize=10)
+    legend(figure, axis)
+    axis.set_title(f"{foms.case}, {rung}: {fom}, 95 % intervals{without_interval(rows)}", fontsize=10)
     return figure
 
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from ...data.catalogues import rows_of
 from ...ladder.rungs import COLOURS
-from ...report.figures import MARKERS, errors, plain, strata_of
+from ...report.figures import MARKERS, bin_labels, errors, legend, plain, points, strata_of, without_interval
 from ...stats.detection_statistics import FALSE_POSITIVES
 
 LINEAR = 0.02  # of a symmetric logarithmic axis: linear within
@@ -49,38 +49,23 @@ def side_by_side(foms, panels, stratum, rungs, xlabel, scale="linear"):
             where = np.array([bins.index(str(s)) for s in here["stratum"]])
             order = np.argsort(where)
             x = where[order] + 0.08 * (k - (len(rungs) - 1) / 2)
-            _points(axis, x, here[order], k, rung, "-")
-        axis.set_xticks(range(len(bins)), [_bin(b) for b in bins], rotation=35, ha="right", fontsize=8)
+            points(axis, x, here[order], k, rung, "-", COLOURS.get(rung))
+        axis.set_xticks(range(len(bins)), bin_labels(bins, rows), rotation=35, ha="right", fontsize=8)
         axis.set_yscale(scale, **({"linthresh": LINEAR} if scale == "symlog" else {}))
         axis.set_title(f"{panel['title']} ({panel['fom']})", fontsize=10)
         axis.set_ylabel(panel["ylabel"])
-        axis.set_xlabel(xlabel)
+        axis.set_xlabel(f"{xlabel}, N below")
         plain(axis, "y")
         if scale != "log":
             axis.axhline(0, color="#222222", lw=0.8)
-    axes[0].legend(frameon=False, fontsize=8)
+    legend(figure, axes)
     _headed(figure, foms, drawn[0][1])
     return figure
 
 
-def _points(axis, x, rows, number, rung, line):
-    """Draw values with their intervals; open where there is none."""
-    value, error = errors(rows)
-    colour, marker = COLOURS.get(rung), MARKERS[number % len(MARKERS)]
-    axis.errorbar(x, value, error, fmt=f"{marker}{line}", capsize=2, ms=5, lw=1, color=colour, label=rung)
-    bare = ~np.isfinite(np.asarray(rows["ci_low"], float))
-    axis.plot(x[bare], value[bare], marker, mfc="white", mec=colour, ms=5, zorder=5)
-
-
-def _bin(name):
-    return name.split(":")[1].replace("1e+09", "∞").replace("1.0001", "1").replace("-", "–")
-
-
 def _headed(figure, foms, rows):
-    bare = not np.isfinite(np.asarray(rows["ci_low"], float)).all()
     figure.suptitle(
-        f"{foms.case}, {foms.scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals"
-        + (" (open: too few patches for one)" if bare else ""),
+        f"{foms.case}, {foms.scenario}: {int(rows['n_blocks'][0])} patches, 95 % intervals" + without_interval(rows),
         fontsize=11,
     )
 
@@ -112,7 +97,9 @@ def spurious(foms, fom, floor, rungs):
         value, error = errors(here)
         none = value <= 0  # only an upper limit
         style = {"color": COLOURS.get(rung), "ms": 5, "capsize": 2}
-        axis.errorbar(x[~none], value[~none], error[:, ~none], fmt=MARKERS[k], label=rung, **style)
+        axis.errorbar(
+            x[~none], value[~none], error[:, ~none], fmt=MARKERS[k], label=rung, **style
+        )  # Poisson: all have one
         top = value[none] + error[1, none]
         axis.plot(x[none], top, "v", mfc="none", color=style["color"], ms=6)
         noise, _ = strata_of(foms.here(kind="value", fom=floor, term=rung), "threshold")
@@ -129,7 +116,7 @@ def spurious(foms, fom, floor, rungs):
         axis.set_ylim(bottom=least / 3)
     axis.set_xlabel("threshold [sigma], both signs")
     axis.set_ylabel("spurious candidates per deg²")
-    axis.legend(frameon=False, fontsize=8)
+    legend(figure, axis)
     plain(axis)
     _headed(figure, foms, rows)
     return figure
@@ -164,14 +151,16 @@ def by_place(foms, panels, places, rungs):
             if not len(here):
                 continue
             where = np.array([names.index(str(s)) for s in here["stratum"]])
-            _points(axis, where + 0.09 * (k - (len(rungs) - 1) / 2), here, k, rung, "")
+            points(axis, where + 0.09 * (k - (len(rungs) - 1) / 2), here, k, rung, colour=COLOURS.get(rung))
         if "line" in panel:
             axis.axhline(panel["line"], color="#222222", lw=0.8)
-        axis.set_xticks(range(len(names)), places)
+        present = [name for name in names if name in set(map(str, rows["stratum"]))]
+        labels = dict(zip(present, bin_labels(present, rows)))
+        axis.set_xticks(range(len(names)), [labels.get(name, name.split(":")[1]) for name in names], fontsize=8)
         axis.set_xlim(-0.6, len(names) - 0.4)
         axis.set_title(f"{panel['title']} ({panel['fom']})", fontsize=10)
         plain(axis, "y")
-    axes[0].legend(frameon=False, fontsize=8)
+    legend(figure, axes)
     _headed(figure, foms, table)
     return figure
 
@@ -203,25 +192,15 @@ def detection_curve(foms, fom, rungs, xlabel, ylabel):
             continue
         x = np.array([FALSE_POSITIVES[names.index(str(f))] for f in here["fom"]])
         order = np.argsort(x)
-        value, error = errors(here)
-        axis.errorbar(
-            x[order] * 1.03 ** (k - (len(rungs) - 1) / 2),
-            value[order],
-            error[:, order],
-            capsize=2,
-            ms=5,
-            fmt=f"{MARKERS[k % len(MARKERS)]}-",
-            lw=1,
-            color=COLOURS.get(rung),
-            label=rung,
-        )
+        spread = 1.03 ** (k - (len(rungs) - 1) / 2)
+        points(axis, x[order] * spread, here[order], k, rung, "-", COLOURS.get(rung))
     chance = np.geomspace(FALSE_POSITIVES[0], FALSE_POSITIVES[-1], 50)
     axis.plot(chance, chance, ":", color="0.5", label="by chance")
     axis.set_xscale("log")
     axis.set_ylim(0, 1.02)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
-    axis.legend(frameon=False, fontsize=8)
+    legend(figure, axis)
     plain(axis)
     _headed(figure, foms, rows)
     return figure

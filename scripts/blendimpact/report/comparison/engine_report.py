@@ -13,7 +13,7 @@ from ...stats.figures_of_merit import bin_names
 from ..figures import nothing
 from . import pages
 from .engines import FIGURES_OF_MERIT, SB_EDGES, score
-from .figures import errors, legend, style
+from .figures import legend, point
 from .pages import cell
 from .tables import described, not_made
 
@@ -146,9 +146,7 @@ def figure(found, engines):
                 row = rows_of(rows, engine=engine)
                 if len(row) and np.isfinite(row["value"][0]):
                     place = k + 0.7 * ((number + 0.5) / len(engines) - 0.5)
-                    drawn[engine] = axis.errorbar(
-                        place, float(row["value"][0]), errors(row[0]), ls="", capsize=3, ms=6, **style(number)
-                    )
+                    drawn[engine] = point(axis, place, row, number, 6)
             n = int(max(rows["n"])) if len(rows) else 0
             labels.append(_label(fom, population, stratum, n))
         axis.set_xticks(range(len(places)), labels, fontsize=8)

@@ -2,9 +2,10 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ...data.catalogues import rows_of
-from ..figures import nothing
+from ..figures import errors, nothing
 from ..panel import to_rgb
 from .foms import BLENDED
 
@@ -19,11 +20,14 @@ def style(number):
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def errors(row):
-    """Return the lengths of an error bar, (2, 1), from the interval of a row."""
-    low, high = (float(row[name]) for name in ("ci_low", "ci_high"))
-    value = float(row["value"])
-    return np.nan_to_num([[max(value - low, 0)], [max(high - value, 0)]])
+def point(axis, x, row, number, ms):
+    """Draw the value of a row with its interval, open and faint without one; return what stands for it in a legend."""
+    value, error = errors(row)
+    look = style(number)
+    if np.isnan(error).any():
+        axis.plot(x, value, ls="", ms=ms, alpha=0.5, mfc="white", mec=look["color"], marker=look["marker"])
+        return Line2D([], [], ls="", ms=ms, **look)
+    return axis.errorbar(x, value, error, capsize=2, ls="", ms=ms, **look)
 
 
 def _flux(table, sky):
@@ -69,7 +73,7 @@ def frontier(table, costs, skies, deblenders):
             look = style(number)
             axis.plot(x, [value, value], "-", color=look["color"], lw=0.8, alpha=0.6)
             axis.plot(x[1], value, mfc="none", ls="", mec=look["color"], marker=look["marker"], ms=6)
-            drawn[name] = axis.errorbar(x[0], value, errors(row[0]), capsize=3, ls="", ms=7, label=name, **look)
+            drawn[name] = point(axis, x[0], row, number, 7)
         n = int(max(rows["n"])) if len(rows) else 0
         axis.set_title(
             f"{sky}: N = {n}, {int(max(rows['n_blocks'])) if len(rows) else 0} patches\nNMAD of {formula}", fontsize=10
@@ -85,8 +89,8 @@ def frontier(table, costs, skies, deblenders):
     legend(figure, drawn)
     figure.suptitle(
         "Accuracy against cost, both better to the lower left. Filled: steady; open: imports and compiling "
-        "shared among the sources of one job. 95 % intervals; truth_profiles is a bound, but "
-        "not on a real image",
+        "shared among the sources of one job. 95 % intervals (faint: too few patches for one); "
+        "truth_profiles is a bound, but not on a real image",
         fontsize=9,
     )
     return figure
@@ -108,9 +112,7 @@ def against_blendedness(table, skies, deblenders):
                     row = rows_of(rows, deblender=name, stratum=stratum)
                     if len(row) and np.isfinite(row["value"][0]):
                         place = k + 0.8 * ((number + 0.5) / len(deblenders) - 0.5)
-                        drawn[name] = axis.errorbar(
-                            place, float(row["value"][0]), errors(row[0]), ls="", capsize=2, ms=5, **style(number)
-                        )
+                        drawn[name] = point(axis, place, row, number, 5)
             labels = [s.split(":")[1].replace("-", "–").replace("1.0001", "1") for s in bins]
             counts = [int(max(rows_of(rows, stratum=s)["n"])) for s in bins]
             axis.set_xticks(range(len(bins)), [f"{a}\nN = {n}" for a, n in zip(labels, counts)], fontsize=8)
