@@ -61,7 +61,8 @@ def test_a_perfect_study_has_no_impact_of_any_kind():
     none = {"intrinsic", "total"}  # noise, and the scatter that it makes, is intrinsic
     impacts = {key: r for key, r in rows.items() if r["kind"] == "impact" and key[1] not in none}
     assert len({key[0] for key in impacts}) > 25
-    assert all(abs(r["value"]) < 1e-12 for r in impacts.values())
+    empty = {"TR-D1.snr50", "TR-D1.m50", "TR-D2.positive"}  # curves that do not cross, parts of nothing
+    assert {k[0] for k, r in impacts.items() if not abs(r["value"]) < 1e-12} <= empty
     assert values(rows, "TR-D1") == dict.fromkeys(LADDER, 1.0)
     assert values(rows, "MO-D1") == values(rows, "CO-D1.lost") == dict.fromkeys(LADDER, 0.0)
     assert values(rows, "TR-D2") == dict.fromkeys(SEARCHED, 0.0)
@@ -353,7 +354,7 @@ def test_comets_are_told_from_points_by_the_points_of_the_same_rung():
 def test_a_threshold_of_too_few_points_says_so():
     rows = scored(made([LONE, COMET]), "CO-D1")
     said = "12 negatives: fewer than 100, so the threshold is at their largest"
-    assert rows["CO-D1", "pipeline", "common", "all"]["note"] == said
+    assert rows["CO-D1", "pipeline", "common", "all"]["note"].endswith(said)
     assert rows["CO-D1.fpr10", "pipeline", "common", "all"]["note"].endswith("12 negatives")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blendimpact.ladder.budget import DESCRIPTIONS, RUNGS, TERMS, budget, split_meaningful, split_verdict
+from blendimpact.ladder.budget import DESCRIPTIONS, RUNGS, TERMS, budget, sample_of, split_meaningful, split_verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,28 +10,49 @@ NUMBERS = st.floats(-1e6, 1e6)
 VALUES = st.fixed_dictionaries({rung: NUMBERS for rung in (*RUNGS, "truth")})
 
 
-@given(VALUES)
-def test_the_budget_closes_to_machine_precision_in_every_order(values):
-    terms = budget(values)
-    rounding = 20 * np.finfo(float).eps * max(map(abs, values.values()), default=0)
-    start = terms["intrinsic"] + terms["measurement"]
+@given(VALUES, VALUES)
+def test_the_budget_closes_to_machine_precision_in_every_order(values, kept):
+    terms = budget(values, kept)
+    rounding = 40 * np.finfo(float).eps * max(map(abs, (*values.values(), *kept.values())), default=0)
+    start = terms["intrinsic"] + terms["photons"] + terms["sky"]
+    assert abs(terms["photons"] + terms["sky"] - terms["measurement"]) <= rounding
+    total = start + terms["deblending"] + terms["survival"] + terms["detection"]
+    assert abs(total - terms["total"]) <= rounding
+    assert terms["total"] == kept["pipeline"] - values["truth"]
+    # Either order, and their mean, sum up to the same on the kept sample.
     for deblending, detection in [
-        ("deblending", "detection"),
         ("detection_swapped", "deblending_swapped"),
         ("shapley_detection", "shapley_deblending"),
     ]:
-        total = start + terms[deblending] + terms[detection]
-        assert abs(total - terms["total"]) <= rounding
-    assert terms["total"] == values["pipeline"] - values["truth"]
+        assert abs(terms[deblending] + terms[detection] - (kept["pipeline"] - kept["oracle"])) <= rounding
     # The interaction is what the order changes.
-    for later, first in [("detection", "detection_swapped"), ("deblending_swapped", "deblending")]:
-        assert abs(terms[later] - terms[first] - terms["interaction"]) <= rounding
+    assert abs(terms["detection"] - terms["detection_swapped"] - terms["interaction"]) <= rounding
+    other = kept["deblended"] - kept["oracle"]
+    assert abs(terms["deblending_swapped"] - other - terms["interaction"]) <= rounding
+
+
+@given(VALUES)
+def test_one_sample_has_the_same_budget_without_survival(values):
+    one, two = budget(values), budget(values, values)
+    assert two.pop("survival") == 0
+    assert one == two
 
 
 def test_perfect_components_have_no_impact():
-    terms = budget({rung: 3.5 for rung in RUNGS}, truth=3.5)
+    perfect = {rung: 3.5 for rung in RUNGS}
+    terms = budget(perfect, perfect, truth=3.5)
     assert set(terms) == set(TERMS) == set(DESCRIPTIONS)
     assert not any(terms.values())
+
+
+def test_each_term_says_its_sample():
+    assert [sample_of(term) for term in ("sky", "deblending", "survival", "detection", "total")] == [
+        "centres",
+        "centres",
+        "both",
+        "kept",
+        "both",
+    ]
 
 
 def test_independent_effects_do_not_interact_and_are_recovered():
@@ -39,6 +60,7 @@ def test_independent_effects_do_not_interact_and_are_recovered():
     terms = budget(
         {
             "isolated": 1,
+            "exact": 1,
             "oracle": 1,
             "undeblended": 0.8,
             "deblended": 1 + deblender,

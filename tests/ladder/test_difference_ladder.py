@@ -12,7 +12,7 @@ from blendimpact.detect.base import Detection, detection_table
 from blendimpact.ladder.difference import assign_by_sign, varying
 from blendimpact.ladder.difference_rows import TABLES
 from blendimpact.ladder.differences import Differences, injected
-from blendimpact.ladder.rungs import RUNGS
+from blendimpact.ladder.rungs import DIFFERENCE_RUNGS
 from blendimpact.search import FINDERS
 from blendimpact.search.matched_filter import is_trail, overlaps, trail_length
 from blendimpact.search.shapes import coma_shape, trail
@@ -90,7 +90,7 @@ def test_rungs_share_what_the_ladder_says_they_share(full):
     assert d.of("merged") is d.of("oracle") and d.of("pipeline") is d.of("deblended")
     assert np.array_equal(d.of("undeblended").image, d.image.science)
     assert d.of("truth") is d.noiseless and d.of("isolated") is d.isolated
-    made = [d.of(r) for r in (*RUNGS, "truth")]
+    made = [d.of(r) for r in (*DIFFERENCE_RUNGS, "truth")]
     assert len({id(m) for m in made}) == 5 and all(m.image.shape == d.light.shape for m in made)
     static = d.static > 2 * np.sqrt(np.median(d.image.variance))
     worst = d.undivided.chi2(static)[0]

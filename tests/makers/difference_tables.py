@@ -4,9 +4,9 @@ import numpy as np
 from astropy.table import Table
 from blendimpact.data.facts import Facts
 from blendimpact.ladder.difference_rows import TABLES
-from blendimpact.ladder.rungs import FIXED, REAL, RUNGS
+from blendimpact.ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REAL
 
-LADDER = ("truth", *RUNGS)
+LADDER = DIFFERENCE_ORDER
 ZERO_POINT, SCALE, SIZE = 31.4, 0.2, 300
 SETTINGS = {
     "case": "transients",
@@ -96,7 +96,7 @@ def made(
                     "static_sb": sb,
                     "chi2": (chi2 or (lambda *a: 1.0))(rung, kind, patch),
                 }
-                for rung in FIXED
+                for rung in DIFFERENCE_FIXED
             ]
         for number, one in enumerate(sources):
             kinds = {"trail": "trail", "beside": "trail", "comet": "comet", "coma_9p": "stamp"}
@@ -222,7 +222,7 @@ def _truth(ids, kind, source_id, x, y, snr, **more):
 
 def _measured(row, factor, rung):
     """Return the measurement of a source whose fluxes are all ``factor`` times the true ones."""
-    flux, real = row["flux_r"] * factor, rung not in ("truth", *FIXED)
+    flux, real = row["flux_r"] * factor, rung not in ("truth", *DIFFERENCE_FIXED)
     out = {
         "x": row["x"],
         "y": row["y"],

@@ -86,6 +86,19 @@ def test_a_merged_detection_holds_the_sum_of_its_members(twins):
     )
 
 
+def test_faint_light_stays_in_the_exact_child_and_in_no_other(twins):
+    """Child with a faint source minus child without it = that source, whoever the child is of."""
+    scene = twins["plus"]
+    a, b, faint = targets(scene)[:3]
+    x, y = centres(scene, [a, b])
+    zero = known_sky(scene.patch)
+    plain = scene.deblended([a, b], x, y, [[a], [b]], SIZE, zero)
+    kept = scene.deblended([a, b], x, y, [[a], [b]], SIZE, zero, faint=[faint])
+    for k, image in enumerate(scene.patch.bands):
+        light = cut(scene.plane([faint], image), plain.x0, plain.y0, SIZE)
+        np.testing.assert_allclose((kept.stamps.astype(float) - plain.stamps)[:, k], light, atol=5e-3)
+
+
 def test_isolated_has_its_own_photons_only(twins):
     """Oracle minus isolated is the photon noise of all other sources."""
     scene = twins["plus"]

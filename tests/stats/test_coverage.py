@@ -168,6 +168,7 @@ def differences(rng, shape):
 
 CASES = [
     (plain.Ratio(), means),
+    (plain.Mean(bound=5), means),
     (plain.Fraction(), clustered),
     (plain.Contrast(), two(clustered)),
     (plain.Count(), counts),
@@ -182,6 +183,8 @@ CASES = [
     (plain.ExcessChi2(), with_objects(means)),
     (binned.Median(EDGES), values),
     (binned.Nmad(EDGES), values),
+    (binned.PairedMedian(EDGES), values),
+    (binned.PairedNmad(EDGES), values),
     (binned.Hidden(EDGES), two_histograms),
     (binned.TrimmedMean(EDGES), values),
     (binned.Falling(CURVE, 0.5), curve(True)),

@@ -9,10 +9,12 @@ from blendimpact.ladder.aggregate import Sums, aggregate
 from blendimpact.stats.figures_of_merit import N_SUMS, FigureOfMerit, Scores, classes, strata
 from blendimpact.stats.histogram_statistics import Falling, Median, Nmad, TrimmedMean
 from blendimpact.stats.histograms import histogram
-from blendimpact.stats.intervals import bootstrap_weights, resampled_sums
+from blendimpact.stats.intervals import bootstrap_weights, resampled_sums, wilson
 from blendimpact.stats.statistic import (
+    Ends,
     Fraction,
     HarmonicMean,
+    Mean,
     Offset,
     Ratio,
     Response,
@@ -135,7 +137,9 @@ def test_no_difference_in_any_block_is_not_an_interval_of_no_width():
     assert term["deblending"]["value"] == 0 and term["deblending"]["n"] == 160
     high = 1.96**2 / (160 + 1.96**2)  # Wilson's, of none in 160
     assert term["deblending"]["ci_high"] == pytest.approx(high, rel=1e-3) == -term["deblending"]["ci_low"]
-    assert term["detection"]["ci_low"] == term["detection"]["ci_high"] == pytest.approx(-0.25)
+    proportion = wilson(40, 160)
+    assert term["detection"]["ci_low"] == pytest.approx(-proportion.high)
+    assert term["detection"]["ci_high"] == pytest.approx(-proportion.low)
 
 
 def test_one_difference_is_not_an_interval_that_ends_at_zero():
@@ -278,3 +282,48 @@ def test_a_statistic_of_paired_differences_is_one_more_class():
     for term, row in paired.items():
         assert row["value"] == pytest.approx(plain[term]["value"], abs=1e-12) and row["n"] == 800
         assert 0.001 < row["ci_high"] - row["ci_low"] < 0.003
+
+
+def test_a_mean_of_bounded_values_closes_its_budget_over_both_samples():
+    """Its differences of rungs are means of paired differences: noise that rungs share is in no interval."""
+    rng = np.random.default_rng(4)
+    scores, statistic = Scores("demo", "fiducial"), Mean(bound=1.0)
+    steps = {
+        "truth": 0,
+        "isolated": 0.1,
+        "exact": 0.1,
+        "oracle": 0.12,
+        "deblended": 0.15,
+        "merged": 0.2,
+        "pipeline": 0.3,
+    }
+    for block in range(40):
+        noise, lost = rng.normal(0, 0.2, 25), rng.random(25) < 0.2
+        for rung, step in steps.items():
+            values = noise * (rung != "truth") + step + 0.1 * lost * (rung == "deblended")
+            if rung not in ("merged", "pipeline"):
+                scores.add_mean("X", rung, block, values, statistic.bound, population="centres")
+            scores.add_mean("X", rung, block, values[~lost], statistic.bound, population="kept")
+    rows = aggregate(scores.table(), "demo", "fiducial", [fom(statistic)], 300, 7)
+    terms = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
+    parts = sum(terms[t]["value"] for t in ("intrinsic", "photons", "sky", "deblending", "survival", "detection"))
+    assert parts == pytest.approx(terms["total"]["value"], abs=1e-12)
+    assert terms["sky"]["value"] == pytest.approx(0.02, abs=1e-3) and terms["sky"]["n"] == 1000
+    assert terms["sky"]["ci_high"] - terms["sky"]["ci_low"] < 1e-3  # 0.2 / sqrt(1000) = 6e-3 if it were not paired
+    assert terms["survival"]["value"] < -0.01 and terms["detection"]["n"] < 1000
+    assert {t: str(terms[t]["population"]) for t in ("sky", "survival", "detection")} == {
+        "sky": "centres",
+        "survival": "both",
+        "detection": "kept",
+    }
+    assert terms["photons"]["ci_low"] < 0 < terms["photons"]["ci_high"]  # no object differs: what 1000 can show
+
+
+def test_an_interval_holds_its_value_and_has_a_width():
+    statistic = Ratio()
+    assert statistic.widened(Ends(1.0, 2.0, "m"), 2.5, 10)[:2] == (1.0, 2.5)
+    assert np.isnan(statistic.widened(Ends(1.0, 1.0, "m"), 1.0, 10)[:2]).all()
+    low, high = Mean(bound=0.5).widened(Ends(0.0, 0.0, "m"), 0.0, 100)[:2]
+    assert -low == high == pytest.approx(0.5 * wilson(0, 100).high)
+    edges = tuple(np.linspace(-1, 1, 21))
+    assert Median(edges).widened(Ends(0.05, 0.05, "m"), 0.05, 10)[:2] == pytest.approx((-0.05, 0.15))

@@ -13,6 +13,8 @@ from .real_image import blocks, load_image
 from .sky import TRANSIENTS, Epochs, Inject, Patch, Population, catalogue_problems
 from .surveys import survey_of
 
+RungName = Literal["isolated", "exact", "oracle", "undeblended", "deblended", "merged", "pipeline"]
+"""Rungs of the ladder (`blendimpact.ladder.rungs`)."""
 FIDUCIAL = "fiducial"
 NO_TEMPLATE = ("none", "truth")
 """Subtractors that do not look at a template."""
@@ -68,6 +70,11 @@ class Keys(Model):
     )
     inject: Inject | None = Field(
         None, description="Sources of known truth added to the sky; null: none. Either from a `catalogue` or drawn."
+    )
+    rungs: Annotated[list[RungName], Field(min_length=1), Distinct] | None = Field(
+        None,
+        description="Rungs of the ladder that are made; null: all. Without `pipeline` or `deblended` the deblender "
+        "does not run on the centres that were found, or on the true ones. The noiseless truth is always there.",
     )
     measure: Measure = Field(
         Measure(), description="How child images are measured, where it differs from the study's `measure`."

@@ -15,7 +15,7 @@ REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a re
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
 # costs a rerun and never a stale result.
 _LATER = {
-    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure"),
+    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "rungs", "measure"),
     "adopt": (
         "inject",
         "match_radius",
@@ -23,6 +23,7 @@ _LATER = {
         "deblender",
         "subtractor",
         "finder",
+        "rungs",
         "measure",
         "shear",
         "ring",
@@ -30,15 +31,15 @@ _LATER = {
         "population",
         "epochs",
     ),
-    "inject": ("detector", "deblender", "subtractor", "finder", "measure"),
-    "subtract": ("match_radius", "detector", "deblender", "finder"),
-    "detect": ("deblender",),
+    "inject": ("detector", "deblender", "subtractor", "finder", "rungs", "measure"),
+    "subtract": ("match_radius", "detector", "deblender", "finder", "rungs"),
+    "detect": ("deblender", "rungs"),
     "deblend": (),
     "measure": (),
     "score": (),
-    "reference": ("deblender",),
-    "compare": ("deblender",),
-    "compare_engines": ("detector", "deblender", "subtractor", "finder"),
+    "reference": ("deblender", "rungs"),
+    "compare": ("deblender", "rungs"),
+    "compare_engines": ("detector", "deblender", "subtractor", "finder", "rungs"),
 }
 COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
 

@@ -7,8 +7,8 @@ from ..data import catalogues
 from ..stats.figures_of_merit import N_SUMS
 from ..stats.intervals import bootstrap_weights
 from ..stats.statistic import Blocks, Value, notes
-from .budget import budget, split_verdict
-from .rungs import ORDER, REFERENCE
+from .budget import KEPT, TERMS, budget, sample_of, split_verdict
+from .rungs import ORDER
 
 FOM_COLUMNS = {
     "case": (None, "science case"),
@@ -18,7 +18,11 @@ FOM_COLUMNS = {
     "title": (None, "what the figure of merit is"),
     "kind": (None, "value: on one rung; impact: a difference of rungs"),
     "term": (None, "the rung, or the term of the budget"),
-    "population": (None, "which sources: common to all rungs, each rung's own selection, truth, all"),
+    "population": (
+        None,
+        "which sources: centres (measured on all rungs of true centres), kept (and on those of the real detector), "
+        "both (a term of both samples), own (each rung's selection), truth, all",
+    ),
     "stratum": (None, "subset of the sources"),
     "value": (None, "value, in unit"),
     "ci_low": (None, "lower end of the 95 % interval"),
@@ -29,10 +33,13 @@ FOM_COLUMNS = {
     "method": (None, "how the interval was made"),
     "note": (None, "what to mind when reading the row"),
 }
-TERMS = (
+SHOWN = (
     "intrinsic",
+    "photons",
+    "sky",
     "measurement",
     "deblending",
+    "survival",
     "detection",
     "interaction",
     "total",
@@ -40,17 +47,10 @@ TERMS = (
     "shapley_detection",
     "no_deblending",
 )
+"""Terms of the budget that have a row."""
 MOST_GROUPS = 1000
-LADDER = ("isolated", "oracle", "deblended", "merged", "pipeline")
-# What separates two rungs, so how many objects a term of the budget rests on.
-TERM_RUNGS = {
-    "intrinsic": ("isolated", REFERENCE),
-    "measurement": ("oracle", "isolated"),
-    "deblending": ("deblended", "oracle"),
-    "detection": ("pipeline", "deblended"),
-    "selection": ("pipeline", "deblended"),
-    "no_deblending": ("undeblended", "oracle"),
-}
+SPLIT = ("oracle", "deblended", "merged", "pipeline")
+"""Rungs that say whether detection and deblending can be told apart."""
 SPLIT_NOTES = {
     "no": "interaction over 30 % of |F(pipeline) - F(oracle)|: the split between detection and deblending is "
     "not meaningful",
@@ -85,11 +85,11 @@ class Sums:
         self._copies = np.asarray(table["copies"])
 
     def keys(self, fom):
-        """Return {(population, stratum): [rungs]} of a figure of merit, in sorted order."""
+        """Return {stratum: {population: [rungs]}} of a figure of merit, in sorted order."""
         out = {}
-        for name, rung, population, stratum in sorted(self._parts):
+        for name, rung, population, stratum in sorted(self._parts, key=lambda key: (key[2], key[3], key[1])):
             if name == fom:
-                out.setdefault((population, stratum), []).append(rung)
+                out.setdefault(stratum, {}).setdefault(population, []).append(rung)
         return out
 
     def copies(self, fom, rung, population, stratum):
@@ -128,43 +128,52 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
     weights = bootstrap_weights(sums.n_groups, n_resamples, seed, case, scenario)
     rows, kept = [], {}
     for fom in foms:
-        for (population, stratum), rungs in sums.keys(fom.source).items():
-            values = _values(fom, sums, weights, population, stratum, rungs)
-            if fom.statistic.says_nothing(values):
-                continue
-            blocks = Blocks(len(sums.blocks), min(int(v.sums.any(axis=(1, 2)).sum()) for v in values.values()))
+        for stratum, populations in sums.keys(fom.source).items():
+            found = {
+                population: _values(fom, sums, weights, population, stratum, rungs)
+                for population, rungs in populations.items()
+            }
+            found = {name: values for name, values in found.items() if not fom.statistic.says_nothing(values)}
             about = {
                 "case": case,
                 "scenario": scenario,
                 "fom": fom.id,
                 "stage": fom.stage,
                 "title": fom.title,
-                "population": population,
                 "stratum": stratum,
-                "n_blocks": blocks.number,
+                "n_blocks": len(sums.blocks),
                 "unit": fom.unit,
             }
-            impacts = _paired(values) if fom.statistic.paired else _impacts(values, fom.fixed)
-            kept[fom.id, population, stratum] = impacts
             if not fom.statistic.paired:
-                rows += [
-                    _row(
-                        about,
-                        "value",
-                        rung,
-                        values[rung].value,
-                        values[rung].count,
-                        fom.statistic.ends(values[rung], blocks),
+                for population, values in found.items():
+                    rows += _value_rows({**about, "population": population}, fom.statistic, values)
+            for population, values, late in _ladders(found, fom.statistic.paired):
+                every = values | {KEPT + rung: value for rung, value in (values if late is None else late).items()}
+                impacts = _paired(values) if fom.statistic.paired else _impacts(values, late, fom.fixed)
+                rows += _impact_rows({**about, "population": population}, fom.statistic, every, impacts)
+                kept[fom.id, stratum] = impacts
+                if fom.common:
+                    rows += _selection_row(
+                        {**about, "population": population},
+                        fom.statistic,
+                        every,
+                        impacts,
+                        kept.get((fom.common, stratum)),
                     )
-                    for rung in sorted(rungs, key=_order)
-                ]
-            rows += _impact_rows(about, fom.statistic, values, impacts, blocks)
-            if fom.common:
-                rows += _selection_row(
-                    about, fom.statistic, values, impacts, kept.get((fom.common, "common", stratum)), blocks
-                )
     out = Table({name: [row[name] for row in rows] for name in FOM_COLUMNS})
     return catalogues.describe(out, FOM_COLUMNS)
+
+
+def _ladders(found, paired):
+    """Yield (population, values, values of the kept sample or None) of each ladder among {population: values}.
+
+    The samples "centres" and "kept" are one ladder, whose terms say which of both they are of: its population is None.
+    """
+    rest = dict(found)
+    if not paired and {"centres", "kept"} <= rest.keys():
+        yield None, rest.pop("centres"), rest.pop("kept")
+    for population, values in rest.items():
+        yield population, values, None
 
 
 def _order(rung):
@@ -184,6 +193,19 @@ def _row(about, kind, term, value, n, ends, note=""):
         "method": ends.method,
         "note": notes(note, ends.note),
     }
+
+
+def _blocks(about, values):
+    return Blocks(about["n_blocks"], min(int(v.sums.any(axis=(1, 2)).sum()) for v in values.values()))
+
+
+def _value_rows(about, statistic, values):
+    """Return the rows of the values on each rung."""
+    blocks = _blocks(about, values)
+    return [
+        _row(about, "value", rung, values[rung].value, values[rung].count, statistic.ends(values[rung], blocks))
+        for rung in sorted(values, key=_order)
+    ]
 
 
 def _values(fom, sums, weights, population, stratum, rungs):
@@ -210,43 +232,48 @@ def _values(fom, sums, weights, population, stratum, rungs):
     return out
 
 
-def _impacts(values, fixed):
-    """Return {term: (value, samples)} and the note on the split, or {} without a whole ladder.
+def _impacts(values, late, fixed):
+    """Return {term: (value, samples)} and, under "split", whether detection and deblending can be told apart.
 
-    The ladder of a figure that is ``fixed`` ends with the last rung of true centres.
+    ``late`` are the values on the kept sample; a figure that is ``fixed`` has no terms of a real detector.
     """
-    if not set(LADDER if not fixed else LADDER[:3]) <= set(values):
-        return {}
-    ladder = [rung for rung in values if rung in ORDER]
-    full, samples = {r: values[r].value for r in ladder}, {r: values[r].samples for r in ladder}
-    best, drawn = budget(full), budget(samples)
-    out = {term: (best[term], drawn[term]) for term in TERMS if term in best}
-    if not fixed:
-        out["split"] = split_verdict(full, samples)
+    best, drawn = (
+        budget(
+            {rung: getattr(v, what) for rung, v in values.items() if rung in ORDER},
+            None if late is None else {rung: getattr(v, what) for rung, v in late.items()},
+        )
+        for what in ("value", "samples")
+    )
+    out = {term: (best[term], drawn[term]) for term in SHOWN if term in best}
+    if fixed:
+        return {term: pair for term, pair in out.items() if sample_of(term) == "centres"}
+    late = values if late is None else late
+    if set(SPLIT) <= late.keys():
+        out["split"] = split_verdict({r: late[r].value for r in SPLIT}, {r: late[r].samples for r in SPLIT})
     return out
 
 
 def _paired(values):
     """Return {term: (value, samples)} of a statistic that is stored for the terms of the budget."""
-    return {term: (values[term].value, values[term].samples) for term in TERMS if term in values}
+    return {term: (values[term].value, values[term].samples) for term in SHOWN if term in values}
 
 
 def _objects(values, term):
     """Return how many objects a term rests on: the fewest of its rungs, or those of its own sums."""
-    return min(values[r].count for r in ((term,) if term in values else TERM_RUNGS.get(term, LADDER)))
+    return min(values[r].count for r in ((term,) if term in values else TERMS[term]))
 
 
-def _impact_rows(about, statistic, values, impacts, blocks):
-    """Return the rows of a budget."""
+def _impact_rows(about, statistic, values, impacts):
+    """Return the rows of a budget; a population of None is that of each term (`budget.sample_of`)."""
     rows, split = [], SPLIT_NOTES.get(impacts.get("split"), "")
-    trials = statistic.least_trials(values)
-    for term in TERMS:
+    trials, blocks = statistic.least_trials(values), _blocks(about, values)
+    for term in SHOWN:
         if term in impacts:
             value, samples = impacts[term]
             n = _objects(values, term)
             rows.append(
                 _row(
-                    about,
+                    {**about, "population": about["population"] or sample_of(term)},
                     "impact",
                     term,
                     float(value),
@@ -258,12 +285,12 @@ def _impact_rows(about, statistic, values, impacts, blocks):
     return rows
 
 
-def _selection_row(about, statistic, values, own, common, blocks):
+def _selection_row(about, statistic, values, own, common):
     """Return the selection part of the detection stage: own selection minus common sample."""
     if not own or not common:
         return []
     value, samples = (own["detection"][k] - common["detection"][k] for k in (0, 1))
-    n = _objects(values, "selection")
+    n = _objects(values, "detection")
     return [
         _row(
             about,
@@ -271,7 +298,7 @@ def _selection_row(about, statistic, values, own, common, blocks):
             "selection",
             float(value),
             n,
-            statistic.difference_ends(value, samples, n, (), blocks),
+            statistic.difference_ends(value, samples, n, (), _blocks(about, values)),
             "detection term of own selections minus that of the common sample",
         )
     ]

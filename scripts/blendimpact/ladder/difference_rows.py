@@ -15,7 +15,7 @@ from ..measure.trails import fit_trails
 from ..search.filters import forced, search
 from ..search.matched_filter import is_trail, trail_length
 from .differences import injected, to_nanojansky
-from .rungs import FIXED, REAL, REFERENCE, SEARCHED
+from .rungs import DIFFERENCE_FIXED, REAL, REFERENCE, SEARCHED
 
 _COLUMNS = {
     "band": (None, "band"),
@@ -130,9 +130,9 @@ def measure_differences(differences, detections, alone, settings, finder):
     still = static_sources(truth, differences.scene.patch, differences.band, image.pixel_scale)
     inside = detections[np.asarray(detections["inside"], bool)]
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
-    for rung in (REFERENCE, *FIXED):
+    for rung in (REFERENCE, *DIFFERENCE_FIXED):
         yield rung, "transients", run.transients(rung, targets)
-    for rung in FIXED:
+    for rung in DIFFERENCE_FIXED:
         yield rung, "static", run.static(rung, still)
     for rung in REAL:
         yield rung, "found", run.found(rung, inside)

@@ -1,5 +1,6 @@
 """The ladder on images: sources are detected on a patch, and a deblender parts their light."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,11 +13,12 @@ from ..detect import DETECTORS
 from ..detect.base import detect_on_stamps
 from ..measure.correlated import noise_of
 from ..measure.objects import columns_of, made, measure_arrays
+from ..measure.sky import estimate_sky, known_sky, sky_options
 from ..sky.true_scene import TruthScene, injects_photons
 from .assignment import classified
 from .base import ID_COLUMNS, Found, Ladder, detectable, stamp_size
 from .image_panel import blend_panel
-from .rungs import REFERENCE
+from .rungs import REAL, REFERENCE, rungs_of
 
 CENTRES = ("truth", "real")
 """Whose centres children have: those of the true sources, or of the detections."""
@@ -87,7 +89,9 @@ class ImageLadder(Ladder):
 
     def separate(self, data, group):
         """Deblend a patch on true and on detected centres; write the children that will be measured."""
-        for centres in CENTRES:
+        for centres, rung in zip(CENTRES, ("deblended", "pipeline")):
+            if rung not in rungs_of(self.settings):
+                continue
             table = self.centres(data, centres)
             children = self.separator.deblend(
                 data.patch,
@@ -109,7 +113,7 @@ class ImageLadder(Ladder):
 
     def measure(self, data):
         """Yield (rung, table, rows) of a patch: one row per object and band."""
-        stored = {centres: Children.read(data.separated[centres]) for centres in CENTRES}
+        stored = {centres: Children.read(data.separated[centres]) for centres in CENTRES if centres in data.separated}
         for rung, rows in self.measured(data, stored):
             yield rung, "measurements", rows
 
@@ -148,31 +152,38 @@ class ImageLadder(Ladder):
         members = {}
         for source_id, det_id in zip(data.assignments["source_id"], data.assignments["det_id"]):
             members.setdefault(int(det_id), []).append(int(source_id))
-        return {
-            REFERENCE: (lambda: scene.noiseless(targets, size), "truth"),
-            "isolated": (lambda: scene.isolated(targets, size), "truth"),
-            "oracle": (
-                lambda: scene.deblended(targets, true["x"], true["y"], [[i] for i in targets], size, data.sky),
-                "truth",
+        each = [[i] for i in targets]
+        merged = [members.get(int(d), []) for d in found["det_id"]]
+
+        def exact(table, members, **sky):
+            return scene.deblended(table["det_id"], table["x"], table["y"], members, size, **sky)
+
+        made = {
+            REFERENCE: lambda: scene.noiseless(targets, size),
+            "isolated": lambda: scene.isolated(targets, size),
+            "exact": lambda: exact(true, each, sky=known_sky(data.patch)),
+            "oracle": lambda: exact(true, each, **self.estimated(data)),
+            "undeblended": lambda: DEBLENDERS.create("none").deblend(
+                data.patch, data.sky, true["det_id", "x", "y"], size
             ),
-            "undeblended": (
-                lambda: DEBLENDERS.create("none").deblend(data.patch, data.sky, true["det_id", "x", "y"], size),
-                "truth",
-            ),
-            "deblended": (lambda: stored["truth"], "truth"),
-            "merged": (
-                lambda: scene.deblended(
-                    found["det_id"],
-                    found["x"],
-                    found["y"],
-                    [members.get(int(d), []) for d in found["det_id"]],
-                    size,
-                    data.sky,
-                ),
-                "real",
-            ),
-            "pipeline": (lambda: stored["real"], "real"),
+            "deblended": lambda: stored["truth"],
+            "merged": lambda: exact(found, merged, **self.estimated(data)),
+            "pipeline": lambda: stored["real"],
         }
+        return {
+            rung: (made[rung], "real" if rung in REAL else "truth") for rung in (REFERENCE, *rungs_of(self.settings))
+        }
+
+    def estimated(self, data):
+        """Return what `TruthScene.deblended` is told of an estimated sky: ``sky``, ``faint``, ``base_sky``."""
+        options = self.settings["measure"].get("sky")
+        if sky_options(options)["known"]:
+            return {"sky": data.sky}
+        if any("BASE" in image.planes for image in data.patch.bands.values()):
+            before = {b: replace(image, science=image.planes["BASE"]) for b, image in data.patch.bands.items()}
+            return {"sky": data.sky, "base_sky": estimate_sky(replace(data.patch, bands=before), options)}
+        faint = ~detectable(data.truth, self.settings["truth_snr"])
+        return {"sky": data.sky, "faint": [int(i) for i in data.truth["source_id"][faint]]}
 
     def measured_centres(self, data):
         """Return the centres that are measured, {"truth": targets, "real": detections in the border}."""

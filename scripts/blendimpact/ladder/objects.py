@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .rungs import FIXED, REAL, REFERENCE
+from .rungs import BOUND, DIFFERENCE_RUNGS, IMAGE_RUNGS, REAL, REFERENCE
 
 KEY = ["patch", "twin", "source_id"]
 
@@ -64,13 +64,11 @@ def by_source(objects, assignments):
     return pd.concat([fixed, found], ignore_index=True)
 
 
-COMMON_RUNGS = (REFERENCE, *(rung for rung in FIXED if rung != "undeblended"), *REAL)
+COMMON_RUNGS = (REFERENCE, *(rung for rung in DIFFERENCE_RUNGS if rung != BOUND))
 
 
 def common_sources(objects, good, twins, rungs=COMMON_RUNGS):
     """Return the (patch, source_id) that are ``good`` on every rung and in every twin.
-
-    Raw pixels are no part of the budget: what cannot be measured on them, the worst blends, stays in.
 
     Parameters
     ----------
@@ -87,6 +85,39 @@ def common_sources(objects, good, twins, rungs=COMMON_RUNGS):
     rows = objects[np.asarray(good) & objects["rung"].isin(rungs) & (objects["source_id"] > 0)]
     counts = rows.groupby(["patch", "source_id"]).size()
     return counts[counts == len(rungs) * len(twins)].index
+
+
+def samples(objects, good, twins, rungs=IMAGE_RUNGS):
+    """Return the rows of the two samples on which properties are measured.
+
+    Conditioning on what detection keeps takes out the worst blends, so what acts before detection is measured on all
+    sources. Raw pixels decide nothing: what cannot be measured on them stays in.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        From `by_source`.
+    good : (N,) bool array
+        Whether a row is a measurement that counts.
+    twins : list of str
+        Of each patch: a source must be good in all.
+    rungs : tuple of str
+        That there are (`rungs.rungs_of`).
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        ``centres``: the sources that are good on all rungs of true centres, and their rows on these. ``kept``: those
+        that are good on the rungs of the real detector as well, and all of their rows; without such a rung it is
+        left out.
+    """
+    deciding = (REFERENCE, *(rung for rung in rungs if rung != BOUND))
+    fixed = tuple(rung for rung in deciding if rung not in REAL)
+    rows = select(objects, common_sources(objects, good, twins, fixed))
+    out = {"centres": rows[~rows["rung"].isin(REAL)].copy()}
+    if fixed != deciding:
+        out["kept"] = select(objects, common_sources(objects, good, twins, deciding)).copy()
+    return out
 
 
 def select(objects, index):

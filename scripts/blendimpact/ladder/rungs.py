@@ -12,6 +12,8 @@ class Rung:
     name : str
     scene : str
         "alone" (the target with its own and the sky's noise) or "full".
+    sky : str
+        "known" or "estimated".
     detector, deblender : str
         "truth", "none", or "real": the one that the configuration names.
     text : str
@@ -22,6 +24,7 @@ class Rung:
 
     name: str
     scene: str
+    sky: str
     detector: str
     deblender: str
     text: str
@@ -31,12 +34,13 @@ class Rung:
 RUNGS = {
     rung.name: rung
     for rung in (
-        Rung("isolated", "alone", "truth", "none", "the target alone, sky known", "#009E73"),
-        Rung("oracle", "full", "truth", "truth", "true centres, exact deblending", "#0072B2"),
-        Rung("undeblended", "full", "truth", "none", "true centres, raw pixels", "#333333"),
-        Rung("deblended", "full", "truth", "real", "true centres, real deblender", "#E69F00"),
-        Rung("merged", "full", "real", "truth", "real detector, exact deblending", "#CC79A7"),
-        Rung("pipeline", "full", "real", "real", "real detector, real deblender", "#D55E00"),
+        Rung("isolated", "alone", "known", "truth", "none", "the target alone, sky known", "#009E73"),
+        Rung("exact", "full", "known", "truth", "truth", "true centres, exact deblending, sky known", "#56B4E9"),
+        Rung("oracle", "full", "estimated", "truth", "truth", "true centres, exact deblending", "#0072B2"),
+        Rung("undeblended", "full", "estimated", "truth", "none", "true centres, raw pixels", "#333333"),
+        Rung("deblended", "full", "estimated", "truth", "real", "true centres, real deblender", "#E69F00"),
+        Rung("merged", "full", "estimated", "real", "truth", "real detector, exact deblending", "#CC79A7"),
+        Rung("pipeline", "full", "estimated", "real", "real", "real detector, real deblender", "#D55E00"),
     )
 }
 REFERENCE = "truth"  # noiseless isolated images measured the same way: F(truth)
@@ -45,5 +49,18 @@ ORDER = (REFERENCE, *RUNGS)
 COLOURS = {REFERENCE: "#999999", **{rung.name: rung.colour for rung in RUNGS.values()}}
 REAL = tuple(r.name for r in RUNGS.values() if r.detector == "real")
 FIXED = tuple(r.name for r in RUNGS.values() if r.detector == "truth")
+BOUND = "undeblended"
+"""A side rung: what cannot be measured on raw pixels, the worst blends, is left in the samples."""
+IMAGE_RUNGS = tuple(RUNGS)
+DIFFERENCE_RUNGS = tuple(rung for rung in RUNGS if rung != "exact")
+"""Of differences: their sky is known, so that `exact` would be `oracle`."""
+DIFFERENCE_ORDER = (REFERENCE, *DIFFERENCE_RUNGS)
+DIFFERENCE_FIXED = tuple(rung for rung in DIFFERENCE_RUNGS if rung in FIXED)
 SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
 """Rungs whose whole difference is searched, where difference imaging is the deblender; the others share these."""
+
+
+def rungs_of(settings):
+    """Return the names of the rungs that a case and scenario has, in order: all, or those that its ``rungs`` names."""
+    every = DIFFERENCE_RUNGS if settings.get("subtractor") else IMAGE_RUNGS
+    return tuple(rung for rung in every if rung in (settings.get("rungs") or every))

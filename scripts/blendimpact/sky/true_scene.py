@@ -123,7 +123,7 @@ class TruthScene:
                 add_stamp(total, self._photons(source_id, band))
         return total
 
-    def deblended(self, det_ids, x, y, members, size, sky):
+    def deblended(self, det_ids, x, y, members, size, sky, faint=(), base_sky=None):
         """Return the exact child of each detection.
 
         Parameters
@@ -135,19 +135,28 @@ class TruthScene:
         size : int
             Side of the stamps in pixels, odd.
         sky : dict of str to (ny, nx) array
-            Estimated sky, subtracted as in every rung on the full scene.
+            Estimated sky, subtracted as in every rung on the full scene; zeros where it is known.
+        faint : sequence of int, optional
+            Sources that no child is of and whose light stays in all, as it stays in an estimated sky.
+        base_sky : dict of str to (ny, nx) array, optional
+            Sky estimated alike on a real image before anything was injected.
 
         Returns
         -------
         Children
-            On a simulated patch: scene minus every source that is not in A(d), so that the
+            On a simulated patch: scene minus every source that is neither in A(d) nor faint, so that the
             photon noise of all neighbours stays. On a real image the neighbours' light is not
-            known: the sources of A(d) with their photons on a draw of the image's noise.
+            known: the sources of A(d) with their photons on a draw of the image's noise, which has no sky but by how
+            much the estimate changed as sources were injected.
         """
         background = {}
         for band, image in self.patch.bands.items():
-            noise = image.planes["NOISE"] if self.real else image.science - image.planes["MODEL"]
-            background[band] = noise - sky[band]
+            if self.real:
+                background[band] = image.planes["NOISE"] - sky[band] + (base_sky[band] if base_sky else 0)
+            else:
+                background[band] = image.science - image.planes["MODEL"] - sky[band]
+                if len(faint):
+                    background[band] += self.plane(faint, band).astype(np.float32)
         return self._children(det_ids, x, y, members, size, background, self.real)
 
 

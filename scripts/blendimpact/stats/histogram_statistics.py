@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .crowding import crowding_limit
-from .histograms import nmad_from_histogram, quantile_from_histogram
+from .histograms import nmad_from_histogram, quantile_from_histogram, resolution
 from .statistic import Statistic, quadrature, ratio, resampled
 
 
@@ -26,6 +26,11 @@ class Binned(Statistic):
     def n_cells(self):
         """Number of bins."""
         return len(self.edges) - 1
+
+    def constant(self, value, n):
+        """Return the value and the width of its bin on either side: bins tell no less apart."""
+        width = resolution(np.asarray(self.edges), value)
+        return value - width, value + width
 
     def of(self, sums, edges=None):
         """Return the value of summed statistics, (..., n_bins, n_sums) to (...); ``edges`` of a part of the bins."""
@@ -68,6 +73,20 @@ class Nmad(OfHistogram):
 
     def within(self, sums, edges):
         return nmad_from_histogram(edges, sums[..., self.which])
+
+
+@dataclass(frozen=True)
+class PairedMedian(Median):
+    """Median of differences per object, stored for the terms of a budget (`ladder.paired`)."""
+
+    paired: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class PairedNmad(Nmad):
+    """Scatter of differences per object, stored for the terms of a budget (`ladder.paired`)."""
+
+    paired: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

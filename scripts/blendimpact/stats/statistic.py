@@ -153,7 +153,29 @@ class Statistic:
 
     def ends(self, value, blocks):
         """Return the `Ends` of a `Value` on one rung."""
-        return bootstrap(value.samples, blocks)
+        return self.widened(bootstrap(value.samples, blocks), value.value, value.count)
+
+    def constant(self, value, n):
+        """Return the ends of a value that all of ``n`` objects give alike: NaN if the statistic cannot tell them."""
+        return np.nan, np.nan
+
+    def widened(self, ends, value, n):
+        """Return `Ends` that hold the value, and that have a width.
+
+        Resamples of what is the same in all blocks say nothing of what other sky would hold.
+        """
+        low, high, method, note = ends
+        if not np.isfinite([low, high, value]).all():
+            return ends
+        if not low <= value <= high:
+            low, high, note = min(low, value), max(high, value), notes(note, "an end is the value itself")
+        if low == high:
+            low, high = map(float, self.constant(value, n) if n else (np.nan, np.nan))
+            if np.isfinite([low, high]).all():
+                method = f"{method}; the same in all: what n objects can show"
+            else:
+                note = notes(note, "no interval: the same in all resamples")
+        return Ends(low, high, method, note)
 
     def least_trials(self, values):
         """Return the least numbers of trials that any rung has, one for each proportion."""
@@ -172,7 +194,7 @@ class Statistic:
             top = float(np.sqrt(np.sum(np.square(tops))))
             method = (f"{method}; " if low != high else "") + "an end of 0: Wilson's for 0 differences in n"
             low, high = low or -top, high or top
-        return Ends(low, high, method, note)
+        return self.widened(Ends(low, high, method, note), value, n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,10 +206,30 @@ class Ratio(Statistic):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mean(Ratio):
+    """Mean of a number per object, those beyond ``bound`` counted as it. Sums: of the numbers, of the objects.
+
+    Differences of rungs on one sample are means of paired differences, and the budget of a mean closes.
+    """
+
+    bound: float
+
+    def constant(self, value, n):
+        """Return the value and, on either side, the bound times the largest share of objects that may be others."""
+        top = self.bound * wilson(0, n).high
+        return value - top, value + top
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fraction(Ratio):
     """Sums: successes, trials. Pooled counts with Wilson's interval, widened by the design effect of blocks."""
 
     trials: ClassVar[tuple] = (1,)
+
+    def constant(self, value, n):
+        """Return Wilson's interval of so large a part of ``n``, with the sign of the value."""
+        proportion = wilson(round(min(abs(value), 1) * n), n)
+        return sorted(np.sign(value) * np.array([proportion.low, proportion.high]))
 
     def ends(self, value, blocks):
         proportion = pooled(value, 0)

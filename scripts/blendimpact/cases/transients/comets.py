@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...ladder.rungs import FIXED, ORDER, REFERENCE
+from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REFERENCE
 from ...stats.figures_of_merit import strata
 from .comet_foms import ACTIVITY_EDGES, SHARE_EDGES
 from .foms import DISTANCE_EDGES, DM_EDGES
@@ -25,12 +25,12 @@ def add(scores, targets, objects, recovered, sure):
     rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
     measurable = np.isfinite(rows["activity"])
     common = common_of(rows, measurable & np.isfinite(rows["flux_ap"]))
-    for rung in ORDER:
+    for rung in DIFFERENCE_ORDER:
         here = common[common["rung"] == rung]
         _curves(scores, "CO-D1", rung, here, "common")
         _told(scores, "CO-D1.curve", rung, here)
         scores.add_histogram("CO-M1", rung, here["block"], here["light"], DM_EDGES, [("all", here["class"] == "comet")])
-        if rung == REFERENCE or rung in FIXED:
+        if rung == REFERENCE or rung in DIFFERENCE_FIXED:
             here = rows[(rows["rung"] == rung) & measurable]
             _curves(scores, "CO-D1.forced", rung, here, "all")
     # The nucleus of a real coma is not known.
@@ -75,7 +75,7 @@ def _split(scores, rows):
         rows[f"{part}_share"] = share[part]
     split = np.isfinite(rows["nucleus_flux"] + rows["coma_flux"])
     common = common_of(rows, split, TRUE_RUNGS)
-    for rung in (REFERENCE, *FIXED):
+    for rung in (REFERENCE, *DIFFERENCE_FIXED):
         here = [("all", rows["rung"] == rung)]
         scores.add_fractions("CO-B1.failed", rung, rows["block"], ~split, here)
         for fom, part in (("CO-B1", "nucleus"), ("CO-B1.afrho", "coma")):

@@ -1,6 +1,6 @@
 """Figures of the row of transients, asteroids and comets."""
 
-from ...ladder.rungs import FIXED, SEARCHED
+from ...ladder.rungs import DIFFERENCE_FIXED, SEARCHED
 from ...report.figures import against_density, ladder
 from ..base import FigureSpec
 from .drawing import by_place, detection_curve, side_by_side, spurious
@@ -57,7 +57,7 @@ FIGURES = (
                 {"fom": "TR-B1.stars", "title": "stars", "ylabel": RESIDUAL},
             ],
             "stratum": "sb",
-            "rungs": FIXED,
+            "rungs": DIFFERENCE_FIXED,
             "scale": "symlog",
             "xlabel": "surface brightness at the centre [mag / arcsec²]",
         },
@@ -155,7 +155,7 @@ FIGURES = (
                 {"fom": "CO-B1.afrho", "title": "Afrho bias", "ylabel": "median"},
             ],
             "stratum": "distance",
-            "rungs": FIXED,
+            "rungs": DIFFERENCE_FIXED,
             "xlabel": DISTANCE,
         },
         "Comets at true places: told from points at 1 % false positives, nucleus and coma, against distance.",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...ladder.rungs import FIXED
+from ...ladder.rungs import DIFFERENCE_FIXED
 from ...stats.figures_of_merit import strata
 from .foms import CHI2_EDGES, SB_EDGES
 from .places import SKY
@@ -36,7 +36,7 @@ def _residuals(scores, static, truth):
     static = static[np.isfinite(static["chi2"]) & (static["npix"] > 0) & (static["varies"] != True)]  # noqa: E712
     static["excess"] = static["chi2"] - 1
     star = (static["what"] == "star").to_numpy()
-    for rung in FIXED:
+    for rung in DIFFERENCE_FIXED:
         here = (static["rung"] == rung).to_numpy()
         for fom, population, kept in (("TR-B1", "galaxies", ~star), ("TR-B1.stars", "stars", star)):
             mine = static[here & kept]

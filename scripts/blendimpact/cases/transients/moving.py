@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...ladder.rungs import FIXED, ORDER, REFERENCE
+from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REFERENCE
 from ...stats.figures_of_merit import strata
 from .asteroid_foms import ARCSEC_EDGES
 from .foms import DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
@@ -49,7 +49,7 @@ def add(scores, targets, objects, recovered, sure, found, facts):
     rows["stretch"] = rows["found_trail_length"] - rows["trail_length"]
     fitted = np.isfinite(rows["dm"]) & np.isfinite(rows["stretch"])
     common = common_of(rows, fitted, TRUE_RUNGS)
-    for rung in (REFERENCE, *FIXED):
+    for rung in (REFERENCE, *DIFFERENCE_FIXED):
         here = common[common["rung"] == rung]
         by = [("all", here["class"] == "trail"), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
         for fom, column, bins in (("MO-B1", "dm", DM_EDGES), ("MO-B1.length", "stretch", ARCSEC_EDGES)):
@@ -61,7 +61,7 @@ def add(scores, targets, objects, recovered, sure, found, facts):
         by = [("all", here["class"] == "trail"), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
         scores.add_fractions("MO-B1.failed", rung, here["block"], ~fitted[mine], by)
     common = _placed(rows[rows["class"] == "trail"])
-    for rung in ORDER:
+    for rung in DIFFERENCE_ORDER:
         here = common[common["rung"] == rung]
         positions(scores, "MO-M1", rung, here, facts.pixel_scale, strata("snr", here["snr"], SNR_EDGES))
 

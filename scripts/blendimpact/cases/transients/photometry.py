@@ -3,13 +3,13 @@
 import numpy as np
 
 from ...ladder.objects import COMMON_RUNGS, common_sources, select
-from ...ladder.rungs import FIXED, ORDER, REFERENCE
+from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REFERENCE
 from ...stats.figures_of_merit import classes, strata
 from .foms import DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, PLACES, PULL_EDGES, SB_EDGES
 from .places import SUPERNOVAE
 
 BRIGHT_SNR = 10.0
-TRUE_RUNGS = tuple(rung for rung in COMMON_RUNGS if rung == REFERENCE or rung in FIXED)
+TRUE_RUNGS = tuple(rung for rung in COMMON_RUNGS if rung == REFERENCE or rung in DIFFERENCE_FIXED)
 MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
 
 
@@ -24,7 +24,7 @@ def add(scores, objects, settings, facts):
     settings : dict
     """
     band = settings["shape_band"]
-    for rung in ORDER:
+    for rung in DIFFERENCE_ORDER:
         here = objects[(objects["rung"] == rung) & (objects["class"] != "beside")]
         scores.add_fractions("TR-M1.failed", rung, here["block"], ~np.isfinite(here["flux_psf"]), population="own")
     points = objects[objects["class"].isin(SUPERNOVAE) & (objects["snr"] >= BRIGHT_SNR)].copy()
@@ -34,7 +34,7 @@ def add(scores, objects, settings, facts):
     measured = np.isfinite(points["flux_psf"])
     common = common_of(points, measured)
     placed = common_of(points, measured & np.isfinite(points["x_psf"]) & np.isfinite(points["y_psf"]))
-    for rung in ORDER:
+    for rung in DIFFERENCE_ORDER:
         here = common[common["rung"] == rung]
         for by in (
             strata("magnitude", here[f"mag_{band}"], MAGNITUDE_EDGES),
@@ -47,7 +47,7 @@ def add(scores, objects, settings, facts):
             continue
         for by in (None, classes("place", here["class"], PLACES)):
             scores.add_histogram("TR-M1.pull", rung, here["block"], here["pull"], PULL_EDGES, by)
-        if rung in FIXED:
+        if rung in DIFFERENCE_FIXED:
             here = points[points["rung"] == rung]
             for by in (strata("host_sb", here["host_sb"], SB_EDGES), classes("place", here["class"], PLACES)):
                 scores.add_histogram("TR-M1.forced_pull", rung, here["block"], here["pull"], PULL_EDGES, by, "all")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...ladder.rungs import ORDER, REFERENCE, SEARCHED
+from ...ladder.rungs import DIFFERENCE_ORDER, REFERENCE, SEARCHED
 from ...sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
 from ...stats.figures_of_merit import Scores, classes, strata
 from . import comets, hosts, moving, photometry
@@ -54,7 +54,7 @@ def score(tables, settings, facts):
     objects = _with_reference(objects)
     threshold = facts.threshold
     alone = _found(targets, rows, "isolated", radius, threshold)
-    recovered = {rung: _recovered(targets, objects[objects["rung"] == rung]) for rung in ORDER}
+    recovered = {rung: _recovered(targets, objects[objects["rung"] == rung]) for rung in DIFFERENCE_ORDER}
     sure = alone & (targets["snr"] >= SURE_SNR).to_numpy()
     found = {rung: _found(targets, rows, rung, radius, threshold) for rung in SEARCHED}
     scores = Scores(settings["case"], settings["scenario"])
