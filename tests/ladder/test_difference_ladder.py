@@ -12,7 +12,7 @@ from blendimpact.detect.base import Detection, detection_table
 from blendimpact.ladder.difference import assign_by_sign, varying
 from blendimpact.ladder.difference_rows import TABLES
 from blendimpact.ladder.differences import Differences, injected
-from blendimpact.ladder.rungs import DIFFERENCE_RUNGS
+from blendimpact.ladder.rungs import FIXED, RUNGS, SEARCHED
 from blendimpact.search import FINDERS
 from blendimpact.search.matched_filter import is_trail, overlaps, trail_length
 from blendimpact.search.shapes import coma_shape, trail
@@ -34,7 +34,8 @@ def differences_of(made):
     settings, patch, truth = made
     sky = {band: np.zeros(patch.shape, np.float32) for band in patch.bands}
     made = Differences(TruthScene(patch, truth, SEED, CASE), sky, settings)
-    made.real = made.made_by(SUBTRACTORS.create("zogy", OPTIONS))
+    engine = SUBTRACTORS.create("zogy", OPTIONS)
+    made.real, made.clean = made.made_by(engine), made.clean_by(engine)
     return made
 
 
@@ -90,11 +91,25 @@ def test_rungs_share_what_the_ladder_says_they_share(full):
     assert d.of("merged") is d.of("oracle") and d.of("pipeline") is d.of("deblended")
     assert np.array_equal(d.of("undeblended").image, d.image.science)
     assert d.of("truth") is d.noiseless and d.of("isolated") is d.isolated
-    made = [d.of(r) for r in (*DIFFERENCE_RUNGS, "truth")]
-    assert len({id(m) for m in made}) == 5 and all(m.image.shape == d.light.shape for m in made)
+    made = [d.of(r) for r in (*RUNGS, "truth")]
+    assert len({id(m) for m in made}) == 6 and all(m.image.shape == d.light.shape for m in made)
     static = d.static > 2 * np.sqrt(np.median(d.image.variance))
     worst = d.undivided.chi2(static)[0]
     assert worst > 10 and d.real.chi2(static)[0] < 0.1 * worst
+
+
+def test_the_clean_difference_has_all_that_the_engine_s_has_but_static_light(full, bare, galaxies, stars):
+    """So a transient without a host has no deblending term, and what another has is the residual at its place alone."""
+    d = differences_of(bare)  # no static light at all
+    assert np.abs((d.real.image - d.clean.image) / np.sqrt(d.clean.variance)).max() < 1e-3
+    d = differences_of(full)  # PSFs and registration are known: nothing is left
+    assert np.abs((d.real.image - d.clean.image) / np.sqrt(d.clean.variance)).max() < 0.05
+    assert np.array_equal(d.real.variance, d.clean.variance)
+    d = differences_of(visit(galaxies, stars, epochs={"registration": 0.4}))
+    left = np.abs(d.real.image - d.clean.image) / np.sqrt(d.clean.variance)
+    dark = d.static < 0.02 * np.sqrt(np.median(d.image.variance))
+    assert left[~dark & d.real.good].max() > 1 and np.median(left[dark & d.real.good]) < 0.01
+    assert d.clean.chi2(~dark)[0] == pytest.approx(1, abs=5 * np.sqrt(2 / (~dark).sum()))
 
 
 def test_what_changes_is_injected_or_varies(galaxies, stars):
@@ -260,19 +275,19 @@ def test_the_difference_of_a_patch_is_made_once(pair, tmp_path, monkeypatch):
     made, subtract_ = [], ZogySubtractor.subtract
     monkeypatch.setattr(ZogySubtractor, "subtract", lambda *given: made.append(1) or subtract_(*given))
     run(tmp_path / "counted", pair[:1])
-    assert len(made) == 1
+    assert len(made) == 2  # of the images, and of the images without static light
 
 
 def test_every_target_has_a_row_on_every_rung_with_true_centres(pair, tables):
     number = sum(int((t["role"] == "target")[injected(t, "r")].sum()) for *_, t in pair)
     targets = tables["transients"]
-    for rung in ("truth", "isolated", "oracle", "undeblended", "deblended"):
+    for rung in ("truth", *FIXED):
         mine = targets[targets["rung"] == rung]
         assert len(mine) == number
         assert np.isnan(mine["flux_psf_err"]).all() == (rung == "truth")
-    searched = {"isolated", "oracle", "undeblended", "pipeline"}
+    searched = {"isolated", "merged", "undeblended", "pipeline"}
     for name, rungs in (
-        ("static", {"isolated", "oracle", "undeblended", "deblended"}),
+        ("static", set(FIXED)),
         ("peaks", searched),
         ("candidates", searched),
         ("fields", searched),
@@ -321,11 +336,9 @@ def test_noiseless_comets_and_trails_have_what_the_truth_says(pair, tables):
 
 def test_detections_are_the_rows_of_the_pipeline_and_hold_the_truth(pair, tables):
     found, rows = tables["detections"], tables["found"]
-    for rung in ("merged", "pipeline"):
-        mine = rows[rows["rung"] == rung]
-        inside = found[found["inside"]]
-        assert mine["det_id"].tolist() == inside["det_id"].tolist()
-        np.testing.assert_array_equal(mine["snr"], inside["peak_snr"])
+    mine, inside = rows[rows["rung"] == "pipeline"], found[found["inside"]]
+    assert mine["det_id"].tolist() == inside["det_id"].tolist()
+    np.testing.assert_array_equal(mine["snr"], inside["peak_snr"])
     linked = tables["assignments"]
     assert (linked["det_id"] > 0).mean() > 0.7 and set(linked["found_alone"]) <= {-1, 0, 1}
     truth = {(int(p.index), int(r["source_id"])): r for _, p, t in pair for r in t}
@@ -342,10 +355,10 @@ def test_noise_alone_has_no_impact(galaxies, stars, tmp_path):
     """Without static light the rungs that share an image agree to rounding, and a search finds what noise has."""
     got = run(tmp_path / "a", [visit(galaxies, stars, index=k, population=EMPTY, inject=None) for k in (3, 4)])
     assert not any(len(got[name]) for name in ("assignments", "transients", "static"))
-    counts = {r: got["peaks"][got["peaks"]["rung"] == r] for r in ("isolated", "oracle", "undeblended")}
-    for other in ("oracle", "undeblended"):
-        assert len(counts[other]) == len(counts["isolated"])
-        np.testing.assert_allclose(counts[other]["snr"], counts["isolated"]["snr"], rtol=1e-3)
+    counts = {rung: got["peaks"][got["peaks"]["rung"] == rung] for rung in SEARCHED}
+    for one, other in (("undeblended", "isolated"), ("merged", "pipeline")):  # these have the noise of the template too
+        assert len(counts[other]) == len(counts[one])
+        np.testing.assert_allclose(counts[other]["snr"], counts[one]["snr"], rtol=1e-3)
     assert len(counts["isolated"]) < 10
 
 

@@ -18,7 +18,7 @@ SETTINGS = {
     "truth_snr": 5,
     "match_radius": 0.5,
 }
-SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
+SEARCHED = ("isolated", "merged", "undeblended", "pipeline")
 ALARM_SIGMA = 2.0  # pixels
 
 

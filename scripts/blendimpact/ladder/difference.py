@@ -15,6 +15,8 @@ from .differences import Differences, injected
 
 ALONE = "alone"
 """Kept table: what the finder finds on the transients alone."""
+MADE = "real", "clean"
+"""HDF5 groups of the differences that an engine makes."""
 
 
 class DifferenceLadder(Ladder):
@@ -24,12 +26,15 @@ class DifferenceLadder(Ladder):
     tables = {name: {**ID_COLUMNS, **columns} for name, columns in TABLES.items()}
 
     def separate(self, data, group):
-        """Subtract the template of a patch and write the difference: detection and measurement read it."""
-        write(Differences(self.scene(data), data.sky, self.settings).made_by(self.separator), group)
+        """Subtract the template of a patch and write what came of it: detection and measurement read it."""
+        differences = Differences(self.scene(data), data.sky, self.settings)
+        for name, by in zip(MADE, (differences.made_by, differences.clean_by)):
+            write(by(self.separator), group.create_group(name))
 
     def differences(self, data):
-        """Return the `Differences` of a patch, with the one that was stored."""
-        return Differences(self.scene(data), data.sky, self.settings, read(data.separated))
+        """Return the `Differences` of a patch, with those that were stored."""
+        made = [read(data.separated[name]) for name in MADE]
+        return Differences(self.scene(data), data.sky, self.settings, made)
 
     def detect(self, data):
         """Return the detections on the difference of a patch, and the assignment of what changes to them.

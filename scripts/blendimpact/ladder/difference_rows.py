@@ -15,7 +15,7 @@ from ..measure.trails import fit_trails
 from ..search.filters import forced, search
 from ..search.matched_filter import is_trail, trail_length
 from .differences import injected, to_nanojansky
-from .rungs import DIFFERENCE_FIXED, REAL, REFERENCE, SEARCHED
+from .rungs import FIXED, REAL, REFERENCE, SEARCHED, rungs_of
 
 _COLUMNS = {
     "band": (None, "band"),
@@ -127,22 +127,30 @@ def measure_differences(differences, detections, alone, settings, finder):
     """
     image, truth = differences.image, differences.scene.truth
     targets = truth[injected(truth, differences.band) & (np.asarray(truth["role"]) == "target")]
-    still = static_sources(truth, differences.scene.patch, differences.band, image.pixel_scale)
-    inside = detections[np.asarray(detections["inside"], bool)]
+    patch, real = differences.scene.patch, differences.scene.real
+    still = static_sources(truth, patch, differences.band, image.pixel_scale)
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
-    for rung in (REFERENCE, *DIFFERENCE_FIXED):
-        yield rung, "transients", run.transients(rung, targets)
-    for rung in DIFFERENCE_FIXED:
-        yield rung, "static", run.static(rung, still)
-    for rung in REAL:
-        yield rung, "found", run.found(rung, inside)
-    for rung in SEARCHED:
-        found = {"pipeline": detections, "isolated": alone}.get(rung)  # these were searched before
-        if found is None:
-            found = finder.find(differences.of(rung), image.pixel_scale, differences.scene.real).table
-        yield rung, "peaks", run.peaks(rung, finder)
+    at_places = {}
+    rungs = rungs_of(settings)
+    for rung in (REFERENCE, *(rung for rung in rungs if rung in FIXED)):
+        difference = differences.of(rung)
+        if id(difference) not in at_places:  # rungs that share a difference share what is measured at true places
+            still_rows = None if rung == REFERENCE else run.static(difference, still)
+            at_places[id(difference)] = run.transients(difference, targets, rung == REFERENCE), still_rows
+        moving, still_rows = at_places[id(difference)]
+        yield rung, "transients", moving
+        if rung != REFERENCE:
+            yield rung, "static", still_rows
+    known = {"pipeline": detections, "isolated": alone}  # these were searched before
+    for rung in (rung for rung in rungs if rung in SEARCHED):
+        difference = differences.of(rung)
+        found = known[rung] if rung in known else finder.find(difference, image.pixel_scale, real).table
+        found = found[patch.inside(found["x"], found["y"])]
+        if rung in REAL:
+            yield rung, "found", run.found(difference, found)
+        yield rung, "peaks", run.peaks(difference, finder)
         yield rung, "candidates", run.candidates(found)
-        yield rung, "fields", run.field(rung)
+        yield rung, "fields", run.field(difference)
     yield "pipeline", "objects", run.objects()
 
 
@@ -185,9 +193,8 @@ class _Measure:
             for name in names
         }
 
-    def _photometry(self, rung, table, det_id, x, y):
+    def _photometry(self, difference, table, det_id, x, y):
         """Return rows with all that is measured at a position whatever the source is."""
-        difference = self.differences.of(rung)
         fluxes = activity(difference, x, y, self.radius)
         point = fit_points(difference, x, y)
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
@@ -220,23 +227,23 @@ class _Measure:
     def _static_sb(self, x, y):
         return surface_brightness(self.differences.static, self.image, x, y)
 
-    def _trails(self, rung, rows, which, length, angle):
+    def _trails(self, difference, rows, which, length, angle):
         """Fit trails to the rows ``which``; starting values in pixels and radians."""
         if not len(which):
             return
-        fit = fit_trails(self.differences.of(rung), rows["x"][which], rows["y"][which], length[which], angle[which])
+        fit = fit_trails(difference, rows["x"][which], rows["y"][which], length[which], angle[which])
         for name, factor in (("flux", self.total), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
             for end in ("", "_err"):
                 rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
         rows["flag"][which] |= np.asarray(fit["flag"], np.int64)
 
-    def transients(self, rung, truth):
-        """Measure the transients at their true places."""
+    def transients(self, difference, truth, noiseless=False):
+        """Measure the transients at their true places; without noise there are no errors."""
         x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
-        rows = self._photometry(rung, "transients", np.asarray(truth["source_id"]), x, y)
+        rows = self._photometry(difference, "transients", np.asarray(truth["source_id"]), x, y)
         kind = np.asarray(truth["kind"])
         self._trails(
-            rung,
+            difference,
             rows,
             np.flatnonzero(kind == "trail"),
             np.asarray(truth["trail_length"], float) / self.scale,
@@ -245,7 +252,7 @@ class _Measure:
         comets = np.flatnonzero(kind == "comet")
         if len(comets):
             fit = split_comae(
-                self.differences.of(rung),
+                difference,
                 x[comets],
                 y[comets],
                 np.asarray(truth["coma_radius"], float)[comets] / self.scale,
@@ -254,15 +261,14 @@ class _Measure:
                 for end in ("", "_err"):
                     rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.total
             rows["flag"][comets] |= np.asarray(fit["flag"], np.int64)
-        if rung == REFERENCE:  # no noise was drawn: what the fits call errors are those of `isolated`
+        if noiseless:  # no noise was drawn: what the fits call errors are those of `isolated`
             for name in [n for n in rows if n.endswith("_err")] + ["snr"]:
                 rows[name][:] = np.nan
         return rows
 
-    def static(self, rung, truth):
+    def static(self, difference, truth):
         """Measure what is left of static sources."""
         x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
-        difference = self.differences.of(rung)
         around = residuals(difference, x, y, RESIDUAL_RADIUS / self.scale)
         flux = forced(difference, x, y)
         return self._rows(
@@ -280,12 +286,12 @@ class _Measure:
             flag=flux["flag"],
         )
 
-    def found(self, rung, table):
+    def found(self, difference, table):
         """Measure the detections inside the border at the places they were found."""
         x, y, theta, snr = (np.asarray(table[n], float) for n in ("x", "y", "theta", "peak_snr"))
-        rows = self._photometry(rung, "found", np.asarray(table["det_id"]), x, y)
+        rows = self._photometry(difference, "found", np.asarray(table["det_id"]), x, y)
         length = trail_length(table)
-        self._trails(rung, rows, np.flatnonzero((length > 0) & self._on_transients(x, y)), length, theta)
+        self._trails(difference, rows, np.flatnonzero((length > 0) & self._on_transients(x, y)), length, theta)
         rows |= {"snr": snr, "length": length * self.scale, "angle": np.where(length > 0, theta, 0.0)}
         return rows
 
@@ -299,10 +305,10 @@ class _Measure:
         away = np.hypot(np.subtract.outer(x, np.asarray(truth["x"])), np.subtract.outer(y, np.asarray(truth["y"])))
         return (away <= reach).any(axis=1)
 
-    def peaks(self, rung, finder):
+    def peaks(self, difference, finder):
         """Return the extrema of the point filter."""
         rescale = finder.rescale or self.differences.scene.real  # their noise is correlated
-        points = search(self.differences.of(rung), min(POINT_THRESHOLD, finder.threshold), rescale=rescale)
+        points = search(difference, min(POINT_THRESHOLD, finder.threshold), rescale=rescale)
         points = points[self.patch.inside(points["x"], points["y"])]
         return self._rows(
             "peaks",
@@ -316,8 +322,7 @@ class _Measure:
         )
 
     def candidates(self, found):
-        """Return what the finder found inside the border."""
-        found = found[self.patch.inside(found["x"], found["y"])]
+        """Return what the finder found, as it is compared with the peaks of noise."""
         return self._rows(
             "candidates",
             len(found),
@@ -328,9 +333,8 @@ class _Measure:
             angle=np.where(is_trail(found), found["theta"], 0.0),
         )
 
-    def field(self, rung):
+    def field(self, difference):
         """Return the row of the patch itself."""
-        difference = self.differences.of(rung)
         yy, xx = np.indices(difference.image.shape)
         pixels = int((self.patch.inside(xx, yy) & difference.good).sum())
         sigma = difference.alarm_sigma() if pixels else np.nan

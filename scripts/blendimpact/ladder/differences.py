@@ -1,4 +1,4 @@
-"""The rungs of the ladder where difference imaging is the deblender: one `Difference` per rung."""
+"""The rungs of the ladder where difference imaging is the deblender: one `Difference` for each."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -9,14 +9,16 @@ from ..data.images import AB_NANOJANSKY
 from ..data.light import real_light
 from ..measure.sky import estimate_sky
 from ..subtract import SUBTRACTORS
+from ..subtract.base import SUBTRACTION_BITS
 
 RUNGS_OF = {
     "truth": "noiseless",
     "isolated": "isolated",
-    "oracle": "exact",
+    "exact": "exact",
+    "oracle": "clean",
     "undeblended": "undivided",
     "deblended": "real",
-    "merged": "exact",
+    "merged": "clean",
     "pipeline": "real",
 }
 """Which difference of `Differences` each rung is measured on."""
@@ -54,6 +56,11 @@ def epochs(patch, sky, band, options=None):
     return science, replace(template, science=template.science - own)
 
 
+def less(image, light):
+    """Return an image without some noiseless light."""
+    return replace(image, science=image.science - light)
+
+
 class Differences:
     """The differences of one band of a patch, each made when it is first asked for.
 
@@ -64,8 +71,8 @@ class Differences:
     sky : dict of str to (ny, nx) array
     settings : dict
         ``shape_band`` (the band), ``measure.sky``.
-    real : Difference, optional
-        That of the engine under study, from `made_by`.
+    made : (Difference, Difference), optional
+        Those of the engine under study, from `made_by` and `clean_by`.
 
     Attributes
     ----------
@@ -78,16 +85,17 @@ class Differences:
         light nobody knows: the same as ``isolated``.
     undivided : Difference
         The science image.
-    real : Difference or None
-        By the engine under study and the template, as it was given.
+    real, clean : Difference or None
+        By the engine under study, of science image and template; and of both without their static light. The clean one
+        has the noise of both images, under the engine's kernels, and nothing that was not subtracted.
     light, static : (ny, nx) float64 array
         Noiseless light of the transients, and of everything else that is known, in the science image's unit.
     """
 
-    def __init__(self, scene, sky, settings, real=None):
+    def __init__(self, scene, sky, settings, made=(None, None)):
         self.scene, self.band = scene, settings["shape_band"]
         self.image = scene.patch.bands[self.band]
-        self._sky, self._options, self.real = sky, settings["measure"].get("sky"), real
+        self._sky, self._options, (self.real, self.clean) = sky, settings["measure"].get("sky"), made
         self.sources = [int(i) for i in scene.truth["source_id"][injected(scene.truth, self.band)]]
 
     @cached_property
@@ -137,8 +145,24 @@ class Differences:
 
     def made_by(self, engine):
         """Return the `Difference` of science image and template that a subtraction engine makes."""
-        needed = {"static": self.static} if getattr(engine, "needs_truth", False) else {}
-        return engine.subtract(*self.epochs, **needed)
+        return engine.subtract(*self.epochs, **self._told(engine, self.static))
+
+    def clean_by(self, engine):
+        """Return that of both images without the noiseless light of what does not change; their variances keep it.
+
+        It is `exact` on a real image, whose static light nobody knows, and where an engine fails without sources to
+        measure on.
+        """
+        if self.scene.real:
+            return self.exact
+        science, template = self.epochs
+        still = None if template is None else less(template, template.planes["MODEL"])
+        clean = engine.subtract(less(science, self.static), still, **self._told(engine, np.zeros_like(self.static)))
+        return self.exact if clean.status & SUBTRACTION_BITS.FAILED else clean
+
+    @staticmethod
+    def _told(engine, static):
+        return {"static": static} if getattr(engine, "needs_truth", False) else {}
 
     def of(self, rung):
         """Return the `Difference` of a rung."""

@@ -52,12 +52,12 @@ FIXED = tuple(r.name for r in RUNGS.values() if r.detector == "truth")
 BOUND = "undeblended"
 """A side rung: what cannot be measured on raw pixels, the worst blends, is left in the samples."""
 IMAGE_RUNGS = tuple(RUNGS)
-DIFFERENCE_RUNGS = tuple(rung for rung in RUNGS if rung != "exact")
-"""Of differences: their sky is known, so that `exact` would be `oracle`."""
+DIFFERENCE_RUNGS = tuple(RUNGS)
+"""Of differences: what separates `oracle` from `exact` is the template, under the engine's kernels."""
 DIFFERENCE_ORDER = (REFERENCE, *DIFFERENCE_RUNGS)
 DIFFERENCE_FIXED = tuple(rung for rung in DIFFERENCE_RUNGS if rung in FIXED)
-SEARCHED = ("isolated", "oracle", "undeblended", "pipeline")
-"""Rungs whose whole difference is searched, where difference imaging is the deblender; the others share these."""
+SEARCHED = ("isolated", "merged", "undeblended", "pipeline")
+"""Rungs whose whole difference is searched, where difference imaging is the deblender."""
 
 
 def rungs_of(settings):
