@@ -17,5 +17,6 @@ rule subtract:
         **stage("subtract"),
         settings=plan.settings_for("subtract"),
         options=plan.options_for("separate"),
+        seed=plan.seed,
     script:
         "../scripts/stage.py"

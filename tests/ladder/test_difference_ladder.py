@@ -229,7 +229,7 @@ def run(folder, visits, **changes):
     images, truth = write(folder, visits)
     settings = {**visits[0][0], **changes}
     at = {name: folder / name for name in ("detections", "assignments", "sky", "differences", "measurements")}
-    subtract.run(settings, images, truth, at["differences"], options=OPTIONS)
+    subtract.run(settings, SEED, images, truth, at["differences"], options=OPTIONS)
     detect.run(settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"])
     measure.run(
         settings,

@@ -47,7 +47,7 @@ def test_it_goes_with_what_was_measured(galaxies, stars, tmp_path, threshold):
         name: tmp_path / name for name in ("detections", "assignments", "sky", "differences", "measurements", "scores")
     }
     options = {"threshold": threshold}
-    subtract.run(settings, images, truth, at["differences"], options={"scale": "zero_points"})
+    subtract.run(settings, SEED, images, truth, at["differences"], options={"scale": "zero_points"})
     detect.run(
         settings, SEED, images, truth, at["detections"], at["assignments"], at["sky"], at["differences"], options
     )

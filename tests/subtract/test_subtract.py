@@ -204,6 +204,21 @@ def test_the_registration_term_silences_dipoles_and_not_transients(name):
     assert len(before) > 20 and len(after) - len(x) < 0.2 * len(before)
 
 
+@pytest.mark.parametrize("dx", (-0.15, 0.3))
+def test_an_offset_is_measured_and_taken_away_within_its_error(dx):
+    science, template, _ = pair(2, dx=dx)
+    options = {"scale": "zero_points", "align": True}
+    free = made("zogy", options, science, template)
+    found, error = free.report["offset_x"], free.registration
+    assert error < 0.02 and abs(found - dx) < 4 * error + 0.05 * abs(dx)  # linear in the offset
+    assert abs(free.report["offset_y"]) < 4 * error
+    before = made("zogy", {**options, "align": False}, science, template)
+    static = pair(2)[2] > 3
+    assert before.chi2(static)[0] - 1 > 20 * abs(free.chi2(static)[0] - 1)
+    lone = made("zogy", {**options, "registration": 0.1}, *empty())  # nothing to measure on
+    assert lone.report["offset_x"] == 0 and lone.registration == 0.1
+
+
 # --- outcomes --------------------------------------------------------------------------------------
 
 

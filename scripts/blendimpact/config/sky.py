@@ -174,6 +174,12 @@ class Epochs(Model):
         "band between template and visit.",
     )
     variables: Variables = Field(Variables(), description="Variable stars.")
+    psf_stars: Whole = Field(
+        0,
+        ge=0,
+        description="Stars elsewhere on the detector on which the PSFs of visit and template are measured, as those of "
+        "real images are; 0: the subtraction knows them.",
+    )
 
 
 class Beside(Model):

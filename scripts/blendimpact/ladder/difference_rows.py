@@ -252,10 +252,7 @@ class _Measure:
         comets = np.flatnonzero(kind == "comet")
         if len(comets):
             fit = split_comae(
-                difference,
-                x[comets],
-                y[comets],
-                np.asarray(truth["coma_radius"], float)[comets] / self.scale,
+                difference, x[comets], y[comets], np.asarray(truth["coma_radius"], float)[comets] / self.scale
             )
             for name in ("nucleus", "coma"):
                 for end in ("", "_err"):

@@ -8,6 +8,8 @@ import numpy as np
 from ..data.images import AB_NANOJANSKY
 from ..data.light import real_light
 from ..measure.sky import estimate_sky
+from ..sky.star_field import measured_psf
+from ..stats.streams import stream
 from ..subtract import SUBTRACTORS
 from ..subtract.base import SUBTRACTION_BITS
 
@@ -70,7 +72,7 @@ class Differences:
         The patch and its true sources.
     sky : dict of str to (ny, nx) array
     settings : dict
-        ``shape_band`` (the band), ``measure.sky``.
+        ``shape_band`` (the band), ``measure.sky``, ``epochs.psf_stars``.
     made : (Difference, Difference), optional
         Those of the engine under study, from `made_by` and `clean_by`.
 
@@ -96,6 +98,7 @@ class Differences:
         self.scene, self.band = scene, settings["shape_band"]
         self.image = scene.patch.bands[self.band]
         self._sky, self._options, (self.real, self.clean) = sky, settings["measure"].get("sky"), made
+        self._psf_stars = (settings.get("epochs") or {}).get("psf_stars", 0)
         self.sources = [int(i) for i in scene.truth["source_id"][injected(scene.truth, self.band)]]
 
     @cached_property
@@ -112,6 +115,22 @@ class Differences:
     @cached_property
     def epochs(self):
         return epochs(self.scene.patch, self._sky, self.band, self._options)
+
+    @cached_property
+    def seen(self):
+        """The epochs as an engine is given them: with PSFs that were measured on stars, if ``epochs.psf_stars``."""
+        if not self._psf_stars:
+            return self.epochs
+        key = self.scene.seed, self.scene.case, self.scene.patch.index, self.band
+        out = []
+        for which, image in zip(("science", "template"), self.epochs):
+            if image is not None:
+                light = np.maximum(image.planes["MODEL"], 0)
+                level = float(np.median(image.variance - light / image.gain))
+                psf = measured_psf(image, level, self._psf_stars, stream(*key, which, "PSF stars"))
+                image = replace(image, psf=psf)
+            out.append(image)
+        return tuple(out)
 
     @cached_property
     def _alone_variance(self):
@@ -145,7 +164,7 @@ class Differences:
 
     def made_by(self, engine):
         """Return the `Difference` of science image and template that a subtraction engine makes."""
-        return engine.subtract(*self.epochs, **self._told(engine, self.static))
+        return engine.subtract(*self.seen, **self._told(engine, self.static))
 
     def clean_by(self, engine):
         """Return that of both images without the noiseless light of what does not change; their variances keep it.
@@ -155,7 +174,7 @@ class Differences:
         """
         if self.scene.real:
             return self.exact
-        science, template = self.epochs
+        science, template = self.seen
         still = None if template is None else less(template, template.planes["MODEL"])
         clean = engine.subtract(less(science, self.static), still, **self._told(engine, np.zeros_like(self.static)))
         return self.exact if clean.status & SUBTRACTION_BITS.FAILED else clean

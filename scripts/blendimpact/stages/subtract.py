@@ -5,13 +5,14 @@ from ..ladder.kinds import ladder_of
 from ..measure.sky import estimate_sky
 
 
-def run(settings, images, truth, differences_out, options=None, meta=None):
+def run(settings, seed, images, truth, differences_out, options=None, meta=None):
     """Make the difference of every patch and write it (HDF5).
 
     Parameters
     ----------
     settings : dict
         Of the case and scenario.
+    seed : int
     images, truth : path-like
     differences_out : path-like
     options : dict, optional
@@ -19,7 +20,7 @@ def run(settings, images, truth, differences_out, options=None, meta=None):
     meta : dict, optional
         Provenance.
     """
-    ladder = ladder_of(settings, separating=options)
+    ladder = ladder_of(settings, seed, separating=options)
     with Chunk(images, truth) as chunk, PatchStore(differences_out, meta) as store:
         for data in chunk.patches("subtract"):
             data.sky = estimate_sky(data.patch, settings["measure"].get("sky"))

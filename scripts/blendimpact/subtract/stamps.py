@@ -199,3 +199,49 @@ def photometric_scale(pair, places, size):
     bottom = ((t**2 - vt) / variance).sum(axis=1)[fit.kept]
     error = float(np.sqrt(np.sum((top - scale * bottom) ** 2)) / bottom.sum())
     return scale, error, fit
+
+
+def offset(pair, places, size):
+    """Measure by how much the template is displaced.
+
+    Each image is convolved with the other's PSF; the science image is fitted on the stamps by the template and its
+    gradients, as for an offset that is small against the PSF. Light that is in one of the images alone pulls at it.
+
+    Parameters
+    ----------
+    pair : Pair
+    places : (n, 2) int array
+        From `choose`.
+    size : int
+
+    Returns
+    -------
+    shift : (2,) array
+        Place (x, y) of a source on the template minus that in the science image, pixels; 0 if it is not known.
+    error : float
+        Standard error along each axis, from the scatter of the stamps; NaN if there are fewer than `MIN_STAMPS`.
+    """
+    if len(places) < MIN_STAMPS:
+        return np.zeros(2), np.nan
+    run = Filter(pair.bad.shape, max(p.shape[0] // 2 for p in (pair.science_psf, pair.template_psf)))
+    template = run.convolve(pair.template, pair.science_psf)
+    planes = run.convolve(pair.science, pair.template_psf), template, *np.gradient(template)[::-1]
+    science, *design = (cut(plane, places, size).reshape(len(places), -1) for plane in planes)
+    science, *design = (x - x.mean(axis=1, keepdims=True) for x in (science, *design))
+    variance = sum(
+        share * cut(v, places, size).reshape(len(places), -1) * (psf**2).sum()
+        for v, psf, share in (
+            (pair.science_variance, pair.template_psf, 1.0),
+            (pair.template_variance, pair.science_psf, pair.zero_point_scale**2),
+        )
+    )
+    design = np.array(design)
+    fit = solve(science, design, variance)
+    if fit.coefficients is None or fit.coefficients[0] <= 0:
+        return np.zeros(2), np.nan
+    residual = (science - np.tensordot(fit.coefficients, design, 1))[fit.kept]
+    weighted = design[:, fit.kept] / variance[fit.kept]
+    inverse = np.linalg.inv(np.einsum("inp,jnp->ij", weighted, design[:, fit.kept]))
+    pulls = inverse @ np.einsum("inp,np->in", weighted, residual)
+    errors = np.sqrt((pulls[1:] ** 2).sum(axis=1))
+    return fit.coefficients[1:] / fit.coefficients[0], float(np.sqrt(np.mean(errors**2)) / fit.coefficients[0])

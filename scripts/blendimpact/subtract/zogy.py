@@ -9,7 +9,7 @@ from ..config.options import Count, NotNegative, Positive
 from . import SUBTRACTORS
 from .base import BITS, Noise, failed, finish, prepare
 from .kernels import kernel_of, odd_fast, transform
-from .stamps import MIN_STAMPS, choose, photometric_scale
+from .stamps import MIN_STAMPS, choose, offset, photometric_scale
 
 # Where both PSFs are below it, their ratio is that of errors and would ring over the image; there both are given this
 # much more, so that the images are subtracted as they are. Elsewhere it adds the cube of this.
@@ -36,8 +36,11 @@ class ZogySubtractor:
         "measure": on bright sources, where there are enough.
     registration : float
         RMS registration error along each axis, in pixels, that the search is to allow for.
+    align : bool
+        Measure the offset of this template on bright sources and take it away; ``registration`` is then what is
+        expected of it before, and the search allows for what is not known after.
     stamp_snr : float
-        Least signal-to-noise ratio of the sources that the scale is measured on, in both images.
+        Least signal-to-noise ratio of the sources that scale and offset are measured on, in both images.
     stamp : int
         Side of a stamp in pixels, odd.
     """
@@ -48,7 +51,9 @@ class ZogySubtractor:
         registration: NotNegative = 0.0,
         stamp_snr: Positive = 30.0,
         stamp: Count = 31,
+        align: bool = False,
     ):
+        self.align = align
         self.scale, self.registration, self.stamp_snr, self.stamp = scale, registration, stamp_snr, int(stamp) | 1
 
     def subtract(self, science, template, static=None):
@@ -57,8 +62,12 @@ class ZogySubtractor:
         if pair.status & BITS.NO_DATA:
             return failed(pair, 0)
         status, scale, error = 0, pair.zero_point_scale, np.nan
-        if self.scale == "measure":
+        shift, registration = np.zeros(2), self.registration
+        if self.align or self.scale == "measure":
             places = choose(pair, self.stamp, self.stamp_snr)
+        if self.align:
+            shift, registration = aligned(*offset(pair, places, self.stamp), registration)
+        if self.scale == "measure":
             measured, measured_error, fit = photometric_scale(pair, places, self.stamp)
             if np.isfinite(measured):
                 scale, error = measured, measured_error
@@ -73,7 +82,9 @@ class ZogySubtractor:
             floor = _FLOOR**3 / (_FLOOR**2 + light)
             qs, qt = ps + floor, pt + floor
             root = np.sqrt((sigma2[0] * np.abs(qt) ** 2 + sigma2[1] * np.abs(qs) ** 2) / (sigma2[0] + sigma2[1]))
-            return qt / root, qs / root, ps * qt / root
+            back = np.exp(2j * np.pi * (fft.fftfreq(shape[0])[:, None] * shift[1] + fft.rfftfreq(shape[1]) * shift[0]))
+            # What the floor adds is no PSF: moved by part of a pixel it would ring.
+            return qt / root, (ps * back + floor) / root, ps * qt / root
 
         ny, nx = pair.bad.shape
         half = max(p.shape[0] for p in (pair.science_psf, pair.template_psf))
@@ -83,7 +94,7 @@ class ZogySubtractor:
         image = fft.irfft2(a * fft.rfft2(pair.science, s=shape) - below, s=shape)[:ny, :nx]
         background = float(np.median(image[~pair.bad]))  # of both images together: the operators leave a constant
         image -= background
-        moved = fft.irfft2(below, s=shape)[:ny, :nx] if self.registration else None
+        moved = fft.irfft2(below, s=shape)[:ny, :nx] if registration else None
 
         size = odd_fast(2 * half)
         a, b, psf = (kernel_of(k, size) for k in operators((size, size)))
@@ -94,9 +105,26 @@ class ZogySubtractor:
             psf,
             noise,
             static=moved,
-            registration=self.registration,
+            registration=registration,
             scale=scale,
             scale_error=error,
             status=status,
-            report={"background": background},
+            report={"background": background, "offset_x": float(shift[0]), "offset_y": float(shift[1])},
         )
+
+
+def aligned(shift, error, expected):
+    """Return the offset to take away and the rms that stays, of one that was measured.
+
+    Parameters
+    ----------
+    shift : (2,) array
+    error : float
+        Of each axis; NaN if it was not measured.
+    expected : float
+        RMS of offsets; 0: nothing is known of them.
+    """
+    if not np.isfinite(error):
+        return np.zeros(2), expected
+    weight = expected**2 / (expected**2 + error**2) if expected else 1.0
+    return weight * shift, float(np.sqrt(weight)) * error
