@@ -32,6 +32,7 @@ rule matrix:
         foms_csv=shown("foms", f"{RESULTS}/foms.csv", "all figures of merit", "table"),
         html=shown("matrix", f"{RESULTS}/matrix.html", "the board", "page"),
         figure=shown("matrix", f"{RESULTS}/matrix.png", "the board", "figure"),
+        slide=shown("matrix", f"{RESULTS}/matrix_slide.png", "the board", "slide"),
         pdf=f"{RESULTS}/matrix.pdf",
         json=f"{RESULTS}/matrix.json",
         csv=f"{RESULTS}/matrix.csv",

@@ -15,9 +15,12 @@ from blendimpact.data.catalogues import read
 from blendimpact.errors import StudyError
 from blendimpact.ladder.aggregate import SPLIT_NOTES
 from blendimpact.ladder.budget import budget
-from blendimpact.report.board_figure import SYMBOLS, board_figure, wrap, write_board
+from blendimpact.report.board_figure import board_figure
+from blendimpact.report.board_slide import board_slide
 from blendimpact.report.cells import CELL_COLUMNS, matrix_cells, write_cells
 from blendimpact.report.page import budgets, write_page
+from blendimpact.report.pen import SYMBOLS, wrap
+from blendimpact.report.pictures import write_board
 from blendimpact.report.verdicts import VERDICTS, forecast, requirement_source, verdict, verdict_tag
 from blendimpact.report.words import decimals, quote
 from hypothesis import given
@@ -320,8 +323,10 @@ def test_an_undetermined_cell_says_how_much_sky_would_settle_it(cells):
     cell = next(c for c in cells if c["verdict"] == "undetermined")
     assert (cell["fom"], cell["value"]) == ("WL-B3", -0.002)
     # 40 blocks x (0.004 / 0.003)^2 and (0.004 / 0.0015)^2, rounded up to two digits, whatever the value
-    assert "±0.003 takes about 72 blocks of sky (9,000 objects)" in cell["reason"]
-    assert "±0.0015 takes about 290 blocks" in cell["reason"] and "this run: 40 (5,000)" in cell["reason"]
+    assert "±0.003: about 72 blocks of sky, 9,000 objects" in cell["reason"]
+    assert "±0.0015: about 290 blocks of sky, 36,000 objects; this run: 40, 5,000" in cell["reason"]
+    near = matrix_cells(Table(rows=[row("WL-B3", "deblending", 0.003, 0.001)]), BOARD[:1], REQUIREMENTS)[1]
+    assert near["verdict"] == "undetermined" and "the value is near the line; this run" in near["reason"]
 
 
 def test_a_split_that_means_nothing_is_told_on_the_board():
@@ -435,13 +440,15 @@ def long_board():
 
 
 @pytest.mark.parametrize("board", [BOARD, long_board()], ids=["usual", "long texts"])
-def test_no_text_of_the_figure_leaves_its_place(board):
+@pytest.mark.parametrize("slide", [False, True])
+def test_no_text_of_the_figure_leaves_its_place(board, slide):
     requirements = {
         k: {**v, "source": v["source"] + (" and more" * 40 if board is not BOARD else "")}
         for k, v in REQUIREMENTS.items()
     }
     subtitle = "Study “test”" if board is BOARD else "Study “test”. " + "case: 30 patches of 0.69 arcmin², sep; " * 12
-    figure = board_figure(matrix_cells(FOMS, board, requirements), board, subtitle=subtitle)
+    cells = matrix_cells(FOMS, board, requirements)
+    figure = board_slide(cells, board, "A title") if slide else board_figure(cells, board, subtitle=subtitle)
     figure.canvas.draw()
     renderer, box = figure.canvas.get_renderer(), figure.bbox
     places = [t.get_window_extent(renderer) for t in figure.axes[0].texts if t.get_text().strip()]
@@ -469,11 +476,29 @@ def test_the_figure_says_verdicts_in_words_and_symbols_and_marks_unverified(cell
     assert "no difference imaging" in everything and "N = 5,000" in everything
 
 
+def test_the_slide_has_a_number_a_bar_and_a_verdict_per_cell_in_letters_that_can_be_read(cells):
+    figure = board_slide(cells, BOARD, "A title")
+    assert (figure.get_size_inches() * figure.dpi).tolist() == [1920, 1080]
+    texts = figure.axes[0].texts
+    assert min(t.get_fontsize() for t in texts) * figure.dpi / 72 >= 16  # pixels
+    quantified = [c for c in cells if c["quantified"] == "yes"]
+    assert len([line for line in figure.axes[0].lines if line.get_marker() == "o"]) == len(quantified)
+    chips = [t.get_text() for t in texts if any(t.get_text().startswith(f"{s} {v}") for v, s in SYMBOLS.items())]
+    assert len([t for t in chips if ":" not in t]) == len(cells)
+
+
+def test_a_value_without_an_interval_is_open_on_the_board():
+    foms = Table(rows=[row("WL-D2", "detection", 0.1, math.nan), row("WL-B3", "deblending", 0.1, 0.01)])
+    figure = board_figure(matrix_cells(foms, BOARD[:1], REQUIREMENTS), BOARD[:1])
+    faces = [line.get_mfc() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert faces[0] == "white" and faces[1] != "white"
+
+
 def test_the_figure_has_equal_bytes(cells, tmp_path):
     for name in ("one", "two"):
-        write_board(cells, BOARD, tmp_path / name)
-    for suffix in ("png", "pdf"):
-        one, two = ((tmp_path / f"{n}.{suffix}").read_bytes() for n in ("one", "two"))
+        write_board(cells, BOARD, tmp_path / name, tmp_path / f"{name}_slide.png")
+    for suffix in (".png", "_slide.png", ".pdf"):
+        one, two = ((tmp_path / f"{n}{suffix}").read_bytes() for n in ("one", "two"))
         assert one == two
     assert b"CreationDate" not in one
 
@@ -518,7 +543,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def page(cells, tmp_path):
-    write_board(cells, BOARD, tmp_path / "matrix")
+    write_board(cells, BOARD, tmp_path / "matrix", tmp_path / "slide.png")
     (tmp_path / "figures").mkdir()
     shutil.copy(tmp_path / "matrix.png", tmp_path / "figures" / "ladder.png")
     ladder_figure = {"path": tmp_path / "figures" / "ladder.png", "title": "A ladder", "caption": "Rungs."}

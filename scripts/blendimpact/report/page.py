@@ -3,9 +3,9 @@
 from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meaningful
 from ..ladder.rungs import REFERENCE, RUNGS
 from ..stats.figures_of_merit import CELLS
-from .board_figure import COLOURS, SYMBOLS, TINTS
 from .cells import NOTHING_SAID, STAGES, cell_spec
 from .html import data_uri, relative, write
+from .pen import COLOURS, SYMBOLS, TINTS
 from .verdicts import VERDICTS
 from .words import LEVEL, TAGS, also_lines, limit_text, quote, split_tag
 

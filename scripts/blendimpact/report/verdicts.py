@@ -150,6 +150,10 @@ def reason(cell, n_blocks, sense, few):
 
 
 def _settles(cell, n_blocks, sense):
+    half = (cell["ci_high"] - cell["ci_low"]) / 2
     known = forecast(cell["ci_low"], cell["ci_high"], cell["n"], n_blocks, cell["requirement"], sense)
-    parts = [f"±{wanted:.2g} takes about {blocks:,} blocks of sky ({n:,} objects)" for wanted, blocks, n in known]
-    return f"{', '.join(parts)}; this run: {n_blocks:,} ({cell['n']:,})"
+    parts = [
+        f"±{wanted:.2g}: about {blocks:,} blocks of sky, {n:,} objects" for wanted, blocks, n in known if wanted < half
+    ]
+    text = "; ".join(parts) or "half its width is below half of the requirement already, and the value is near the line"
+    return f"{text}; this run: {n_blocks:,}, {cell['n']:,}"

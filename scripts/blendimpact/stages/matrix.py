@@ -9,10 +9,10 @@ from ..data import catalogues
 from ..data.catalogues import write_csv
 from ..data.provenance import read_meta
 from ..ladder.aggregate import FOM_COLUMNS
-from ..report.board_figure import write_board
 from ..report.cells import matrix_cells, write_cells
 from ..report.external import external_checks, measured_values
 from ..report.page import write_page
+from ..report.pictures import write_board
 from ..report.study import board_of, conditions, derived_values, describe_study, requirement_year
 from .figures import figure_list
 from .foms import ABSENT, no_foms
@@ -40,6 +40,7 @@ def run(
     foms_csv_out,
     html_out,
     figure_out,
+    slide_out,
     pdf_out,
     json_out,
     csv_out,
@@ -56,7 +57,8 @@ def run(
         The checked configuration.
     foms : list of path-like
         Figures of merit of each case, from `blendimpact.stages.foms.run`.
-    foms_out, foms_csv_out, html_out, figure_out, pdf_out, json_out, csv_out, parquet_out, checks_out, checks_csv_out
+    foms_out, foms_csv_out, html_out, figure_out, slide_out, pdf_out, json_out, csv_out, parquet_out, checks_out,
+    checks_csv_out : path-like
         Outputs. Those of the board share their stem.
     meta : dict, optional
         Provenance of the tables.
@@ -72,7 +74,7 @@ def run(
     write_cells(cells, stem, meta)
     title = "Impact of source blending on LSST science"
     subtitle = describe_study(config, all_foms)
-    write_board(cells, board, stem, title, subtitle)
+    write_board(cells, board, stem, slide_out, title, subtitle)
     published = load_external_checks()
     found = measured_values(all_foms, published, derived_values(config, all_foms), conditions(config))
     table = external_checks(found, published)
@@ -95,7 +97,8 @@ def run(
         links=[(os.path.join(folder, COMPARISON_PAGE), "Deblenders side by side")] if compared else [],
         provenance=read_meta(all_foms.meta | (meta or {})),
         downloads=[
-            (pdf_out, "the board, for a slide (PDF)"),
+            (slide_out, "the board, for a slide (PNG)"),
+            (pdf_out, "the whole board (PDF)"),
             (json_out, "its cells (JSON)"),
             (foms_csv_out, "all figures of merit (CSV)"),
             (checks_csv_out, "comparison with published values (CSV)"),
