@@ -14,7 +14,7 @@ from astropy.table import Table
 from blendimpact.data.catalogues import read
 from blendimpact.errors import StudyError
 from blendimpact.ladder.aggregate import SPLIT_NOTES
-from blendimpact.ladder.budget import budget
+from blendimpact.ladder.budget import budget, sample_of
 from blendimpact.report.board_figure import board_figure
 from blendimpact.report.board_slide import board_slide
 from blendimpact.report.cells import CELL_COLUMNS, matrix_cells, write_cells
@@ -520,6 +520,27 @@ def test_budgets_gather_rungs_terms_and_the_note_on_the_split():
     noted = FOMS.copy()
     noted.replace_column("note", ["the split is undetermined"] * len(noted))
     assert {b["split"] for b in budgets(noted)} == {"the split is undetermined"}
+
+
+def test_a_budget_of_two_samples_is_one_and_a_measurement_says_its_parts():
+    rungs = {"truth": 0, "isolated": 1, "exact": 2, "oracle": 4, "undeblended": 9, "deblended": 8}
+    late = {"isolated": 2, "oracle": 4, "deblended": 7, "merged": 5, "pipeline": 9}
+    rows = [
+        *(row("WL-M1", r, v, 0.1, kind="value", population="centres") for r, v in rungs.items()),
+        *(row("WL-M1", r, v, 0.1, kind="value", population="kept") for r, v in late.items()),
+        *(row("WL-M1", t, float(v), 0.1, population=sample_of(t)) for t, v in budget(rungs, late).items()),
+    ]
+    (found,) = budgets(Table(rows=rows))
+    assert found["population"] == "centres and kept" and "is meaningful" in found["split"]  # 1 of 5 on kept
+    assert ["centres", "kept"] == [r["population"] for r in found["rungs"] if r["term"] == "oracle"]
+    assert {"photons", "sky", "survival"} <= {t["term"] for t in found["terms"]}
+    board = [{**BOARD[0], "subrows": [subrow(measurement=cell_spec("WL-M1", "measurement", population="centres"))]}]
+    cell = matrix_cells(Table(rows=rows), board, REQUIREMENTS)[2]
+    assert [line.split(" (")[0] for line in cell["also"].splitlines()] == [
+        "of which photons: 1.00",
+        "of which sky: 2.00",
+    ]
+    assert cell["value"] == 3
 
 
 class Reader(HTMLParser):

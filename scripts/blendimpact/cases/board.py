@@ -34,7 +34,7 @@ class Cell(Model):
     not_quantified: Text | None = absent(description="Why this study has no number, in place of a headline.")
     kind: Kind = Field("impact", description="A difference of rungs, or a rung's own value.")
     scenario: Text = Field("fiducial", description="Scenario of the case.")
-    population: Text | None = absent(description="Sample: common, own, all; needed where there are several.")
+    population: Text | None = absent(description="Sample: centres, kept, own, all; needed where there are several.")
     stratum: Text = Field("all", description="Subset of the sample.")
     also: Annotated[list[Also], Field(min_length=1)] | None = absent(
         description="Further values: of another scenario, or of other FoMs of the stage. They decide nothing."

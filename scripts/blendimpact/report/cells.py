@@ -19,6 +19,8 @@ STAGES = ("detection", "deblending", "measurement")
 SPLIT = {SPLIT_NOTES["no"]: "split not meaningful", SPLIT_NOTES["undetermined"]: "split undetermined"}
 """Notes on the split between detection and deblending, in the words of the board."""
 NOTHING_SAID = "not in doubt"
+PARTS = ("photons", "sky")
+"""Terms of the budget that make up the measurement."""
 
 CELL_COLUMNS = {
     "case": (None, "science case"),
@@ -148,23 +150,25 @@ def _cell(row, subrow, stage, foms, requirements):
 
 
 def _also(cell, row, subrow, stage, foms):
-    """Return the cell with its further values, or that they are missing."""
+    """Return the cell with its further values, or that they are missing; a measurement with its parts."""
     spec = cell_spec(subrow, stage)
     lines = []
+    if cell["value"] is not None and spec["headline_term"] == "measurement":
+        parts = {name: _headline(foms, row["case"], stage, {**spec, "headline_term": name}) for name in PARTS}
+        lines = [_line(f"of which {name}", found, spec) for name, found in parts.items() if found is not None]
     for also in () if row.get("not_built") or "fom" not in spec else spec.get("also") or ():
         wanted = {**spec, **({"population": None} if "fom" in also else {}), **also}
         found = _headline(foms, row["case"], stage, wanted)
         name = also["data"] if wanted["fom"] == spec["fom"] else f"{also['data']}, {also['fom']}"
-        if found is None:
-            lines.append(f"{name}: not in this run")
-            continue
-        number, interval = quote(
-            *(_number(found[key]) for key in ("value", "ci_low", "ci_high")),
-            str(found["unit"]),
-            wanted.get("percent", False),
-        )
-        lines.append(f"{name}: {number} ({interval}, N = {int(found['n']):,})")
+        lines.append(f"{name}: not in this run" if found is None else _line(name, found, wanted))
     return {**cell, "also": "\n".join(lines) or NOTHING_ELSE}
+
+
+def _line(name, found, spec):
+    """Return one row of figures of merit in words."""
+    numbers = (_number(found[key]) for key in ("value", "ci_low", "ci_high"))
+    number, interval = quote(*numbers, str(found["unit"]), spec.get("percent", False))
+    return f"{name}: {number} ({interval}, N = {int(found['n']):,})"
 
 
 def _yes_no(answer):

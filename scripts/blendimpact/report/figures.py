@@ -11,6 +11,7 @@ from ..config.settings import FIDUCIAL
 from ..data.catalogues import rows_of
 from ..ladder.rungs import COLOURS, ORDER, REAL
 from .verdicts import verdict_tag
+from .words import SAMPLES
 
 STAGE_COLOURS = {
     "measurement": "#0072B2",
@@ -36,8 +37,6 @@ BUDGET_TERMS = (
     "selection",
     "interaction",
 )
-SAMPLES = ("centres", "kept", "both")
-"""Of one budget: sources measured at true centres, those of them that detection keeps, terms between the two."""
 MARKERS = "osD^v<>"
 
 

@@ -7,7 +7,7 @@ from .cells import NOTHING_SAID, STAGES, cell_spec
 from .html import data_uri, relative, write
 from .pen import COLOURS, SYMBOLS, TINTS
 from .verdicts import VERDICTS
-from .words import LEVEL, TAGS, also_lines, limit_text, quote, split_tag
+from .words import LEVEL, SAMPLES, TAGS, also_lines, limit_text, quote, split_tag
 
 RUNG_TEXTS = {REFERENCE: "truth: noiseless isolated sources", **{r.name: r.text for r in RUNGS.values()}}
 TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; part of detection"}
@@ -141,11 +141,14 @@ def budgets(foms):
     """
     groups = {}
     for row in foms:
-        key = tuple(str(row[k]) for k in ("case", "scenario", "fom", "population", "stratum"))
-        groups.setdefault(key, []).append(row)
+        case, scenario, fom, stratum, population = (
+            str(row[k]) for k in ("case", "scenario", "fom", "stratum", "population")
+        )
+        ladder = " and ".join(SAMPLES[:2]) if population in SAMPLES else population
+        groups.setdefault((case, scenario, fom, ladder, stratum), []).append(row)
     found = []
     for (case, scenario, fom, population, stratum), rows in groups.items():
-        values = {str(r["term"]): r for r in rows if r["kind"] == "value"}
+        values = {(str(r["population"]), str(r["term"])): r for r in rows if r["kind"] == "value"}
         impacts = {str(r["term"]): r for r in rows if r["kind"] == "impact"}
         if not {"measurement", "deblending"} <= impacts.keys():
             continue
@@ -158,7 +161,12 @@ def budgets(foms):
                 "stratum": stratum,
                 "title": str(rows[0]["title"]),
                 "split": _split(values, impacts),
-                "rungs": [{**_quoted(values[t]), "text": RUNG_TEXTS[t]} for t in RUNG_TEXTS if t in values],
+                "rungs": [
+                    {**_quoted(values[sample, rung]), "text": RUNG_TEXTS[rung]}
+                    for rung in RUNG_TEXTS
+                    for sample in dict.fromkeys(sample for sample, _ in values)
+                    if (sample, rung) in values
+                ],
                 "terms": [
                     {**_quoted(impacts[t]), "text": TERM_TEXTS[t]} for t in (*TERMS, "selection") if t in impacts
                 ],
@@ -179,10 +187,10 @@ def _split(values, impacts):
     )
     if note:
         return note
-    if not values.keys() >= set(LADDER):
+    late = {rung: float(row["value"]) for (sample, rung), row in values.items() if sample != SAMPLES[0]}
+    if not late.keys() >= set(LADDER):
         return ""
-    small = split_meaningful({rung: float(values[rung]["value"]) for rung in LADDER})
-    side, answer = ("below", "is") if small else ("over", "is not")
+    side, answer = ("below", "is") if split_meaningful({rung: late[rung] for rung in LADDER}) else ("over", "is not")
     return (
         f"interaction {side} {100 * INTERACTION_LIMIT:g} % of |F(pipeline) - F(oracle)|: the split "
         f"between detection and deblending {answer} meaningful"

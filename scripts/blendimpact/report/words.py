@@ -13,6 +13,8 @@ TAGS = {
 SENSES = {"within": "±", "at most": "≤ ", "at least": "≥ ", "known to": "known to ±"}
 LEVEL = f"{100 * CONFIDENCE:g} %"
 NOTHING_ELSE = "nothing else"
+SAMPLES = ("centres", "kept", "both")
+"""Of one budget: sources measured at true centres, those of them that detection keeps, terms between the two."""
 DIMENSIONLESS = ("1", "", "-", None)
 
 
