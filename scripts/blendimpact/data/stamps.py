@@ -6,6 +6,8 @@ centre lies. Stamps may reach outside of the image.
 
 import numpy as np
 
+from .significance import BAD
+
 
 def origins(x, y, size):
     """Return the stamps' first pixels.
@@ -72,3 +74,17 @@ def reaches_outside(x0, y0, size, shape):
     ny, nx = shape
     x0, y0 = np.asarray(x0), np.asarray(y0)
     return (x0 < 0) | (y0 < 0) | (x0 + size > nx) | (y0 + size > ny)
+
+
+def disc(size, radius):
+    """Return (size, size) bool: pixels whose centre is within ``radius`` of the central pixel's."""
+    yy, xx = np.indices((size, size)) - size // 2
+    return xx**2 + yy**2 <= radius**2
+
+
+def masked_stamps(image, x0, y0, size):
+    """Return (N, S, S) bool: pixels of one band without data (not those outside of the image)."""
+    bad = ((image.mask & BAD) != 0) | ~np.isfinite(image.science)
+    if not bad.any():
+        return np.zeros((len(x0), size, size), dtype=bool)
+    return cut(bad, x0, y0, size, False)

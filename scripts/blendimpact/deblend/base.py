@@ -5,8 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from ..data.children import BITS, Children
-from ..data.significance import BAD
-from ..data.stamps import cut
+from ..data.stamps import disc, masked_stamps
 from ..errors import StudyError
 
 __all__ = ["BITS", "Children", "Deblender", "disc", "masked_stamps"]
@@ -81,17 +80,3 @@ def checked(name, children, patch, sky, centres, stamp_size, *_, **__):
         children.stamps[lost] = 0
         children.status[lost] |= BITS.FAILED
     return children
-
-
-def disc(size, radius):
-    """Return (size, size) bool: pixels whose centre is within ``radius`` of the central pixel's."""
-    yy, xx = np.indices((size, size)) - size // 2
-    return xx**2 + yy**2 <= radius**2
-
-
-def masked_stamps(image, x0, y0, size):
-    """Return (N, S, S) bool: pixels of one band without data (not those outside of the image)."""
-    bad = ((image.mask & BAD) != 0) | ~np.isfinite(image.science)
-    if not bad.any():
-        return np.zeros((len(x0), size, size), dtype=bool)
-    return cut(bad, x0, y0, size, False)

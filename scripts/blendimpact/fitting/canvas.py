@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..data.children import BITS
 from ..data.significance import BAD
-from ..data.stamps import cut
-from ..deblend.base import BITS, disc, masked_stamps
+from ..data.stamps import cut, disc, masked_stamps
 
 SHARE = 0.1  # sky sigmas per pixel: below it, light is not apportioned
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..deblend.base import BITS, Children
+from ..data.children import BITS, Children
 from . import jaxenv
 from .canvas import on_image
 from .scarlet_scene import ScarletFit

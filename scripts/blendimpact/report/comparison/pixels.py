@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ...data.stamps import cut, origins
-from ...deblend.base import disc
+from ...data.stamps import cut, disc, origins
 
 LIGHT = 0.5
 """Standard deviations of the sky per pixel above which a source's noiseless light counts as light in `correlation`."""
