@@ -37,18 +37,23 @@ if plan.engines:
     include: "rules/engines.smk"
 
 
+include: "rules/page.smk"
+
+
 # Short, or in need of the network, which a cluster's nodes may lack.
 localrules:
     all,
     fetch,
     matrix,
     figures,
+    page,
 
 
 rule all:
     default_target: True
     input:
         rules.matrix.output,
+        rules.page.output,
         expand([*rules.figures.output, *rules.panel.output], case=plan.cases),
         [*rules.comparison.output, *rules.comparison_page.output] if plan.skies else [],
         [*rules.engine_comparison.output, *rules.engine_page.output] if plan.engines else [],

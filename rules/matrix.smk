@@ -30,7 +30,6 @@ rule matrix:
     output:
         foms=f"{RESULTS}/foms.parquet",
         foms_csv=shown("foms", f"{RESULTS}/foms.csv", "all figures of merit", "table"),
-        html=shown("matrix", f"{RESULTS}/matrix.html", "the board", "page"),
         figure=shown("matrix", f"{RESULTS}/matrix.png", "the board", "figure"),
         slide=shown("matrix", f"{RESULTS}/matrix_slide.png", "the board", "slide"),
         pdf=f"{RESULTS}/matrix.pdf",

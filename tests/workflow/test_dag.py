@@ -34,6 +34,7 @@ STAGES = (
     "matrix",
     "figures",
     "panel",
+    "page",
 )
 PER_CASE = ("foms", "figures", "panel")
 
@@ -332,6 +333,7 @@ def test_a_case_with_a_subtractor_has_its_options_where_it_is_used(root, tmp_pat
         "subtract",
         "compare_engines",
         "matrix",
+        "page",
         "comparison",
         "comparison_page",
         "engine_comparison",
@@ -382,7 +384,7 @@ def changed(before, after):
     return {rule for key, (rule, text) in a.items() if b[key][1] != text}
 
 
-TABLES = {"matrix", "comparison", "comparison_page", "engine_comparison", "engine_page"}
+TABLES = {"matrix", "page", "comparison", "comparison_page", "engine_comparison", "engine_page"}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,19 @@
-"""Pages made from ``templates``: links, images, files that are complete or not there."""
+"""Pages made from ``templates``: complete or not there, each one file that needs no other."""
 
 import base64
+import gzip
+import io
 import os
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+WIDEST = 1800
+"""Pixels: wider pictures are made so wide."""
+LARGE = 100_000
+"""Bytes: larger texts are compressed."""
+KINDS = {".png": "image/png", ".pdf": "application/pdf", ".csv": "text/csv", ".json": "application/json"}
 
 
 def write(path, template, **context):
@@ -21,12 +30,24 @@ def write(path, template, **context):
     os.replace(f"{path}.part", path)
 
 
-def relative(target, page):
-    """Return a link to a file from a page."""
-    return Path(os.path.relpath(Path(target).resolve(), Path(page).resolve().parent)).as_posix()
+def picture(path):
+    """Return an image as a link that holds it, as WebP and at most `WIDEST` wide: a tenth of the PNG."""
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+        if image.width > WIDEST:
+            image = image.resize((WIDEST, round(WIDEST * image.height / image.width)), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=80, method=4)
+    return _uri("image/webp", buffer.getvalue())
 
 
-def data_uri(path):
-    """Return an image as a link that holds it."""
-    kind = {".png": "png", ".svg": "svg+xml", ".jpg": "jpeg"}[Path(path).suffix]
-    return f"data:image/{kind};base64,{base64.b64encode(Path(path).read_bytes()).decode('ascii')}"
+def download(path):
+    """Return (link, file name) of a file to be saved, which the link holds; large texts are compressed."""
+    path, data = Path(path), Path(path).read_bytes()
+    if len(data) > LARGE and path.suffix in (".csv", ".json"):
+        return _uri("application/gzip", gzip.compress(data, mtime=0)), f"{path.name}.gz"
+    return _uri(KINDS[path.suffix], data), path.name
+
+
+def _uri(kind, data):
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

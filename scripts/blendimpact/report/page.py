@@ -1,10 +1,13 @@
 """The page of the matrix: one HTML file with every number of the study."""
 
+from pathlib import Path
+
+import numpy as np
+
 from ..ladder.budget import DESCRIPTIONS, INTERACTION_LIMIT, TERMS, split_meaningful
 from ..ladder.rungs import REFERENCE, RUNGS
-from ..stats.figures_of_merit import CELLS
 from .cells import NOTHING_SAID, STAGES, cell_spec
-from .html import data_uri, relative, write
+from .html import download, picture, write
 from .pen import COLOURS, SYMBOLS, TINTS
 from .verdicts import VERDICTS
 from .words import LEVEL, SAMPLES, TAGS, also_lines, limit_text, quote, split_tag
@@ -14,45 +17,34 @@ TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; p
 LADDER = ("oracle", "deblended", "merged", "pipeline")
 
 
-def write_page(
-    path,
-    cells,
-    board,
-    foms,
-    checks,
-    study,
-    image=None,
-    figures=(),
-    provenance=None,
-    downloads=(),
-    links=(),
-    embed=False,
-):
-    """Write the page.
+def write_page(path, cells, board, foms, checks, study, image, figures=(), pages=(), provenance=None, downloads=()):
+    """Write the page: one file, which holds its pictures, the pages of the comparisons, and its downloads.
 
     Parameters
     ----------
     path : path-like
-        The HTML file; figures and downloads are linked relative to it.
+        The HTML file.
     cells, board : list of dict
         As for `blendimpact.report.board_figure.board_figure`.
     foms : astropy.table.Table
-        All figures of merit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
+        All figures of merit (`blendimpact.ladder.aggregate.FOM_COLUMNS`); those of subsets are in the figures and in
+        the table that is saved with the page.
     checks : astropy.table.Table
         From `blendimpact.report.external.external_checks`; may be empty.
     study : dict
         ``name``, ``title`` and ``subtitle``.
-    image : path-like, optional
-        The matrix as PNG; it becomes part of the page.
+    image : path-like
+        The matrix as PNG.
     figures : sequence of dict
         ``path``, ``title``, ``caption``.
+    pages : sequence of dict
+        ``path`` of a page that needs no other file, ``name`` (an id) and ``title``.
     provenance : dict, optional
         What made the page; values are texts, lists or dicts.
-    downloads, links : sequence of (path, str)
-        Files and what they are: to be saved, and other pages.
-    embed : bool
-        Put the figures into the page as well, so that it can be sent as one file.
+    downloads : sequence of (path, str)
+        Files to be saved, and what they are.
     """
+    whole = foms[np.asarray(foms["stratum"]).astype(str) == "all"] if len(foms) else foms
     write(
         path,
         "matrix.html",
@@ -65,14 +57,15 @@ def write_page(
         tints=TINTS,
         symbols=SYMBOLS,
         rows=_board_rows(cells, board),
-        image=data_uri(image) if image else None,
-        foms=[_quoted(row) for row in foms if not str(row["stratum"]).startswith(CELLS)],
-        budgets=budgets(foms),
-        selection=[_quoted(row) for row in foms if row["term"] == "selection"],
+        image=picture(image),
+        foms=[_quoted(row) for row in whole],
+        subsets=len(foms) - len(whole),
+        budgets=budgets(whole),
+        selection=[_quoted(row) for row in whole if row["term"] == "selection"],
         checks=[_check_row(row) for row in checks],
-        figures=[{**f, "source": data_uri(f["path"]) if embed else relative(f["path"], path)} for f in figures],
-        downloads=[(relative(p, path), text) for p, text in downloads],
-        links=[(relative(p, path), text) for p, text in links],
+        figures=[{**f, "source": picture(f["path"])} for f in figures],
+        pages=[{**p, "text": Path(p["path"]).read_text(encoding="utf-8")} for p in pages],
+        downloads=[(*download(p), text) for p, text in downloads],
         provenance=_flat(provenance or {}),
     )
 

@@ -18,6 +18,7 @@ from ..stats.streams import stream
 
 GALAXIES = "hst_cosmos"
 """Population that the galaxies of simulated sky are drawn from."""
+TITLE = "Impact of source blending on LSST science"
 NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
 

@@ -7,24 +7,22 @@ from ..cases.requirements import load_requirements
 from ..data import catalogues
 from ..report.figures import CaseFoms, nothing, save
 
-PANELS = "panels"
-FIGURES = "figures"
 AGGREGATED_FROM = ()
 
 
-def figure_list(cases):
-    """Return (path in the study's folder, title, caption) of every figure of some cases."""
+def figure_list(cases, folders, panels):
+    """Return (path, title, caption) of every figure of some cases: ``folders`` and ``panels`` are paths by case."""
     out = []
-    for case in sorted(cases):
+    for case in cases:
         out.append(
             (
-                f"{PANELS}/{case}.png",
+                panels[case],
                 f"{case}: one blend through the rungs",
                 "The brightest clear blend of the first patches on every rung of the ladder.",
             )
         )
         out += [
-            (f"{FIGURES}/{case}/{spec.name}.png", f"{case}: {spec.name}", spec.caption)
+            (os.path.join(folders[case], f"{spec.name}.png"), f"{case}: {spec.name}", spec.caption)
             for spec in load_case(case).figures
         ]
     return out

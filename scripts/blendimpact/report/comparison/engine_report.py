@@ -184,7 +184,6 @@ def write_page(path, config, about, found, cost, pictures, downloads):
     Parameters
     ----------
     path : path-like
-        Links are relative to it.
     config : dict
         The checked configuration.
     about : str

@@ -29,7 +29,6 @@ def write_page(path, config, settings, table, board, costs, figures, downloads):
     Parameters
     ----------
     path : path-like
-        Links are relative to it.
     config : dict
         The checked configuration.
     settings : dict of str to dict

@@ -1,6 +1,4 @@
-"""What the pages of the comparisons share: a value in a cell, links, options."""
-
-from pathlib import Path
+"""What the pages of the comparisons share: a value in a cell, pictures, options."""
 
 import numpy as np
 
@@ -17,12 +15,11 @@ def cell(row):
 
 
 def write_page(path, template, study, names, options, figures, downloads, **context):
-    """Write a page two folders below the matrix.
+    """Write a page that holds its figures and downloads.
 
     Parameters
     ----------
     path : path-like
-        Links are relative to it.
     template : str
         One of ``templates`` that extends base.html.
     study : str
@@ -34,15 +31,13 @@ def write_page(path, template, study, names, options, figures, downloads, **cont
     **context
         What the template needs beside.
     """
-    board = Path(path).resolve().parents[2] / "matrix.html"
     html.write(
         path,
         template,
         study=study,
         level=LEVEL,
         options={name: options.get(name, {}) for name in names},
-        figures=[html.relative(f, path) for f in figures],
-        downloads=[(html.relative(d, path), Path(d).name) for d in downloads],
-        matrix=html.relative(board, path),
+        figures=[html.picture(f) for f in figures],
+        downloads=[html.download(d) for d in downloads],
         **context,
     )
