@@ -24,14 +24,14 @@ ROWS = (
 )
 
 
-def scenes(settings, survey, galaxies, stars, seed, patches):
+def scenes(settings, survey, tables, seed, patches):
     """Return what is drawn: a list of (row, image, shear), one per source, band and drawn twin."""
     from blendimpact.sky.patches import simulate_patch
 
     work = []
     for index in patches:
         for patch, truth in simulate_patch(
-            settings, index, seed, settings["case"], settings["scenario"], survey, galaxies, stars
+            settings, index, seed, settings["case"], settings["scenario"], survey, tables
         ):
             if patch.noise_sign == 1:  # the other one has the same light
                 names = truth.colnames
@@ -90,8 +90,8 @@ def main():
     from blendimpact.config.files import find
     from blendimpact.config.study import case_settings, stage_settings
     from blendimpact.config.surveys import load_survey
-    from blendimpact.data import catalogues
     from blendimpact.data.psf import psf_object
+    from blendimpact.populations import read_tables
     from blendimpact.sky.patches import simulate_patch
     from blendimpact.sky.profiles import draw_source
     from blendimpact.stages import simulate
@@ -103,8 +103,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         folder = Path(folder)
         paths = population(args.inputs, folder)
-        galaxies, stars = (catalogues.read(path) for path in paths)
-        work = scenes(settings, survey, galaxies, stars, seed, patches)
+        tables = read_tables(paths)
+        work = scenes(settings, survey, tables, seed, patches)
         stamps = [draw_source(*item) for item in work]
         psfs = {band: psf_object(survey.bands[band].psf_model) for band in settings["bands"]}
 
@@ -122,14 +122,14 @@ def main():
 
         def patch():
             for index in patches:
-                simulate_patch(settings, index, seed, settings["case"], settings["scenario"], survey, galaxies, stars)
+                simulate_patch(settings, index, seed, settings["case"], settings["scenario"], survey, tables)
 
         run = partial(
             simulate.run,
             settings,
             patches,
             seed,
-            *paths,
+            list(paths),
             find("surveys", settings["survey"]),
             folder / "images.fits",
             folder / "truth.parquet",

@@ -1,8 +1,7 @@
 rule simulate:
     """Draw the patches of one chunk and keep the truth."""
     input:
-        galaxies=prepared("hst_cosmos"),
-        stars=plan.stars,
+        tables=plan.drawn,
         survey=plan.survey,
         template=plan.template,
         visits=plan.visits,

@@ -76,7 +76,7 @@ def drawn(inputs, folder, patches, settings=TWICE):
     folder.mkdir()
     paths = [folder / name for name in ("sky.fits", "sky.parquet", "images.fits", "truth.parquet")]
     stars = inputs / "isochrone.parquet"
-    simulate.run(settings, patches, SEED, inputs / "hst_cosmos.parquet", stars, "lsst_visit", *paths[:2])
+    simulate.run(settings, patches, SEED, [inputs / "hst_cosmos.parquet", stars], "lsst_visit", *paths[:2])
     inject.run(settings, patches, SEED, *paths, tables=[stars])
     return paths[2:]
 

@@ -145,10 +145,7 @@ def test_the_models_know_the_options_of_the_stages():
     assert set(SkyEstimate.model_fields) == set(sky.SKY_OPTIONS)
     positions = pytest.importorskip("blendimpact.sky.positions")
     assert set(Positions.model_fields) == {"kind", *positions.CLUSTERED}
-    counts = pytest.importorskip("blendimpact.populations.galaxy_counts")
-    limits = Galaxies.model_json_schema()["properties"]
-    assert limits["mag_max"]["maximum"] == counts.FAINTEST
-    assert limits["density"]["maximum"] == positions.DENSITY_MAX
+    assert Galaxies.model_json_schema()["properties"]["density"]["maximum"] == positions.DENSITY_MAX
 
 
 def test_too_few_patches_and_too_many_jobs_are_warned_of(overlay):
@@ -209,8 +206,17 @@ def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
     [
         ("surface_density: 3.0e+5, ", "", "population.stars", "'surface_density' is missing"),
         ("limit: 24.5, ", "", "population.stars", "'limit' is missing"),
-        ("kind: isochrone", "kind: trilegal", "population.stars.limit", "is for kind: isochrone"),
-        ("kind: isochrone, ", "kind: isochrone, density: 2, ", "population.stars.density", "is for kind: trilegal"),
+        ("kind: isochrone", "kind: trilegal", "population.stars.limit", "no option 'limit'"),
+        ("kind: isochrone", "kind: isocrone", "population.stars.kind", "there is no population 'isocrone'"),
+        ("galaxies: {density: 0}", "galaxies: {kind: visits}", "population.galaxies.kind", "cannot be drawn"),
+        ("galaxies: {density: 0}", "galaxies: {mag_max: 29}", "population.galaxies.mag_max", "end at 28.5"),
+        ("galaxies: {density: 0}", "galaxies: {mag_min: 28.2}", "population.galaxies", "no magnitude between"),
+        (
+            "galaxies: {density: 0}",
+            "others: {dwarfs: {kind: cosmodc2, knot: 1}}",
+            "population.others.dwarfs.knot",
+            "no option 'knot'",
+        ),
         (
             "{kind: isochrone, surface_density: 3.0e+5, limit: 24.5, mag_max: 26.5}",
             "{}",

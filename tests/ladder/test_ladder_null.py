@@ -69,6 +69,7 @@ def sources(rows):
         "trail_length": np.full(n, np.nan),
         "trail_angle": np.full(n, np.nan),
         "stamp": np.full(n, ""),
+        "target": np.full(n, True),
     }
     for band, factor in (("r", 0.8), ("i", 1.0)):
         columns |= {
@@ -99,7 +100,7 @@ def climb(tmp_path, monkeypatch):
         with PatchWriter(paths["images.fits"]) as writer:
             for index in range(len(scenes)):
                 for patch, truth in patches.simulate_patch(
-                    settings, index, SEED, "two_point", "fiducial", of or survey(), None, None
+                    settings, index, SEED, "two_point", "fiducial", of or survey(), {}
                 ):
                     writer.write(patch)
                     truths.append(truth)

@@ -106,6 +106,12 @@ def stars(count=300, seed=2):
     return catalogues.describe(table, {name: ("mag", name) for name in table.colnames})
 
 
+def tables(galaxies_of=None, stars_of=None):
+    """Return what simulated sky is drawn from by default: made galaxies and stars, or those that are given."""
+    made = (galaxies() if galaxies_of is None else galaxies_of), (stars() if stars_of is None else stars_of)
+    return dict(zip(("hst_cosmos", "trilegal"), made))
+
+
 def supernovae(path):
     """Write the series of a flat F_nu that is fainter by 0.05 mag per day from maximum; return its table."""
     wave, phase = 1000 + 50 * np.arange(481), -20 + 5 * np.arange(22)

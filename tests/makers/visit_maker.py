@@ -10,6 +10,7 @@ from blendimpact.sky.epochs import add_template, template_survey, without_transi
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.stages.simulate import image_facts
+from synthetic import tables
 from target_maker import draw
 
 SEED, CASE = 5, "transients"
@@ -48,7 +49,7 @@ def visit(galaxies, stars, index=0, epochs=None, **changes):
     """Return settings, patch and truth of one visit; ``changes`` are laid over the settings."""
     settings = {**SETTINGS, **changes}
     survey = load_survey("lsst_visit")
-    patch, truth = simulate_patch(settings, index, SEED, CASE, "fiducial", survey, galaxies, stars)[0]
+    patch, truth = simulate_patch(settings, index, SEED, CASE, "fiducial", survey, tables(galaxies, stars))[0]
     deep = template_survey(survey, {"template": {"survey": load_survey("lsst_y10_forecast")}})
     patch, truth, _ = add_template(patch, truth, deep, epochs or {"registration": 0.0}, SEED, CASE)
     if settings["inject"]:

@@ -12,10 +12,10 @@ from blendimpact.config.surveys import load_survey
 from blendimpact.data.chunk import PatchData
 from blendimpact.errors import StudyError
 from blendimpact.ladder.image import ImageLadder
-from blendimpact.populations.isochrone import EXTINCTION, RED_CLUMP, Stars, build_isochrone, kroupa
+from blendimpact.populations.isochrone import EXTINCTION, RED_CLUMP, STARS_MAX, Stars, build_isochrone, kroupa
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
-from blendimpact.sky.scene import STARS_MAX, draw_scene
+from blendimpact.sky.scene import draw_scene
 from scipy.integrate import quad
 from scipy.stats import kstest
 from target_maker import draw
@@ -81,7 +81,7 @@ def mist():
 
 def scene(table, half=60.0, index=0, seed=1, bands=("g", "i"), **changes):
     options = {"galaxies": {"density": 0}, "stars": {**FIELD, **changes}}
-    return draw_scene(options, half, seed, "crowded", index, GALAXIES, table, list(bands), "i")
+    return draw_scene(options, half, seed, "crowded", index, {"isochrone": table}, list(bands), "i")
 
 
 # --- the table ------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_no_density_no_star_and_too_much_is_refused(table):
 @pytest.fixture(scope="module")
 def injected(table):
     survey = load_survey("lsst_visit")
-    patch, truth = simulate_patch(SETTINGS, 0, 1, "crowded", "fiducial", survey, GALAXIES, table)[0]
+    patch, truth = simulate_patch(SETTINGS, 0, 1, "crowded", "fiducial", survey, {"isochrone": table})[0]
     drawn = draw(SETTINGS, patch, None, 1, "crowded", 0, 0, isochrone=table)
     return (patch, truth), inject(patch, truth, drawn, 1, "crowded", SETTINGS)
 
@@ -278,7 +278,7 @@ def test_an_empty_field_takes_stars_and_finds_them(table):
     """Null test: without neighbours every bright artificial star is found, alone and in the scene."""
     settings = {**SETTINGS, "population": {"galaxies": {"density": 0}, "stars": {**FIELD, "surface_density": 0.0}}}
     settings["inject"] = {**SETTINGS["inject"], "mag": [17, 20]}
-    patch, truth = simulate_patch(settings, 0, 1, "crowded", "x", load_survey("lsst_visit"), GALAXIES, table)[0]
+    patch, truth = simulate_patch(settings, 0, 1, "crowded", "x", load_survey("lsst_visit"), {"isochrone": table})[0]
     assert len(truth) == 0
     drawn = draw(settings, patch, None, 1, "crowded", 0, 0, isochrone=table)
     patch, truth = inject(patch, truth, drawn, 1, "crowded", settings)

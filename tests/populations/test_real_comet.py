@@ -29,6 +29,7 @@ from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
 from harness import ROOT
+from synthetic import tables
 from target_maker import draw
 from test_transients import SETTINGS
 
@@ -94,7 +95,7 @@ def test_another_frame_is_refused(tmp_path):
 
 @pytest.fixture
 def sky(galaxies, stars):
-    return simulate_patch(SETTINGS, 0, 5, "case", "fiducial", load_survey("lsst_y10_ideal"), galaxies, stars)[0]
+    return simulate_patch(SETTINGS, 0, 5, "case", "fiducial", load_survey("lsst_y10_ideal"), tables(galaxies, stars))[0]
 
 
 def drawn(sky, coma, **kinds):

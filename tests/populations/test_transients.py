@@ -13,6 +13,7 @@ from blendimpact.sky.epochs import add_template, template_survey, without_transi
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import draw_source
+from synthetic import tables
 from target_maker import draw
 
 FAMILIES = {"populations": POPULATIONS}
@@ -39,7 +40,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def sky(galaxies, stars):
     survey = load_survey("lsst_y10_ideal")
-    return [simulate_patch(SETTINGS, k, 5, "case", "fiducial", survey, galaxies, stars)[0] for k in range(3)]
+    return [simulate_patch(SETTINGS, k, 5, "case", "fiducial", survey, tables(galaxies, stars))[0] for k in range(3)]
 
 
 def drawn(sky, supernovae, **inject_changes):

@@ -104,7 +104,7 @@ def members():
 
 def run_sky(folder, config, names, chunks):
     """Run a sky of the comparison as the workflow does, in some chunks; return the folder."""
-    for name, table in (("galaxies", synthetic.galaxies()), ("stars", synthetic.stars())):
+    for name, table in synthetic.tables().items():
         catalogues.write(table, folder / f"{name}.parquet")
     settings = with_needs(case_settings(config, "two_point", compared_scenario("smooth")))
     place = folder / "two_point" / compared_scenario("smooth")
@@ -119,8 +119,7 @@ def run_sky(folder, config, names, chunks):
             settings,
             patches,
             SEED,
-            folder / "galaxies.parquet",
-            folder / "stars.parquet",
+            [folder / "hst_cosmos.parquet", folder / "trilegal.parquet"],
             find("surveys", settings["survey"]),
             at["fits"],
             at["truth"],

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic
 from astropy.table import Table
 from blendimpact.config.files import merge
 from blendimpact.config.study import load_config, validate, warnings
@@ -139,7 +140,9 @@ def chunk(tmp_path_factory, galaxies, stars, supernovae):
     images, truth, sky = (folder / name for name in ("i.fits", "t.parquet", "s.h5"))
     with PatchWriter(images) as file, SkyWriter(sky) as skies:
         for index in range(3):
-            patch, rows = simulate_patch(HERE, index, 5, "transients", "fiducial", survey, galaxies, stars)[0]
+            patch, rows = simulate_patch(
+                HERE, index, 5, "transients", "fiducial", survey, synthetic.tables(galaxies, stars)
+            )[0]
             patch, rows, _ = add_template(
                 patch,
                 rows,

@@ -15,6 +15,7 @@ from blendimpact.sky.epochs import add_template, template_survey, visit_survey
 from blendimpact.sky.patches import simulate_patch
 from blendimpact.sky.profiles import add_stamp, draw_source
 from scipy.ndimage import shift as shifted
+from synthetic import tables
 
 SETTINGS = {
     "bands": ["g", "i"],
@@ -33,7 +34,7 @@ def survey():
 
 @pytest.fixture(scope="module")
 def simulated(survey, galaxies, stars):
-    return simulate_patch(SETTINGS, 3, 5, "case", "fiducial", survey, galaxies, stars)[0]
+    return simulate_patch(SETTINGS, 3, 5, "case", "fiducial", survey, tables(galaxies, stars))[0]
 
 
 def test_same_psf_and_no_error_give_the_same_light(simulated, survey):
@@ -175,7 +176,7 @@ def test_all_of_it_is_deterministic_and_flips(survey, galaxies, stars):
         runs.append(
             [
                 add_template(p, t, deep, {}, 5, "case")
-                for p, t in simulate_patch(pairs, 1, 5, "case", "fiducial", survey, galaxies, stars)
+                for p, t in simulate_patch(pairs, 1, 5, "case", "fiducial", survey, tables(galaxies, stars))
             ]
         )
     for (a, rows, facts), (b, same, _) in zip(*runs):

@@ -78,7 +78,7 @@ def skies():
         chosen = SETTINGS["population"]
         population = {**chosen, "galaxies": {**chosen["galaxies"], **more}}
         settings = {**SETTINGS, "noise_pairs": False, "population": population}
-        return simulate_patch(settings, 4, SEED, "demo", "x", survey, synthetic.galaxies(), synthetic.stars())
+        return simulate_patch(settings, 4, SEED, "demo", "x", survey, synthetic.tables())
 
     return draw(), draw(knots=0), draw(knots=0.5)
 

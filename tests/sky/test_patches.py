@@ -13,6 +13,7 @@ from blendimpact.sky import patches
 from blendimpact.sky.patches import measure_depth, simulate_patch
 from blendimpact.sky.profiles import Stamp, add_stamp, draw_source, photon_noise, wcs_for_patch
 from blendimpact.stats.streams import stream
+from synthetic import tables
 
 SEED = 20181116
 MOFFAT = {"kind": "moffat", "fwhm": 0.8, "beta": 3.5}
@@ -57,7 +58,7 @@ def test_stars_inside_the_border_are_targets_where_they_are_asked_for(galaxies, 
     for targets in (False, True):
         population = {"galaxies": {"density": 0.5, "mag_max": 25.0}, "stars": {"density": 4.0, "targets": targets}}
         patch, made[targets] = simulate_patch(
-            settings(shear=0, population=population), 0, SEED, "crowded", "fiducial", survey(), galaxies, stars
+            settings(shear=0, population=population), 0, SEED, "crowded", "fiducial", survey(), tables(galaxies, stars)
         )[0]
     before, after = made[False], made[True]
     star = np.asarray(after["kind"]) == "star"
@@ -94,7 +95,7 @@ def draw(galaxies, stars):
         key = repr((chosen, index, scenario, of))
         if key not in kept:
             kept[key] = simulate_patch(
-                chosen or settings(), index, SEED, "case", scenario, of or survey(), galaxies, stars
+                chosen or settings(), index, SEED, "case", scenario, of or survey(), tables(galaxies, stars)
             )
         return kept[key]
 
@@ -127,9 +128,9 @@ def test_variance_is_the_sum_of_variances(galaxies, stars):
     found, bright = [], []
     for index in range(6):
         chosen = settings(shear=0, patch={"size": 280}, bands=["i"])
-        patch, _ = simulate_patch(chosen, index, SEED, "case", "fiducial", survey(sky=2.0, gain=1.0), galaxies, stars)[
-            0
-        ]
+        patch, _ = simulate_patch(
+            chosen, index, SEED, "case", "fiducial", survey(sky=2.0, gain=1.0), tables(galaxies, stars)
+        )[0]
         image = patch.bands["i"]
         scaled = (image.science - image.planes["MODEL"]) ** 2 / image.variance
         found.append(scaled.ravel())
@@ -317,7 +318,7 @@ def test_places_are_carried_from_twin_to_twin(draw):
 
 def test_again_is_identical_and_survives_fits(draw, galaxies, stars, tmp_path):
     """The same bits when simulated again, and when drawn from what was written and read."""
-    again = simulate_patch(settings(), 2, SEED, "case", "fiducial", survey(), galaxies, stars)
+    again = simulate_patch(settings(), 2, SEED, "case", "fiducial", survey(), tables(galaxies, stars))
     with PatchWriter(tmp_path / "p.fits") as writer:
         for patch, _ in draw():
             writer.write(patch)
@@ -337,7 +338,7 @@ def test_again_is_identical_and_survives_fits(draw, galaxies, stars, tmp_path):
 def test_empty_sky_is_noise(galaxies, stars):
     population = {"galaxies": {"density": 0.0}, "stars": {"density": 0.0}, "positions": {"kind": "random"}}
     for patch, truth in simulate_patch(
-        settings(population=population), 0, SEED, "case", "f", survey(), galaxies, stars
+        settings(population=population), 0, SEED, "case", "f", survey(), tables(galaxies, stars)
     ):
         assert len(truth) == 0 and not patch.bands["i"].planes["MODEL"].any()
         assert np.array_equal(patch.bands["i"].science, patch.bands["i"].planes["NOISE"])
@@ -351,7 +352,7 @@ def test_snr_of_a_star_in_closed_form(galaxies):
     """
     one = Table({f"mag_{b}": np.full(3, 22.0) for b in "ugrizy"})
     chosen = settings(shear=0, bands=["i"], population={"galaxies": {"density": 0.0}, "stars": {"density": 4.0}})
-    truth = simulate_patch(chosen, 1, SEED, "case", "f", survey(i=MOFFAT), galaxies, one)[0][1]
+    truth = simulate_patch(chosen, 1, SEED, "case", "f", survey(i=MOFFAT), tables(galaxies, one))[0][1]
     assert len(truth) > 3
     fwhm, beta = 0.8 / 0.2, 3.5
     r = 0.5 * fwhm / np.sqrt(2 ** (1 / beta) - 1)
@@ -461,4 +462,4 @@ def test_galsim_shear_is_the_matrix_that_is_used():
 @pytest.mark.parametrize("change, text", [({"bands": ["g", "w"]}, "band 'w'"), ({"shear": 0.9}, "shear")])
 def test_refuses_what_cannot_be_simulated(change, text, galaxies, stars):
     with pytest.raises(StudyError, match=text):
-        simulate_patch(settings(**change), 0, SEED, "case", "f", survey(), galaxies, stars)
+        simulate_patch(settings(**change), 0, SEED, "case", "f", survey(), tables(galaxies, stars))

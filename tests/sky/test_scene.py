@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import synthetic
 from blendimpact.errors import StudyError
 from blendimpact.populations import galaxy_counts
+from blendimpact.populations.drawn import STAR_IDS
 from blendimpact.populations.trilegal import STAR_DENSITY
-from blendimpact.sky.scene import STAR_IDS, draw_scene
+from blendimpact.sky.scene import draw_scene
 
 HALF = 30.0  # arcsec
 AREA = (2 * HALF / 60) ** 2  # arcmin2
@@ -19,7 +21,7 @@ def draw(galaxies, stars):
 
     def scene(index=0, positions=None, bands=("g", "i"), of_stars=None, **of_galaxies):
         options = {"galaxies": of_galaxies, "stars": of_stars or {}, "positions": positions or {"kind": "random"}}
-        return draw_scene(options, HALF, 5, "case", index, galaxies, stars, list(bands), "i")
+        return draw_scene(options, HALF, 5, "case", index, synthetic.tables(galaxies, stars), list(bands), "i")
 
     return scene
 
@@ -117,12 +119,7 @@ def test_members_of_a_cluster_share_their_redshift(draw):
 
 @pytest.mark.parametrize(
     "change, text",
-    [
-        ({"density": 9.0}, "density"),
-        ({"mag_max": 30.0}, "magnitudes"),
-        ({"mag_min": 28.0}, "magnitudes"),
-        ({"of_stars": {"density": -1.0}}, "density"),
-    ],
+    [({"density": 9.0}, "density"), ({"mag_min": 28.0}, "magnitudes"), ({"of_stars": {"density": -1.0}}, "density")],
 )
 def test_refuses_what_cannot_be_drawn(draw, change, text):
     with pytest.raises(StudyError, match=text):

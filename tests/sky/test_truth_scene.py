@@ -35,7 +35,7 @@ def twins():
         psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0, zero_point=31.4
     )
     survey = SimpleNamespace(name="test", pixel_scale=0.2, bands={"g": band, "i": band})
-    made = simulate_patch(SETTINGS, 4, SEED, "demo", "fiducial", survey, synthetic.galaxies(), synthetic.stars())
+    made = simulate_patch(SETTINGS, 4, SEED, "demo", "fiducial", survey, synthetic.tables())
     return {patch.twin: TruthScene(patch, truth, SEED, "demo") for patch, truth in made}
 
 

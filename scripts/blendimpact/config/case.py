@@ -9,6 +9,7 @@ from ..errors import MissingPackage, StudyError
 from .files import Problem, nearest
 from .measure import Measure
 from .models import Distinct, Model, Name, Number, Positive, Share, Text, absent, override
+from .plugins import unknown
 from .real_image import blocks, load_image
 from .sky import TRANSIENTS, Epochs, Inject, Patch, Population, catalogue_problems
 from .surveys import survey_of
@@ -173,10 +174,6 @@ class Settings(Keys):
             yield Problem(("ring",), "is for simulated sky", "set ring: false")
         if self.shear:
             yield Problem(("ring",), "cannot be had with a shear", "set shear: 0, or ring: false")
-        if self.population.galaxies.knots:
-            yield Problem(
-                ("ring",), "does not turn the knots of galaxies", "set population.galaxies.knots: 0, or ring: false"
-            )
 
     def _epoch_problems(self, image):
         if self.epochs is None:
@@ -303,3 +300,23 @@ def injection_problems(family, settings):
         return list(family.create(inject.population, options).problems(settings))
     except (ModuleNotFoundError, MissingPackage):  # its jobs have it, or say so
         return []
+
+
+def population_problems(family, settings):
+    """Return what is wrong with the populations that are drawn on simulated sky, and with the case for them."""
+    given = settings.population
+    found = []
+    drawn = {("galaxies",): given.galaxies, ("stars",): given.stars}
+    drawn |= {("others", name): block for name, block in given.others.items()}
+    for key, block in drawn.items():
+        where, options = ("population", *key), dict(block.model_extra)
+        wrong = [problem.below(*where, "kind") for problem in unknown(family, block.kind)]
+        wrong = wrong or [problem.below(*where) for problem in family.problems(block.kind, options)]
+        if not wrong and settings.sky == "simulate":
+            try:
+                problems = list(family.create(block.kind, options).sky_problems(settings, block))
+            except (ModuleNotFoundError, MissingPackage):  # its jobs have it, or say so
+                continue
+            wrong = [problem.below(*where) for problem in problems]
+        found += wrong
+    return found

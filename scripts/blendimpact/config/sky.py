@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .files import Problem
-from .models import Model, Number, Open, Pair, Positive, Share, Text, Whole, absent
+from .models import Model, Name, Number, Open, Pair, Positive, Share, Text, Whole, absent
 
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
 TRANSIENTS = "transients"
@@ -42,65 +42,39 @@ class Patch(Model):
     )
 
 
-class Galaxies(Model):
-    """Galaxies: Buzzard photometry with HST structure."""
+class Drawn(Open):
+    """A population that is drawn on simulated patches. Further keys are its options."""
 
-    density: Number = Field(1.0, ge=0, le=4, description="Factor on the observed counts.")
-    mag_min: Number = Field(18.0, description="Brightest i magnitude that is drawn.")
-    mag_max: Number = Field(28.0, le=28.5, description="Faintest i magnitude that is drawn.")
-    size_factor: Positive = Field(1.0, description="Factor on all sizes.")
-    knots: Share = Field(0.0, description="Part of the disk's light in 12 random knots (0: smooth).")
-
-    def problems(self):
-        if not self.mag_min < self.mag_max:
-            yield Problem((), f"has no magnitude between {self.mag_min} and {self.mag_max}", "give mag_min < mag_max")
-
-
-class Stars(Model):
-    """Stars: the TRILEGAL sample of a high Galactic latitude, or an old population of any density."""
-
-    kind: Literal["trilegal", "isochrone"] = Field(
-        "trilegal",
-        description="trilegal; isochrone: one age and metallicity (MIST, 10 Gyr, [Fe/H] = -1), Kroupa's mass function.",
-    )
-    density: Number = Field(1.0, ge=0, le=4, description="trilegal: factor on the sample's density.")
-    surface_density: Number | None = absent(
-        ge=0,
-        description="isochrone: stars per deg2 brighter than `limit`. Stars of a sparser sky are among those of "
-        "a denser one.",
-    )
-    limit: Number | None = absent(description="isochrone: magnitude in `shape_band` to which surface_density counts.")
-    distance_modulus: Number = Field(14.5, description="isochrone: distance modulus, mag (the bulge).")
-    reddening: Number = Field(1.0, ge=0, description="isochrone: E(B-V), mag.")
+    kind: Text = Field(description="The population, by name: one of this study's, or your own.")
+    density: Number = Field(1.0, ge=0, le=4, description="Factor on the population's own density.")
     mag_min: Number | None = absent(
-        description="Brightest magnitude that is drawn: in i (default 18); isochrone: in `shape_band` (default: all)."
+        description="Brightest magnitude that is drawn, in i (isochrone: in `shape_band`); default: the population's."
     )
     mag_max: Number | None = absent(
-        description="Faintest magnitude that is drawn: in i (default 28, at most 28.5); isochrone: in `shape_band` "
-        "(default: all)."
+        description="Faintest magnitude that is drawn, in i (isochrone: in `shape_band`); default: the population's."
     )
+    targets: bool = Field(
+        True,
+        description="Its sources inside the border are targets: to be measured, at their own magnitudes. false: scene, "
+        "light that is known.",
+    )
+
+
+class Galaxies(Drawn):
+    """Galaxies: Buzzard photometry with the structure of HST galaxies, or of cosmoDC2's."""
+
+    kind: Text = Field("hst_cosmos", description="hst_cosmos, cosmodc2, or a population of your own.")
+
+
+class Stars(Drawn):
+    """Stars: the TRILEGAL sample of a high Galactic latitude, or an old population of any density."""
+
+    kind: Text = Field("trilegal", description="trilegal, isochrone, or a population of your own.")
     targets: bool = Field(
         False,
         description="Stars inside the border are targets, as galaxies are: every star of a simulated field is one of "
         "known truth, at its own magnitude, and none has to be added to it.",
     )
-
-    def problems(self):
-        own = {"isochrone": ("surface_density", "limit", "distance_modulus", "reddening"), "trilegal": ("density",)}
-        for kind, keys in own.items():
-            # a density of 1, as in config.yaml, says nothing
-            for key in keys if kind != self.kind else ():
-                value = getattr(self, key)
-                if key in self.model_fields_set and value is not None and not (key == "density" and value == 1):
-                    yield Problem((key,), f"is for kind: {kind}", f"set population.stars.kind: {kind}, or remove it")
-        if self.kind == "isochrone":
-            for key in ("surface_density", "limit"):
-                if getattr(self, key) is None:
-                    yield Problem(
-                        (),
-                        f"the key {key!r} is missing",
-                        "an isochrone gives no density: say how many stars per deg2 are brighter than limit",
-                    )
 
 
 class Positions(Model):
@@ -124,6 +98,7 @@ class Population(Model):
 
     galaxies: Galaxies = Field(Galaxies(), description="Galaxies.")
     stars: Stars = Field(Stars(), description="Stars.")
+    others: dict[Name, Drawn] = Field({}, description="Further populations, by a name of your choice.")
     positions: Positions = Field(Positions(), description="How galaxies are placed.")
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ..data.transient_geometry import THRESHOLD
 from ..errors import StudyError
-from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky, injection_problems
+from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky, injection_problems, population_problems
 from .files import CONFIG_DIR, Problem, Source, load_yaml, merge, nearest, raise_problems
 from .measure import Measure
 from .models import Distinct, Model, Name, Options, Text, Whole, override, read
@@ -246,7 +246,7 @@ def _found(study, case, changes, families, scenario=FIDUCIAL):
         ]
     for key, family in families.items() if settings else ():
         if key == "populations":
-            found += injection_problems(family, settings)
+            found += [*population_problems(family, settings), *injection_problems(family, settings)]
         if key not in study:
             continue
         key = key.removesuffix("s")

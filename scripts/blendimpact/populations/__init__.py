@@ -1,8 +1,24 @@
 """Populations: what can be on the sky, each with what it is built from and how it is drawn."""
 
+from pathlib import Path
+
 from ..config.plugins import Family
 
 POPULATIONS = Family("population", "blendimpact.populations", "populations")
+
+
+def drawn_tables(settings):
+    """Return the names of the populations whose built tables a case's simulated sky is drawn from.
+
+    Nothing is imported for that: members say it in their source.
+    """
+    population = settings["population"]
+    found = []
+    for block in (population["galaxies"], population["stars"], *population.get("others", {}).values()):
+        if block["density"]:
+            declared = POPULATIONS.declaration(block["kind"])
+            found += [block["kind"]] * bool(declared.inputs) + list(declared.uses)
+    return list(dict.fromkeys(found))
 
 
 def tables_of(settings):
@@ -19,5 +35,10 @@ def tables_of(settings):
         declared = POPULATIONS.declaration(name)
         found += [name] * bool(declared.inputs) + list(declared.uses)
         if settings["sky"] == "simulate":
-            found += [other for other in declared.follows if other == settings["population"]["stars"]["kind"]]
+            found += [other for other in declared.follows if other in drawn_tables(settings)]
     return list(dict.fromkeys(found))
+
+
+def read_tables(paths):
+    """Return {population: what it is drawn from} of files that have the names of populations."""
+    return {Path(path).stem: POPULATIONS.member(Path(path).stem).read(path) for path in paths}

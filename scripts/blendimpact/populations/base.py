@@ -1,12 +1,14 @@
 """What populations share.
 
-A population is one file of this package with a class under ``@POPULATIONS.register("name")``. What it declares:
+A population is one file of this package with a class under ``@POPULATIONS.register("name")``. It can be drawn on
+simulated sky (`Population.scatter`), injected (`Population.draw`), or both. What it declares:
 
 * ``inputs``: fetched packages (entries of ``config/inputs.yaml``) that ``build`` makes its table of, once for all
   studies;
 * ``uses``: other populations whose tables ``draw`` reads, beside its own;
 * ``columns``: truth columns of its own;
-* the arguments of ``__init__``: its options, which stand under ``inject`` in the configuration.
+* the arguments of ``__init__``: its options, which stand beside ``kind`` under ``population`` in the configuration, or
+  under ``inject``.
 """
 
 import os
@@ -37,6 +39,8 @@ class Population:
         Populations whose tables ``draw`` reads where simulated stars are drawn from them too.
     ending : str
         Of the file that is built: "parquet", a table, or "fits", an image.
+    limits : (float, float)
+        Magnitudes that are drawn on simulated sky by default.
     transient : bool
         Whether its sources are there in one epoch alone.
     visited : bool
@@ -57,6 +61,7 @@ class Population:
     visited = False
     beside = False
     packing = 1.0
+    limits = (-np.inf, np.inf)
     columns = {}
 
     @classmethod
@@ -92,7 +97,7 @@ class Population:
             yield Problem(
                 ("inject", "population"),
                 f"{self.name!r} cannot be injected",
-                "it is what simulated patches are drawn from",
+                "it is drawn on simulated patches: see `population`",
             )
         inject = settings.inject
         side = (settings.patch.size or np.inf) * (settings.pixel_scale or np.inf)  # what lacks is said elsewhere
@@ -116,6 +121,42 @@ class Population:
                 "is for artificial stars: other targets would count once per visit",
                 "remove it, or set inject.population: stars",
             )
+
+    def sky_problems(self, settings, block):
+        """Yield each `config.files.Problem` of a case whose sky it is drawn on, its key counted from the block.
+
+        Parameters
+        ----------
+        settings : config.case.Settings
+        block : config.sky.Drawn
+            What the configuration says of this population: ``kind``, ``density``, ``mag_min``, ``mag_max``.
+        """
+        if type(self).scatter is Population.scatter:
+            yield Problem(("kind",), f"{self.name!r} cannot be drawn on simulated sky", "set inject.population to it")
+        low, high = (own if given is None else given for given, own in zip((block.mag_min, block.mag_max), self.limits))
+        if not low < high:
+            yield Problem((), f"has no magnitude between {low} and {high}", "give mag_min < mag_max")
+
+    def scatter(self, field, tables):
+        """Return the sources of one simulated patch.
+
+        Parameters
+        ----------
+        field : drawn.Field
+            The patch: size, bands, density and magnitude limits; gives positions and random numbers.
+        tables : dict of str to Table
+            What was built, by the name of the population: this one's, and of those that it ``uses``.
+
+        Returns
+        -------
+        dict of str to (N,) array
+            As of `drawn.placed`, with ``mag_<band>`` of each band, and where they are known ``redshift`` and
+            ``evolution``. Galaxies have ``hlr_disk`` (arcsec, circularised), ``n_disk``, ``g1_disk``, ``g2_disk``; if
+            they are not one Sersic profile also the same of the bulge, and ``bulge_fraction_<band>``. Also the columns
+            of ``columns``.
+        """
+        what = f"the population {self.name!r} cannot be drawn on simulated sky: it has no method `scatter`"
+        raise StudyError(what, type(self).__module__, "return the sources of a patch, or choose another population")
 
     def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
         """Return the targets of one patch.

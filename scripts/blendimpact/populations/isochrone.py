@@ -15,10 +15,13 @@ import pickle
 import numpy as np
 from astropy.table import Table
 
+from ..config.options import NotNegative, Number
 from ..data.catalogues import describe
 from ..errors import StudyError
+from ..sky.positions import DENSITY_MAX
 from . import POPULATIONS
 from .base import BANDS, Population
+from .drawn import placed
 
 STAGES = {0: "main sequence", 2: "red giant branch", 3: "red clump", 4: "early AGB", 5: "AGB", 6: "post-AGB"}
 """Stages of evolution by the isochrone's phase. Sub-giants are in the red giant branch; the red clump is core helium
@@ -29,6 +32,9 @@ EXTINCTION = {"u": 4.757, "g": 3.661, "r": 2.701, "i": 2.054, "z": 1.590, "y": 1
 """A_b / E(B-V): Cardelli, Clayton & Mathis (1989) at R_V = 3.1 through LSST's bands for a flat spectrum, as rubin_sim's
 DustValues has it and LSST's own configurations quote it. One number per band: for a cool star the true one is up to 5 %
 less in u and g."""
+STARS_MAX = 4e7
+"""Stars per deg2, however faint, at which fields of an isochrone are drawn before they are thinned: about ten times
+the bulge in Baade's window."""
 DISTANCE_MODULUS, REDDENING = 14.5, 1.0
 """Defaults: about that of the bulge (8 kpc), and a low-latitude bulge field."""
 
@@ -53,16 +59,65 @@ class _Unpickler(pickle.Unpickler):
 
 @POPULATIONS.register("isochrone")
 class Isochrone(Population):
-    """The stars of an old population, numbered by an initial mass function: fields of any density are drawn from it."""
+    """The stars of an old population, numbered by an initial mass function: fields of any density are drawn from it.
+
+    Parameters
+    ----------
+    surface_density : float
+        Stars per deg2 brighter than ``limit``, those brighter than ``mag_min`` included, although they are not drawn.
+    limit : float
+        Magnitude in the reference band to which they are counted.
+    distance_modulus : float
+        Mag.
+    reddening : float
+        E(B-V), mag.
+    """
 
     inputs = ("artpop",)
     memory_mb = 500
+
+    def __init__(
+        self,
+        surface_density: NotNegative,
+        limit: Number,
+        distance_modulus: Number = DISTANCE_MODULUS,
+        reddening: NotNegative = REDDENING,
+    ):
+        self.surface_density, self.limit = surface_density, limit
+        self.seen = {"distance_modulus": distance_modulus, "reddening": reddening}
 
     @classmethod
     def build(cls, folders):
         """Return the table of stars: see `build_isochrone`."""
         (path,) = folders["artpop"].glob("*.pkl")
         return build_isochrone(path)
+
+    def scatter(self, field, tables):
+        """Return stars, Poisson, a sparser field a subset of a denser one."""
+        stars = Stars(tables[self.name], self.seen)
+        counted = stars.fraction_brighter(self.limit, field.reference)
+        where = f"population.{field.label}"
+        if not counted > 0:
+            raise StudyError(
+                f"no star of the isochrone is brighter than {self.limit} in {field.reference}",
+                f"{where}.limit",
+                "give a fainter limit, or a smaller distance_modulus or reddening",
+            )
+        share = field.density * self.surface_density / counted / STARS_MAX
+        if not 0 <= share <= 1:
+            raise StudyError(
+                f"{self.surface_density:g} stars per deg2 to {self.limit} are {share * STARS_MAX:.3g} to the faintest",
+                f"{where}.surface_density",
+                f"ask for at most {counted * STARS_MAX:.3g} to this limit",
+            )
+        places = field.candidates(STARS_MAX / DENSITY_MAX / 3600**2)
+        # Magnitudes belong to the candidate, whatever the limits and the density.
+        rank = field.stream("stars").uniform(size=len(places))
+        there = np.flatnonzero(places.rank < share)
+        mags, evolution = stars.at_rank(rank[there], dict.fromkeys([*field.bands, field.reference]))
+        within = (mags[field.reference] >= field.mag_min) & (mags[field.reference] < field.mag_max)
+        columns = {f"mag_{b}": mags[b][within] for b in field.bands}
+        return placed(places, there[within], "star", evolution=evolution[within], **columns)
 
 
 def build_isochrone(path):

@@ -1,10 +1,12 @@
 """Stars of a high Galactic latitude: the TRILEGAL sample that skycatalogs ships."""
 
+import numpy as np
 from astropy.table import Table
 
 from ..data.catalogues import describe
 from . import POPULATIONS
 from .base import BANDS, Population
+from .drawn import placed
 from .skycatalogs import read_skycatalogs
 
 STAR_DENSITY = 2.6
@@ -19,11 +21,22 @@ class Trilegal(Population):
 
     inputs = ("skycatalogs",)
     memory_mb = 1500
+    limits = (18.0, 28.0)  # in i: brighter stars saturate, fill a small patch, and are masked by surveys
 
     @classmethod
     def build(cls, folders):
         """Return the sample: see `build_stars`."""
         return build_stars(folders["skycatalogs"].glob("*.parquet"))
+
+    def scatter(self, field, tables):
+        """Return stars of the sample, Poisson; with a density of 1 there are `STAR_DENSITY` per arcmin2 to i = 25."""
+        magnitude = np.asarray(tables[self.name]["mag_i"])
+        to_25 = np.count_nonzero(magnitude < 25.0)
+        places = field.candidates(STAR_DENSITY * len(magnitude) / max(to_25, 1) / 3600)
+        pick = (field.stream("profiles").uniform(size=len(places)) * len(magnitude)).astype(int)
+        keep = field.kept(places, magnitude[pick] if len(magnitude) else np.zeros(0))
+        mags = {f"mag_{b}": np.asarray(tables[self.name][f"mag_{b}"])[pick[keep]] for b in field.bands}
+        return placed(places, keep, "star", **mags)
 
 
 def build_stars(trilegal_files):

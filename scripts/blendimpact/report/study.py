@@ -12,12 +12,11 @@ from ..config.settings import FIDUCIAL, case_settings, roles, searcher, separato
 from ..config.study import search_threshold
 from ..config.surveys import load_survey
 from ..data.catalogues import rows_of
+from ..populations.drawn import blocks
 from ..sky.blends import count_false_alarms, false_alarm_density
 from ..stats.intervals import CONFIDENCE
 from ..stats.streams import stream
 
-GALAXIES = "hst_cosmos"
-"""Population that the galaxies of simulated sky are drawn from."""
 TITLE = "Impact of source blending on LSST science"
 NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
@@ -42,9 +41,8 @@ def data_used(settings):
     if settings["sky"] == "adopt":
         parts = [f"{load_image(settings['image'])['title']} (band {', '.join(settings['bands'])})"]
     else:
-        drawn = settings["population"]
-        light = {"galaxies": (GALAXIES, drawn["galaxies"]["density"]), "stars": (drawn["stars"]["kind"], 1)}
-        names = [f"{what} of {name}" for what, (name, density) in light.items() if density]
+        drawn = blocks(settings["population"])
+        names = [f"{what} of {block['kind']}" for what, block in drawn.items() if block["density"]]
         parts = [f"simulated {load_survey(settings['survey']).title}, {', '.join(settings['bands'])}", ", ".join(names)]
     if settings.get("epochs"):
         parts.append("with a template")

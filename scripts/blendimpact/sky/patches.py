@@ -79,7 +79,7 @@ def pointing(settings, seed, case, index):
     return tuple(map(float, stream(seed, case, int(index), "pointing").uniform(-0.5, 0.5, 2)))
 
 
-def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, stars):
+def simulate_patch(settings, index, seed, case, scenario, survey, tables):
     """Simulate one patch and its twins.
 
     All sources to ``population.galaxies.mag_max`` are drawn in a square that exceeds the image by
@@ -93,10 +93,8 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     ----------
     settings : dict
         Of the case and scenario: ``bands``, ``shape_band`` (reference for ``hlr``), ``shear``, ``ring``,
-        ``patch`` (size, border, margin, visits), ``population``: ``galaxies`` (density, mag_min, mag_max,
-        size_factor, knots), ``stars`` (density, mag_min, mag_max), ``positions``. Densities are factors. Or
-        ``stars`` of ``kind`` "isochrone": surface_density (per deg2, brighter than ``limit``), limit, mag_min,
-        mag_max, distance_modulus, reddening; magnitudes in ``shape_band``. ``stars.targets``: stars are targets too.
+        ``patch`` (size, border, margin, visits), ``population``: ``galaxies``, ``stars`` and ``others``, each with
+        ``kind``, ``density``, ``mag_min``, ``mag_max``, ``targets`` and the options of that population; ``positions``.
     index : int
         Number of the patch.
     seed : int
@@ -105,8 +103,8 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
         The streams depend on the case only, so scenarios share sources and noise.
     survey : Survey
         ``pixel_scale`` and ``bands[band]`` with psf_model, sky_sigma, gain and zero_point.
-    galaxies, stars : astropy.table.Table
-        What the populations ``cosmodc2``, and ``trilegal`` or ``isochrone``, build.
+    tables : dict of str to astropy.table.Table
+        What the populations are drawn from, by their names (`populations.drawn_tables`).
 
     Returns
     -------
@@ -134,8 +132,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
     half = 0.5 * size * scale + float(geometry.get("margin", MARGIN))
     block, shift = block_of(settings, index)[0], pointing(settings, seed, case, index)
     reference = settings.get("shape_band", bands[0])
-    scene = draw_scene(settings["population"], half, seed, case, block, galaxies, stars, bands, reference)
-    not_targets = () if settings["population"].get("stars", {}).get("targets") else ("star",)
+    scene = draw_scene(settings["population"], half, seed, case, block, tables, bands, reference)
 
     twins = [("plus", shear), ("minus", -shear)] if shear else [("zero", 0.0)]
     if settings.get("ring"):
@@ -156,7 +153,6 @@ def simulate_patch(settings, index, seed, case, scenario, survey, galaxies, star
         x, y = (values[reaches] for values in placed[twin])
         shapes = turned(scene) if twin == "turned" else scene
         patch, truth = _twin(shapes, x, y, twin, g, images, survey, border, seed, case, scenario, index, scale)
-        truth["role"][np.isin(truth["kind"], not_targets)] = "scene"
         truth["block"][:] = block
         out.append((patch, truth))
     _share_snr([truth for _, truth in out], bands)
@@ -272,7 +268,7 @@ def _twin(scene, x, y, twin, g, images, survey, border, seed, case, scenario, in
     # Inside before shear and shift, so that both twins, and all visits, have the same targets.
     centre = (shape[1] - 1) / 2, (shape[0] - 1) / 2
     inside = patch.inside(centre[0] + scene["dx"] / scale, centre[1] + scene["dy"] / scale)
-    truth["role"] = np.where(inside, "target", "scene")
+    truth["role"] = np.where(inside & truth["target"], "target", "scene")
     truth["case"], truth["scenario"], truth["patch"], truth["block"] = case, scenario, index, index
     return patch, _ordered(truth, list(images))
 
@@ -314,8 +310,10 @@ def _ordered(truth, bands):
     columns = dict(_TRUTH)
     for name, (unit, text) in _PER_BAND.items():
         columns.update({f"{name}_{band}": (unit, f"{text}, {band}") for band in bands})
-    optional = [name for name in ("knots", "knots_seed") if name not in truth.colnames]
-    return describe(truth[[name for name in columns if name not in optional]], columns)
+    columns = {k: v for k, v in columns.items() if k in truth.colnames or k not in ("knots", "knots_seed")}
+    own = [truth[name] for name in truth.colnames if name not in columns and truth[name].info.description]
+    columns |= {column.name: (column.unit, column.info.description) for column in own}
+    return describe(truth[list(columns)], columns)
 
 
 def _rows(table):

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from ..data import catalogues
 from ..data.facts import DEPTH_META, EPOCHS_META, PATCHES_META
 from ..data.images import PatchFile, PatchWriter
 from ..data.progress import progress
-from ..populations import POPULATIONS
+from ..populations import read_tables
 from ..populations.base import injected
 from ..populations.catalogue import UserCatalogue, completed
 from ..sky.epochs import without_transients
@@ -41,7 +40,7 @@ def run(
     """
     case, known = settings["case"], catalogues.read(truth)
     population = UserCatalogue(catalogue, settings) if catalogue else injected(settings)
-    tables = {Path(path).stem: POPULATIONS.member(Path(path).stem).read(path) for path in tables}
+    tables = read_tables(tables)
     rows, made = [], []
     with PatchFile(images) as file, PatchWriter(images_out, cards) as writer:
         work = _work(file, patches, settings)

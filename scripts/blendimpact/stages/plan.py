@@ -17,7 +17,7 @@ from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
 from ..measure import MEASUREMENTS
-from ..populations import POPULATIONS, tables_of
+from ..populations import POPULATIONS, drawn_tables, tables_of
 from ..search import FINDERS
 from ..subtract import SUBTRACTORS
 
@@ -282,9 +282,9 @@ class Plan:
         epochs = self.settings_of(job)["epochs"]
         return prepared("visits") if epochs and epochs["visits"]["source"] == "sorcha" else []
 
-    def stars(self, job):
-        """Return the stars that a simulation draws."""
-        return prepared(self.settings_of(job)["population"]["stars"]["kind"])
+    def drawn(self, job):
+        """Return what a simulated sky is drawn from."""
+        return [prepared(name) for name in drawn_tables(self.settings_of(job))]
 
     def image_spec(self, job):
         """Return the file that defines the real image of a case and scenario."""
@@ -319,7 +319,7 @@ class Plan:
                 found += [self.image_spec(job), *self.image_files(job)]
             else:
                 found += [self.survey(job), *self.template(job)]
-                found += [self.visits(job), prepared("hst_cosmos"), self.stars(job)]
+                found += [self.visits(job), *self.drawn(job)]
             found += [*self.tables(job), self.catalogue(job)]
         return sorted({path for path in found if path})
 

@@ -9,11 +9,12 @@ from ..data.facts import DEPTH_META, FWHM_META, PATCHES_META
 from ..data.images import PatchWriter
 from ..data.progress import progress
 from ..data.psf import psf_fwhm
+from ..populations import read_tables
 from ..sky.epochs import add_template, template_survey, to_meta, visit_survey
 from ..sky.patches import measure_depth, simulate_patch
 
 
-def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out, cards=None, meta=None, visits=None):
+def run(settings, patches, seed, tables, survey, images_out, truth_out, cards=None, meta=None, visits=None):
     """Simulate ``patches`` and write their images and truth.
 
     Parameters
@@ -24,8 +25,10 @@ def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out,
         Indices of the patches of this chunk.
     seed : int
         Seed of the study.
-    galaxies, stars, survey : path-like
-        Population tables and survey definition.
+    tables : sequence of path-like
+        What is drawn from: files that have the names of populations (`populations.drawn_tables`).
+    survey : path-like
+        Its definition.
     images_out, truth_out : path-like
         FITS file of patches, Parquet table of truth. The table's meta holds the 5-sigma depth
         measured on each patch, ``{patch: {band: magnitude}}``, and every [patch, block, twin] as JSON: a
@@ -41,22 +44,22 @@ def run(settings, patches, seed, galaxies, stars, survey, images_out, truth_out,
     if epochs:
         survey, template = _epochs(survey, epochs)
         visits = catalogues.read(visits) if visits else None
-    galaxies, stars = catalogues.read(galaxies), catalogues.read(stars)
-    tables, depth, made, facts = [], {}, [], {}
+    tables = read_tables(tables)
+    truths, depth, made, facts = [], {}, [], {}
     with PatchWriter(images_out, cards) as writer:
         for index in progress(patches, "simulate"):
             visit = visit_survey(survey, epochs, seed, settings["case"], index, visits) if epochs else survey
             for patch, truth in simulate_patch(
-                settings, index, seed, settings["case"], settings["scenario"], visit, galaxies, stars
+                settings, index, seed, settings["case"], settings["scenario"], visit, tables
             ):
                 if epochs:
                     patch, truth, facts[index] = add_template(patch, truth, template, epochs, seed, settings["case"])
                 writer.write(patch)
-                tables.append(truth)
+                truths.append(truth)
                 made.append((index, block_of(settings, index)[0], patch.twin))
             depth[index] = {band: round(value, 5) for band, (value, _) in measure_depth(patch).items()}
     catalogues.write(
-        catalogues.stack(tables),
+        catalogues.stack(truths),
         truth_out,
         {
             **(meta or {}),

@@ -120,13 +120,13 @@ def simulated(size, survey, seed):
     layer = {"survey": survey, "shear": 0, "noise_pairs": False, "patch": {"size": size, "border": 30, "count": 1}}
     study = validate(load_config(overrides={"cases": {CASE: layer}}))
     settings = case_settings(study, CASE)
-    galaxies, stars = made_up(settings["bands"])
-    patch, truth = simulate_patch(settings, 0, seed, CASE, "fiducial", load_survey(survey), galaxies, stars)[0]
+    tables = made_up(settings["bands"])
+    patch, truth = simulate_patch(settings, 0, seed, CASE, "fiducial", load_survey(survey), tables)[0]
     return settings, patch, truth
 
 
 def made_up(bands, number=4000):
-    """Return tables of galaxies and stars like those of `populations`: counts, sizes and colours are rough."""
+    """Return tables like those that populations build: counts, sizes and colours are rough."""
     rng = np.random.default_rng(0)
     i = np.sort(28.0 + np.log10(rng.uniform(1e-4, 1, number)) / 0.33)
     size = 0.3 * 10 ** (-0.06 * (i - 24)) * np.exp(0.35 * rng.standard_normal(number))
@@ -146,7 +146,8 @@ def made_up(bands, number=4000):
             f"n_{part}": np.full(number, n),
         }
     star = np.sort(rng.uniform(18, 27, 500))
-    return Table(columns), Table({f"mag_{band}": star + 0.2 * (len(bands) - 1 - k) for k, band in enumerate(bands)})
+    stars = Table({f"mag_{band}": star + 0.2 * (len(bands) - 1 - k) for k, band in enumerate(bands)})
+    return {"hst_cosmos": Table(columns), "trilegal": stars}
 
 
 def try_detector(detector, settings, patch, truth, seed):
