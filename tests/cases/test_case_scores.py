@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.table import Table
-from blendimpact.cases.galaxies.foms import FIGURES_OF_MERIT as INJECTED_FOMS
 from blendimpact.cases.two_point.foms import FIGURES_OF_MERIT
 from blendimpact.data.facts import Facts
 from blendimpact.detect.sep_detector import SepDetector
@@ -18,8 +17,8 @@ from blendimpact.sky.adopt import stars
 from blendimpact.stats.figures_of_merit import FigureOfMerit, Scores
 from blendimpact.stats.statistic import Fraction
 
-# The packages export the function `score`, which hides the module of that name.
-galaxies, shapes = (import_module(f"blendimpact.cases.{case}.score") for case in ("galaxies", "two_point"))
+# The package exports the function `score`, which hides the module of that name.
+shapes = import_module("blendimpact.cases.two_point.score")
 LADDER = ("truth", *RUNGS)
 SETTINGS = {
     "case": "two_point",
@@ -128,6 +127,8 @@ def made(sources, twins=TWINS, blocks=2, e1=None, stars=(), missed=(), merged=No
                             "e2": 0.0,
                             "shape_flag": 0,
                             "child_status": 0,
+                            "sigma": 3.0,
+                            "sigma_psf": 2.0,
                             "snr_shape": 20.0,
                             "resolution": 0.5,
                             "e1_weighted": shape,
@@ -276,54 +277,6 @@ def test_a_response_of_zero_has_no_ratio():
     """A sparse stratum whose isolated response is exactly 0 gives NaN, as an empty one does."""
     found = values(scored(made(2, e1=lambda rung, twin, k: 0.0), SETTINGS))
     assert np.isnan(found["WL-M1", "pipeline", "common", "all"]["value"])
-
-
-# --- galaxies injected into a real image ----------------------------------------------------------
-
-
-def galaxies_scores(**options):
-    scores = galaxies.score(made(4, twins=("zero",), **options), {**SETTINGS, "case": "galaxies"}, facts_of())
-    table = scores.table()
-    return {
-        (r["fom"], r["rung"]): r["s0"] / r["s1"] for r in table if r["stratum"] == "all" and r["cell"] == 0 and r["s1"]
-    }
-
-
-def test_injected_completeness_of_three_in_four():
-    found = galaxies_scores(missed=(2,))
-    assert found["GA-D1", "pipeline"] == found["GA-D1", "merged"] == 0.75
-    assert found["GA-D1", "oracle"] == found["GA-D1", "deblended"] == 1
-    assert found["GA-D1.all", "alone"] == 1 and found["GA-D1.all", "pipeline"] == 0.75
-    assert found["GA-D2.shred", "pipeline"] == 0
-
-
-def test_shredding_of_one_in_four():
-    tables = made(4, twins=("zero",))
-    tables["assignments"]["outcome"] = np.where(tables["assignments"]["source_id"] == 2, "shredded", "isolated")
-    table = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}, facts_of()).table()
-    rows = {r["rung"]: r["s0"] / r["s1"] for r in table if r["fom"] == "GA-D2.shred"}
-    assert rows["pipeline"] == rows["merged"] == 0.25 and rows["oracle"] == 0
-
-
-def test_the_worst_blends_count_in_completeness_and_merging():
-    """Source 1 lies on a brighter one, shares its detection and is "ambiguous": it is lost, not left out."""
-    found = galaxies_scores(merged={1: 0}, ambiguous=[False, True, False, False])
-    assert found["GA-D1", "pipeline"] == 0.75
-    assert found["GA-D2.merge", "pipeline"] == 0.5
-
-
-def test_photometry_is_against_the_isolated_twin():
-    tables = made(4, twins=("zero",))
-    rows = tables["measurements"]
-    rows["flux_ap"][rows["rung"] == "pipeline"] *= 10 ** (-0.4 * 0.1)
-    scores = galaxies.score(tables, {**SETTINGS, "case": "galaxies"}, facts_of())
-    table = aggregate(scores.table(), "galaxies", "fiducial", INJECTED_FOMS, 20, 1)
-    found = {
-        str(r["term"]): r["value"]
-        for r in table
-        if r["fom"] == "GA-B1.all" and r["stratum"] == "all" and r["kind"] == "value"
-    }
-    assert found["pipeline"] == pytest.approx(0.1, abs=0.01) and found["deblended"] == pytest.approx(0, abs=0.002)
 
 
 def test_nearest_brighter_is_in_arcsec_and_looks_at_brighter_ones_only():

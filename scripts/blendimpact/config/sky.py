@@ -210,8 +210,6 @@ class Inject(Open):
             yield Problem((), "needs one of `catalogue` and `population`", "say where the targets come from")
         if not self.mag[0] < self.mag[1]:
             yield Problem(("mag",), f"is {self.mag}", "give the brightest magnitude first, then the faintest")
-        if self.catalogue and self.beside:
-            yield Problem(("beside",), "is not for a catalogue, which says where its sources are", "remove it")
         for name in self.model_extra if self.catalogue else ():
             yield Problem((name,), "is not for a catalogue", "remove it, or set population")
 

@@ -31,6 +31,7 @@ class ImageLadder(Ladder):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
+        self._before = None, {}  # patch and twin; its sky before anything was injected
         self._shared = None, {}, {}  # patch and twin; stamps and noiseless measurements of their sources
 
     @cached_property
@@ -180,8 +181,11 @@ class ImageLadder(Ladder):
         if sky_options(options)["known"]:
             return {"sky": data.sky}
         if any("BASE" in image.planes for image in data.patch.bands.values()):
-            before = {b: replace(image, science=image.planes["BASE"]) for b, image in data.patch.bands.items()}
-            return {"sky": data.sky, "base_sky": estimate_sky(replace(data.patch, bands=before), options)}
+            key = data.patch.index, data.patch.twin
+            if self._before[0] != key:
+                before = {b: replace(image, science=image.planes["BASE"]) for b, image in data.patch.bands.items()}
+                self._before = key, estimate_sky(replace(data.patch, bands=before), options)
+            return {"sky": data.sky, "base_sky": self._before[1]}
         faint = ~detectable(data.truth, self.settings["truth_snr"])
         return {"sky": data.sky, "faint": [int(i) for i in data.truth["source_id"][faint]]}
 

@@ -45,8 +45,6 @@ class Population:
         Whether its sources are there in one epoch alone.
     visited : bool
         Whether its sources can be injected into several visits of one block of sky.
-    beside : bool
-        Whether ``inject.beside`` says where its sources go: it hands the truth to `targets.place_targets`.
     packing : float
         How many targets fit, relative to a lattice.
     columns : dict of str to (str or None, str)
@@ -59,7 +57,6 @@ class Population:
     ending = "parquet"
     transient = False
     visited = False
-    beside = False
     packing = 1.0
     limits = (-np.inf, np.inf)
     columns = {}
@@ -107,8 +104,8 @@ class Population:
                 f"{inject.per_patch} targets {inject.separation} arcsec apart do not fit",
                 "ask for fewer, for a smaller separation, or for larger patches",
             )
-        if inject.beside and not self.beside:
-            yield Problem(("inject", "beside"), f"is not for {self.name!r}", "remove it")
+        if inject.beside and self.transient:
+            yield Problem(("inject", "beside"), "is not for transients, whose kinds say where they lie", "remove it")
         if inject.beside and (settings.shear or settings.patch.visits > 1):
             yield Problem(
                 ("inject", "beside"),

@@ -9,7 +9,6 @@ from ..data.catalogues import describe
 from ..errors import StudyError
 from . import buzzard
 from .base import BANDS, Population
-from .beside import WEIGHT
 from .drawn import placed
 from .galaxy_counts import COMPLETE, FAINTEST, SIZE_SLOPE, counts, magnitude_at
 from .targets import described, place_targets
@@ -59,8 +58,6 @@ class SampledGalaxies(Population):
         Part of the disk's light in 12 random knots (0: smooth).
     """
 
-    beside = True
-    columns = WEIGHT
     limits = (18.0, 28.0)
     """In i. Brighter galaxies saturate, are masked by surveys, and fill a small patch; the mean light of fainter ones
     is 29.1 mag/arcsec2, taken as part of the sky."""

@@ -5,7 +5,6 @@ import numpy as np
 from ..stats.streams import stream
 from . import POPULATIONS
 from .base import Population
-from .beside import WEIGHT
 from .targets import described, place_targets
 
 _SIZE_SCATTER = 0.2  # dex
@@ -14,9 +13,6 @@ _SIZE_SCATTER = 0.2  # dex
 @POPULATIONS.register("sersic")
 class Sersic(Population):
     """Sersic profiles of `size_of_magnitude` with 0.2 dex of scatter, n of 1 or 4 (one in five), q from 0.3 to 1."""
-
-    beside = True
-    columns = WEIGHT
 
     def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
         """Return the targets of one patch: see `base.Population.draw`."""

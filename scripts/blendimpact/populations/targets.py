@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..data.catalogues import describe
+from ..errors import StudyError
 from ..sky.patches import pointing
 from ..stats.streams import stream
 from .beside import WEIGHT, Counts, Hosts, lattice_of, place_beside
@@ -78,6 +79,9 @@ def place_targets(settings, patch, seed, case, block, realisation, truth=None):
     key = (case, "injection", int(block), int(realisation))
     draws = stream(seed, *key, "profiles").uniform(size=(number, 4))
     if options.get("beside"):
+        if truth is None:
+            what = f"the population {options['population']!r} does not say what its targets could be beside"
+            raise StudyError(what, "inject.beside", "set it to null, or hand the truth to `place_targets`")
         hosts = Hosts.of(truth, settings["shape_band"])
         place, mag, weight = place_beside(
             number, inside, patch.border - 0.5, image.pixel_scale, options, hosts, stream(seed, *key, "beside")

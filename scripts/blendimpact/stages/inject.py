@@ -12,6 +12,7 @@ from ..data.images import PatchFile, PatchWriter
 from ..data.progress import progress
 from ..populations import read_tables
 from ..populations.base import injected
+from ..populations.beside import WEIGHT
 from ..populations.catalogue import UserCatalogue, completed
 from ..sky.epochs import without_transients
 from ..sky.injection import inject
@@ -49,7 +50,7 @@ def run(
             truth = known[(known["patch"] == held) & (known["twin"] == twin)]
             drawn = population.draw(settings, patch, truth, seed, case, block, realisation, tables)
             drawn = drawn if catalogue else completed(drawn, f"the population {settings['inject']['population']!r}")
-            patch, truth = inject(patch, truth, drawn, seed, case, settings, population.columns)
+            patch, truth = inject(patch, truth, drawn, seed, case, settings, WEIGHT | population.columns)
             writer.write(patch)
             rows.append(_of_this_scenario(truth, index, settings["scenario"]))
             made.append((index, block, twin))

@@ -103,12 +103,16 @@ class Scores:
         for stratum, number, here in parts(block, by, len(values[0])):
             self.add(fom, rung, number, [x[here].sum() for x in values], population, stratum, cell, copies)
 
-    def add_mean(self, fom, rung, block, values, bound, by=None, population="all", copies=None):
-        """Add the finite ones of (N,) values, those beyond the bound as it, and their number (`statistic.Mean`)."""
+    def add_mean(self, fom, rung, block, values, bound, by=None, population="all", copies=None, weights=None):
+        """Add the finite ones of (N,) values, those beyond the bound as it, and their number (`statistic.Mean`).
+
+        With ``weights``, (N,), the sums are those of `statistic.WeightedMean`.
+        """
         values = np.asarray(values, float)
         known = np.isfinite(values)
         bounded = np.clip(np.where(known, values, 0), -bound, bound)
-        self.add_sums(fom, rung, block, [bounded, known], by, population, copies=copies)
+        sums = [bounded, known] if weights is None else [weights * bounded, weights * known, known]
+        self.add_sums(fom, rung, block, sums, by, population, copies=copies)
 
     def add_fractions(self, fom, rung, block, success, by=None, population="all", cell=0, copies=None):
         """Add successes, an (N,) bool array, and trials."""

@@ -221,6 +221,24 @@ class Mean(Ratio):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightedMean(Mean):
+    """The same with a weight per object. Sums: of weight times number, of the weights, of the objects."""
+
+    counted: ClassVar[tuple] = (2,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedFraction(WeightedMean):
+    """Fraction of objects with weights: the mean of what is 0 or 1 of each."""
+
+    bound: float = 1.0
+
+    def constant(self, value, n):
+        """Return ends beyond which no fraction, and no difference of two, can be."""
+        return np.clip(super().constant(value, n), -1, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fraction(Ratio):
     """Sums: successes, trials. Pooled counts with Wilson's interval, widened by the design effect of blocks."""
 
