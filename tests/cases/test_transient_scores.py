@@ -190,7 +190,9 @@ def test_the_open_share_of_a_patch_is_what_the_discs_leave():
 
 def test_residuals_are_weighted_by_pixels_and_told_apart_by_kind():
     def chi2(rung, kind, patch):
-        return 1.0 if rung in ("isolated", "exact", "oracle") else (1.2 if kind == "galaxy" else 9.0) + (patch % 2) * 0.1
+        return (
+            1.0 if rung in ("isolated", "exact", "oracle") else (1.2 if kind == "galaxy" else 9.0) + (patch % 2) * 0.1
+        )
 
     tables = made([], static=[(100, "galaxy", 22.0), (101, "star", 19.0)], chi2=chi2)
     rows = scored(tables, "TR-B1")

@@ -5,8 +5,19 @@ import numpy as np
 PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main object
 
 
-def select_example_blend(truth, settings):
-    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target."""
+def select_example_blend(truth, settings, assignments=None):
+    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target.
+
+    Targets whose stamp lies inside the patch, and that are the brightest member of a detection, come first: of them
+    every rung has an image.
+
+    Parameters
+    ----------
+    truth : Table
+    settings : dict
+    assignments : Table, optional
+        Without it, nothing is known of detections.
+    """
     band = settings["shape_band"]
     rows = truth[(np.asarray(truth["role"]) == "target") & (np.asarray(truth["snr"], float) >= settings["truth_snr"])]
     if not len(rows):
@@ -15,6 +26,22 @@ def select_example_blend(truth, settings):
     # A source of very high S/N fills its stamp; the eye wants a neighbour of the same kind.
     rank = np.where(np.asarray(rows["snr"]) < 300, np.asarray(rows["snr"], float), 0)
     clear = (purity > PURITY[0]) & (purity < PURITY[1])
-    order = np.lexsort((-rank, ~clear))
-    best = rows[order[0]]
+    whole = _inside(rows, settings) & _found(rows, assignments)
+    best = rows[np.lexsort((-rank, ~clear, ~whole))[0]]
     return int(best["patch"]), str(best["twin"]), int(best["source_id"])
+
+
+def _inside(rows, settings):
+    """Return of which sources the whole stamp lies in the image of its patch."""
+    patch, half = settings["patch"], settings["stamp"] / settings["pixel_scale"] / 2
+    ends = half, patch["size"] + 2 * patch["border"] - half
+    return np.all([(np.asarray(rows[k]) >= ends[0]) & (np.asarray(rows[k]) <= ends[1]) for k in "xy"], axis=0)
+
+
+def _found(rows, assignments):
+    """Return which sources are the brightest member of a detection."""
+    if assignments is None:
+        return np.ones(len(rows), bool)
+    keys = ("patch", "twin", "source_id")
+    known = {tuple(map(str, row)) for row in assignments[np.asarray(assignments["dominant"], bool)].iterrows(*keys)}
+    return np.array([tuple(map(str, row)) in known for row in rows.iterrows(*keys)])

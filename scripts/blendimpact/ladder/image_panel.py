@@ -22,7 +22,7 @@ def blend_panel(ladder, chunk):
         With all its tables, its sky and its child images.
     """
     settings = ladder.settings
-    chosen = select_example_blend(chunk.tables["truth"], settings)
+    chosen = select_example_blend(chunk.tables["truth"], settings, chunk.tables["assignments"])
     if chosen is None:
         return NoPanel(f"{settings['case']}: no target in the first patches, so no blend to draw")
     index, twin, source_id = chosen
