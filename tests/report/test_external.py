@@ -69,11 +69,26 @@ def test_agreement_is_about_the_whole_interval(value, half, expected):
 
 def test_a_disagreement_is_explained_for_its_side_and_names_what_differs():
     low, high = one(found(0.13))["reason"], one(found(0.25))["reason"]
-    assert "below the accepted range: random positions have fewer pairs" in low and "deeper" not in low
-    assert "above the accepted range: the truth is deeper" in high and "fewer pairs" not in high
+    assert "below the accepted range" in low and "random positions have fewer pairs" in low and "deeper" not in low
+    assert "above the accepted range" in high and "the truth is deeper" in high and "fewer pairs" not in high
     for reason in (low, high):
         assert "positions (clustered; here: random)" in reason and "truth (HST; here: simulated)" in reason
         assert "radius" not in reason
+
+
+@pytest.mark.parametrize("value, half", [(0.18, 0.004), (0.171, 0.004), (0.168, 0.004), (0.15, math.nan)])
+def test_only_a_disagreement_is_explained(value, half):
+    """A value one sigma outside of the range is no reason to look for an error."""
+    reason = one(found(value, half))["reason"]
+    assert "fewer pairs" not in reason and "deeper" not in reason and "conditions that differ" not in reason
+
+
+def test_a_disagreement_says_by_how_many_standard_errors():
+    assert (
+        "below the accepted range, by 9.8 standard errors" in one(found(0.13, 0.008))["reason"]
+    )  # 0.04 / (0.008 / 1.96)
+    exact = {"ci_low": 0.13, "ci_high": 0.13}
+    assert "below the accepted range: random" in one(found(0.13, **exact))["reason"]  # nothing varies
 
 
 def test_the_expectation_under_our_conditions_does_not_make_it_agree():
@@ -81,6 +96,7 @@ def test_the_expectation_under_our_conditions_does_not_make_it_agree():
     row = one(found(0.13), expecting)
     assert (row["agrees"], row["as_expected"]) == ("no", "yes")
     assert "should find under its own conditions" in row["reason"]
+    assert "fewer pairs" not in row["reason"]  # it is as expected
     assert one(found(0.16), expecting)["as_expected"] == "no"
     assert one(found(0.13))["as_expected"] == "no other expectation"
 
@@ -170,7 +186,7 @@ def test_the_interval_of_a_difference_covers_as_often_as_it_says():
 
 def test_the_published_values_of_the_study_are_complete():
     checks = load_external_checks()
-    assert {1, 3, 4, 5, 6, 7, 8, 9, "N4", "depth", "CF-M1", "TR-B2"} == {c["target"] for c in checks}
+    assert {*range(1, 11), "N4", "depth", "CF-M1", "TR-B2", "WL-B3"} == {c["target"] for c in checks}
     table = external_checks({}, checks)
     assert set(table["agrees"]) == {"not measured"} and len(table) == len(checks)
     assert all(len(reason) > 20 for reason in table["reason"])

@@ -5,9 +5,11 @@ import math
 
 import numpy as np
 from astropy.table import Table
+from scipy.special import ndtri
 
 from ..data.catalogues import describe, rows_of
 from ..errors import StudyError
+from ..stats.intervals import CONFIDENCE
 from .words import LEVEL, TAGS
 
 CHECK_COLUMNS = {
@@ -168,7 +170,7 @@ def _check(check, name, found):
         expected = _ends(check["expect"], reference)
         row["expected"] = _accept(check["expect"], expected, check["unit"])
         row["as_expected"] = _within(value, low, high, expected)
-    row["reason"] = _reason(check, agrees, row["as_expected"], value, accepted, conditions)
+    row["reason"] = _reason(check, agrees, row["as_expected"], found, accepted, conditions)
     return row
 
 
@@ -203,20 +205,25 @@ def _accept(given, ends, unit):
     return f"{text}{suffix}: {given['why']}"
 
 
-def _reason(check, agrees, as_expected, value, accepted, conditions):
-    """Compose the reason from what lies where, the written explanation for that side, and the conditions."""
+def _reason(check, agrees, as_expected, found, accepted, conditions):
+    """Compose the reason: what lies where, and where it disagrees, the written explanation and the conditions.
+
+    Whatever includes the range is as chance would have it, and needs no explanation.
+    """
     if agrees == "not measured":
         return check.get("not_measured") or "The run has no such figure of merit."
+    value, low, high = (float(found[k]) for k in ("value", "ci_low", "ci_high"))
     if agrees == "yes":
         parts = [f"the whole {LEVEL} interval lies in the accepted range"]
-    elif agrees == "no":
-        side = "below" if value < accepted[0] else "above"
-        parts = [f"the whole {LEVEL} interval lies {side} the accepted range: {check[side]}"]
-    else:
+    elif not (math.isfinite(low) and math.isfinite(high)):
+        parts = ["the value has no interval: more sky would give one"]
+    elif agrees == "undetermined":
         parts = [f"the {LEVEL} interval includes an end of the accepted range: more sky would settle it"]
-        if not accepted[0] <= value <= accepted[1]:
-            side = "below" if value < accepted[0] else "above"
-            parts.append(f"the value itself lies {side} it: {check[side]}")
+    else:
+        side = "below" if value < accepted[0] else "above"
+        parts = [f"the whole {LEVEL} interval lies {side} the accepted range{_distance(value, low, high, accepted)}"]
+        if as_expected != "yes":
+            parts[0] += f": {check[side]}"
     if as_expected not in ("no other expectation", "not measured"):
         parts.append(
             {
@@ -225,8 +232,15 @@ def _reason(check, agrees, as_expected, value, accepted, conditions):
                 "undetermined": "whether it is what this study should find under its own conditions is undetermined",
             }[as_expected]
         )
-    differ = [f"{key} ({theirs}; here: {ours})" for key, theirs, ours in conditions if ours and ours != theirs]
-    if differ:
-        parts.append("conditions that differ: " + ", ".join(differ))
+    if agrees == "no":
+        differ = [f"{key} ({theirs}; here: {ours})" for key, theirs, ours in conditions if ours and ours != theirs]
+        parts += ["conditions that differ: " + ", ".join(differ)] if differ else []
     parts = [" ".join(part.split()) for part in parts]
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)
+
+
+def _distance(value, low, high, accepted):
+    """Return how many standard errors a value lies beyond a range, in words; nothing where nothing varies."""
+    towards = high - value if value < accepted[0] else value - low
+    beyond = accepted[0] - value if value < accepted[0] else value - accepted[1]
+    return f", by {beyond / towards * ndtri(0.5 + CONFIDENCE / 2):.1f} standard errors" if towards > 0 else ""

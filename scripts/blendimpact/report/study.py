@@ -16,6 +16,7 @@ from ..populations.drawn import blocks
 from ..sky.blends import count_false_alarms, false_alarm_density
 from ..stats.intervals import CONFIDENCE
 from ..stats.streams import stream
+from .surveys import survey_values
 
 TITLE = "Impact of source blending on LSST science"
 NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
@@ -117,10 +118,10 @@ def conditions(config):
 def derived_values(config, foms):
     """Return what the external checks need beside the figures of merit, by the checks' keys.
 
-    Each case that has some derives its own (`blendimpact.cases.base.ScienceCase`), on simulated sky; peaks of noise
-    are of no case.
+    Each case that has some derives its own (`blendimpact.cases.base.ScienceCase`), on simulated sky; peaks of noise and
+    what follows from the surveys are of no case.
     """
-    out, known = false_alarms(config["seed"]), conditions(config)
+    out, known = false_alarms(config["seed"]) | survey_values(config), conditions(config)
     for case in config["cases"] if len(foms) else ():
         rows, settings = rows_of(foms, case=case), case_settings(config, case)
         if len(rows) and case in known and (derived := load_case(case).derived):

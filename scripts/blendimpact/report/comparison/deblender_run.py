@@ -8,13 +8,13 @@ import numpy as np
 from ...ladder.base import stamp_size
 from ...ladder.example_blend import select_example_blend
 from ...ladder.image import wanted
-from ...ladder.rungs import REFERENCE
+from ...ladder.rungs import ORDER, REFERENCE
 from .pixels import correlation, residual_chi2
 from .sources import FOUND, RUNGS, TRUE
 
 OWN = tuple(real for real, _ in RUNGS.values())
 """Rungs that depend on the deblender."""
-SHARED = (REFERENCE, "isolated", "oracle", "undeblended", "merged")
+SHARED = tuple(rung for rung in ORDER if rung not in OWN)
 """Rungs that do not: measured once for all deblenders."""
 
 
