@@ -55,7 +55,7 @@ def test_products_are_in_the_folder_of_the_study(plan):
 
 
 def test_scores_of_a_case_are_of_all_its_chunks_and_not_of_the_comparison(plan):
-    assert plan.scores("galaxies") == ["results/s/galaxies/fiducial/score/000.parquet"]
+    assert plan.scores("galaxies")[0] == "results/s/galaxies/fiducial/score/000.parquet"
     two_point = plan.scores("two_point")
     assert len(two_point) == 3 + len(plan.chunks["two_point", "clustered"]) and "compare" not in "".join(two_point)
     assert plan.scores("galaxies", "two_point") == [*two_point, *plan.scores("galaxies")]

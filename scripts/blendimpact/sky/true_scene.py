@@ -152,7 +152,7 @@ class TruthScene:
         background = {}
         for band, image in self.patch.bands.items():
             if self.real:
-                background[band] = image.planes["NOISE"] - sky[band] + (base_sky[band] if base_sky else 0)
+                background[band] = image.planes["NOISE"] - (sky[band] - (base_sky[band] if base_sky else 0))
             else:
                 background[band] = image.science - image.planes["MODEL"] - sky[band]
                 if len(faint):
