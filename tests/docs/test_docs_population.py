@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 PAGE = ROOT / "docs" / "add-a-population.md"
 FILE = "scripts/blendimpact/populations/red_stars.py"
 PRODUCT = "results/tiny/galaxies/fiducial"
+DRAWN = "results/tiny/two_point/fiducial/simulate/000.truth.parquet"
 
 
 def files(folder):
@@ -48,13 +49,15 @@ def study(tmp_path_factory):
     assert all(after[name] == text for name, text in before.items())
     given = yaml.safe_load((tree / "red_stars.yaml").read_text(encoding="utf-8"))
     changes = given["cases"]["galaxies"]["inject"]
+    more = given["cases"]["two_point"]["population"]
     synthetic.make_study(directory)
     trilegal(directory / "results" / "inputs" / "skycatalogs" / "trilegal_1.parquet")
     tiny = yaml.safe_load((directory / "study.yaml").read_text(encoding="utf-8"))
     tiny["cases"]["galaxies"]["inject"] |= changes
+    tiny["cases"]["two_point"].setdefault("population", {}).update(more)
     (directory / "study.yaml").write_text(yaml.safe_dump({**tiny, "keep_images": True}))
     done = run_snakemake(
-        directory, "--cores", 1, f"{PRODUCT}/score/000.parquet", "--configfile", "study.yaml", root=tree
+        directory, "--cores", 1, f"{PRODUCT}/score/000.parquet", DRAWN, "--configfile", "study.yaml", root=tree
     )
     assert done.returncode == 0, done.stdout[-6000:]
     return directory, tree, changes
@@ -70,6 +73,17 @@ def test_its_table_is_built_and_its_sources_are_measured(study):
     assert (truth["colour"][mine] > changes["redder"]).all() and np.isnan(truth["colour"][~mine]).all()
     assert str(truth["colour"].unit) == "mag" and truth["colour"].info.description
     assert len(catalogues.read(directory / PRODUCT / "score/000.parquet"))
+
+
+def test_it_is_drawn_on_simulated_sky_beside_galaxies_and_stars(study):
+    directory, _, _ = study
+    truth = catalogues.read(directory / DRAWN)
+    mine = np.isfinite(np.asarray(truth["colour"], float))
+    ids = np.asarray(truth["source_id"])
+    assert mine.any() and (ids[mine] > 11_000_000).all() and (ids[~mine] < 11_000_000).all()
+    assert set(truth["kind"][mine]) == {"star"} and set(truth["role"][mine]) == {"scene"}
+    assert (truth["colour"][mine] > 2.5).all() and truth["colour"].info.description
+    assert "galaxy" in set(truth["kind"][~mine])
 
 
 @pytest.mark.parametrize("option, says", [("redder: -1", "at least 0"), ("reder: 1", "no option 'reder'")])

@@ -63,13 +63,19 @@ class Drawn(Open):
 class Galaxies(Drawn):
     """Galaxies: Buzzard photometry with the structure of HST galaxies, or of cosmoDC2's."""
 
-    kind: Text = Field("hst_cosmos", description="hst_cosmos, cosmodc2, or a population of your own.")
+    kind: Text = Field(
+        "hst_cosmos",
+        description="hst_cosmos, cosmodc2, or a population of your own; docs/add-a-population.md has their options.",
+    )
 
 
 class Stars(Drawn):
     """Stars: the TRILEGAL sample of a high Galactic latitude, or an old population of any density."""
 
-    kind: Text = Field("trilegal", description="trilegal, isochrone, or a population of your own.")
+    kind: Text = Field(
+        "trilegal",
+        description="trilegal, isochrone, or a population of your own; docs/add-a-population.md has their options.",
+    )
     targets: bool = Field(
         False,
         description="Stars inside the border are targets, as galaxies are: every star of a simulated field is one of "

@@ -13,6 +13,8 @@ from .drawn import placed
 from .galaxy_counts import COMPLETE, FAINTEST, SIZE_SLOPE, counts, magnitude_at
 from .targets import described, place_targets
 
+EARLY = 2.0
+"""Sersic index from which a galaxy of one profile is no disk, and has no knots."""
 _WINDOW = 40  # galaxies of the sample nearest in magnitude, of which one is taken
 _WINDOW_CLUSTERED = 400  # and among which the one nearest in redshift to its cluster is
 
@@ -55,7 +57,7 @@ class SampledGalaxies(Population):
     size_factor : float
         Factor on all sizes.
     knots : float
-        Part of the disk's light in 12 random knots (0: smooth).
+        Part of the disk's light in 12 random knots (0: smooth); early types (`EARLY`) have none.
     """
 
     limits = (18.0, 28.0)
@@ -94,7 +96,7 @@ class SampledGalaxies(Population):
         pick = _pick(galaxies, i, draws[:, 1], places.cluster[keep], places.cluster, field)
         columns = self._looks(galaxies, pick, i - np.asarray(galaxies["mag_i"])[pick], np.pi * draws[:, 2], field.bands)
         if self.knots:
-            columns["knots"] = np.full(len(keep), float(self.knots))
+            columns["knots"] = np.where(columns["n_disk"] < EARLY, float(self.knots), 0.0)
             # Of every candidate, as all else: no limit or density moves the knots of a galaxy.
             columns["knots_seed"] = field.stream("knots").integers(2**31, size=len(places))[keep]
         return placed(places, keep, "galaxy", **columns)

@@ -80,3 +80,22 @@ def draw_difference(science, template, difference, true_xy, found_xy, title):
     axes[2].legend(loc="upper right", fontsize=8)
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def draw_sample(patch, sample, band, title):
+    """Return a figure of a patch with the sources of a sample, how many they are by magnitude, and their sizes."""
+    mag, size = (np.asarray(sample[name], float) for name in (f"mag_{band}", "hlr"))
+    known, extended = np.isfinite(mag), size > 0
+    figure = Figure(figsize=(12 if extended.any() else 8.4, 4.4), layout="constrained")
+    image, counts, *sizes = figure.subplots(1, 3 if extended.any() else 2)
+    image.imshow(to_rgb([one.science for one in patch.bands.values()], _noise(patch)), origin="lower")
+    image.plot(np.asarray(sample["x"]), np.asarray(sample["y"]), "o", color="orange", mfc="none", ms=7, mew=0.6)
+    image.set(title="the patch; circles: the sample inside the border", xlabel="x (pixels)", ylabel="y (pixels)")
+    if known.any():
+        counts.hist(mag[known], np.arange(np.floor(mag[known].min()), np.ceil(mag[known].max()) + 0.5, 0.5))
+    counts.set(title=f"N = {len(sample)}", xlabel=f"{band} (mag)", ylabel="sources per 0.5 mag")
+    for axis in sizes:
+        axis.semilogy(mag[extended], size[extended], ".", ms=4)
+        axis.set(title=f"N = {extended.sum()} extended", xlabel=f"{band} (mag)", ylabel="half-light radius (arcsec)")
+    figure.suptitle(title, fontsize=10)
+    return figure

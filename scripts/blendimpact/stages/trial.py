@@ -1,4 +1,4 @@
-"""Try one plug-in on one simulated patch, without a workflow and without fetched inputs."""
+"""Try one plug-in on one simulated patch, without a workflow; but for populations also without fetched inputs."""
 
 import argparse
 import sys
@@ -25,8 +25,9 @@ from ..search import FINDERS
 from ..sky.patches import simulate_patch
 from ..sky.true_scene import TruthScene
 from ..subtract import SUBTRACTORS
+from .try_population import try_population
 
-CASE = "two_point"
+CASE, POPULATION = "two_point", "population"
 TRANSIENTS = ((0.3, 0.35, 24.0), (0.65, 0.4, 25.0), (0.45, 0.7, 26.0))
 """Places, as shares of the patch, and S/N-like brightness (sky sigmas of the peak pixel) of what has changed."""
 
@@ -37,7 +38,7 @@ def main(arguments=None):
     trial = parser.add_subparsers(dest="command", required=True).add_parser(
         "try", help="run one plug-in on one simulated patch, and draw what it returned"
     )
-    trial.add_argument("kind", choices=sorted(KINDS), help="family of the plug-in")
+    trial.add_argument("kind", choices=sorted([*KINDS, POPULATION]), help="family of the plug-in")
     trial.add_argument("name", help="name under which it is registered")
     trial.add_argument(
         "--option",
@@ -84,7 +85,7 @@ def run(kind, name, options=None, size=200, survey="lsst_y10_ideal", seed=1):
     Parameters
     ----------
     kind : str
-        "detector", "deblender", "finder" or "subtractor".
+        "detector", "deblender", "finder", "subtractor" or "population".
     name : str
     options : dict, optional
         Of the plug-in.
@@ -105,11 +106,15 @@ def run(kind, name, options=None, size=200, survey="lsst_y10_ideal", seed=1):
     StudyError
         If there is no such plug-in, it does not take the options, or it returned what no stage can take.
     """
-    family, use = KINDS[kind]
-    member = family.create(name, options)
-    settings, patch, truth = simulated(size, survey, seed)
-    begin = time.process_time()
-    lines, draw = use(member, settings, patch, truth, seed)
+    if kind == POPULATION:
+        begin = time.process_time()
+        lines, draw = try_population(name, options or {}, size, survey, seed)
+    else:
+        family, use = KINDS[kind]
+        member = family.create(name, options)
+        settings, patch, truth = simulated(size, survey, seed)
+        begin = time.process_time()
+        lines, draw = use(member, settings, patch, truth, seed)
     seconds = time.process_time() - begin
     title = f"{kind} {name}, {survey}, {size} x {size} pixels, seed {seed}"
     return [f"{title}: {seconds:.2f} CPU-s", *lines], draw(title)
