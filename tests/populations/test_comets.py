@@ -6,13 +6,15 @@ import galsim
 import numpy as np
 import pytest
 from astropy.table import Table
+from blendimpact.data.coma import coma_share
 from blendimpact.data.psf import psf_pixels
 from blendimpact.errors import StudyError
 from blendimpact.populations.catalogue import standardise
-from blendimpact.populations.comet import SUN, afrho
+from blendimpact.populations.comet import SUN, afrho, coma_mag
 from blendimpact.sky.injection import inject
 from blendimpact.sky.profiles import draw_source
 from patch_maker import make_patch
+from scipy.special import gamma
 from test_inject_simulated import QUIET, simulated
 
 SCALE, FLUX, RADIUS = 0.2, 1e4, 8.0
@@ -47,44 +49,45 @@ def radii(stamp, row):
     return SCALE * np.hypot(xx + stamp.x0 - row["x"], yy + stamp.y0 - row["y"])
 
 
-def test_flux_is_conserved_within_the_coma(image):
-    """All the light lies within the coma's radius and the PSF's wing, for any share of nucleus and tail."""
+def test_flux_is_conserved_and_fades(image):
+    """For any share of nucleus and tail; what lies beyond a radius is what the incomplete gamma function leaves."""
     for row in (
         comet(),
-        comet(nucleus_fraction=0.4),
+        comet(nucleus_fraction=0.4, coma_slope=-1.4, coma_asymmetry=0.5, coma_angle=70.0),
         comet(nucleus_fraction=0.2, tail_fraction=0.3, tail_length=10.0, tail_angle=40.0, tail_width=1.0),
     ):
         stamp = draw_source(row, image)
         assert stamp.array.sum() == pytest.approx(FLUX, rel=1e-9)
     stamp, row = draw_source(comet(), image), comet()
-    assert stamp.array[radii(stamp, row) < RADIUS + 3].sum() == pytest.approx(FLUX, rel=2e-3)
+    for rho in (4.0, RADIUS, 1.5 * RADIUS):
+        light = stamp.array[radii(stamp, row) < rho].sum()
+        assert light == pytest.approx(FLUX * coma_share(rho, RADIUS, -1.0), rel=1e-2)  # the PSF moves some out
 
 
-def test_coma_falls_as_one_over_rho_and_grows_linearly(image):
-    row = comet()
-    stamp = draw_source(row, image)
+@pytest.mark.parametrize("slope", [-0.8, -1.0, -1.4])
+def test_brightness_falls_as_the_power_law_that_fades(image, slope):
+    row = comet(coma_slope=slope, coma_asymmetry=0.4, coma_angle=30.0)
+    stamp = draw_source(row, image, size=141)
     rho = radii(stamp, row)
-    outside = (rho > 2.5) & (rho < RADIUS - 1.5)
-    expected = FLUX / (2 * np.pi * RADIUS * rho[outside]) * SCALE**2
-    assert np.abs(stamp.array[outside] / expected - 1).max() < 0.02  # convolved: 1 + (sigma / rho)^2 / 2
-    apertures = np.arange(2.5, RADIUS - 1, 0.5)
-    light = np.array([stamp.array[rho < r].sum() for r in apertures])
-    assert np.allclose(light / (FLUX * apertures / RADIUS), 1, atol=0.02)
-    slope, start = np.polyfit(apertures, light, 1)
-    assert slope == pytest.approx(FLUX / RADIUS, rel=0.02) and abs(start) < 0.02 * FLUX
+    yy, xx = np.indices(stamp.array.shape)
+    phi = np.arctan2(yy + stamp.y0 - row["y"], xx + stamp.x0 - row["x"])
+    law = np.where(rho > 0.1, rho, 1) ** slope * np.exp(-((rho / RADIUS) ** 2)) * (1 + 0.4 * np.cos(phi - np.pi / 6))
+    total = np.pi * RADIUS ** (2 + slope) * gamma(1 + slope / 2)
+    ring = (rho > 3) & (rho < RADIUS)
+    assert np.abs(stamp.array[ring] / (FLUX * law[ring] / total * SCALE**2) - 1).max() < 0.05  # but for the PSF
 
 
 def test_coma_agrees_with_galsim(image):
     """A table of the profile, finely sampled, convolved by GalSim."""
     fine = 0.02
-    yy, xx = (np.indices((1001, 1001)) - 500) * fine
+    yy, xx = (np.indices((1601, 1601)) - 800) * fine
     rho = np.hypot(xx, yy)
-    light = np.where(rho < RADIUS, 1 / np.maximum(rho, 0.4 * fine), 0)
+    light = np.exp(-((rho / 5.0) ** 2)) / np.maximum(rho, 0.4 * fine)
     # the pixel at the centre holds int dA / rho = 8 (side / 2) asinh(1)
-    light[500, 500] = 4 * fine * np.arcsinh(1.0) / fine**2
+    light[800, 800] = 4 * fine * np.arcsinh(1.0) / fine**2
     coma = galsim.InterpolatedImage(galsim.Image(light, scale=fine), x_interpolant="linear", flux=FLUX)
     both = galsim.Convolve(coma, galsim.Moffat(beta=3.5, fwhm=0.7))
-    row = comet(x=100.0, y=100.0)
+    row = comet(x=100.0, y=100.0, coma_radius=5.0)
     stamp = draw_source(row, image, size=61)
     theirs = both.drawImage(nx=61, ny=61, scale=SCALE, dtype=float).array
     assert np.abs(stamp.array - theirs).max() < 5e-3 * theirs.max()
@@ -117,7 +120,9 @@ def test_afrho_of_a_perfect_reflector():
     ratio = af * (np.radians(radius / 3600) / 2 / r_h) ** 2
     mag = SUN["r"] - 2.5 * np.log10(ratio)
     assert afrho(mag, radius, delta, r_h, SUN["r"]) == pytest.approx(af * rho_cm, rel=1e-9)
-    # the half of the coma within half the radius says the same
+    dust = af * rho_cm
+    assert coma_mag(dust, radius, delta, r_h, SUN["r"]) == pytest.approx(mag, abs=1e-9)
+    # of a steady outflow, the half of the light within half the radius says the same
     assert afrho(mag + 2.5 * np.log10(2), radius / 2, delta, r_h, SUN["r"]) == pytest.approx(af * rho_cm, rel=1e-9)
 
 
@@ -134,6 +139,8 @@ def given(**changes):
         ({"nucleus_fraction": 0.8, "tail_fraction": 0.3, "tail_length": 3.0}, "nucleus_fraction"),
         ({"coma_radius": -1.0}, "coma_radius"),
         ({"coma_radius": np.nan}, "coma_radius"),
+        ({"coma_slope": -2.5}, "coma_slope"),
+        ({"coma_asymmetry": 1.5}, "coma_asymmetry"),
         ({"nucleus_fraction": ...}, "nucleus_fraction"),
         ({"tail_fraction": 0.2}, "tail_length"),
     ],

@@ -29,7 +29,6 @@ SETTINGS = {
         "separation": 8,
         "snr": [3, 60],
         "kinds": {"trail": 1, "comet": 1},
-        "fast_share": 0.5,
     },
 }
 

@@ -5,10 +5,14 @@ import pytest
 from blendimpact.config.files import CONFIG_DIR, load_yaml, merge
 from blendimpact.config.study import case_settings, validate
 from blendimpact.config.surveys import load_survey
+from blendimpact.data.coma import coma_share
 from blendimpact.errors import StudyError
 from blendimpact.populations import POPULATIONS
-from blendimpact.populations.static_sky import host_offset
+from blendimpact.populations.asteroid import FASTEST, GAUSS, MAIN_BELT, NEAR_EARTH, Orbits, seen
+from blendimpact.populations.comet import AFRHO, AFRHO_RADIUS, SUN, afrho
+from blendimpact.populations.static_sky import StaticSky, host_offset
 from blendimpact.populations.supernova import NUCLEAR, PEAK, magnitudes_at
+from blendimpact.populations.transients import noise_limits
 from blendimpact.sky.epochs import add_template, template_survey, without_transients
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch
@@ -101,10 +105,10 @@ def test_each_kind_lies_where_it_says(sky, supernovae):
 
 
 def test_distance_of_a_trail_is_that_of_its_line(sky, supernovae):
-    for (_, truth), rows in zip(sky, drawn(sky, supernovae, kinds={"trail": 1}, fast_share=1.0, exposure=60)):
+    for (_, truth), rows in zip(sky, drawn(sky, supernovae, kinds={"near_earth": 1}, exposure=60)):
         seen = np.asarray(truth["snr"]) >= 5
         for row in rows:
-            assert 0.6 * 2.5 <= row["trail_length"] <= 10 * 2.5  # 60 s: 2.5 arcsec per deg/day
+            assert row["trail_length"] == pytest.approx(2.5 * row["rate"])  # 60 s: 2.5 arcsec per deg/day
             steps = np.linspace(-0.5, 0.5, 4001) * row["trail_length"] / 0.2
             x = row["x"] + steps * np.cos(np.radians(row["beta"]))
             y = row["y"] + steps * np.sin(np.radians(row["beta"]))
@@ -125,7 +129,8 @@ def test_injected_sn_is_the_asked_for_and_truth_is_exact(sky, supernovae):
         mine = table[table["injection_id"] >= 0]
         assert len(mine) == len(rows) and (mine["injection_flag"] & ~2 == 0).all()
         assert (mine["template_flux_r"] == 0).all() and not mine["variable"].any()
-        assert ((mine["snr_r"] > 2.95) & (mine["snr_r"] < 61)).all()
+        points = mine[mine["kind"] == "star"]
+        assert ((points["snr_r"] > 2.95) & (points["snr_r"] < 61)).all()
         assert (np.asarray(table["transient"])[table["injection_id"] < 0] == "").all()
         sigma = load_survey("lsst_y10_ideal").bands["r"].sky_sigma
         for row, known in zip(mine, rows):
@@ -139,6 +144,54 @@ def test_injected_sn_is_the_asked_for_and_truth_is_exact(sky, supernovae):
             assert np.array_equal(again[name], rows[name], equal_nan=again[name].dtype.kind == "f"), name
         assert all(table[name].info.description for name in table.colnames)
     assert len(kinds) >= 4
+
+
+def test_rates_are_those_of_circles_seen_at_opposition():
+    """An object on a circle of radius a, opposite to the Sun, moves by (1 - a^-1/2) / (a - 1) of the Earth's rate."""
+    for a in (1.5, 2.7):
+        rate, fainter, weight = seen(Orbits((a, a), (a, a), 1e-6, 0.3), np.random.default_rng(1), 4000)
+        brightest = np.argmin(np.where(weight > 0, fainter, np.inf))
+        assert rate[brightest] == pytest.approx(np.degrees(GAUSS) * (1 - a**-0.5) / (a - 1), rel=0.02)
+        assert fainter[brightest] == pytest.approx(5 * np.log10(a * (a - 1)), abs=0.15)  # but for the phase
+    for orbits, low, high in ((MAIN_BELT, 0.1, 0.3), (NEAR_EARTH, 0.5, 2.0)):
+        rate, _, weight = seen(orbits, np.random.default_rng(2), 100_000)
+        order = np.argsort(rate)
+        median = rate[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)]
+        assert low < median < high and (rate[weight > 0] < FASTEST).all()
+
+
+def test_asteroids_are_drawn_by_their_counts(sky, supernovae):
+    """N(< m) as 10^(slope m): the S/N standing still is a power law; H, rate and length belong together."""
+    snr = []
+    for realisation in range(60):
+        settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "kinds": {"trail": 1}}}
+        rows = draw(settings, *sky[0], 5, "case", 0, realisation, supernova=supernovae)
+        limit = noise_limits(sky[0][0].bands["r"], StaticSky(*sky[0], "r", SETTINGS).sigma)["point"]
+        snr += list(10 ** (0.4 * (limit - rows["mag_r"])))
+        assert (rows["h_mag"] < rows["mag_r"] + 1).all() and (rows["rate"] > 0).all()
+    power = 2.5 * MAIN_BELT.slope
+    below = (3**-power - np.sort(snr) ** -power) / (3**-power - 60**-power)
+    assert np.abs(below - (np.arange(len(snr)) + 0.5) / len(snr)).max() < 1.63 / np.sqrt(len(snr))  # 99 %
+
+
+def test_comets_have_the_light_of_their_dust(sky, supernovae):
+    """Afrho of the coma within 3 arcsec, and the S/N in that circle that was asked for."""
+    number, near = 0, []
+    for k, (patch, truth) in enumerate(sky):
+        limit = noise_limits(patch.bands["r"], StaticSky(patch, truth, "r", SETTINGS).sigma)["patch"]
+        for kind in ("comet", "comet_beside"):
+            settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "kinds": {kind: 1}}}
+            rows = draw(settings, patch, truth, 5, "case", k, 0, supernova=supernovae)
+            for row in rows:
+                coma = 1 - row["nucleus_fraction"] - row["tail_fraction"]
+                inner = coma_share(AFRHO_RADIUS, row["coma_radius"], row["coma_slope"])
+                mag = row["mag_r"] - 2.5 * np.log10(coma * inner)
+                assert row["afrho"] == pytest.approx(afrho(mag, AFRHO_RADIUS, row["delta"], row["r_h"], SUN["r"]))
+                assert AFRHO[0] <= row["afrho"] <= AFRHO[1] and 0 < row["nucleus_fraction"] < 1
+                snr = 10 ** (0.4 * (limit - mag)) / np.sqrt(np.pi * AFRHO_RADIUS**2)
+                assert 2.99 < snr < 60.01
+            number, near = number + len(rows), near + list(rows["static_distance"] if kind == "comet_beside" else [])
+    assert number > 20 and max(near) < 3 * patch.bands["r"].psf_model["fwhm"] + 1e-9
 
 
 def test_trails_and_comets_on_a_real_image():

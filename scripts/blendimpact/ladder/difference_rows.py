@@ -6,12 +6,12 @@ import numpy as np
 import sep
 
 from ..data.light import surface_brightness
-from ..data.psf_shift import unit_psf
+from ..data.psf_shift import equivalent_fwhm, unit_psf
 from ..data.transient_geometry import distance_from_changes
 from ..detect import DETECTORS
 from ..measure.comae import split_comae
 from ..measure.difference import activity, fit_points, residuals
-from ..measure.trails import fit_trails
+from ..measure.trails import fit_trails, likely_angles, line_activity
 from ..search.filters import forced, search
 from ..search.matched_filter import is_trail, trail_length
 from .differences import injected, to_nanojansky
@@ -51,10 +51,15 @@ _COLUMNS = {
     "trail_length_err": ("arcsec", "its standard error"),
     "trail_angle": ("rad", "its direction, counterclockwise from the x axis"),
     "trail_angle_err": ("rad", "its standard error"),
-    "nucleus_flux": ("nJy", "comets: flux of the point in the fit of a point and a 1 / rho coma of the true radius"),
+    "nucleus_flux": ("nJy", "comets: flux of the point in the fit of a point and a fading power law, a coma"),
     "nucleus_flux_err": ("nJy", "its standard error"),
-    "coma_flux": ("nJy", "the coma's flux in that fit"),
+    "coma_flux": ("nJy", "the coma's flux in that fit, within 3 arcsec"),
     "coma_flux_err": ("nJy", "its standard error"),
+    "fit_slope": (None, "exponent of the coma's brightness in that fit"),
+    "fit_slope_err": (None, "its standard error"),
+    "fit_radius": ("arcsec", "where the coma has faded to 1 / e of the power law in that fit"),
+    "fit_radius_err": ("arcsec", "its standard error"),
+    "line_activity": (None, "asteroids, comets: as activity, of the trail that fits best in place of a point"),
     "chi2": (None, "mean of difference^2 / variance within 1 arcsec"),
     "npix": (None, "pixels in that mean"),
     "static_sb": ("mag / arcsec2", "static light of the visit, with the PSF, at the central pixel; NaN: none"),
@@ -83,13 +88,16 @@ _PLACED = (
     *(f"trail_{n}{end}" for n in ("flux", "x", "y", "length", "angle") for end in ("", "_err")),
     *_AROUND,
 )
-_COMET = ("nucleus_flux", "nucleus_flux_err", "coma_flux", "coma_flux_err")
+_COMET = {"nucleus_flux": "nucleus", "coma_flux": "coma", "fit_slope": "slope", "fit_radius": "radius"}
+"""Columns, and what they are called in a fit."""
+MOVING = "trail", "comet", "stamp"
+"""Kinds of transients that may be asteroids or comets: a stamp is a comet's."""
 TABLES = {
     name: {column: _COLUMNS[column] for column in (*columns, "flag")}
     for name, columns in {
-        "transients": (*_PLACED, *_COMET),
+        "transients": (*_PLACED, "line_activity", *(f"{n}{end}" for n in _COMET for end in ("", "_err"))),
         "static": ("band", "x", "y", *_FORCED, *_AROUND),
-        "found": (*_PLACED, "length", "angle"),
+        "found": (*_PLACED, "line_activity", "length", "angle"),
         "peaks": ("band", "x", "y", *_FORCED),
         "candidates": ("band", "x", "y", "snr", "length", "angle"),
         "fields": ("band", "area", "alarm_sigma"),
@@ -228,10 +236,20 @@ class _Measure:
         return surface_brightness(self.differences.static, self.image, x, y)
 
     def _trails(self, difference, rows, which, length, angle):
-        """Fit trails to the rows ``which``; starting values in pixels and radians."""
+        """Fit trails to the rows ``which``; starting values in pixels and radians.
+
+        Where ``length`` is 0 the start is a FWHM, and the angle that suits best.
+        """
         if not len(which):
             return
-        fit = fit_trails(difference, rows["x"][which], rows["y"][which], length[which], angle[which])
+        (x, y), known = (rows[n][which] for n in "xy"), length[which] > 0
+        fwhm = equivalent_fwhm(difference.psf)
+        begin = np.where(known, length[which], fwhm)
+        turn = np.where(known, angle[which], likely_angles(difference, x, y, fwhm))
+        fit = fit_trails(difference, x, y, begin, turn)
+        point = {"flux": rows["flux_fit"][which] / self.total, "x": rows["x_psf"][which], "y": rows["y_psf"][which]}
+        flux_ap = rows["flux_ap"][which] / self.unit
+        rows["line_activity"][which] = line_activity(difference, x, y, flux_ap, fit, point, self.radius)
         for name, factor in (("flux", self.total), ("x", 1.0), ("y", 1.0), ("length", self.scale), ("angle", 1.0)):
             for end in ("", "_err"):
                 rows[f"trail_{name}{end}"][which] = np.asarray(fit[name + end], float) * factor
@@ -241,22 +259,17 @@ class _Measure:
         """Measure the transients at their true places; without noise there are no errors."""
         x, y = (np.asarray(truth[n], float) for n in ("x", "y"))
         rows = self._photometry(difference, "transients", np.asarray(truth["source_id"]), x, y)
-        kind = np.asarray(truth["kind"])
-        self._trails(
-            difference,
-            rows,
-            np.flatnonzero(kind == "trail"),
-            np.asarray(truth["trail_length"], float) / self.scale,
-            np.radians(np.asarray(truth["trail_angle"], float)),
-        )
-        comets = np.flatnonzero(kind == "comet")
+        kind, length, angle = (np.asarray(truth[n]) for n in ("kind", "trail_length", "trail_angle"))
+        moving = np.flatnonzero(np.isin(kind, MOVING))
+        length = np.where(kind == "trail", np.nan_to_num(length), 0.0) / self.scale
+        self._trails(difference, rows, moving, length, np.radians(np.nan_to_num(angle)))
+        comets = moving[kind[moving] != "trail"]
         if len(comets):
-            fit = split_comae(
-                difference, x[comets], y[comets], np.asarray(truth["coma_radius"], float)[comets] / self.scale
-            )
-            for name in ("nucleus", "coma"):
+            fit = split_comae(difference, x[comets], y[comets], self.scale)
+            for column, name in _COMET.items():
                 for end in ("", "_err"):
-                    rows[f"{name}_flux{end}"][comets] = np.asarray(fit[name + end], float) * self.total
+                    factor = self.total if column.endswith("flux") else 1.0
+                    rows[f"{column}{end}"][comets] = np.asarray(fit[name + end], float) * factor
             rows["flag"][comets] |= np.asarray(fit["flag"], np.int64)
         if noiseless:  # no noise was drawn: what the fits call errors are those of `isolated`
             for name in [n for n in rows if n.endswith("_err")] + ["snr"]:
@@ -288,14 +301,14 @@ class _Measure:
         x, y, theta, snr = (np.asarray(table[n], float) for n in ("x", "y", "theta", "peak_snr"))
         rows = self._photometry(difference, "found", np.asarray(table["det_id"]), x, y)
         length = trail_length(table)
-        self._trails(difference, rows, np.flatnonzero((length > 0) & self._on_transients(x, y)), length, theta)
+        self._trails(difference, rows, np.flatnonzero(self._on_moving(x, y)), length, theta)
         rows |= {"snr": snr, "length": length * self.scale, "angle": np.where(length > 0, theta, 0.0)}
         return rows
 
-    def _on_transients(self, x, y):
-        """Return which places a transient may be at: nobody asks for the trail of a residual, and a fit costs 0.1 s."""
+    def _on_moving(self, x, y):
+        """Return which places an asteroid or comet may be at: nobody asks for the trail of a residual."""
         truth = self.differences.scene.truth
-        truth = truth[injected(truth, self.band)]
+        truth = truth[injected(truth, self.band) & np.isin(np.asarray(truth["kind"]), MOVING)]
         if not len(truth):
             return np.zeros(len(x), bool)
         reach = (self.match_radius + np.nan_to_num(np.asarray(truth["trail_length"], float)) / 2) / self.scale

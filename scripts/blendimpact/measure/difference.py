@@ -65,7 +65,7 @@ def fit_points(difference, x, y):
     return table(dict(zip(("x", "y", "x_err", "y_err", "flux", "flux_err"), out)) | {"flag": flag}, UNITS)
 
 
-def _discs(difference, x, y, radius):
+def circles(difference, x, y, radius):
     """Return column, row, exact overlaps of circles with the pixels about them, and which of these have data."""
     from photutils.geometry import circular_overlap_grid  # over a second of CPU time to import
 
@@ -119,7 +119,7 @@ def activity(difference, x, y, radius):
         x, y = x[rows], y[rows]
         g, source = padded_filter(difference, difference.psf)
         i, j, filters, norm, bits = filters_at(difference, x, y, g, source)
-        _, _, discs, good = _discs(difference, x, y, radius)
+        _, _, discs, good = circles(difference, x, y, radius)
         share, seen = _point_shares(difference, x, y, i, j, discs, good)
         bits = bits | np.where(((good > 0) | (discs == 0)).all(axis=(1, 2)), 0, BITS.MASKED)
         lost = (seen <= LEAST * share) | np.isnan(norm)

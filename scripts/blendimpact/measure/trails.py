@@ -1,10 +1,13 @@
-"""Trails of moving objects on a difference: place, length, angle and flux."""
+"""Trails of moving objects on a difference: place, length, angle and flux, and what light no trail explains."""
 
 import numpy as np
 
 from ..data.psf_shift import equivalent_fwhm
+from ..search.filters import forced, trail
+from ..subtract.kernels import shifted
+from ..subtract.linear import nearest
 from . import profile_fit
-from .difference import BITS, UNITS, start, table
+from .difference import BITS, UNITS, circles, start, table
 
 _CLASS = 8  # pixels: starts whose canvas differs by less are fitted together
 
@@ -59,3 +62,51 @@ def fit_trails(difference, x, y, length, angle):
     columns |= {"flux": flux, "flux_err": flux_err, "flag": flag}
     order = ("x", "y", "flux", "flux_err", "length", "length_err", "angle", "angle_err", "x_err", "y_err", "flag")
     return table({name: columns[name] for name in order}, texts)
+
+
+def likely_angles(difference, x, y, length, number=4):
+    """Return the angle of those of ``number`` trails of one length (pixels) that fits best at each place, (N,) rad."""
+    angles = np.pi * np.arange(number) / number
+    heights = [forced(difference, x, y, trail(difference.psf, length, angle))["snr"] for angle in angles]
+    return angles[np.argmax(np.nan_to_num(heights, nan=-np.inf), axis=0)]
+
+
+def line_activity(difference, x, y, flux_ap, fit, point, radius):
+    """Compare the flux in a circle with that of the trail that fits best.
+
+    E = 1 - c F / F_ap as `difference.activity` has it, but F is the flux of a trail, and c the part of its light in the
+    circle: so E of any trail is 0, as of a point. Where no trail was fitted it is a point at its fitted place.
+
+    Parameters
+    ----------
+    difference : Difference
+    x, y : (N,) array
+        Centres of the circles, pixels.
+    flux_ap : (N,) array
+        Fluxes in them, in the science image's unit.
+    fit, point : Table
+        Of `fit_trails` and of `difference.fit_points` for these places.
+    radius : float
+        Of the circles, pixels.
+
+    Returns
+    -------
+    (N,) array
+        NaN where neither was fitted, or the circle has no light.
+    """
+    own = np.isfinite(fit["flux"])
+    flux, px, py = (np.where(own, fit[n], point[n]) for n in ("flux", "x", "y"))
+    length, angle = (np.where(own, np.nan_to_num(fit[n]), 0.0) for n in ("length", "angle"))
+    out = np.full(len(x), np.nan)
+    half = int(np.ceil(radius + 1))
+    for k in np.flatnonzero(np.isfinite(flux) & (np.asarray(flux_ap) != 0)):
+        i, j = (v[:1] for v in nearest(np.array([x[k]]), np.array([y[k]])))
+        image = trail(difference.psf, length[k], angle[k])
+        room = max(half + int(np.ceil(np.hypot(px[k] - i[0], py[k] - j[0]))) + 1 - image.shape[0] // 2, 1)
+        drawn = shifted(np.pad(image, room), px[k : k + 1] - i, py[k : k + 1] - j)
+        _, _, disc, _ = circles(difference, x[k : k + 1], y[k : k + 1], radius)
+        off = (drawn.shape[-1] - disc.shape[-1]) // 2
+        size = disc.shape[-1]
+        share = (drawn[0, off : off + size, off : off + size] * disc[0]).sum()
+        out[k] = 1 - share * flux[k] / flux_ap[k]
+    return out

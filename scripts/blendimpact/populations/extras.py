@@ -5,11 +5,14 @@ from astropy import units
 
 from ..data.catalogues import describe
 from ..errors import StudyError
-from ..sky.comets import TAIL_WIDTH
+from ..sky.comets import STEADY, TAIL_WIDTH
 
 COMET = {
     "nucleus_fraction": (None, "comet: part of the light that is the nucleus, a point"),
-    "coma_radius": ("arcsec", "comet: where the coma ends; mag counts the light within"),
+    "coma_radius": ("arcsec", "comet: where the coma has faded to 1 / e of its power law; coma_9p: where it ends"),
+    "coma_slope": (None, "comet: exponent of the coma's brightness against the distance from the nucleus"),
+    "coma_asymmetry": (None, "comet: part by which the coma is brighter on one side, and fainter on the other"),
+    "coma_angle": ("deg", "comet: direction of that side, counter-clockwise from the x axis"),
     "tail_fraction": (None, "comet: part of the light that is the tail"),
     "tail_length": ("arcsec", "comet: length of the tail"),
     "tail_angle": ("deg", "comet: direction of the tail, counter-clockwise from the x axis"),
@@ -18,8 +21,8 @@ COMET = {
 TRANSIENT = {
     "transient": (
         None,
-        "supernova, nuclear, hostless, trail, comet, coma_9p (a real one), beside (a trail put beside "
-        "a static source); empty: static",
+        "supernova, nuclear, hostless, trail (a main-belt asteroid), near_earth, comet, coma_9p (a real one), beside, "
+        "comet_beside (an asteroid and a comet put beside a static source); empty: static",
     ),
     "host_id": (None, "source_id of the host, -1: none"),
     "host_distance": ("arcsec", "distance from the host's centre"),
@@ -34,12 +37,18 @@ TRANSIENT = {
     "rate": ("deg / d", "trail: apparent motion"),
     "r_h": ("au", "comet: distance from the Sun"),
     "delta": ("au", "comet: distance from the observer"),
-    "afrho": (
-        "cm",
-        "comet: A f rho of the coma, which is the same at all radii; coma_9p: of all light within coma_radius",
-    ),
+    "afrho": ("cm", "comet: A f rho of the coma alone within 3 arcsec; coma_9p: of all light within coma_radius"),
 }
 EXTRAS = {**COMET, **TRANSIENT}
+_DEFAULTS = {
+    "coma_slope": STEADY,
+    "coma_asymmetry": 0.0,
+    "coma_angle": 0.0,
+    "tail_fraction": 0.0,
+    "tail_length": 0.0,
+    "tail_angle": 0.0,
+    "tail_width": TAIL_WIDTH,
+}
 _BLANK = {"transient": "", "host_id": -1, "static_id": -1}
 
 
@@ -82,18 +91,21 @@ def comet_columns(out, given, comet, numbers, where, rows):
             if name in given.colnames
             else np.full(len(out), np.nan)
         )
-        default = {"tail_fraction": 0.0, "tail_length": 0.0, "tail_angle": 0.0, "tail_width": TAIL_WIDTH}.get(name)
+        default = _DEFAULTS.get(name)
         if default is not None:
             values = np.where(np.isnan(values), default, values)
         out[name] = np.where(comet, values, np.nan)
     nucleus, tail, radius = (np.asarray(out[n]) for n in ("nucleus_fraction", "tail_fraction", "coma_radius"))
+    slope, asymmetry = (np.asarray(out[n]) for n in ("coma_slope", "coma_asymmetry"))
     with np.errstate(invalid="ignore"):
         part = comet & ((nucleus < 0) | (tail < 0) | (nucleus + tail > 1 + 1e-9))
         flat = comet & (radius <= 0)
+        steep = comet & ((slope <= -2) | (slope > 0) | (asymmetry < 0) | (asymmetry > 1))
         short = comet & (tail > 0) & ~((np.asarray(out["tail_length"]) > 0) & (np.asarray(out["tail_width"]) > 0))
     for bad, what, remedy in (
         (part, "nucleus_fraction and tail_fraction", "parts of the light from 0 to 1, together at most 1"),
         (flat, "coma_radius", "give a positive radius in arcsec"),
+        (steep, "coma_slope and coma_asymmetry", "give a slope above -2 and at most 0, an asymmetry from 0 to 1"),
         (short, "tail_length and tail_width", "a tail with light needs a length and a width in arcsec"),
     ):
         if bad.any():

@@ -54,13 +54,21 @@ class Kind(Population):
         bands : sequence of str
         reference : str
         options : dict
-            ``exposure`` (s) and ``fast_share``, of the population ``transients``.
+            ``exposure`` (s) and ``snr`` (None: not given), of the population ``transients``; of the image ``point`` and
+            ``patch``, the AB magnitudes of a point source and of a square arcsec of sky that have a S/N of 1.
         tables : dict
             What was built, by population.
         rng : numpy.random.Generator
         """
         what = f"the kind {self.name!r} has no method `look`"
         raise StudyError(what, type(self).__module__, "give a source its type and shape, return its colours")
+
+    def magnitude(self, row, options, rng):
+        """Return its magnitude in the reference band, or None: by its S/N or magnitude, as the population draws it.
+
+        The parameters are those of `look`.
+        """
+        return None
 
     def finish(self, row, mag, band):
         """Put what follows from its magnitude in the reference band into a row."""

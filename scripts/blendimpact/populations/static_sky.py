@@ -39,7 +39,8 @@ class StaticSky:
         self.ids = np.asarray(truth["source_id"])
         self.galaxy = self._extended(image) if real else np.asarray(truth["kind"]) == "galaxy"
         self.seen = np.asarray(truth["snr"], float) >= settings.get("truth_snr", 5)
-        self.flux = np.where(self.galaxy, np.nan_to_num(np.asarray(truth[f"flux_{band}"], float)), 0.0)
+        self.total = np.nan_to_num(np.asarray(truth[f"flux_{band}"], float))
+        self.flux = np.where(self.galaxy, self.total, 0.0)
 
     def _extended(self, image):
         """Return which sources of a real image are larger than its PSF and bright enough to say so."""
@@ -92,14 +93,31 @@ class StaticSky:
         (ny, nx), b = self.patch.shape, self.patch.border - 0.5
         return np.array([b, b]) + rng.uniform(size=(_TRIES, 2)) * np.array([nx - 1 - 2 * b, ny - 1 - 2 * b])
 
-    def beside(self, row, rng):
-        """Return places from which a trail passes a static source that can be seen within a FWHM, anywhere along it."""
-        near = np.flatnonzero(self.seen & self.patch.inside(self.x, self.y))
+    def beside(self, row, rng, reach=1.0):
+        """Return places that pass a static source that can be seen, of any brightness alike, nearby.
+
+        Parameters
+        ----------
+        row : dict
+            A trail passes it anywhere along its line; what has no ``trail_length`` is a point.
+        rng : numpy.random.Generator
+        reach : float
+            FWHM: the distance is uniform up to it.
+
+        Returns
+        -------
+        (N, 2) array
+            x, y in pixels. The sources are drawn uniformly in magnitude, between the brightest and the faintest.
+        """
+        near = np.flatnonzero(self.seen & self.patch.inside(self.x, self.y) & (self.total > 0))
         draws = rng.uniform(size=(_TRIES, 3))
         if not len(near):
             return np.empty((0, 2))
-        k = near[(draws[:, 0] * len(near)).astype(int)]
-        along, across = (draws[:, 1] - 0.5) * row["trail_length"] / self.scale, (2 * draws[:, 2] - 1) * self.fwhm
+        bright = np.log(self.total[near])
+        wanted = bright.min() + draws[:, 0] * np.ptp(bright)
+        k = near[np.abs(wanted[:, None] - bright).argmin(axis=1)]
+        length = row["trail_length"] if row["trail_length"] > 0 else 0.0
+        along, across = (draws[:, 1] - 0.5) * length / self.scale, (2 * draws[:, 2] - 1) * reach * self.fwhm
         cos, sin = np.cos(np.radians(row["beta"])), np.sin(np.radians(row["beta"]))
         return np.c_[self.x[k] + along * cos - across * sin, self.y[k] + along * sin + across * cos]
 

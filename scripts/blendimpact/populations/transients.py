@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from ..config.files import Problem, nearest
 from ..config.models import ascending
-from ..config.options import NotNegative, Positive, Share
+from ..config.options import NotNegative, Positive
 from ..data.catalogues import describe
 from ..errors import StudyError
 from ..sky.profiles import draw_source
@@ -21,7 +21,7 @@ from .kinds import Kind
 from .static_sky import StaticSky
 
 SNR = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(ascending)]
-ORDER = ("supernova", "nuclear", "hostless", "trail", "comet", "coma_9p", "beside")
+ORDER = ("supernova", "nuclear", "hostless", "trail", "comet", "coma_9p", "beside", "near_earth", "comet_beside")
 """Kinds in the order in which shares are added up to draw one; others follow, by name. Another order would be another
 sky."""
 
@@ -35,25 +35,18 @@ class Transients(Population):
     kinds : dict of str to float
         Share of each kind (`kinds.Kind`).
     snr : (float, float), optional
-        Least and largest S/N of the matched filter on the sky's noise in ``shape_band``, of a trail and a comet as a
-        whole; uniform in the logarithm. Without it ``inject.mag`` is the range of magnitudes.
+        Least and largest S/N of the matched filter on the sky's noise in ``shape_band``, uniform in the logarithm; of
+        an asteroid what it would have standing still, by its counts; of a comet that in a circle. Without it
+        ``inject.mag`` is the range of magnitudes.
     exposure : float
         Seconds during which an asteroid moves.
-    fast_share : float
-        Share of trails at 0.6 to 10 deg per day; the others have 0.1 to 0.6.
     """
 
     transient = True
     packing = 0.5
     """Placed at random one after the other, which jams at 0.7 of a lattice."""
 
-    def __init__(
-        self,
-        kinds: dict[str, NotNegative] | None = None,
-        snr: SNR | None = None,
-        exposure: Positive = 30.0,
-        fast_share: Share = 0.2,
-    ):
+    def __init__(self, kinds: dict[str, NotNegative] | None = None, snr: SNR | None = None, exposure: Positive = 30.0):
         for name in kinds or {}:
             if name not in (names := POPULATIONS.names()) or not issubclass(POPULATIONS.member(name), Kind):
                 raise StudyError(f"there is no kind of transient {name!r}", "inject.kinds", nearest(name, names))
@@ -64,7 +57,7 @@ class Transients(Population):
                 "inject.kinds",
                 "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}",
             )
-        self.snr, self.options = snr, {"exposure": exposure, "fast_share": fast_share}
+        self.snr, self.options = snr, {"exposure": exposure, "snr": snr}
         self.kinds = {name: POPULATIONS.create(name) for name in {*self.shares, "hostless"}}
         self.columns = EXTRAS | {name: text for kind in self.kinds.values() for name, text in kind.columns.items()}
 
@@ -91,6 +84,7 @@ class Transients(Population):
         shares = np.array([float(self.shares[name]) for name in names])
         key = (case, "transients", int(block), int(realisation))
         sky = StaticSky(patch, truth, reference, settings)
+        options = {**self.options, **noise_limits(image, sky.sigma)}
         placed, rows = np.empty((0, 2)), []
         separation = inject["separation"] / image.pixel_scale
         draws = stream(seed, *key, "kinds").uniform(size=int(inject["per_patch"]))
@@ -106,7 +100,7 @@ class Transients(Population):
                 "stamp": "",
                 "transient": name,
             }
-            look = (row, bands, reference, self.options, tables, rng)
+            look = (row, bands, reference, options, tables, rng)
             colours = kind.look(*look) if kind.look_first else None
             place = kind.place(sky, row, placed, separation, rng)
             if place is None or not kind.there(tables):
@@ -115,7 +109,8 @@ class Transients(Population):
             row["x"], row["y"] = (float(v) for v in place)
             colours = colours or kind.look(*look)
             sky.describe(row)
-            mag = self._magnitude(row, inject, image, rng, sky.sigma)
+            mag = kind.magnitude(row, options, rng)
+            mag = self._magnitude(row, inject, image, rng, sky.sigma) if mag is None else mag
             row.update({f"mag_{band}": float(mag + colour) for band, colour in colours.items()})
             kind.finish(row, mag, image.band)
             rows.append(row)
@@ -160,3 +155,18 @@ class Transients(Population):
                 **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands},
             },
         )
+
+
+def noise_limits(image, sigma):
+    """Return the AB magnitudes that have a S/N of 1 on sky noise of ``sigma`` per pixel, as `Kind.look` takes them.
+
+    Returns
+    -------
+    dict of str to float
+        ``point``: of a point source; ``patch``: of the light of a square arcsec.
+    """
+    point = draw_source({"kind": "star", "x": 0.0, "y": 0.0, f"flux_{image.band}": 1.0}, image)
+    return {
+        "point": image.zero_point - 2.5 * np.log10(sigma / np.sqrt((point.array**2).sum())),
+        "patch": image.zero_point - 2.5 * np.log10(sigma / image.pixel_scale),
+    }

@@ -8,7 +8,8 @@ import numpy as np
 
 from .histogram_statistics import Binned
 from .histograms import quantile_from_histogram
-from .statistic import Ends, Fraction, notes, ratio
+from .intervals import wilson
+from .statistic import Ends, notes, pooled, ratio
 
 NIGHTS, LEAST_NIGHTS = 5, 3
 """Nights in 15 days on which a field is visited twice (about every third: adopted), and those that a link needs."""
@@ -32,18 +33,37 @@ def linked(efficiency, nights=NIGHTS):
     return 1 - sum(comb(nights, k) * q**k * (1 - q) ** (nights - k) for k in range(LEAST_NIGHTS))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Linking(Fraction):
-    """`linked` of a fraction, with which it rises: so do the ends of its interval. Sums: found, tried."""
+@dataclass(frozen=True)
+class Linking(Binned):
+    """Mean of `linked` over objects, each at the efficiency of its bin: an object is as bright whenever it is seen.
 
-    trials: ClassVar[tuple] = ()
+    Sums: found, tried.
+    """
 
-    def of(self, sums):
-        return linked(super().of(sums))
+    def within(self, sums, edges):
+        return self._mean(sums, 0.0)
+
+    @staticmethod
+    def _mean(sums, change):
+        found, tried = sums[..., 0], sums[..., 1]
+        chance = linked(np.clip(np.nan_to_num(ratio(found, tried)) + change, 0, 1))
+        return ratio((tried * chance).sum(axis=-1), tried.sum(axis=-1))
 
     def ends(self, value, blocks):
-        low, high, method, note = super().ends(value, blocks)
-        return Ends(float(linked(low)), float(linked(high)), method, note)
+        """Carry Wilson's interval of the efficiency of all through: each bin moves as it does."""
+        total = value.sums.sum(axis=1, keepdims=True)
+        low, high = pooled(value._replace(sums=total), 0)[:2]
+        whole = total[:, 0].sum(axis=0)
+        middle = whole[0] / whole[1] if whole[1] else np.nan
+        low, high = (float(self._mean(value.sums.sum(axis=0), end - middle)) for end in (low, high))
+        return self.widened(
+            Ends(low, high, "Wilson of the efficiency, carried through, widened by the design effect"),
+            value.value,
+            value.count,
+        )
+
+    def unseen(self, n):
+        return 1 - float(linked(1 - wilson(0, n).high))
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,14 @@ class TruePositives(Told):
         negatives = round(float(value.sums[..., 0].sum()))
         few = f": fewer than {1 / self.share:.0f}, so the threshold is at their largest"
         return Ends(low, high, method, notes(note, f"{negatives} negatives{few if negatives * self.share < 1 else ''}"))
+
+
+@dataclass(frozen=True)
+class Missed(TruePositives):
+    """Part of the positives that are not: a loss."""
+
+    def within(self, sums, edges):
+        return 1 - super().within(sums, edges)
 
 
 @dataclass(frozen=True)

@@ -2,36 +2,50 @@
 
 from ...stats.detection_statistics import LEAST_NIGHTS, NIGHTS, Linking
 from ...stats.figures_of_merit import FigureOfMerit as F
-from ...stats.histogram_statistics import Median, Nmad
+from ...stats.histogram_statistics import PairedNmad
 from ...stats.histograms import residual_edges
-from ...stats.statistic import Contrast, Fraction, quadrature
-from .foms import ABOVE, AROUND, DENSE, DM_EDGES, EACH, FORCED, MAS_EDGES, RECOVERED, SURE
+from ...stats.statistic import Contrast, Fraction, Mean
+from .foms import ABOVE, AROUND, DENSE, RECOVERED, SURE
 
-ARCSEC_EDGES = tuple(residual_edges(limit=100.0, scale=0.05, n_bins=201))
+LENGTH_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 1e9)  # of trails, in FWHM of the visit
+LINK_EDGES = (0.0, 5.0, 6.0, 8.0, 12.0, 20.0, 1e9)  # S/N of objects that are as easily found
+DM_BOUND, MAS_BOUND, ARCSEC_BOUND = 0.5, 300.0, 2.0
+"""Beyond these an error of a flux (mag), a position (mas) or a length (arcsec) counts as this large."""
+OFFSET_EDGES = tuple(residual_edges(limit=1e4, scale=2.0, n_bins=201))  # mas
+WHERE = 'those anywhere; "place:" strata: main belt (trail), near-Earth, and those put beside a static source'
+AS_IT_IS = "of trails longer than the FWHM of the visit those of a fitted line, of others of a point"
 
 FIGURES_OF_MERIT = (
     F(
         "MO-D1",
         "detection",
-        "trails lost",
-        f"fraction of trails ({SURE}) that are not recovered: {RECOVERED}",
+        "asteroids lost",
+        f"fraction of asteroids ({SURE}) that are not recovered: {RECOVERED}; {WHERE}",
         "1",
         Fraction(),
     ),
     F(
         "MO-D1.dense",
         "detection",
-        "trails lost among many galaxies",
-        f"MO-D1 where {DENSE:g} or more galaxies per arcmin2 lie around a trail minus MO-D1 where fewer do: {AROUND}",
+        "asteroids lost among many galaxies",
+        f"MO-D1 where {DENSE:g} or more galaxies per arcmin2 lie around one minus MO-D1 where fewer do: {AROUND}",
         "1",
         Contrast(),
     ),
     F(
         "MO-D1.efficiency",
         "detection",
-        "efficiency of the search for trails",
-        "fraction of trails, by isolated S/N, "
-        f"with a positive candidate of the bank {ABOVE} within match_radius of their line",
+        "efficiency of the search with trails",
+        "fraction of asteroids whose S/N standing still is above 5 (strata: by it, and by the length in FWHM) "
+        f"with a positive candidate of the bank {ABOVE} within match_radius of their line; {WHERE}",
+        "1",
+        Fraction(),
+    ),
+    F(
+        "MO-D1.point",
+        "detection",
+        "efficiency of the point filter alone",
+        "the same with the filter of a point alone: what is less than MO-D1.efficiency is what trails are searched for",
         "1",
         Fraction(),
     ),
@@ -39,82 +53,60 @@ FIGURES_OF_MERIT = (
         "MO-D2",
         "detection",
         "chance to be linked",
-        f"twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, at the "
-        "efficiency of trails of MO-D1 (1 minus the loss)",
+        f"mean over asteroids of the chance to be found twice in a night on {LEAST_NIGHTS} of {NIGHTS} nights, each at "
+        "the efficiency (1 - MO-D1) of those as bright",
         "1",
-        Linking(),
+        Linking(LINK_EDGES),
     ),
     F(
         "MO-D2.all",
         "detection",
         "chance to be linked, S/N above 5",
-        "the same at the efficiency of MO-D1.efficiency above S/N 5",
+        "the same at the efficiency of MO-D1.efficiency, of all with a S/N of 5 standing still",
         "1",
-        Linking(),
+        Linking(LINK_EDGES),
     ),
     F(
         "MO-B1",
         "deblending",
-        "flux bias of trails near static sources",
-        "median of -1.086 (F - F_true) / F_true of the "
-        f"trail fit, isolated S/N above 10, trails within 1 FWHM of a static source, {FORCED}, fitted on {EACH}",
+        "flux bias of asteroids",
+        f"mean of -1.086 (F - F_alone) / F_alone, within {DM_BOUND:g} mag; fluxes are, {AS_IT_IS}; F_alone is that of "
+        f"the noiseless asteroid alone; isolated S/N above 10; {WHERE}",
         "mag",
-        Median(DM_EDGES),
-        fixed=True,
-    ),
-    F(
-        "MO-B1.all",
-        "deblending",
-        "flux bias of trails",
-        "the same of all trails, by the distance from the nearest static source in FWHM",
-        "mag",
-        Median(DM_EDGES),
-        fixed=True,
+        Mean(bound=DM_BOUND),
     ),
     F(
         "MO-B1.length",
         "deblending",
-        "length bias of trails near static sources",
-        "median of the fitted minus the true length of the same trails as MO-B1",
-        "arcsec",
-        Median(ARCSEC_EDGES),
-        fixed=True,
-    ),
-    F(
-        "MO-B1.length_all",
-        "deblending",
         "length bias of trails",
-        "the same of all trails",
+        f"mean of the fitted minus the true length, within {ARCSEC_BOUND:g} arcsec, of those of MO-B1 whose trail is "
+        "longer than the FWHM of the visit: shorter ones have no length that can be measured",
         "arcsec",
-        Median(ARCSEC_EDGES),
-        fixed=True,
+        Mean(bound=ARCSEC_BOUND),
     ),
     F(
         "MO-B1.failed",
         "deblending",
-        "failed fits of trails",
-        f"fraction of trails with isolated S/N above 10 whose fit did not converge, {FORCED}",
+        "asteroids that are not measured",
+        "fraction of asteroids with isolated S/N above 10, of those that a rung has, without a flux or a position",
         "1",
         Fraction(),
-        fixed=True,
     ),
     F(
         "MO-M1",
         "measurement",
-        "astrometric scatter",
-        "normalised median absolute deviation of fitted minus true "
-        "positions of trails (of a point's fit where a rung has none of a line), isolated S/N above 10, both axes "
-        "together, common to all rungs",
+        "error of positions",
+        f"mean distance of the measured from the true middle, within {MAS_BOUND:g} mas, of the asteroids of MO-B1; "
+        f"{AS_IT_IS}",
         "mas",
-        Nmad(MAS_EDGES),
+        Mean(bound=MAS_BOUND),
     ),
     F(
-        "MO-M1.excess",
+        "MO-M1.added",
         "measurement",
-        "astrometric scatter in quadrature",
-        "the same beyond that of the isolated rung, in quadrature",
+        "what blending moves positions by",
+        "normalised median absolute deviation of the paired differences of positions of two rungs, both axes together",
         "mas",
-        Nmad(MAS_EDGES, against=quadrature),
-        stored_as="MO-M1",
+        PairedNmad(OFFSET_EDGES),
     ),
 )

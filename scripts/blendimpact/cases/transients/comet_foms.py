@@ -1,52 +1,50 @@
 """Figures of merit of comets (CO-*)."""
 
-from ...stats.detection_statistics import FALSE_POSITIVES, AreaUnderCurve, Negatives, TruePositives
+from ...stats.detection_statistics import FALSE_POSITIVES, AreaUnderCurve, Missed, Negatives, TruePositives
 from ...stats.figures_of_merit import FigureOfMerit as F
-from ...stats.histogram_statistics import Median, Nmad
+from ...stats.histogram_statistics import PairedNmad
 from ...stats.histograms import residual_edges
-from ...stats.statistic import Contrast, Fraction
-from .foms import AROUND, DENSE, DM_EDGES, EACH, FORCED, RECOVERED, SURE
+from ...stats.statistic import Contrast, Fraction, Mean
+from .foms import AROUND, DENSE, RECOVERED, SURE
 
-SHARE_EDGES = (0.0, 0.25, 0.5, 0.75, 1.0001)  # of a comet's light that is its nucleus
+FALSE = 0.05
+"""Share of the asteroids that are taken for comets at the threshold of CO-D1."""
+SHARE_EDGES = (0.0, 0.05, 0.2, 0.5, 1.0001)  # of a comet's light that is its nucleus
 ACTIVITY_EDGES = tuple(residual_edges(limit=100.0, scale=0.2, n_bins=401))
+PAIRED_EDGES = tuple(residual_edges(limit=100.0, scale=0.02, n_bins=301))
+DM_BOUND, PART_BOUND = 0.5, 0.5
+"""Beyond these an error of a flux (mag), and one of a part, of dust or of a slope, counts as this large."""
+WHERE = 'those anywhere; "place:" strata: comet, comet_beside (over or beside a static source), coma_9p (a real coma)'
+SPLIT = "at true places, of comets with isolated S/N above 10; nucleus, coma, its slope and extent are fitted"
 
 FIGURES_OF_MERIT = (
     F(
         "CO-D1",
         "detection",
-        "comets told from points",
-        f"fraction of comets whose activity E = 1 - F_psf / F_ap "
-        f"exceeds what {FALSE_POSITIVES[0]:.0%} of the supernovae of the same rung exceed; isolated S/N above 10, "
-        "common to all rungs",
+        "comets taken for asteroids",
+        f"fraction of comets whose activity E = 1 - c F_line / F_ap is below what {FALSE:.0%} of the asteroids of the "
+        "same rung exceed; F_line is that of the trail, or point, that fits best; isolated S/N above 10; anywhere, "
+        'against asteroids anywhere; "place:comet_beside": beside static sources, against such asteroids',
         "1",
-        TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]),
-    ),
-    F(
-        "CO-D1.forced",
-        "detection",
-        "comets told from points, at true places",
-        "the same of all comets and supernovae, found or not",
-        "1",
-        TruePositives(ACTIVITY_EDGES, FALSE_POSITIVES[0]),
-        fixed=True,
+        Missed(ACTIVITY_EDGES, FALSE),
     ),
     *(
         F(
             f"CO-D1.fpr{round(100 * share)}",
             "detection",
-            "comets told from points",
-            f"as CO-D1, where {share:.0%} of the supernovae are taken for active",
+            "comets told from asteroids",
+            f"fraction of the comets of CO-D1 that are told where {share:.0%} of the asteroids are taken for active",
             "1",
             TruePositives(ACTIVITY_EDGES, share),
             stored_as="CO-D1.curve",
         )
-        for share in FALSE_POSITIVES[1:]
+        for share in FALSE_POSITIVES
     ),
     F(
         "CO-D1.negatives",
         "detection",
-        "points that set the threshold",
-        "number of the supernovae of CO-D1",
+        "asteroids that set the threshold",
+        "number of the asteroids of CO-D1",
         "1",
         Negatives(ACTIVITY_EDGES),
         stored_as="CO-D1.curve",
@@ -55,7 +53,7 @@ FIGURES_OF_MERIT = (
         "CO-D1.auc",
         "detection",
         "area under the detection curve",
-        "chance that a comet of CO-D1 has a larger activity than a supernova",
+        "chance that a comet of CO-D1 has a larger activity than an asteroid",
         "1",
         AreaUnderCurve(ACTIVITY_EDGES),
         stored_as="CO-D1.curve",
@@ -64,7 +62,7 @@ FIGURES_OF_MERIT = (
         "CO-D1.lost",
         "detection",
         "comets lost",
-        f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}",
+        f"fraction of comets ({SURE}) that are not recovered: {RECOVERED}; {WHERE}",
         "1",
         Fraction(),
     ),
@@ -81,49 +79,54 @@ FIGURES_OF_MERIT = (
         "CO-B1",
         "deblending",
         "nucleus bias",
-        "median of the fitted over the true flux of the nucleus, minus 1, of "
-        f"comets with isolated S/N above 10 and at least a fifth of their light in the nucleus, {FORCED}, split on "
-        f"{EACH}; not of real comae",
+        "mean of the fitted minus the true flux of the nucleus, over the true light of nucleus and coma within 3 "
+        f"arcsec, within {PART_BOUND:g}; {SPLIT}; {WHERE}",
         "1",
-        Median(DM_EDGES),
+        Mean(bound=PART_BOUND),
         fixed=True,
     ),
     F(
         "CO-B1.nmad",
         "deblending",
-        "nucleus scatter",
-        "normalised median absolute deviation of the same",
+        "what blending does to a nucleus",
+        "normalised median absolute deviation of the paired differences of the same of two rungs",
         "1",
-        Nmad(DM_EDGES),
+        PairedNmad(PAIRED_EDGES),
         fixed=True,
-        stored_as="CO-B1",
     ),
     F(
         "CO-B1.afrho",
         "deblending",
         "Afrho bias",
-        "median of the fitted over the true flux of the coma, minus 1, which "
-        "is that of Afrho, of comets with isolated S/N above 10 and at least a fifth of their light in the coma, "
-        f"{FORCED}, split on {EACH}",
+        f"mean of the fitted over the true flux of the coma within 3 arcsec, minus 1, which is that of Afrho, within "
+        f"{PART_BOUND:g}; {SPLIT}; {WHERE}",
         "1",
-        Median(DM_EDGES),
+        Mean(bound=PART_BOUND),
         fixed=True,
     ),
     F(
         "CO-B1.afrho_nmad",
         "deblending",
-        "Afrho scatter",
-        "normalised median absolute deviation of the same",
+        "what blending does to Afrho",
+        "normalised median absolute deviation of the paired differences of the same of two rungs",
         "1",
-        Nmad(DM_EDGES),
+        PairedNmad(PAIRED_EDGES),
         fixed=True,
-        stored_as="CO-B1.afrho",
+    ),
+    F(
+        "CO-B1.slope",
+        "deblending",
+        "bias of the coma's slope",
+        f"mean of the fitted minus the true exponent of the coma's brightness, within {PART_BOUND:g}; {SPLIT}; {WHERE}",
+        "1",
+        Mean(bound=PART_BOUND),
+        fixed=True,
     ),
     F(
         "CO-B1.failed",
         "deblending",
         "failed splits",
-        f"fraction of comets with isolated S/N above 10 without a nucleus or a coma, {FORCED}",
+        "fraction of comets with isolated S/N above 10 without a nucleus or a coma, at true places",
         "1",
         Fraction(),
         fixed=True,
@@ -132,9 +135,9 @@ FIGURES_OF_MERIT = (
         "CO-M1",
         "measurement",
         "comet flux bias",
-        "median of -1.086 (F - F_alone) / F_alone of the aperture flux of "
-        "comets, F_alone the noiseless comet's in the same aperture, common to all rungs, isolated S/N above 10",
+        f"mean of -1.086 (F - F_alone) / F_alone, within {DM_BOUND:g} mag, of the aperture flux of comets, F_alone the "
+        f"noiseless comet's in the same aperture; isolated S/N above 10; {WHERE}",
         "mag",
-        Median(DM_EDGES),
+        Mean(bound=DM_BOUND),
     ),
 )

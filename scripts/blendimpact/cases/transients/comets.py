@@ -1,85 +1,94 @@
-"""Comets: activity told from point sources, nucleus and coma apart."""
+"""Comets: activity told from asteroids, nucleus and coma apart, fluxes."""
 
 import numpy as np
 
-from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REFERENCE
+from ...data.coma import coma_share
+from ...ladder.objects import samples
+from ...ladder.paired import add_paired
+from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_RUNGS, REFERENCE
+from ...measure.comae import INNER
 from ...stats.figures_of_merit import strata
-from .comet_foms import ACTIVITY_EDGES, SHARE_EDGES
-from .foms import DISTANCE_EDGES, DM_EDGES
-from .moving import by_galaxies
-from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of
-from .places import SUPERNOVAE
+from .comet_foms import ACTIVITY_EDGES, DM_BOUND, PAIRED_EDGES, PART_BOUND, SHARE_EDGES
+from .foms import DISTANCE_EDGES
+from .moving import ANYWHERE, by_galaxies, places
+from .photometry import BRIGHT_SNR, MAG
+from .places import COMETS, TRAILS
 
-LEAST_SHARE = 0.2
-"""Of the light: a nucleus or coma with less has no meaningful relative error."""
+BESIDE = {"beside": "comet_beside"}
+"""Asteroids that lie as comets do: those at random places are held against those at random places."""
 
 
 def add(scores, targets, objects, recovered, sure):
     """Add CO-D1, CO-B1 and CO-M1; the parameters are those of `moving.add` of the same names."""
-    comet = (targets["class"] == "comet").to_numpy()
+    comet = targets["class"].isin(COMETS).to_numpy()
     for rung, got in recovered.items():
         rows, lost = targets[comet & sure], ~got[comet & sure]
-        scores.add_fractions("CO-D1.lost", rung, rows["block"], lost, strata("distance", rows["near"], DISTANCE_EDGES))
-        by_galaxies(scores, "CO-D1.lost", "CO-D1.dense", rung, rows, lost)
-    rows = objects[objects["class"].isin((*SUPERNOVAE, "comet")) & (objects["snr"] >= BRIGHT_SNR)].copy()
-    rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
-    measurable = np.isfinite(rows["activity"])
-    common = common_of(rows, measurable & np.isfinite(rows["flux_ap"]))
-    for rung in DIFFERENCE_ORDER:
-        here = common[common["rung"] == rung]
-        _curves(scores, "CO-D1", rung, here, "common")
-        _told(scores, "CO-D1.curve", rung, here)
-        scores.add_histogram("CO-M1", rung, here["block"], here["light"], DM_EDGES, [("all", here["class"] == "comet")])
-        if rung == REFERENCE or rung in DIFFERENCE_FIXED:
-            here = rows[(rows["rung"] == rung) & measurable]
-            _curves(scores, "CO-D1.forced", rung, here, "all")
-    # The nucleus of a real coma is not known.
-    _split(scores, rows[(rows["class"] == "comet") & np.isfinite(rows["nucleus_fraction"])])
+        by = [*places(rows), *strata("distance", rows["near"], DISTANCE_EDGES, whole=False)]
+        scores.add_fractions("CO-D1.lost", rung, rows["block"], lost, by)
+        anywhere = (rows["class"] == "comet").to_numpy()
+        by_galaxies(scores, "CO-D1.lost", "CO-D1.dense", rung, rows[anywhere], lost[anywhere])
+    rows = objects[objects["class"].isin((*TRAILS, *COMETS)) & (objects["snr"] >= BRIGHT_SNR)].copy()
+    _activity(scores, rows)
+    rows = rows[rows["class"].isin(COMETS)].copy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
+    both = samples(rows, np.isfinite(rows["light"]), sorted(rows["twin"].unique()), DIFFERENCE_RUNGS)
+    for population, sample in both.items():
+        for rung, here in sample.groupby("rung"):
+            by = [*places(here), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
+            scores.add_mean("CO-M1", rung, here["block"], here["light"], DM_BOUND, by, population)
+    _parts(scores, rows)
 
 
-def _curves(scores, fom, rung, rows, population):
-    """Histograms of the activity of points and comets: by distance, and by the share of the nucleus."""
-    for by in (
-        strata("distance", rows["near"], DISTANCE_EDGES),
-        strata("nucleus", rows["nucleus_fraction"], SHARE_EDGES, whole=False),
-    ):
-        _told(scores, fom, rung, rows, by, population)
+def _activity(scores, rows):
+    """CO-D1: comets against asteroids, those at random places and those beside static sources."""
+    known = np.isfinite(rows["line_activity"])
+    for population, sample in samples(rows, known, sorted(rows["twin"].unique()), DIFFERENCE_RUNGS).items():
+        for rung, here in sample.groupby("rung"):
+            kind = here["class"].replace(BESIDE)
+            for name, among in (("all", (*ANYWHERE, "comet")), ("place:comet_beside", ("comet_beside",))):
+                mine = kind.isin(among).to_numpy()
+                part, active = here[mine], here["class"].isin(COMETS).to_numpy()[mine]
+                shares = strata("nucleus", part["nucleus_fraction"], SHARE_EDGES, whole=False)
+                by = [(name, np.ones(len(part), bool))]
+                # All asteroids enter each stratum of the comets: a threshold is the same for all comets of a rung.
+                by += [(label, ~active | inside) for label, inside in shares] if name == "all" else []
+                activity = part["line_activity"].to_numpy(float)
+                two = [np.where(which, activity, np.nan) for which in (~active, active)]
+                for fom in ("CO-D1", "CO-D1.curve"):
+                    own = by if fom == "CO-D1" else by[:1]
+                    scores.add_histogram(fom, rung, part["block"], two, ACTIVITY_EDGES, own, population)
 
 
-def _told(scores, fom, rung, rows, by=(("all", True),), population="common"):
-    """Add histograms of the activity of points (first sum) and of comets (second), for the detection curves.
-
-    All points enter each stratum of the comets: a threshold is the same for all comets of a rung.
-    """
-    comet = (rows["class"] == "comet").to_numpy()
-    activity = rows["activity"].to_numpy(float)
-    scores.add_histogram(
-        fom,
-        rung,
-        rows["block"],
-        [np.where(kept, activity, np.nan) for kept in (~comet, comet)],
-        ACTIVITY_EDGES,
-        ((stratum, ~comet | inside) for stratum, inside in by),
-        population,
-    )
-
-
-def _split(scores, rows):
-    """CO-B1: fluxes of nucleus and coma over the true ones, at true places, of comets that are split on all of them."""
-    share = {"nucleus": rows["nucleus_fraction"].to_numpy(float)}
-    share["coma"] = 1 - share["nucleus"] - np.nan_to_num(rows["tail_fraction"].to_numpy(float))
-    rows = rows.copy()
-    for part in share:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rows[part] = rows[f"{part}_flux"] / (rows["true_flux"] * share[part]) - 1
-        rows[f"{part}_share"] = share[part]
-    split = np.isfinite(rows["nucleus_flux"] + rows["coma_flux"])
-    common = common_of(rows, split, TRUE_RUNGS)
-    for rung in (REFERENCE, *DIFFERENCE_FIXED):
-        here = [("all", rows["rung"] == rung)]
-        scores.add_fractions("CO-B1.failed", rung, rows["block"], ~split, here)
-        for fom, part in (("CO-B1", "nucleus"), ("CO-B1.afrho", "coma")):
-            kept = common[(common["rung"] == rung) & (common[f"{part}_share"] >= LEAST_SHARE)]
-            scores.add_histogram(
-                fom, rung, kept["block"], kept[part], DM_EDGES, strata("distance", kept["near"], DISTANCE_EDGES), "all"
-            )
+def _parts(scores, rows):
+    """CO-B1: nucleus, dust and slope of comets at true places; of a real one against what its noiseless image gives."""
+    mine = rows["rung"].isin((REFERENCE, *DIFFERENCE_FIXED)).to_numpy()
+    rows = rows[mine].copy()
+    names = ["nucleus_flux", "coma_flux", "fit_slope"]
+    alone = rows[rows["rung"] == REFERENCE].set_index(["patch", "twin", "source_id"])[names]
+    alone = alone.reindex(list(zip(rows["patch"], rows["twin"], rows["source_id"]))).to_numpy()
+    share = rows["nucleus_fraction"].to_numpy(float)
+    drawn, radius = np.isfinite(share), rows["coma_radius"].to_numpy(float)
+    coma = 1 - share - np.nan_to_num(rows["tail_fraction"].to_numpy(float))
+    inner = coma * coma_share(INNER, radius, rows["coma_slope"].to_numpy(float))
+    true = rows["true_flux"].to_numpy(float)[:, None] * np.column_stack([share, inner])
+    true = np.where(drawn[:, None], np.column_stack([true, rows["coma_slope"]]), alone)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows["nucleus"] = (rows["nucleus_flux"] - true[:, 0]) / (true[:, 0] + true[:, 1])
+        rows["dust"] = rows["coma_flux"] / true[:, 1] - 1
+    rows["slope"] = rows["fit_slope"] - true[:, 2]
+    parts = {"CO-B1": "nucleus", "CO-B1.afrho": "dust", "CO-B1.slope": "slope"}
+    known = np.isfinite(rows[list(parts.values())]).all(axis=1)
+    for rung, here in rows.groupby("rung"):
+        scores.add_fractions("CO-B1.failed", rung, here["block"], ~known[here.index], places(here))
+    both = samples(rows, known, sorted(rows["twin"].unique()), DIFFERENCE_FIXED)
+    for rung, here in both["centres"].groupby("rung"):
+        by = [
+            *places(here),
+            *strata("distance", here["near"], DISTANCE_EDGES, whole=False),
+            *strata("nucleus", here["nucleus_fraction"], SHARE_EDGES, whole=False),
+        ]
+        for fom, part in parts.items():
+            scores.add_mean(fom, rung, here["block"], here[part], PART_BOUND, by, "centres")
+    for fom, part in (("CO-B1.nmad", "nucleus"), ("CO-B1.afrho_nmad", "dust")):
+        add_paired(scores, fom, both, part, PAIRED_EDGES, places)

@@ -1,20 +1,23 @@
-"""Asteroids: trails that are lost, what that does to linking, fluxes, lengths and positions."""
+"""Asteroids: what is lost, what that does to linking, fluxes, lengths and positions."""
 
 import numpy as np
-import pandas as pd
 
-from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REFERENCE
-from ...stats.figures_of_merit import strata
-from .asteroid_foms import ARCSEC_EDGES
-from .foms import DENSE, DISTANCE_EDGES, DM_EDGES, GALAXY_EDGES, SNR_EDGES
-from .photometry import BRIGHT_SNR, MAG, TRUE_RUNGS, common_of, positions
+from ...ladder.objects import samples
+from ...ladder.paired import add_paired
+from ...ladder.rungs import DIFFERENCE_RUNGS, REFERENCE
+from ...stats.figures_of_merit import classes, strata
+from .asteroid_foms import ARCSEC_BOUND, DM_BOUND, LENGTH_EDGES, LINK_EDGES, MAS_BOUND, OFFSET_EDGES
+from .foms import DENSE, DISTANCE_EDGES, GALAXY_EDGES, SNR_EDGES
+from .photometry import BRIGHT_SNR, MAG
 from .places import LEAST_SNR, TRAILS
 
-BESIDE = 1.0
-"""FWHM of the visit: a trail whose line passes a static source within this is near it."""
+ANYWHERE = "trail", "near_earth"
+"""Classes of asteroids at random places; the others are beside static sources."""
+RESOLVED = 1.0
+"""FWHM of the visit: a longer trail has a length, and is measured as a line; a shorter one as a point."""
 
 
-def add(scores, targets, objects, recovered, sure, found, facts):
+def add(scores, targets, objects, recovered, sure, found, points, facts):
     """Add MO-D1, MO-D2, MO-B1 and MO-M1.
 
     Parameters
@@ -26,44 +29,90 @@ def add(scores, targets, objects, recovered, sure, found, facts):
         Which targets each rung recovers.
     sure : (N,) bool array
         Which are bright enough and found on empty sky.
-    found : dict of str to (N,) bool array
-        Which have a candidate, on the rungs that are searched.
+    found, points : dict of str to (N,) bool array
+        Which have a candidate, of the whole bank and of the point filter alone, on the rungs that are searched.
     facts : data.facts.Facts
     """
-    trail, lines = (targets["class"] == "trail").to_numpy(), targets["class"].isin(TRAILS).to_numpy()
+    lines = targets["class"].isin(TRAILS).to_numpy()
+    rows, kept = targets[lines], sure[lines]
     for rung, got in recovered.items():
-        rows, here = targets[trail & sure], got[trail & sure]
-        scores.add_fractions("MO-D1", rung, rows["block"], ~here, strata("snr", rows["snr"], SNR_EDGES))
-        both, gone = targets[lines & sure], ~got[lines & sure]
+        here, lost = rows[kept], ~got[lines][kept]
+        for by in (places(here), strata("snr", here["snr"], SNR_EDGES, whole=False)):
+            scores.add_fractions("MO-D1", rung, here["block"], lost, within(by, here))
         scores.add_fractions(
-            "MO-D1", rung, both["block"], gone, strata("distance", both["near"], DISTANCE_EDGES, whole=False)
+            "MO-D1", rung, here["block"], lost, strata("distance", here["near"], DISTANCE_EDGES, whole=False)
         )
-        scores.add_fractions("MO-D2", rung, rows["block"], here, strata("galaxies", rows["galaxies"], GALAXY_EDGES))
-        by_galaxies(scores, "MO-D1", "MO-D1.dense", rung, rows, ~here)
-    for rung, got in found.items():
-        rows, here = targets[trail], got[trail]
-        scores.add_fractions("MO-D1.efficiency", rung, rows["block"], here, strata("snr", rows["snr"], SNR_EDGES))
-        scores.add_fractions("MO-D2.all", rung, rows["block"], here, [("all", rows["snr"] >= LEAST_SNR)])
+        anywhere = here["class"].isin(ANYWHERE).to_numpy()
+        by_galaxies(scores, "MO-D1", "MO-D1.dense", rung, here[anywhere], lost[anywhere])
+        for name in TRAILS:
+            mine = (here["class"] == name).to_numpy()
+            scores.add_curve("MO-D2", rung, here["block"][mine], ~lost[mine], here["snr"][mine], LINK_EDGES, name)
+    for searched, fom in ((found, "MO-D1.efficiency"), (points, "MO-D1.point")):
+        for rung, got in searched.items():
+            _efficiency(scores, fom, rung, rows, got[lines])
+    _measured(scores, objects, facts.pixel_scale)
+
+
+def places(rows):
+    """Return the strata of asteroids or comets by where they are: "all" has those at random places alone."""
+    return [
+        ("all", rows["class"].isin((*ANYWHERE, "comet")).to_numpy()),
+        *classes("place", rows["class"].to_numpy(), sorted(rows["class"].unique())),
+    ]
+
+
+def within(by, rows):
+    """Return strata without those that were put beside static sources, unless they say so."""
+    anywhere = rows["class"].isin((*ANYWHERE, "comet")).to_numpy()
+    return [(name, mask if name.startswith("place:") else mask & anywhere) for name, mask in by]
+
+
+def _efficiency(scores, fom, rung, rows, got):
+    """Add the efficiency of one search against S/N standing still, and against length above `SURE`."""
+    standing = rows["standing"].to_numpy(float)
+    bright = standing >= LEAST_SNR
+    by = [
+        *((name, mask & bright) for name, mask in places(rows)),
+        *within(strata("standing", standing, SNR_EDGES, whole=False), rows),
+        *((n, m & bright) for n, m in within(strata("length", rows["lengths"], LENGTH_EDGES, whole=False), rows)),
+    ]
+    scores.add_fractions(fom, rung, rows["block"], got, by)
+    if fom == "MO-D1.efficiency":
+        for name in TRAILS:
+            mine = (rows["class"] == name).to_numpy() & bright
+            scores.add_curve("MO-D2.all", rung, rows["block"][mine], got[mine], standing[mine], LINK_EDGES, name)
+
+
+def _measured(scores, objects, scale):
+    """MO-B1 and MO-M1: of what is resolved as a line, of the rest as a point; against the noiseless asteroid alone."""
     rows = objects[objects["class"].isin(TRAILS) & (objects["snr"] >= BRIGHT_SNR)].copy()
-    rows["dm"] = -MAG * (rows["trail_flux"] / rows["true_flux"] - 1)
-    rows["stretch"] = rows["found_trail_length"] - rows["trail_length"]
-    fitted = np.isfinite(rows["dm"]) & np.isfinite(rows["stretch"])
-    common = common_of(rows, fitted, TRUE_RUNGS)
-    for rung in (REFERENCE, *DIFFERENCE_FIXED):
-        here = common[common["rung"] == rung]
-        by = [("all", here["class"] == "trail"), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
-        for fom, column, bins in (("MO-B1", "dm", DM_EDGES), ("MO-B1.length", "stretch", ARCSEC_EDGES)):
-            scores.add_histogram(fom, rung, here["block"], here[column], bins, [("all", here["near"] < BESIDE)], "all")
-            every = {"MO-B1": "MO-B1.all"}.get(fom, f"{fom}_all")
-            scores.add_histogram(every, rung, here["block"], here[column], bins, by, "all")
-        mine = rows["rung"] == rung
-        here = rows[mine]
-        by = [("all", here["class"] == "trail"), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
-        scores.add_fractions("MO-B1.failed", rung, here["block"], ~fitted[mine], by)
-    common = _placed(rows[rows["class"] == "trail"])
-    for rung in DIFFERENCE_ORDER:
-        here = common[common["rung"] == rung]
-        positions(scores, "MO-M1", rung, here, facts.pixel_scale, strata("snr", here["snr"], SNR_EDGES))
+    line = (rows["lengths"] >= RESOLVED).to_numpy()
+    flux = np.where(line, rows["trail_flux"], rows["flux_psf"])
+    rows["flux"] = flux
+    alone = rows[rows["rung"] == REFERENCE].set_index(["patch", "twin", "source_id"])["flux"]
+    alone = alone.reindex(list(zip(rows["patch"], rows["twin"], rows["source_id"]))).to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows["dm"] = -MAG * (flux / alone - 1)
+    rows["stretch"] = np.where(line, rows["found_trail_length"] - rows["trail_length"], np.nan)
+    for axis in "xy":
+        rows[f"d{axis}"] = 1000 * scale * (np.where(line, rows[f"trail_{axis}"], rows[f"{axis}_psf"]) - rows[axis])
+    rows["offset"] = np.hypot(rows["dx"], rows["dy"])
+    fitted, twins = np.isfinite(rows["dm"]) & np.isfinite(rows["offset"]), sorted(rows["twin"].unique())
+    for rung in (REFERENCE, *DIFFERENCE_RUNGS):
+        mine = (rows["rung"] == rung).to_numpy()
+        scores.add_fractions("MO-B1.failed", rung, rows["block"][mine], ~fitted[mine], places(rows[mine]))
+    both = samples(rows, fitted, twins, DIFFERENCE_RUNGS)
+    for population, sample in both.items():
+        for rung, here in sample.groupby("rung"):
+            by = [*places(here), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
+            scores.add_mean("MO-B1", rung, here["block"], here["dm"], DM_BOUND, by, population)
+            scores.add_mean("MO-M1", rung, here["block"], here["offset"], MAS_BOUND, by, population)
+            long = here[np.isfinite(here["stretch"])]
+            scores.add_mean(
+                "MO-B1.length", rung, long["block"], long["stretch"], ARCSEC_BOUND, places(long), population
+            )
+    for axis in "xy":
+        add_paired(scores, "MO-M1.added", both, f"d{axis}", OFFSET_EDGES, places, copies=2)
 
 
 def by_galaxies(scores, fom, contrast, rung, rows, lost):
@@ -85,18 +134,3 @@ def by_galaxies(scores, fom, contrast, rung, rows, lost):
     scores.add_sums(
         contrast, rung, rows["block"], [lost & dense, dense, lost & ~dense, ~dense], [("all", np.isfinite(density))]
     )
-
-
-def _placed(rows):
-    """Return the trails that have a place on all rungs but raw pixels, in ``x_psf`` and ``y_psf``.
-
-    That of the trail's fit if all these rungs have it, else of a point's: the same kind for a trail on every rung. A
-    search fits a line to what the filter of a trail found, so short trails have a point's.
-    """
-    if "trail_x" in rows:  # products of a run before it have a point's alone
-        lines = common_of(rows, np.isfinite(rows["trail_x"]) & np.isfinite(rows["trail_y"]))
-        lines = lines.assign(x_psf=lines["trail_x"], y_psf=lines["trail_y"])
-        rows = rows.drop(index=lines.index)
-    else:
-        lines = rows[:0]
-    return pd.concat([lines, common_of(rows, np.isfinite(rows["x_psf"]) & np.isfinite(rows["y_psf"]))])

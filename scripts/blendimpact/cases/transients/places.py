@@ -28,7 +28,11 @@ COLUMNS = (
     "host_sb",
     "nucleus_fraction",
     "tail_fraction",
+    "coma_radius",
+    "coma_slope",
     "trail_length",
+    "lengths",
+    "standing",
     "galaxies",
 )
 SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
@@ -43,11 +47,14 @@ CLASSES = {
     "nuclear": "nuclear",
     "hostless": "hostless",
     "trail": "trail",
-    "comet": "comet",
-    "coma_9p": "comet",
+    "near_earth": "near_earth",
     "beside": "beside",
+    "comet": "comet",
+    "comet_beside": "comet_beside",
+    "coma_9p": "coma_9p",
 }
-TRAILS = ("trail", "beside")
+TRAILS = ("trail", "near_earth", "beside")
+COMETS = ("comet", "comet_beside", "coma_9p")
 """Those that were put beside static sources are for the figures of that alone."""
 SUPERNOVAE = ("hosted", "nuclear", "hostless")
 
@@ -67,7 +74,8 @@ def transients(truth, settings, facts):
     pandas.DataFrame
         `COLUMNS`: ``class`` (values of `CLASSES`); ``half`` (pix) and ``angle`` (rad) of the line, 0 for a point;
         ``reach`` (pix): within it a candidate may be of this source; ``near`` (FWHM): ``static_distance``;
-        ``true_flux`` (nJy); ``galaxies`` (arcmin-2) of trails and comets: `galaxy_density`. Sources of a user's
+        ``lengths`` (FWHM) of trails, and ``standing``, the S/N that they would have standing still at the depth of the
+        visit; ``true_flux`` (nJy); ``galaxies`` (arcmin-2) of trails and comets: `galaxy_density`. Sources of a user's
         catalogue that do not say what they are are hostless, trails or comets by their kind. What could not be injected
         is not in it.
     """
@@ -85,14 +93,22 @@ def transients(truth, settings, facts):
     for name in ("coma_radius", "tail_length"):
         if name in out:
             size = np.fmax(size, out[name].to_numpy(float))
-    out["reach"] = (np.maximum(NEAR[0], NEAR[1] * fwhm) + np.where(out["class"] == "comet", size, 0.0)) / scale
+    out["reach"] = (np.maximum(NEAR[0], NEAR[1] * fwhm) + np.where(out["class"].isin(COMETS), size, 0.0)) / scale
     out["near"] = out["static_distance"].to_numpy(float) / fwhm if "static_distance" in out else np.nan
     out["galaxies"] = np.nan
-    moving = out["class"].isin(("trail", "comet"))
+    moving = out["class"].isin((*TRAILS, *COMETS))
     out.loc[moving, "galaxies"] = galaxy_density(out[moving], truth[~injected], settings, facts)
     for name, blank in (("host_id", -1), ("host_sb", np.nan), ("nucleus_fraction", np.nan), ("tail_fraction", 0.0)):
         if name not in out:
             out[name] = blank
+    for name in ("coma_radius", "coma_slope"):
+        if name not in out:
+            out[name] = np.nan
+    out["lengths"] = np.where(trail, out["trail_length"] / fwhm, 0.0)
+    depth = [
+        facts.epochs.get(str(b), {}).get(band, {}).get("depth", facts.depth.get(band, np.nan)) for b in out["block"]
+    ]
+    out["standing"] = np.where(trail, 5 * 10 ** (0.4 * (np.array(depth, float) - out[f"mag_{band}"])), out["snr"])
     return out[[*COLUMNS, f"mag_{band}"]].reset_index(drop=True)
 
 

@@ -15,6 +15,7 @@ from .places import (
     NEAR,
     SKY,
     SUPERNOVAE,
+    TRAILS,
     apart,
     by_rung,
     inside,
@@ -63,7 +64,8 @@ def score(tables, settings, facts):
     _density(scores, truth, settings, facts)
     hosts.add(scores, rows, truth, targets, settings, facts)
     photometry.add(scores, objects, settings, facts)
-    moving.add(scores, targets, objects, recovered, sure, found, facts)
+    points = {rung: strongest(targets, _above(rows["peaks"], rung, threshold), radius) >= 0 for rung in SEARCHED}
+    moving.add(scores, targets, objects, recovered, sure, found, points, facts)
     comets.add(scores, targets, objects, recovered, sure)
     return scores
 
@@ -95,7 +97,8 @@ def _recovered(targets, here):
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         near = np.abs(2.5 * np.log10(here["flux_psf"] / here["alone_psf"])) < FOUND_DM
-        near |= np.abs(2.5 * np.log10(here["trail_flux"] / here["true_flux"])) < FOUND_DM
+        line = np.abs(2.5 * np.log10(here["trail_flux"] / here["true_flux"])) < FOUND_DM
+        near |= line & here["class"].isin(TRAILS)
     good = pd.MultiIndex.from_frame(here.loc[near, KEY])
     return pd.MultiIndex.from_frame(targets[KEY]).isin(good)
 
