@@ -29,8 +29,6 @@ def test_losses_are_told_apart_by_the_galaxies_around():
     rows = scored(tables, "MO-D1 MO-D2 CO-D1.lost CO-D1.dense")
     assert values(rows, "MO-D1", "galaxies:15-30")["pipeline"] == 1 == values(rows, "MO-D1.dense")["pipeline"]
     assert values(rows, "MO-D1", "galaxies:0-5") == dict.fromkeys(LADDER, 0.0)
-    assert values(rows, "MO-D2", "galaxies:15-30")["pipeline"] == 0 and values(rows, "MO-D2")["pipeline"] < 0.3
-    assert values(rows, "MO-D2", "galaxies:0-5") == dict.fromkeys(LADDER, 1.0)
     assert values(rows, "MO-D1.dense", kind="impact")["detection"] == 1
     assert rows["MO-D1", "pipeline", "all", "galaxies:15-30"]["n"] == 12
     assert rows["MO-D1.dense", "pipeline", "all", "all"]["n"] == 24

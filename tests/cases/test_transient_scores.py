@@ -10,11 +10,14 @@ from astropy.table import vstack
 from blendimpact.cases.transients import FIGURES_OF_MERIT
 from blendimpact.cases.transients.hosts import light_radius
 from blendimpact.cases.transients.places import apart, open_share
+from blendimpact.data.coma import coma_share
 from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.rungs import FIXED, REAL
 from blendimpact.sky.blends import ARCSEC2_PER_DEG2, false_alarm_density
-from blendimpact.stats.detection_statistics import NIGHTS, AreaUnderCurve, TruePositives, linked
+from blendimpact.stats.detection_statistics import NIGHTS, AreaUnderCurve, Linking, Missed, TruePositives, linked
 from blendimpact.stats.histogram_statistics import Rising
+from blendimpact.stats.intervals import wilson
+from blendimpact.stats.statistic import Blocks, Value
 from difference_tables import ALARM_SIGMA, LADDER, SCALE, SEARCHED, SETTINGS, SIZE, facts_for, made, source
 
 scoring = import_module("blendimpact.cases.transients.score")
@@ -92,7 +95,7 @@ def test_losses_go_to_the_stage_that_loses():
     assert values(rows, "MO-D1", kind="impact")["detection"] == 0.5
     assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == 1
     assert values(rows, "MO-D1", "distance:5-1e+09")["pipeline"] == 0
-    assert values(rows, "MO-D2")["pipeline"] == pytest.approx(linked(0.5))
+    assert values(rows, "MO-D2", population="trail")["pipeline"] == pytest.approx(linked(0.5))
     assert values(rows, "CO-D1.lost", kind="impact")["detection"] == 0
     assert values(rows, "TR-D1.contrast")["pipeline"] == 0  # its candidates are there: only the flux is not
     # a supernova that is found on no empty sky charges nobody
@@ -276,19 +279,11 @@ def test_a_fit_that_fails_on_one_rung_leaves_all_rungs():
     tables = made([*ALL, source("comet", 60, 280, nucleus_fraction=0.5, coma_radius=4.0)])
     m = tables["transients"]
     odd = (m["rung"] == "deblended") & (m["patch"] % 2 == 1)
-    for name in ("x_psf", "trail_length", "coma_flux"):
+    for name in ("x_psf", "trail_x", "trail_length", "coma_flux"):
         m[name][odd] = np.nan
     rows = scored(tables, "TR-M1 MO-M1 MO-B1 CO-B1")
-    for fom, n in (
-        ("TR-M1.astrometry", 12),
-        ("MO-M1", 12),
-        ("MO-B1.all", 12),
-        ("MO-B1", 6),
-        ("MO-B1.length", 6),
-        ("CO-B1", 12),
-        ("CO-B1.afrho", 12),
-    ):
-        found = {term: r["n"] for (f, term, _, s), r in rows.items() if f == fom and s == "all"}
+    for fom, n in (("MO-M1", 12), ("MO-B1", 12), ("MO-B1.length", 12), ("CO-B1", 12), ("CO-B1.afrho", 12)):
+        found = {term: r["n"] for (f, term, p, s), r in rows.items() if (f, p, s) == (fom, "centres", "all")}
         assert {"isolated", "oracle", "undeblended", "deblended", "truth"} <= set(found), fom
         assert set(found.values()) == {n}, fom
     for fom in ("MO-B1.failed", "CO-B1.failed"):
@@ -303,72 +298,89 @@ def test_noise_has_pulls_of_width_one_and_the_scatter_it_should():
     assert values(rows, "TR-M1.nmad")["pipeline"] == pytest.approx(1.0857 / 20, rel=0.2)
 
 
-def test_trails_beside_a_source_are_told_from_those_that_are_not():
-    tables = made(ALL, ratio=lambda rung, s: 0.8 if s is TRAIL and rung == "deblended" else 1.0)
-    rows = scored(tables, "MO-B1 MO-D1")
-    assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
-    assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
-    assert values(rows, "MO-B1.all", "distance:5-1e+09")["deblended"] == pytest.approx(0, abs=2e-3)
-    m = tables["transients"]
-    m["trail_flux"][m["rung"] == "deblended"] = np.nan
-    m["flux_psf"][(m["rung"] == "deblended") & (m["x"] == TRAIL["x"])] *= 0.4
-    rows = scored(tables, "MO-B1 MO-D1")
-    assert values(rows, "MO-B1.failed")["deblended"] == 1 and values(rows, "MO-B1.failed")["oracle"] == 0
-    assert values(rows, "MO-D1")["deblended"] == 0.5  # the PSF flux is as it should be for one of the two
+def test_long_trails_are_measured_as_lines_and_short_ones_as_points():
+    short = source("trail", 100, 60, trail_length=0.3, trail_angle=0.0)
+    tables = made([TRAIL, short])
+    m, at = tables["transients"], lambda s: tables["transients"]["x"] == s["x"]
+    late = m["rung"] == "deblended"
+    m["trail_flux"][late & at(TRAIL)] *= 0.8
+    m["trail_length"][late & at(TRAIL)] = 3.2
+    m["trail_x"][late & at(TRAIL)] += 1.0
+    m["flux_psf"][late & at(short)] *= 0.9
+    m["trail_flux"][late & at(short)] = m["trail_length"][late & at(short)] = 7.0  # nobody asks for the line of a point
+    rows = scored(tables, "MO-B1 MO-M1")
+    flux, length, place = (
+        values(rows, fom, kind="impact", population="centres")["deblending"]
+        for fom in ("MO-B1", "MO-B1.length", "MO-M1")
+    )
+    assert flux == pytest.approx(1.0857 * 0.15, abs=1e-3) and length == pytest.approx(-0.8, abs=1e-3)
+    assert place == pytest.approx(1000 * SCALE * 1.0 / 2)
+    assert rows["MO-B1.length", "deblended", "centres", "all"]["n"] == 12
+    assert values(rows, "MO-M1.added", kind="impact", population="centres")["deblending"] == pytest.approx(0, abs=2)
+    m["trail_flux"][late] = np.nan
+    assert values(scored(tables, "MO-B1"), "MO-B1.failed")["deblended"] == 0.5
 
 
-def test_a_trail_has_the_place_of_one_kind_of_fit_on_all_rungs():
+def test_the_point_filter_alone_loses_trails():
+    """Peaks are its candidates; lengths are in FWHM of the visit."""
     tables = made([TRAIL, FAR_TRAIL])
-    placed, found = tables["transients"], tables["found"]
-    for axis in "xy":
-        for m in (placed, found):
-            m[f"trail_{axis}"] = m[axis] + 0.5 * (m["patch"] % 3 - 1)
-    found["x_psf"][(found["x"] == TRAIL["x"]) & (found["rung"] == "pipeline")] = np.nan  # a point's fit leaves the line
-    rows = scored(tables, "MO-M1")
-    assert {r["n"] for (f, term, _, s), r in rows.items() if (f, s) == ("MO-M1", "all")} == {24}
-    apart = 1.4826 * 0.5 * SCALE * 1000
-    assert values(rows, "MO-M1") == pytest.approx(dict.fromkeys(LADDER, apart), rel=0.1)
-    found["trail_x"][found["rung"] == "merged"] = np.nan  # found as points there
-    points = scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]
-    assert points["n"] == 12 and points["value"] < apart / 2  # of the points, which lie 0.1 pixels off
-    for m in (placed, found):
-        m.remove_columns(["trail_x", "trail_y"])
-    assert scored(tables, "MO-M1")["MO-M1", "isolated", "common", "all"]["value"] == points["value"]
+    peaks = tables["peaks"]
+    tables["peaks"] = peaks[~((peaks["rung"] == "pipeline") & (peaks["x"] == TRAIL["x"]))]
+    rows = scored(tables, "MO-D1")
+    assert values(rows, "MO-D1.point")["pipeline"] == 0.5 and values(rows, "MO-D1.efficiency")["pipeline"] == 1
+    assert rows["MO-D1.point", "pipeline", "all", "length:4-1e+09"]["n"] == 24
+    assert set(values(rows, "MO-D1.efficiency", "standing:15-25")) == set(SEARCHED)
 
 
-def test_comets_are_told_from_points_by_the_points_of_the_same_rung():
-    """Points with an activity of their own, as residuals give it, raise the threshold of their rung alone."""
-    points = [source("hostless", 30 + 12 * k, 30) for k in range(20)]
-    tables = made([*points, COMET])
+def test_comets_are_told_from_asteroids_of_the_same_rung():
+    """Asteroids with light that no line explains, as residuals give it, raise the threshold of their rung alone."""
+    many = [source("trail", 30 + 12 * k, 30, trail_length=0.3, trail_angle=0.0) for k in range(20)]
+    tables = made([*many, COMET, LONE])
     m = tables["transients"]
-    where = (m["rung"] == "deblended") & (m["det_id"] == 1000)
-    m["activity"][where] = 0.9  # one point in twenty lies above the comet's 0.6
+    m["line_activity"][(m["rung"] == "deblended") & (m["det_id"] < 1002)] = (
+        0.9  # two in twenty are above the comet's 0.6
+    )
     rows = scored(tables, "CO-D1")
-    assert values(rows, "CO-D1.forced")["oracle"] == 1 and values(rows, "CO-D1.forced")["deblended"] == 0
-    assert values(rows, "CO-D1.fpr10")["deblended"] == 1
-    assert values(rows, "CO-D1.auc")["deblended"] == pytest.approx(19 / 20)
-    assert values(rows, "CO-D1.forced", "nucleus:0.25-0.5")["oracle"] == 1
-    assert rows["CO-D1.forced", "oracle", "all", "all"]["n"] == 12
-    assert values(rows, "CO-D1.negatives") == dict.fromkeys(LADDER, 240.0)
-    assert "240 negatives" in rows["CO-D1", "pipeline", "common", "all"]["note"]
+    told = values(rows, "CO-D1", population="centres")
+    assert told["oracle"] == 0 and told["deblended"] == 1  # the fraction that is taken for asteroids
+    assert values(rows, "CO-D1.fpr20", population="centres")["deblended"] == 1
+    assert values(rows, "CO-D1.auc", population="centres")["deblended"] == pytest.approx(18 / 20)
+    assert values(rows, "CO-D1", "nucleus:0.2-0.5", population="centres")["oracle"] == 0
+    assert rows["CO-D1", "oracle", "centres", "all"]["n"] == 12
+    assert values(rows, "CO-D1.negatives", population="kept") == dict.fromkeys(LADDER, 240.0)  # no supernova
+    assert "240 negatives" in rows["CO-D1", "pipeline", "kept", "all"]["note"]
 
 
-def test_a_threshold_of_too_few_points_says_so():
-    rows = scored(made([LONE, COMET]), "CO-D1")
-    said = "12 negatives: fewer than 100, so the threshold is at their largest"
-    assert rows["CO-D1", "pipeline", "common", "all"]["note"].endswith(said)
-    assert rows["CO-D1.fpr10", "pipeline", "common", "all"]["note"].endswith("12 negatives")
+def test_comets_beside_sources_are_held_against_asteroids_beside_sources():
+    beside = source("beside", 60, 60, trail_length=0.3, trail_angle=0.0)
+    tables = made([TRAIL, beside, COMET, {**COMET, "transient": "comet_beside", "x": 60.0, "y": 200.0}])
+    m = tables["transients"]
+    m["line_activity"][(m["rung"] == "deblended") & (m["x"] == 60.0) & (m["y"] == 60.0)] = 0.9
+    rows = scored(tables, "CO-D1")
+    assert values(rows, "CO-D1", "place:comet_beside", population="centres")["deblended"] == 1
+    assert values(rows, "CO-D1", population="centres")["deblended"] == 0
+
+
+def test_a_threshold_of_too_few_asteroids_says_so():
+    rows = scored(made([TRAIL, COMET]), "CO-D1")
+    said = "12 negatives: fewer than 20, so the threshold is at their largest"
+    assert rows["CO-D1", "pipeline", "kept", "all"]["note"].endswith(said)
+    assert rows["CO-D1.fpr10", "pipeline", "kept", "all"]["note"].endswith("12 negatives")
 
 
 def test_a_real_coma_is_a_comet_whose_nucleus_nobody_knows():
-    """It is active, its light reaches far, and it is no supernova."""
+    """It is active, its light reaches far, it is no supernova; its parts are held against its noiseless image's."""
     inside = [("pipeline", REAL_COMA["x"] + 25, REAL_COMA["y"], 6.0)]  # 5 arcsec: PSF and coma
-    rows = scored(made([LONE, COMET, REAL_COMA], candidates=inside))
-    assert rows["CO-D1.lost", "pipeline", "all", "all"]["n"] == rows["CO-D1", "pipeline", "common", "all"]["n"] == 24
-    assert values(rows, "CO-D1")["pipeline"] == 1
+    tables = made([LONE, COMET, REAL_COMA], candidates=inside)
+    m = tables["transients"]
+    m["coma_flux"][(m["rung"] == "deblended") & (m["x"] == REAL_COMA["x"])] *= 1.2
+    rows = scored(tables)
+    assert rows["CO-D1.lost", "pipeline", "all", "place:coma_9p"]["n"] == 12
+    assert rows["CO-D1.lost", "pipeline", "all", "all"]["n"] == 12
     assert values(rows, "TR-D2")["pipeline"] == 0
-    assert rows["TR-M1", "pipeline", "common", "all"]["n"] == rows["TR-D1", "pipeline", "all", "all"]["n"] == 12
-    assert rows["CO-B1.failed", "oracle", "all", "all"]["n"] == 12 and values(rows, "CO-B1.failed")["oracle"] == 0
+    assert rows["TR-D1", "pipeline", "all", "all"]["n"] == 12
+    parts = values(rows, "CO-B1.afrho", "place:coma_9p", "impact", "centres")
+    assert parts["deblending"] == pytest.approx(0.2) and parts["intrinsic"] == pytest.approx(0)
 
 
 def test_nucleus_and_coma():
@@ -377,9 +389,13 @@ def test_nucleus_and_coma():
     here = m["rung"] == "deblended"
     m["nucleus_flux"][here] *= 1.3
     m["coma_flux"][here] *= 0.7
+    m["fit_slope"][here] = -1.3
+    inner = 0.6 * coma_share(3.0, 4.0, -1.0)
     rows = scored(tables, "CO-B1")
-    assert values(rows, "CO-B1", kind="impact")["deblending"] == pytest.approx(0.3, abs=3e-3)
-    assert values(rows, "CO-B1.afrho", kind="impact")["deblending"] == pytest.approx(-0.3, abs=3e-3)
+    impact = {f: values(rows, f, kind="impact")["deblending"] for f in ("CO-B1", "CO-B1.afrho", "CO-B1.slope")}
+    expected = {"CO-B1": 0.3 * 0.4 / (0.4 + inner), "CO-B1.afrho": -0.3, "CO-B1.slope": -0.3}
+    assert impact == pytest.approx(expected)
+    assert values(rows, "CO-B1.nmad", kind="impact")["deblending"] == pytest.approx(0, abs=5e-3)  # all alike
     m["coma_flux"][here] = np.nan
     assert values(scored(tables, "CO-B1"), "CO-B1.failed")["deblended"] == 1
 
@@ -408,12 +424,33 @@ def test_kinds_of_curves_have_closed_forms():
     sums[1:-1, 0] = 10  # negatives uniform between 0 and 10: what 10 per cent exceed is 9
     sums[6:-1, 1] = 4
     assert TruePositives(edges, 0.1).of(sums) == pytest.approx(1 / 5)
-    assert TruePositives(edges, 0.5).of(sums) == pytest.approx(1.0)
+    assert TruePositives(edges, 0.5).of(sums) == pytest.approx(1.0) and Missed(edges, 0.1).of(sums) == pytest.approx(
+        0.8
+    )
     assert AreaUnderCurve(edges).of(sums) == pytest.approx(0.75)
     sums[:, 0], sums[:, 1] = [0, 0, 0, 1, 2, 3, 8, 9, 9, 9, 9, 10], 10
     assert Rising(edges, 0.5).of(sums) == pytest.approx(4.5 + 0.2 / 0.5)
     sums[:, 0] = 10
     assert np.isnan(Rising(edges, 0.5).of(sums))
+
+
+def test_chances_of_objects_are_averaged_and_not_their_efficiencies():
+    """Half of the bright ones and none of the faint are lost: a mean of two chances, and an interval that holds it."""
+    edges = (0.0, 10.0, 100.0)
+    sums = np.zeros((12, 2, 5))
+    sums[:, 0, :2], sums[:, 1, :2] = (1, 2), (2, 2)
+    statistic, blocks = Linking(edges), Blocks(12, 12)
+    whole = statistic.of(sums.sum(axis=0))
+    assert whole == pytest.approx((linked(0.5) + 1) / 2) and whole < linked(0.75)
+    value = Value(whole, np.full(50, whole), sums, 48, 1)
+    low, high = statistic.ends(value, blocks)[:2]
+    assert low < whole < high <= 1
+    sure = np.zeros((12, 2, 5))
+    sure[:, 1, :2] = 2
+    low, high = statistic.ends(Value(np.float64(1), np.ones(50), sure, 24, 1), blocks)[:2]
+    assert low == pytest.approx(linked(wilson(24, 24).low)) and high == 1
+    none = statistic.difference_ends(0.0, np.zeros(50), 24, statistic.least_trials({}), blocks)
+    assert none.low < 0 < none.high and none.high == pytest.approx(1 - linked(1 - wilson(0, 24).high))
 
 
 def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():
@@ -427,12 +464,10 @@ def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():
         {key: row for kind in ("MO-", "TR-M1") for key, row in scored(t, kind).items()}
         for t in (tables, made([FAR_TRAIL]))
     )
-    assert values(rows, "MO-B1", kind="impact")["deblending"] == pytest.approx(0.217, abs=3e-3)
-    assert values(rows, "MO-B1.length", kind="impact")["deblending"] == pytest.approx(-0.8, abs=0.03)
-    assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == 1
-    assert values(rows, "MO-B1.failed", "distance:0-1")["deblended"] == 0
-    near = ("MO-B1", "MO-B1.length")
+    impact = values(rows, "MO-B1", "place:beside", "impact", "centres")
+    assert impact["deblending"] == pytest.approx(0.217, abs=3e-3)
+    assert values(rows, "MO-D1", "distance:0-1")["pipeline"] == values(rows, "MO-D1", "place:beside")["pipeline"] == 1
+    assert values(rows, "MO-B1.failed", "place:beside")["deblended"] == 0
     for (fom, term, population, stratum), row in plain.items():
-        if fom not in near:
-            same = rows[fom, term, population, stratum]
-            assert (same["n"], same["value"]) == pytest.approx((row["n"], row["value"]), nan_ok=True), (fom, term)
+        same = rows[fom, term, population, stratum]
+        assert (same["n"], same["value"]) == pytest.approx((row["n"], row["value"]), nan_ok=True), (fom, term, stratum)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
+from blendimpact.data.coma import coma_share
 from blendimpact.data.facts import Facts
 from blendimpact.ladder.difference_rows import TABLES
 from blendimpact.ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REAL
@@ -99,7 +100,8 @@ def made(
                 for rung in DIFFERENCE_FIXED
             ]
         for number, one in enumerate(sources):
-            kinds = {"trail": "trail", "beside": "trail", "comet": "comet", "coma_9p": "stamp"}
+            kinds = dict.fromkeys(("trail", "near_earth", "beside"), "trail") | {"coma_9p": "stamp"}
+            kinds |= dict.fromkeys(("comet", "comet_beside"), "comet")
             row = _truth(
                 ids,
                 kinds.get(one["transient"], "star"),
@@ -165,6 +167,7 @@ def _table(name, rows):
 
 def facts_for(patches=12, **more):
     """Return the `Facts` of the images of that many patches."""
+    more = {"depth": {"r": ZERO_POINT - 2.5 * np.log10(50)}} | more  # where the S/N of a point is 5
     return Facts(SCALE, ZERO_POINT, {"r": 0.8}, [(p, p, "zero") for p in range(patches)], **more)
 
 
@@ -181,6 +184,7 @@ _BLANK_TRUTH = {
     "static_distance": 10.0,
     "nucleus_fraction": np.nan,
     "coma_radius": np.nan,
+    "coma_slope": -1.0,
     "tail_fraction": np.nan,
     "tail_length": np.nan,
     "hlr": 0.0,
@@ -233,16 +237,20 @@ def _measured(row, factor, rung):
         "y_psf": row["y"],
         "flux_ap": flux,
         "activity": 0.0,
+        "line_activity": 0.0,
     }
     if row["kind"] == "comet":
         nucleus = row["nucleus_fraction"]
         out |= {
             "activity": 1 - nucleus,
+            "line_activity": 1 - nucleus,
             "nucleus_flux": np.nan if real else flux * nucleus,
-            "coma_flux": np.nan if real else flux * (1 - nucleus),
+            "coma_flux": np.nan if real else flux * (1 - nucleus) * coma_share(3.0, row["coma_radius"], -1.0),
+            "fit_slope": np.nan if real else -1.0,
         }
     if row["kind"] == "stamp":
-        out["activity"] = 0.8
-    if row["kind"] == "trail" and not real:
+        out |= {"line_activity": 0.8, "nucleus_flux": 0.1 * flux, "coma_flux": 0.5 * flux, "fit_slope": -0.6}
+    if row["kind"] == "trail":
         out |= {"trail_flux": flux, "trail_length": row["trail_length"] * factor, "trail_angle": row["trail_angle"]}
+        out |= {"trail_x": out["x_psf"], "trail_y": out["y_psf"]}
     return out

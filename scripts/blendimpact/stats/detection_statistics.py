@@ -52,10 +52,12 @@ class Linking(Binned):
     def ends(self, value, blocks):
         """Carry Wilson's interval of the efficiency of all through: each bin moves as it does."""
         total = value.sums.sum(axis=1, keepdims=True)
-        low, high = pooled(value._replace(sums=total), 0)[:2]
+        proportion = pooled(value._replace(sums=total), 0)
         whole = total[:, 0].sum(axis=0)
         middle = whole[0] / whole[1] if whole[1] else np.nan
-        low, high = (float(self._mean(value.sums.sum(axis=0), end - middle)) for end in (low, high))
+        low, high = (
+            float(self._mean(value.sums.sum(axis=0), end - middle)) for end in (proportion.low, proportion.high)
+        )
         return self.widened(
             Ends(low, high, "Wilson of the efficiency, carried through, widened by the design effect"),
             value.value,

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...data.catalogues import rows_of
-from ...ladder.rungs import COLOURS
+from ...ladder.rungs import COLOURS, REAL
 from ...report.figures import MARKERS, bin_labels, errors, legend, plain, points, strata_of, without_interval
 from ...stats.detection_statistics import FALSE_POSITIVES
 
@@ -165,29 +165,29 @@ def by_place(foms, panels, places, rungs):
     return figure
 
 
-def detection_curve(foms, fom, rungs, xlabel, ylabel):
+def detection_curve(foms, fom, rungs, xlabel, ylabel, stratum="all"):
     """Draw the share of positives found against that of negatives taken for them.
 
     Parameters
     ----------
     fom : str
-        That of the first of `FALSE_POSITIVES`; ``<fom>.fpr<per cent>`` are the others.
+        ``<fom>.fpr<per cent>`` are its points: of the sample "kept" where there is a search, else "centres".
     rungs : sequence of str
-    xlabel, ylabel : str
+    xlabel, ylabel, stratum : str
 
     Returns
     -------
     matplotlib.figure.Figure or None
     """
-    rows = foms.here(kind="value", stratum="all")
-    names = [fom, *(f"{fom}.fpr{round(100 * share)}" for share in FALSE_POSITIVES[1:])]
+    rows = foms.here(kind="value", stratum=stratum)
+    names = [f"{fom}.fpr{round(100 * share)}" for share in FALSE_POSITIVES]
     rows = rows[np.isin(np.asarray(rows["fom"]).astype(str), names)]
     if not len(rows):
         return None
     figure = Figure(figsize=(5.6, 4.4), layout="constrained")
     axis = figure.subplots()
     for k, rung in enumerate(rungs):
-        here = rows_of(rows, term=rung)
+        here = rows_of(rows, term=rung, population="kept" if rung in REAL else "centres")
         if not len(here):
             continue
         x = np.array([FALSE_POSITIVES[names.index(str(f))] for f in here["fom"]])

@@ -92,19 +92,34 @@ FIGURES = (
         "Pulls of forced fluxes of supernovae on hosts, in nuclei, and without a host.",
     ),
     FigureSpec(
+        "trails_lost",
+        side_by_side,
+        {
+            "panels": [
+                {"fom": "MO-D1.point", "title": "point filter alone", "ylabel": "found"},
+                {"fom": "MO-D1.efficiency", "title": "with trails", "ylabel": "found"},
+            ],
+            "stratum": "length",
+            "rungs": ("isolated", "merged", "pipeline"),
+            "xlabel": "length of the trail [FWHM]",
+        },
+        "Asteroids found whose S/N standing still is above 5, against the length of their trails: trailing loss, "
+        "without and with filters of trails.",
+    ),
+    FigureSpec(
         "trails_distance",
         side_by_side,
         {
             "panels": [
-                {"fom": "MO-D1", "title": "trails lost", "ylabel": "fraction"},
-                {"fom": "MO-B1.all", "title": "flux bias", "ylabel": "median [mag]"},
-                {"fom": "MO-B1.length_all", "title": "length bias", "ylabel": "median [arcsec]"},
+                {"fom": "MO-D1", "title": "asteroids lost", "ylabel": "fraction"},
+                {"fom": "MO-B1", "population": "centres", "title": "flux bias", "ylabel": "mean [mag]"},
+                {"fom": "MO-M1", "population": "centres", "title": "error of positions", "ylabel": "mean [mas]"},
             ],
             "stratum": "distance",
             "rungs": ("isolated", "oracle", "deblended", "pipeline"),
             "xlabel": DISTANCE,
         },
-        "Trails lost, their fluxes and lengths against the distance of their line from a static source.",
+        "Asteroids lost, their fluxes and positions against the distance of their line from a static source.",
     ),
     FigureSpec(
         "trails_density",
@@ -113,26 +128,25 @@ FIGURES = (
             "fom": "MO-D1",
             "density": "TR-Q1",
             "terms": ("measurement", "deblending", "detection"),
-            "ylabel": "part of the trails lost",
+            "ylabel": "part of the asteroids lost",
             "log": True,
             "xlabel": "static sources (isolated S/N ≥ cut) per arcmin²",
         },
-        "Trails lost, by stage, against the density of static sources.",
+        "Asteroids lost, by stage, against the density of static sources.",
     ),
     FigureSpec(
         "lost_galaxies",
         side_by_side,
         {
             "panels": [
-                {"fom": "MO-D1", "title": "trails lost", "ylabel": "fraction"},
-                {"fom": "MO-D2", "title": "chance to be linked", "ylabel": "probability"},
+                {"fom": "MO-D1", "title": "asteroids lost", "ylabel": "fraction"},
                 {"fom": "CO-D1.lost", "title": "comets lost", "ylabel": "fraction"},
             ],
             "stratum": "galaxies",
             "rungs": ("isolated", "oracle", "deblended", "pipeline"),
             "xlabel": f"galaxies brighter than {CROWD_MAG:g} per arcmin², within {CROWD_RADIUS:g} arcsec",
         },
-        "Trails lost and what that does to linking, and comets lost, against the galaxies around them.",
+        "Asteroids and comets lost against the galaxies around them.",
     ),
     FigureSpec(
         "comets_curve",
@@ -140,24 +154,37 @@ FIGURES = (
         {
             "fom": "CO-D1",
             "rungs": ("isolated", "oracle", "undeblended", "deblended", "pipeline"),
-            "xlabel": "supernovae taken for comets",
-            "ylabel": "comets told from points",
+            "xlabel": "asteroids taken for comets",
+            "ylabel": "comets told from asteroids",
         },
-        "Comets told from point sources by their activity, against the share of points taken for comets.",
+        "Comets told from asteroids by light that no point and no trail explains, against the share of asteroids taken "
+        "for comets.",
+    ),
+    FigureSpec(
+        "comets_curve_beside",
+        detection_curve,
+        {
+            "fom": "CO-D1",
+            "rungs": ("isolated", "oracle", "undeblended", "deblended", "pipeline"),
+            "xlabel": "asteroids taken for comets",
+            "ylabel": "comets told from asteroids",
+            "stratum": "place:comet_beside",
+        },
+        "The same where comets and asteroids lie over or beside static sources.",
     ),
     FigureSpec(
         "comets_distance",
         side_by_side,
         {
             "panels": [
-                {"fom": "CO-D1.forced", "title": "told from points", "ylabel": "fraction"},
-                {"fom": "CO-B1", "title": "nucleus bias", "ylabel": "median"},
-                {"fom": "CO-B1.afrho", "title": "Afrho bias", "ylabel": "median"},
+                {"fom": "CO-B1", "title": "nucleus bias", "ylabel": "mean"},
+                {"fom": "CO-B1.afrho", "title": "Afrho bias", "ylabel": "mean"},
+                {"fom": "CO-B1.slope", "title": "bias of the slope", "ylabel": "mean"},
             ],
             "stratum": "distance",
             "rungs": DIFFERENCE_FIXED,
             "xlabel": DISTANCE,
         },
-        "Comets at true places: told from points at 1 % false positives, nucleus and coma, against distance.",
+        "Comets at true places: nucleus, dust and slope of the coma against the distance from a static source.",
     ),
 )
