@@ -140,7 +140,7 @@ def test_headlines_are_figures_of_merit_that_the_case_computes(row):
             "        population: common\n        foms: [TR",
             "'headline_term' is missing",
         ),
-        ("transients", "also: [{data: Afrho", "also: [{date: Afrho", "did you mean 'data'"),
+        ("transients", "{data: Afrho,", "{date: Afrho,", "did you mean 'data'"),
         ("galaxies", "cells:\n      detection:", "cells:\n      detecting:", "did you mean 'detection'"),
         ("two_point", "name: photo_z", "name: shapes", "two of them share a name"),
         (

@@ -23,6 +23,8 @@ SOURCES = [
             ("hostless", {}),
             ("trail", {"trail_length": 3.0, "trail_angle": 20.0}),
             ("comet", {"nucleus_fraction": 0.4, "coma_radius": 3.0}),
+            ("beside", {"trail_length": 0.3, "trail_angle": 20.0}),
+            ("comet_beside", {"nucleus_fraction": 0.4, "coma_radius": 3.0}),
         )
     )
     for row, snr in enumerate((4.5, 7.0, 20.0, 40.0))

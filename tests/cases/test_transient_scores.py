@@ -65,7 +65,8 @@ def test_a_perfect_study_has_no_impact_of_any_kind():
     impacts = {key: r for key, r in rows.items() if r["kind"] == "impact" and key[1] not in none}
     assert len({key[0] for key in impacts}) > 25
     empty = {"TR-D1.snr50", "TR-D1.m50", "TR-D2.positive"}  # curves that do not cross, parts of nothing
-    assert {k[0] for k, r in impacts.items() if not abs(r["value"]) < 1e-12} <= empty
+    scatters = {"MO-M1.added": 1.0, "CO-B1.nmad": 0.01, "CO-B1.afrho_nmad": 0.01}  # no less than a bin tells apart
+    assert {k[0] for k, r in impacts.items() if not abs(r["value"]) < scatters.get(k[0], 1e-12)} <= empty
     assert values(rows, "TR-D1") == dict.fromkeys(LADDER, 1.0)
     assert values(rows, "MO-D1") == values(rows, "CO-D1.lost") == dict.fromkeys(LADDER, 0.0)
     assert values(rows, "TR-D2") == dict.fromkeys(SEARCHED, 0.0)

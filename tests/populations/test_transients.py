@@ -9,7 +9,7 @@ from blendimpact.data.coma import coma_share
 from blendimpact.errors import StudyError
 from blendimpact.populations import POPULATIONS
 from blendimpact.populations.asteroid import FASTEST, GAUSS, MAIN_BELT, NEAR_EARTH, Orbits, seen
-from blendimpact.populations.comet import AFRHO, AFRHO_RADIUS, SUN, afrho
+from blendimpact.populations.comet import AFRHO, AFRHO_RADIUS, BESIDE, SUN, afrho
 from blendimpact.populations.static_sky import StaticSky, host_offset
 from blendimpact.populations.supernova import NUCLEAR, PEAK, magnitudes_at
 from blendimpact.populations.transients import noise_limits
@@ -191,7 +191,7 @@ def test_comets_have_the_light_of_their_dust(sky, supernovae):
                 snr = 10 ** (0.4 * (limit - mag)) / np.sqrt(np.pi * AFRHO_RADIUS**2)
                 assert 2.99 < snr < 60.01
             number, near = number + len(rows), near + list(rows["static_distance"] if kind == "comet_beside" else [])
-    assert number > 20 and max(near) < 3 * patch.bands["r"].psf_model["fwhm"] + 1e-9
+    assert number > 20 and max(near) < BESIDE * patch.bands["r"].psf_model["fwhm"] + 1e-9
 
 
 def test_trails_and_comets_on_a_real_image():
@@ -252,7 +252,7 @@ def test_settings_are_complete_and_mistakes_are_named():
             validate(study(**change), families=FAMILIES)
 
 
-def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
+def test_a_trail_beside_a_source_passes_it_nearby(sky, supernovae):
     """At a distance even up to it, anywhere along the line; where nothing can be seen there is none."""
     number, across, along = 0, [], []
     for k, (patch, truth) in enumerate(sky):
@@ -261,7 +261,7 @@ def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
             settings = {**SETTINGS, "inject": {**SETTINGS["inject"], "kinds": {"beside": 1}}}
             rows = draw(settings, patch, truth, 5, "case", k, realisation, supernova=supernovae)
             assert set(rows["source_type"]) == {"Trail"} and patch.inside(rows["x"], rows["y"]).all()
-            assert (rows["static_distance"] <= fwhm + 1e-9).all() and (rows["trail_length"] > 0).all()
+            assert (rows["static_distance"] <= BESIDE * fwhm + 1e-9).all() and (rows["trail_length"] > 0).all()
             seen = {int(s["source_id"]): s for s in truth if s["snr"] >= 5}
             for row in rows:
                 dx, dy = (seen[row["static_id"]][c] - row[c] for c in "xy")
@@ -273,5 +273,5 @@ def test_a_trail_beside_a_source_passes_it_within_the_fwhm(sky, supernovae):
         blank["snr"] = 1.0
         assert not len(draw(settings, patch, blank, 5, "case", k, 0, supernova=supernovae))
     assert number > 150
-    assert np.mean(across) == pytest.approx(0.45, abs=0.08)  # a nearer source can be there
+    assert np.mean(across) == pytest.approx(0.45 * BESIDE, abs=0.2)  # a nearer source can be there
     assert abs(np.mean(along)) < 0.15 and np.abs(along).max() > 0.4

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import POPULATIONS
-from .comet import solar_colours
+from .comet import BESIDE, solar_colours
 from .kinds import Kind
 
 GAUSS = 0.01720209895
@@ -145,7 +145,7 @@ class NearEarth(Trail):
 
 @POPULATIONS.register("beside")
 class Beside(Trail):
-    """An asteroid, of either kind, that passes a static source nearby: for the figures of that alone."""
+    """An asteroid, of either kind, whose line passes within `BESIDE` of a static source: for figures of that alone."""
 
     look_first = True
 
@@ -154,4 +154,4 @@ class Beside(Trail):
 
     def place(self, sky, row, placed, separation, rng):
         """Return a place from which the trail passes a source that can be seen."""
-        return next(iter(sky.free(sky.beside(row, rng), placed, separation)), None)
+        return next(iter(sky.free(sky.beside(row, rng, BESIDE), placed, separation)), None)

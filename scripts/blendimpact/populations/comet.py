@@ -26,8 +26,8 @@ COMA, VANISHED = (3.0, 10.0), 0.3
 runs into the noise, and does not end before."""
 TAILED, TAIL = 0.5, (0.05, 0.3)
 """Share that has a tail, and part of the light in it, uniform: stated."""
-BESIDE = 3.0
-"""FWHM: farthest from a static source of those that are put beside one."""
+BESIDE = 2.0
+"""FWHM: farthest from a static source of those that are put beside one: comets, and asteroids as they are."""
 _TRIES = 1024
 
 

@@ -93,7 +93,7 @@ class StaticSky:
         (ny, nx), b = self.patch.shape, self.patch.border - 0.5
         return np.array([b, b]) + rng.uniform(size=(_TRIES, 2)) * np.array([nx - 1 - 2 * b, ny - 1 - 2 * b])
 
-    def beside(self, row, rng, reach=1.0):
+    def beside(self, row, rng, reach):
         """Return places that pass a static source that can be seen, of any brightness alike, nearby.
 
         Parameters

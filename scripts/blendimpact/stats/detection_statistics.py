@@ -64,8 +64,10 @@ class Linking(Binned):
             value.count,
         )
 
-    def unseen(self, n):
-        return 1 - float(linked(1 - wilson(0, n).high))
+    def constant(self, value, n):
+        """Return the ends when all of ``n`` objects are found, or none more on one rung than on the other."""
+        most = 1 - float(linked(1 - wilson(0, n).high))
+        return value - most, value + most
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Told(Binned):
 
     def says_nothing(self, values):
         return not any(v.count for v in values.values())  # a bin that holds the negatives of all, and no positive
+
+    def constant(self, value, n):
+        """Return the ends of a part of ``n`` positives that is the same in all resamples: Wilson's of none of them."""
+        most = float(wilson(0, n).high)
+        return value - most, value + most
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class TruePositives(Told):
 
     def ends(self, value, blocks):
         low, high, method, note = super().ends(value, blocks)
+        low, high = np.clip((low, high), 0, 1).tolist()
         negatives = round(float(value.sums[..., 0].sum()))
         few = f": fewer than {1 / self.share:.0f}, so the threshold is at their largest"
         return Ends(low, high, method, notes(note, f"{negatives} negatives{few if negatives * self.share < 1 else ''}"))
