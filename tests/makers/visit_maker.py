@@ -39,7 +39,7 @@ SETTINGS = {
         "population": "transients",
         "per_patch": 4,
         "separation": 6,
-        "snr": [8, 60],
+        "snr": [8, 20],
         "kinds": {"trail": 1, "comet": 1},
     },
 }

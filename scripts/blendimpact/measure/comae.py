@@ -9,7 +9,7 @@ from .profile_fit import LEAST, Canvas, solve
 
 INNER = 3.0
 """Arcsec: radius of the circle whose light, of the coma alone, is the coma's flux: that of A f rho."""
-REACH = 15.0
+REACH = 12.0
 """Arcsec: pixels farther from the nucleus are not fitted."""
 SLOPE, EXTENT = (-1.1, 0.3), (6.0, 0.6)
 """What a fit expects of a coma it knows nothing of: mean and standard deviation of its slope; its radius in arcsec, and

@@ -21,7 +21,7 @@ NUCLEUS, SIZES, ALBEDO = (1.0, 10.0), 1.92, 0.04
 SLOPES, ASYMMETRY = (-1.5, -0.8), 0.5
 """Of comae: -1 is a steady outflow, -1.5 what radiation pressure makes of it, shallower ones are fading or fed by icy
 grains [M]; most by which one side is brighter. Uniform."""
-COMA, VANISHED = (3.0, 10.0), 0.3
+COMA, VANISHED = (2.0, 8.0), 0.3
 """A coma fades at the radius (arcsec, within this range) where it is this part of the noise of a square arcsec: so it
 runs into the noise, and does not end before."""
 TAILED, TAIL = 0.5, (0.05, 0.3)
