@@ -136,8 +136,8 @@ def test_headlines_are_figures_of_merit_that_the_case_computes(row):
         ("galaxies", "foms: [GA-B1]", "foms: [GA-B2, GA-B1]", "does not begin with the headline"),
         (
             "transients",
-            "        headline_term: measurement\n        population: common\n        foms: [TR",
-            "        population: common\n        foms: [TR",
+            "        headline_term: measurement\n        population: centres\n        also",
+            "        population: centres\n        also",
             "'headline_term' is missing",
         ),
         ("transients", "{data: Afrho,", "{date: Afrho,", "did you mean 'data'"),

@@ -27,7 +27,7 @@ SOURCES = [
             ("comet_beside", {"nucleus_fraction": 0.4, "coma_radius": 3.0}),
         )
     )
-    for row, snr in enumerate((4.5, 7.0, 20.0, 40.0))
+    for row, snr in enumerate((4.5, 6.2, 20.0, 40.0))
 ]
 
 
@@ -39,7 +39,7 @@ def foms():
         static=[(100, "galaxy", 22.0), (101, "galaxy", 20.5), (102, "star", 19.0)],
         found=lambda rung, s: s["snr"] > (10 if rung == "pipeline" else 5),
         chi2=lambda rung, kind, patch: 1.5 if rung == "deblended" else 1.0,
-        candidates=[("pipeline", 270, 250, 4.7), ("pipeline", 270, 290, -4.2), ("oracle", 270, 290, 4.2)],
+        candidates=[("pipeline", 270, 250, 4.7), ("pipeline", 270, 290, -4.2), ("merged", 270, 290, 4.2)],
     )
     scores = scoring.score(tables, SETTINGS, facts_for()).table()
     return aggregate(scores, "transients", "fiducial", CASE.figures_of_merit, 20, 1)
@@ -63,7 +63,7 @@ def test_panels_show_the_values_of_their_strata_in_order(foms):
     figure = drawing.side_by_side(CaseFoms(foms, "transients"), [panel], "snr", ("oracle", "pipeline"), "x")
     (axis,) = figure.axes
     labels = [t.get_text().split("\n") for t in axis.get_xticklabels()]
-    assert [name for name, _ in labels] == ["4–5", "7–8", "15–25", "25–50"] and all(int(n) > 0 for _, n in labels)
+    assert [name for name, _ in labels] == ["4–5", "6–7", "15–25", "25–50"] and all(int(n) > 0 for _, n in labels)
     np.testing.assert_array_equal(axis.containers[0].lines[0].get_ydata(), [0, 1, 1, 1])
     np.testing.assert_array_equal(axis.containers[1].lines[0].get_ydata(), [0, 0, 1, 1])
 

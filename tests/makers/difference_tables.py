@@ -181,6 +181,7 @@ _BLANK_TRUTH = {
     "transient": "",
     "host_id": -1,
     "host_sb": np.nan,
+    "static_mag": np.nan,
     "static_distance": 10.0,
     "nucleus_fraction": np.nan,
     "coma_radius": np.nan,

@@ -5,6 +5,9 @@ import numpy as np
 THRESHOLD = 5.0
 """Of a search of differences, sigma, unless the detector is configured with another."""
 
+REQUIRED_SNR = 5.5, 6.5
+"""Isolated S/N around 6, at which completeness is required of a search of differences."""
+
 
 def distance_from_line(dx, dy, length, angle):
     """Return the distance of points from lines.

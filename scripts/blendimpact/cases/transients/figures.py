@@ -1,6 +1,6 @@
 """Figures of the row of transients, asteroids and comets."""
 
-from ...ladder.rungs import DIFFERENCE_FIXED, SEARCHED
+from ...ladder.rungs import DIFFERENCE_FIXED
 from ...report.figures import against_density, ladder
 from ..base import FigureSpec
 from .drawing import by_place, detection_curve, side_by_side, spurious
@@ -9,13 +9,8 @@ from .places import CROWD_MAG, CROWD_RADIUS
 RESIDUAL = "mean of D² / V within 1 arcsec, minus 1"
 DISTANCE = "distance from the nearest static source [FWHM]"
 FIGURES = (
-    FigureSpec(
-        "ladder_TR-D1",
-        ladder,
-        {"fom": "TR-D1"},
-        "Supernovae that are recovered, of those that the search finds on empty sky above S/N 6.",
-    ),
-    FigureSpec("ladder_TR-M1", ladder, {"fom": "TR-M1"}, "Median bias of the PSF magnitude of supernovae."),
+    FigureSpec("ladder_TR-D1", ladder, {"fom": "TR-D1"}, "Supernovae of isolated S/N from 5.5 to 6.5 that are lost."),
+    FigureSpec("ladder_TR-M1", ladder, {"fom": "TR-M1"}, "Mean bias of the PSF magnitude of supernovae above S/N 10."),
     FigureSpec(
         "ladder_MO-D1",
         ladder,
@@ -45,7 +40,7 @@ FIGURES = (
     FigureSpec(
         "spurious",
         spurious,
-        {"fom": "TR-D2", "floor": "TR-D2.kaiser", "rungs": SEARCHED},
+        {"fom": "TR-D2", "floor": "TR-D2.kaiser", "rungs": ("isolated", "oracle", "deblended")},
         "Candidates that nothing explains against the threshold, and Kaiser's rate of peaks of noise (lines).",
     ),
     FigureSpec(
@@ -64,19 +59,31 @@ FIGURES = (
         "Residual of static galaxies and stars on the difference against surface brightness, with the PSF.",
     ),
     FigureSpec(
-        "recovered_brightness",
+        "spurious_beside",
+        side_by_side,
+        {
+            "panels": [{"fom": "TR-D2", "title": "spurious candidates", "ylabel": "per deg²"}],
+            "stratum": "beside",
+            "rungs": ("oracle", "deblended"),
+            "scale": "symlog",
+            "xlabel": "magnitude of the static source that they lie beside",
+        },
+        "Candidates that nothing explains, per area beside static sources, against the magnitude of these.",
+    ),
+    FigureSpec(
+        "supernovae_contrast",
         side_by_side,
         {
             "panels": [
-                {"fom": "TR-D1", "title": "recovered", "ylabel": "fraction"},
-                {"fom": "TR-M1", "title": "magnitude bias", "ylabel": "median [mag]"},
+                {"fom": "TR-D1", "title": "lost at S/N 6", "ylabel": "fraction"},
+                {"fom": "TR-M1", "population": "centres", "title": "magnitude bias", "ylabel": "mean [mag]"},
                 {"fom": "TR-M1.forced_pull_width", "title": "width of the pull", "ylabel": "1"},
             ],
-            "stratum": "host_sb",
-            "rungs": ("isolated", "oracle", "deblended", "pipeline"),
-            "xlabel": "surface brightness of the static light below [mag / arcsec²]",
+            "stratum": "contrast",
+            "rungs": ("isolated", "exact", "oracle", "deblended", "pipeline"),
+            "xlabel": "static light below over that of the supernova, in the filter of a point",
         },
-        "Supernovae recovered, their magnitudes and pulls against the static light at their place.",
+        "Supernovae lost at S/N 6, magnitudes and pulls above S/N 10, against the static light at their place.",
     ),
     FigureSpec(
         "pulls",

@@ -2,9 +2,9 @@
 
 from ...data.transient_geometry import THRESHOLD
 from ...stats.figures_of_merit import FigureOfMerit as F
-from ...stats.histogram_statistics import Falling, Median, Nmad, Rising
+from ...stats.histogram_statistics import Falling, Median, Nmad, PairedMedian, PairedNmad, Rising
 from ...stats.histograms import residual_edges
-from ...stats.statistic import Contrast, Density, ExcessChi2, Fraction, Rate
+from ...stats.statistic import Contrast, Density, ExcessChi2, Fraction, Mean, Rate
 from .places import CROWD_MAG, CROWD_RADIUS
 
 SNR_EDGES = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 25.0, 50.0, 1e9)  # isolated S/N
@@ -15,6 +15,10 @@ DEPTH_EDGES = (14.0, *(20.0 + 0.5 * k for k in range(17)), 32.0)  # AB, of the e
 DISTANCE_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 1e9)  # from the nearest static source, in FWHM
 GALAXY_EDGES = (0.0, 5.0, 15.0, 30.0, 1e9)  # per arcmin2: about 0, 1, 2 and more within 10 arcsec
 DENSE = GALAXY_EDGES[2]
+CONTRAST_EDGES = (0.0, 0.1, 0.5, 1.0, 3.0, 10.0, 1e9)  # static light in a point's filter over the transient's own
+BESIDE_EDGES = (10.0, 18.0, 20.0, 22.0, 24.0)  # AB, of static sources beside which candidates lie
+BOUND = 0.3
+"""Mag: errors of the magnitudes of supernovae beyond it count as it."""
 PLACES = ("hosted", "nuclear", "hostless")
 # Odd numbers of bins: no residual is the middle of a bin and not an edge.
 DM_EDGES = tuple(residual_edges(limit=10.0, scale=0.02, n_bins=301))
@@ -37,8 +41,10 @@ FIGURES_OF_MERIT = (
     F(
         "TR-D1",
         "detection",
-        "supernovae recovered",
-        f"fraction of supernovae ({SURE}) that are recovered: {RECOVERED}",
+        "supernovae lost at S/N 6",
+        f"fraction of supernovae of isolated S/N from 5.5 to 6.5 (strata: all by S/N) that are lost: at true places "
+        f"where the S/N there is not {ABOVE}, with a real search where no candidate is; and where the flux is not "
+        "within 0.75 mag of what the noiseless source alone has",
         "1",
         Fraction(),
     ),
@@ -46,9 +52,11 @@ FIGURES_OF_MERIT = (
         "TR-D1.efficiency",
         "detection",
         "efficiency of the search",
-        f"fraction of supernovae, by isolated S/N, with a positive candidate {ABOVE} within match_radius",
+        f"fraction of supernovae, by isolated S/N, with a positive candidate {ABOVE} within match_radius; every "
+        "difference is searched, so the rungs differ by the difference alone",
         "1",
         Fraction(),
+        fixed=True,
     ),
     F(
         "TR-D1.snr50",
@@ -58,6 +66,7 @@ FIGURES_OF_MERIT = (
         "1",
         Rising(SNR_EDGES, 0.5),
         stored_as="TR-D1.curve",
+        fixed=True,
     ),
     F(
         "TR-D1.m50",
@@ -67,6 +76,7 @@ FIGURES_OF_MERIT = (
         "mag",
         Falling(DEPTH_EDGES, 0.5),
         stored_as="TR-D1.m",
+        fixed=True,
     ),
     F(
         "TR-D1.bright",
@@ -75,6 +85,7 @@ FIGURES_OF_MERIT = (
         "that efficiency for isolated S/N above 6",
         "1",
         Fraction(),
+        fixed=True,
     ),
     F(
         "TR-D1.at6",
@@ -83,6 +94,7 @@ FIGURES_OF_MERIT = (
         "that efficiency for isolated S/N from 5.5 to 6.5",
         "1",
         Fraction(),
+        fixed=True,
     ),
     F(
         "TR-D1.contrast",
@@ -91,15 +103,18 @@ FIGURES_OF_MERIT = (
         "that efficiency for isolated S/N above 5, of supernovae on hosts (nuclear ones apart) minus hostless ones",
         "1",
         Contrast(),
+        fixed=True,
     ),
     F(
         "TR-D2",
         "detection",
         "spurious candidates",
         f"candidates of either sign of the point filter {ABOVE} "
-        "(strata: other thresholds) that no transient and no variable star explains, per area not near one",
+        "(strata: other thresholds; beside a static source of a magnitude, 24-99: beside none to 24 mag) "
+        "that no transient and no variable star explains, per area not near one",
         "deg-2",
         Rate(),
+        fixed=True,
     ),
     F(
         "TR-D2.kaiser",
@@ -108,6 +123,7 @@ FIGURES_OF_MERIT = (
         "Kaiser's rate, both signs, for the noise of the same difference and the same area",
         "deg-2",
         Density(),
+        fixed=True,
     ),
     F(
         "TR-D2.positive",
@@ -116,6 +132,7 @@ FIGURES_OF_MERIT = (
         "fraction of the spurious candidates that are positive: 1/2 for noise",
         "1",
         Fraction(),
+        fixed=True,
     ),
     F(
         "TR-D2.bank",
@@ -124,6 +141,7 @@ FIGURES_OF_MERIT = (
         "as TR-D2, in points, trails and comae together",
         "deg-2",
         Rate(),
+        fixed=True,
     ),
     F(
         "TR-Q1",
@@ -179,21 +197,38 @@ FIGURES_OF_MERIT = (
         Fraction(),
     ),
     F(
+        "TR-B2.given",
+        "deblending",
+        "host of the hostless",
+        "fraction of hostless supernovae with a galaxy within 4 directional light radii, of the same catalogues",
+        "1",
+        Fraction(),
+    ),
+    F(
         "TR-M1",
         "measurement",
         "magnitude bias",
-        "median of -1.086 (F - F_true) / F_true of the PSF flux, supernovae common to all rungs, isolated S/N above 10",
+        "mean of -1.086 (F - F_true) / F_true of the PSF flux, which counts as 0.3 mag beyond that; supernovae of "
+        "isolated S/N above 10",
         "mag",
-        Median(DM_EDGES),
+        Mean(bound=BOUND),
+    ),
+    F(
+        "TR-M1.median",
+        "measurement",
+        "magnitude bias, median of differences",
+        "median over supernovae of the difference of the same between rungs",
+        "mag",
+        PairedMedian(DM_EDGES),
     ),
     F(
         "TR-M1.nmad",
         "measurement",
-        "magnitude scatter",
-        "normalised median absolute deviation of the same",
+        "magnitude scatter, of differences",
+        "normalised median absolute deviation of these differences: the scatter that a stage adds",
         "mag",
-        Nmad(DM_EDGES),
-        stored_as="TR-M1",
+        PairedNmad(DM_EDGES),
+        stored_as="TR-M1.median",
     ),
     F(
         "TR-M1.pull",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...ladder.rungs import DIFFERENCE_FIXED
+from ...ladder.rungs import FIXED
 from ...stats.figures_of_merit import strata
 from .foms import CHI2_EDGES, SB_EDGES
 from .places import SKY
@@ -36,7 +36,7 @@ def _residuals(scores, static, truth):
     static = static[np.isfinite(static["chi2"]) & (static["npix"] > 0) & (static["varies"] != True)]  # noqa: E712
     static["excess"] = static["chi2"] - 1
     star = (static["what"] == "star").to_numpy()
-    for rung in DIFFERENCE_FIXED:
+    for rung in FIXED:
         here = (static["rung"] == rung).to_numpy()
         for fom, population, kept in (("TR-B1", "galaxies", ~star), ("TR-B1.stars", "stars", star)):
             mine = static[here & kept]
@@ -80,8 +80,7 @@ def light_radius(a, b, theta, dx, dy):
 def _associations(scores, found, truth, targets, settings, facts):
     """Score TR-B2: whether the nearest galaxy, in light radii, is the host."""
     hosted = targets[(targets["host_id"] >= 0) & targets["class"].isin(("hosted", "nuclear"))].reset_index(drop=True)
-    if not len(hosted):
-        return
+    hostless = targets[targets["class"] == "hostless"].reset_index(drop=True)
     hosts = hosted[[*SKY, "host_id"]].merge(
         truth[[*SKY, "source_id", "x", "y"]], left_on=[*SKY, "host_id"], right_on=[*SKY, "source_id"], how="left"
     )
@@ -94,6 +93,8 @@ def _associations(scores, found, truth, targets, settings, facts):
         seen = template_snr(truth, band, facts) >= settings["truth_snr"]
         catalogues["oracle", "truth"] = _ellipses(truth[(truth["kind"] == "galaxy") & seen], band, facts)
     for (rung, population), catalogue in catalogues.items():
+        given = nearest(hostless, catalogue)[1] <= FARTHEST
+        scores.add_fractions("TR-B2.given", rung, hostless["block"], given, population=population)
         place, far = nearest(hosted, catalogue)
         given = far <= FARTHEST
         off = np.hypot(*(place - hosts[["x", "y"]].to_numpy(float)).T)

@@ -34,6 +34,7 @@ COLUMNS = (
     "lengths",
     "standing",
     "galaxies",
+    "contrast",
 )
 SHARED = ("x", "y", "snr", "angle", "kind", "trail_length", "trail_angle")
 LEAST_SNR = 5.0
@@ -75,7 +76,8 @@ def transients(truth, settings, facts):
         `COLUMNS`: ``class`` (values of `CLASSES`); ``half`` (pix) and ``angle`` (rad) of the line, 0 for a point;
         ``reach`` (pix): within it a candidate may be of this source; ``near`` (FWHM): ``static_distance``;
         ``lengths`` (FWHM) of trails, and ``standing``, the S/N that they would have standing still at the depth of the
-        visit; ``true_flux`` (nJy); ``galaxies`` (arcmin-2) of trails and comets: `galaxy_density`. Sources of a user's
+        visit; ``true_flux`` (nJy); ``contrast``: the static light that a point's filter has there over the transient's
+        own, 0 without any; ``galaxies`` (arcmin-2) of trails and comets: `galaxy_density`. Sources of a user's
         catalogue that do not say what they are are hostless, trails or comets by their kind. What could not be injected
         is not in it.
     """
@@ -95,6 +97,8 @@ def transients(truth, settings, facts):
             size = np.fmax(size, out[name].to_numpy(float))
     out["reach"] = (np.maximum(NEAR[0], NEAR[1] * fwhm) + np.where(out["class"].isin(COMETS), size, 0.0)) / scale
     out["near"] = out["static_distance"].to_numpy(float) / fwhm if "static_distance" in out else np.nan
+    static = out["static_mag"] if "static_mag" in out else pd.Series(np.nan, out.index)
+    out["contrast"] = (10 ** (0.4 * (out[f"mag_{band}"] - static))).fillna(0.0)
     out["galaxies"] = np.nan
     moving = out["class"].isin((*TRAILS, *COMETS))
     out.loc[moving, "galaxies"] = galaxy_density(out[moving], truth[~injected], settings, facts)
@@ -178,6 +182,11 @@ def galaxy_density(rows, static, settings, facts):
     return out
 
 
+def ladder_of(rung):
+    """Return the rungs that have the search of a searched rung: no search needs centres, so it serves both kinds."""
+    return {"merged": ("oracle",), "pipeline": ("deblended", "pipeline")}.get(rung, (rung,))
+
+
 def strongest(rows, candidates, radius):
     """Return the most significant positive candidate within ``radius`` (pixels) of each transient.
 
@@ -249,8 +258,8 @@ def inside(rows, settings, margin=0.0):
     return np.all([(rows[k] >= least) & (rows[k] < most) for k in ("x", "y")], axis=0)
 
 
-def open_share(rows, settings):
-    """Return the part of the pixels inside the border of a patch that are beyond the reach of all ``rows``.
+def free_pixels(rows, settings):
+    """Return which pixels inside the border of a patch are beyond the reach of all ``rows``, (size, size) bool array.
 
     Parameters
     ----------
@@ -267,4 +276,4 @@ def open_share(rows, settings):
         x, y = np.meshgrid(border + np.arange(x0, x1), border + np.arange(y0, y1))
         near = apart(rows.iloc[k : k + 1], x.ravel(), y.ravel()).reshape(x.shape) <= row.reach
         free[y0:y1, x0:x1] &= ~near
-    return float(free.mean())
+    return free
