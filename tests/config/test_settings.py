@@ -11,7 +11,7 @@ from blendimpact.config.measure import Measure, SkyEstimate
 from blendimpact.config.settings import REALISATIONS
 from blendimpact.config.sky import Galaxies, Patch, Positions
 from blendimpact.errors import StudyError
-from blendimpact.populations import POPULATIONS, tables_of
+from blendimpact.populations import POPULATIONS, drawn_tables, tables_of
 
 BASE = CONFIG_DIR / "config.yaml"
 TILING = {"size": 300, "border": 36, "margin": 12.0, "visits": 1}
@@ -197,6 +197,9 @@ def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
     assert tables_of(study.case_settings(laptop, "two_point")) == []
     assert tables_of(study.case_settings(laptop, "transients")) == ["supernova"]
     kinds = {"supernova": 0, "trail": 1, "coma_9p": 1}
+    none = {**simulated["population"], "stars": {**simulated["population"]["stars"], "density": 0}}
+    assert tables_of({**simulated, "population": none}) == ["isochrone"]  # targets have its colours all the same
+    assert drawn_tables({**simulated, "population": none}) == []  # there are no galaxies either
     moving = {**simulated, "inject": {"population": "transients", "kinds": kinds}}
     assert tables_of(moving) == ["coma_9p"]
 

@@ -12,13 +12,17 @@ def drawn_tables(settings):
 
     Nothing is imported for that: members say it in their source.
     """
-    population = settings["population"]
     found = []
-    for block in (population["galaxies"], population["stars"], *population.get("others", {}).values()):
+    for block in _drawn(settings):
         if block["density"]:
             declared = POPULATIONS.declaration(block["kind"])
             found += [block["kind"]] * bool(declared.inputs) + list(declared.uses)
     return list(dict.fromkeys(found))
+
+
+def _drawn(settings):
+    population = settings["population"]
+    return population["galaxies"], population["stars"], *population.get("others", {}).values()
 
 
 def tables_of(settings):
@@ -35,7 +39,8 @@ def tables_of(settings):
         declared = POPULATIONS.declaration(name)
         found += [name] * bool(declared.inputs) + list(declared.uses)
         if settings["sky"] == "simulate":
-            found += [other for other in declared.follows if other in drawn_tables(settings)]
+            # also where none of them are drawn: it is their colours that are followed
+            found += [other for other in declared.follows if other in [block["kind"] for block in _drawn(settings)]]
     return list(dict.fromkeys(found))
 
 

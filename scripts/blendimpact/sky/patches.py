@@ -82,7 +82,7 @@ def pointing(settings, seed, case, index):
 def simulate_patch(settings, index, seed, case, scenario, survey, tables):
     """Simulate one patch and its twins.
 
-    All sources to ``population.galaxies.mag_max`` are drawn in a square that exceeds the image by
+    All sources of the populations are drawn in a square that exceeds the image by
     ``patch.margin`` arcsec; what reaches the image is in the truth. The sky is taken as known and
     subtracted, and with it the mean light of fainter galaxies.
 
