@@ -1,16 +1,24 @@
 """Targets beside brighter sources: weights give back what evenly spread targets would say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import sky_maker
 from blendimpact.config.sky import Inject
 from blendimpact.populations import beside
-from blendimpact.populations.beside import MOST, Counts, Hosts, place_beside
+from blendimpact.populations.beside import MOST, WEIGHT, Counts, Hosts, place_beside
+from blendimpact.populations.catalogue import completed
+from blendimpact.populations.sersic import Sersic
+from blendimpact.sky.injection import inject, patch_number
+from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream
 from scipy.spatial.distance import pdist
 
 SIDE, SCALE, CORNER, NUMBER = 200.0, 0.25, 30.0, 9  # a square of 50 arcsec
 BESIDE = {"factor": 30.0, "separation": [0, 4], "brighter_by": [0, 10]}
 OPTIONS = {"separation": 8.0, "mag": [20, 25], "counts_slope": 0.3, "beside": BESIDE}
+SETTINGS = {"scenario": "fiducial", "bands": ["g"], "shape_band": "g", "match_radius": 1.0, "truth_snr": 5}
 NOBODY = Hosts(np.empty((0, 2)), np.empty(0))
 
 
@@ -80,3 +88,24 @@ def test_counts_are_inverted():
 def test_what_cannot_be_is_said():
     problems = [p for p in Inject(population="sersic", beside={"separation": [3, 1]}).beside.problems()]
     assert [p.key for p in problems] == [("separation",)]
+
+
+def test_half_as_many_targets_see_the_same_sky():
+    """In the aperture of a galaxy, those that were injected 8 arcsec and more away have next to no light."""
+    patch, truth = sky_maker.real_patch("moffat")
+    options = {"population": "sersic", "per_patch": 9, "mag": [20, 24.5], "counts_slope": 0.3, "separation": 8}
+    settings = {**SETTINGS, "inject": {**options, "beside": BESIDE}}
+    share = []
+    for k in range(6):
+        here = replace(patch, index=patch_number(7, k))
+        drawn = Sersic().draw(settings, here, truth, 1, "galaxies", 7, k, {})
+        out, rows = inject(here, truth, completed(drawn, "sersic"), 1, "galaxies", settings, WEIGHT)
+        image = out.bands["g"]
+        for row in rows[np.asarray(rows["injection_id"]) >= 0]:
+            own = np.zeros(image.science.shape)
+            add_stamp(own, draw_source(dict(zip(rows.colnames, row)), image))
+            y, x = np.indices(own.shape)
+            inside = np.hypot(x - row["x"], y - row["y"]) < 0.6 / sky_maker.SCALE
+            share.append((image.planes["MODEL"] - own)[inside].sum() / own[inside].sum())
+    assert len(share) == 54 and np.isfinite(rows["chance_weight"]).sum() == 9
+    assert np.quantile(np.abs(share), 0.9) < 2e-3 and np.mean(share) < 2e-3
