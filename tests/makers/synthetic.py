@@ -33,6 +33,7 @@ CONFIG = {
             "stamp": 9.0,
             "patch": {"count": 2},
             "inject": {"per_patch": 4, "separation": 6, "mag": [21, 25]},
+            "scenarios": {"simulated": None},
         },
         "crowded_fields": {"enabled": False},  # these have tests of their own
         "transients": {"enabled": False},

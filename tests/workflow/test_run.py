@@ -152,7 +152,7 @@ def killed(study, tmp_path_factory):
     work, tree = tmp_path_factory.mktemp("killed"), study[0].parent / "tree"
     cases = {
         "two_point": synthetic.CONFIG["cases"]["two_point"],
-        "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}},
+        "galaxies": {"image": "des_dr2_g", "patch": {"count": 2}, "scenarios": {"simulated": None}},
         **{name: {"enabled": False} for name in ("crowded_fields", "transients")},
     }
     config = synthetic.make_study(work, cases=cases)
