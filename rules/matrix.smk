@@ -5,6 +5,7 @@ rule foms:
         sources=lambda wildcards: plan.sources(wildcards.case),
     output:
         foms=data(f"{RESULTS}/{{case}}/foms.parquet"),
+        scenarios=data(f"{RESULTS}/{{case}}/scenarios.parquet"),
     log:
         plan.log("foms/{case}"),
     benchmark:
@@ -15,6 +16,7 @@ rule foms:
         **needs(2000, 30),
     params:
         **stage("foms"),
+        pairs=lambda wildcards: plan.same_skies(wildcards.case),
         bootstrap=plan.study["bootstrap"],
         seed=plan.seed,
     script:
@@ -25,6 +27,7 @@ rule matrix:
     """Stack the figures of merit of all cases: the board, and their comparison with published values."""
     input:
         foms=expand(rules.foms.output.foms, case=plan.cases),
+        scenarios=expand(rules.foms.output.scenarios, case=plan.cases),
         requirements=published_files(),
         sources=lambda wildcards: plan.sources(*plan.cases),
     output:
@@ -40,6 +43,8 @@ rule matrix:
         checks_csv=shown(
             "external_checks", f"{RESULTS}/external_checks.csv", "comparison with published values", "table"
         ),
+        scenarios=f"{RESULTS}/scenarios.parquet",
+        scenarios_csv=shown("scenarios", f"{RESULTS}/scenarios.csv", "scenarios side by side", "table"),
     log:
         plan.log("matrix"),
     benchmark:

@@ -9,6 +9,8 @@ rule page:
         pdf=rules.matrix.output.pdf,
         foms_csv=rules.matrix.output.foms_csv,
         checks_csv=rules.matrix.output.checks_csv,
+        scenarios=rules.matrix.output.scenarios,
+        scenarios_csv=rules.matrix.output.scenarios_csv,
         figures=expand(rules.figures.output.figures, case=plan.cases),
         panels=expand(rules.panel.output.figure, case=plan.cases),
         pages=[

@@ -57,8 +57,8 @@ def test_cases_by_themselves_and_stacked_are_all_scores_at_once(scores, tmp_path
     assert [tuple(row) for row in np.unique(np.array(at_once["case", "scenario"]))] == sorted(SKIES)
     assert np.isfinite(at_once["ci_low"]).sum() > len(SKIES) * len(RUNGS)
 
-    stacked, scored, missing = matrix.read_foms(by_case(tmp_path, scores, {"provenance": "of one case"}))
-    assert (scored, missing) == ({"two_point", "galaxies"}, {})
+    stacked, missing = matrix.read_foms(by_case(tmp_path, scores, {"provenance": "of one case"}))
+    assert missing == {}
     assert stacked.colnames == list(FOM_COLUMNS)
     assert all(
         np.array_equal(stacked[name], at_once[name], equal_nan=at_once[name].dtype.kind == "f") for name in FOM_COLUMNS
@@ -79,13 +79,13 @@ def test_how_the_work_is_cut_changes_no_byte_of_a_case(scores, tmp_path):
 
 
 def test_a_case_without_its_input_says_why_and_the_others_stay(scores, tmp_path):
-    before, _, _ = matrix.read_foms(by_case(tmp_path, scores))
+    before, _ = matrix.read_foms(by_case(tmp_path, scores))
     missing_inputs.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")
     tables = by_case(tmp_path, scores)
     empty = catalogues.read(tables[1], FOM_COLUMNS)
     assert len(empty) == 0 and empty.meta[ABSENT] == "no image today"
-    after, scored, missing = matrix.read_foms(tables)
-    assert (scored, missing) == ({"two_point"}, {"galaxies": "no image today"})
+    after, missing = matrix.read_foms(tables)
+    assert missing == {"galaxies": "no image today"}
     kept = before[before["case"] == "two_point"]
     assert len(after) == len(kept) and np.array_equal(after["value"], kept["value"], equal_nan=True)
     assert not after.meta  # the reason is of one case
@@ -93,24 +93,25 @@ def test_a_case_without_its_input_says_why_and_the_others_stay(scores, tmp_path)
 
 def test_one_scenario_without_its_input_leaves_the_other_and_is_said(scores, tmp_path):
     missing_inputs.mark([path for path in scores if path.parts[-3] == "clustered"], "no clustering today")
-    after, scored, missing = matrix.read_foms(by_case(tmp_path, scores))
-    assert (scored, missing) == ({"two_point", "galaxies"}, {"two_point": "no clustering today"})
+    after, missing = matrix.read_foms(by_case(tmp_path, scores))
+    assert missing == {"two_point": "no clustering today"}
     assert set(after["scenario"][after["case"] == "two_point"]) == {"fiducial"}
 
 
 def test_without_any_score_there_is_a_table_without_rows(scores, tmp_path):
     missing_inputs.mark(scores, "nothing today")
-    after, scored, missing = matrix.read_foms(by_case(tmp_path, scores))
+    after, missing = matrix.read_foms(by_case(tmp_path, scores))
     assert len(after) == 0 and after.colnames == list(FOM_COLUMNS)
-    assert not scored and set(missing) == {"two_point", "galaxies"}
+    assert set(missing) == {"two_point", "galaxies"}
     assert len(matrix.read_foms([])[0]) == 0  # a study whose cases are all disabled
 
 
-def test_figures_of_a_case_are_where_the_page_links_to_them(scores, tmp_path):
+def test_figures_of_a_case_are_where_the_page_takes_them_from(scores, tmp_path):
     """Also of a case that has no rows: they say so."""
     missing_inputs.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")
     tables = by_case(tmp_path, scores)
     figures.run("galaxies", tables[1], tmp_path / "figures" / "galaxies")
-    linked = {path for path, _, _ in figures.figure_list({"galaxies"})} - {"panels/galaxies.png"}
-    drawn = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "figures").rglob("*.png")}
-    assert drawn == linked and len(drawn) == len(load_case("galaxies").figures) > 0
+    folder, panel = str(tmp_path / "figures" / "galaxies"), "panel.png"
+    taken = {path for path, _, _ in figures.figure_list(["galaxies"], {"galaxies": folder}, {"galaxies": panel})}
+    drawn = {str(path) for path in (tmp_path / "figures").rglob("*.png")}
+    assert drawn == taken - {panel} and len(drawn) == len(load_case("galaxies").figures) > 0

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from blendimpact.cases.board import load_board
 from blendimpact.config.study import load_config, validate
 from blendimpact.data import catalogues
 from blendimpact.data.provenance import meta, provenance
@@ -23,12 +24,13 @@ def config():
 def finished(run, losses, seed=7):
     """Write the figures of merit and figures of cases, {case: (fom, share that the pipeline loses)}."""
     for case, (fom, share) in losses.items():
-        scores = Scores(case, "fiducial")
+        scenario = load_board([case])[0]["subrows"][0]["cells"]["detection"]["scenario"]
+        scores = Scores(case, scenario)
         for block in range(30):
             for rung in RUNGS:
                 lost = round(20 * share) if rung == "pipeline" else 0
                 scores.add(fom, rung, block, [lost + (block % 3 == 0), 20])
-        table = run.parent / f"{case}.scores" / "fiducial" / "score" / "0.parquet"
+        table = run.parent / f"{case}.scores" / scenario / "score" / "0.parquet"
         table.parent.mkdir(parents=True, exist_ok=True)
         catalogues.write(scores.table(), table)
         (run / case).mkdir(parents=True, exist_ok=True)

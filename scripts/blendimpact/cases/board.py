@@ -124,3 +124,15 @@ def load_board(cases=None):
     """
     rows = [{"case": case, **load_checked(path, Row).plain()} for case, path in case_files(BOARD, cases).items()]
     return sorted(rows, key=lambda row: row["order"])
+
+
+def headlines(case):
+    """Return the rows of figures of merit that are the headlines of a case, each once, whatever their scenario."""
+    rows = []
+    for row in load_board([case]):
+        for subrow in row["subrows"]:
+            for cell in subrow["cells"].values():
+                if "fom" in cell:
+                    found = {name: cell.get(name) for name in ("fom", "kind", "population", "stratum")}
+                    rows.append({**found, "term": cell["headline_term"]})
+    return [row for k, row in enumerate(rows) if row not in rows[:k]]

@@ -140,6 +140,12 @@ def stage_settings(settings, stage):
     return out
 
 
+def same_sky(first, second):
+    """Return whether two scenarios of a case have the same images, up to the number of patches: sky, targets, noise."""
+    one, other = (stage_settings({**settings, "scenario": ""}, "inject") for settings in (first, second))
+    return one == other
+
+
 class Role(NamedTuple):
     """What fills a role in the ladder of a case.
 

@@ -164,6 +164,43 @@ def aggregate(table, case, scenario, foms, n_resamples, seed):
     return catalogues.describe(out, FOM_COLUMNS)
 
 
+def drawn(sums, weights, fom, wanted):
+    """Return one row of the figures of merit with its resamples.
+
+    Parameters
+    ----------
+    sums : Sums
+    weights : (B, n_groups) array
+    fom : FigureOfMerit
+    wanted : dict
+        ``kind``, ``term``, ``stratum`` and, where there are several, ``population``.
+
+    Returns
+    -------
+    (float, (B,) array, int, int) or None
+        Value, resamples, objects, blocks that hold any; None where there is no such row.
+    """
+    term, population = wanted["term"], wanted.get("population")
+    found = {
+        name: _values(fom, sums, weights, name, wanted["stratum"], rungs)
+        for name, rungs in sums.keys(fom.source).get(wanted["stratum"], {}).items()
+    }
+    if wanted["kind"] == "value":
+        known = (v[term] for name, v in found.items() if term in v and population in (None, name))
+        return next(((v.value, v.samples, v.count, _held([v])) for v in known), None)
+    for name, values, late in _ladders(found, fom.statistic.paired):
+        impacts = _paired(values) if fom.statistic.paired else _impacts(values, late, fom.fixed)
+        if term in impacts and population in (None, name or sample_of(term)):
+            every = values | {KEPT + rung: value for rung, value in (values if late is None else late).items()}
+            return *impacts[term], _objects(every, term), _held(every.values())
+    return None
+
+
+def _held(values):
+    """Return how many blocks hold objects, on each of some rungs."""
+    return min(int(v.sums.any(axis=(1, 2)).sum()) for v in values)
+
+
 def _ladders(found, paired):
     """Yield (population, values, values of the kept sample or None) of each ladder among {population: values}.
 
@@ -196,7 +233,7 @@ def _row(about, kind, term, value, n, ends, note=""):
 
 
 def _blocks(about, values):
-    return Blocks(about["n_blocks"], min(int(v.sums.any(axis=(1, 2)).sum()) for v in values.values()))
+    return Blocks(about["n_blocks"], _held(values.values()))
 
 
 def _value_rows(about, statistic, values):

@@ -68,7 +68,7 @@ def measured_values(foms, published, extra=None, conditions=None):
             rows = [_row(foms, measure[k], check["id"]) for k in ("row", "to") if k in measure]
             if all(row is not None for row in rows):
                 found[check["id"]] = {
-                    **_combined(rows, measure.get("combine")),
+                    **combined(rows, measure.get("combine")),
                     "check": check["id"],
                     "conditions": conditions.get(measure["row"]["case"], {}),
                 }
@@ -86,7 +86,7 @@ def _row(foms, wanted, name):
     return rows[0] if len(rows) and np.isfinite(rows[0]["value"]) else None
 
 
-def _combined(rows, how):
+def combined(rows, how):
     """Return one row, or the difference or ratio of two with an interval from theirs.
 
     Square-and-add limits (Zou & Donner 2008), for a ratio those of its logarithm: the two are taken

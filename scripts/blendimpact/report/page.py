@@ -17,7 +17,9 @@ TERM_TEXTS = {**DESCRIPTIONS, "selection": "own selection minus common sample; p
 LADDER = ("oracle", "deblended", "merged", "pipeline")
 
 
-def write_page(path, cells, board, foms, checks, study, image, figures=(), pages=(), provenance=None, downloads=()):
+def write_page(
+    path, cells, board, foms, checks, study, image, figures=(), pages=(), scenarios=(), provenance=None, downloads=()
+):
     """Write the page: one file, which holds its pictures, the pages of the comparisons, and its downloads.
 
     Parameters
@@ -39,6 +41,8 @@ def write_page(path, cells, board, foms, checks, study, image, figures=(), pages
         ``path``, ``title``, ``caption``.
     pages : sequence of dict
         ``path`` of a page that needs no other file, ``name`` (an id) and ``title``.
+    scenarios : astropy.table.Table
+        From `blendimpact.report.scenarios.side_by_side`; may be empty.
     provenance : dict, optional
         What made the page; values are texts, lists or dicts.
     downloads : sequence of (path, str)
@@ -65,6 +69,7 @@ def write_page(path, cells, board, foms, checks, study, image, figures=(), pages
         checks=[_check_row(row) for row in checks],
         figures=[{**f, "source": picture(f["path"])} for f in figures],
         pages=[{**p, "text": Path(p["path"]).read_text(encoding="utf-8")} for p in pages],
+        scenarios=[_quoted(row) for row in scenarios],
         downloads=[(*download(p), text) for p, text in downloads],
         provenance=_flat(provenance or {}),
     )

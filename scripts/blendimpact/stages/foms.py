@@ -6,15 +6,17 @@ import numpy as np
 from astropy.table import Table
 
 from ..cases.base import load_case
+from ..cases.board import headlines
 from ..data import catalogues, missing_inputs
 from ..ladder.aggregate import FOM_COLUMNS, aggregate
+from ..ladder.scenarios import paired_differences
 
 ABSENT = "absent"
 """Key of a table's metadata: why some or all scores of its case are not to be had."""
 AGGREGATED_FROM = ("sources",)
 
 
-def run(case, scores, bootstrap, seed, foms_out, meta=None):
+def run(case, scores, bootstrap, seed, foms_out, meta=None, pairs=(), scenarios_out=None):
     """Aggregate the scores of one case.
 
     Parameters
@@ -28,13 +30,21 @@ def run(case, scores, bootstrap, seed, foms_out, meta=None):
         Output: `blendimpact.ladder.aggregate.FOM_COLUMNS`, without a row where there is no score. If scores are absent
         its metadata say why, under `ABSENT`.
     meta : dict, optional
-        Provenance of the table.
+        Provenance of the tables.
+    pairs : sequence of (str, str), optional
+        Scenarios that have the same images.
+    scenarios_out : path-like, optional
+        Output: differences of the headlines between these scenarios (`blendimpact.ladder.scenarios.PAIR_COLUMNS`).
     """
     tables, reason = read_scores(scores)
     known = load_case(case).figures_of_merit
     measured = [aggregate(table, case, scenario, known, bootstrap, seed) for scenario, table in tables.items()]
     foms = catalogues.stack(measured) if measured else no_foms()
     catalogues.write(foms, foms_out, {**(meta or {}), **({ABSENT: reason} if reason else {})})
+    if scenarios_out:
+        by_id = {fom.id: fom for fom in known}
+        compared = paired_differences(tables, case, by_id, headlines(case), pairs, bootstrap, seed)
+        catalogues.write(compared, scenarios_out, meta)
 
 
 def read_scores(paths):

@@ -2,14 +2,17 @@
 
 import os
 
+from ..cases.board import headlines
 from ..cases.external_checks import load_external_checks
 from ..cases.requirements import load_requirements
 from ..data import catalogues
 from ..data.catalogues import write_csv
 from ..ladder.aggregate import FOM_COLUMNS
+from ..ladder.scenarios import no_pairs
 from ..report.cells import matrix_cells, write_cells
 from ..report.external import external_checks, measured_values
 from ..report.pictures import write_board
+from ..report.scenarios import side_by_side
 from ..report.study import TITLE, board_of, conditions, derived_values, describe_study, requirement_year
 from .foms import ABSENT, no_foms
 
@@ -19,6 +22,7 @@ AGGREGATED_FROM = ("requirements", "sources")
 def run(
     config,
     foms,
+    scenarios,
     foms_out,
     foms_csv_out,
     figure_out,
@@ -29,6 +33,8 @@ def run(
     parquet_out,
     checks_out,
     checks_csv_out,
+    scenarios_out,
+    scenarios_csv_out,
     meta=None,
 ):
     """Stack the figures of merit of all cases and write the board, as tables and pictures.
@@ -39,8 +45,10 @@ def run(
         The checked configuration.
     foms : list of path-like
         Figures of merit of each case, from `blendimpact.stages.foms.run`.
+    scenarios : list of path-like
+        Differences between its scenarios, from the same.
     foms_out, foms_csv_out, figure_out, slide_out, pdf_out, json_out, csv_out, parquet_out, checks_out,
-    checks_csv_out : path-like
+    checks_csv_out, scenarios_out, scenarios_csv_out : path-like
         Outputs. Those of the board share their stem.
     meta : dict, optional
         Provenance of the tables.
@@ -60,6 +68,11 @@ def run(
     table = external_checks(found, published)
     catalogues.write(table, checks_out, meta)
     write_csv(table, checks_csv_out)
+    paired = catalogues.stack([no_pairs(), *(catalogues.read(path) for path in sorted(map(str, scenarios)))])
+    cases = sorted(set(map(str, all_foms["case"])))
+    compared = side_by_side(all_foms, paired, {case: headlines(case) for case in cases})
+    catalogues.write(compared, scenarios_out, meta)
+    write_csv(compared, scenarios_csv_out)
 
 
 def read_foms(paths):

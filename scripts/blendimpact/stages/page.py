@@ -14,23 +14,39 @@ PAGES = {"comparison": "Deblenders side by side", "engines": "Subtraction engine
 """Pages of comparisons by the names of their files."""
 
 
-def run(config, foms, cells, checks, image, slide, pdf, foms_csv, checks_csv, figures, panels, pages, html_out):
+def run(
+    config,
+    foms,
+    cells,
+    checks,
+    image,
+    slide,
+    pdf,
+    foms_csv,
+    checks_csv,
+    scenarios,
+    scenarios_csv,
+    figures,
+    panels,
+    html_out,
+    pages=(),
+):
     """Write the page.
 
     Parameters
     ----------
     config : dict
         The checked configuration.
-    foms, cells, checks, image, slide, pdf, foms_csv, checks_csv : path-like
+    foms, cells, checks, scenarios, image, slide, pdf, foms_csv, checks_csv, scenarios_csv : path-like
         From `blendimpact.stages.matrix.run`.
     figures : list of path-like
         Folders of figures, named as their cases.
     panels : list of path-like
         Pictures, named as their cases.
-    pages : list of path-like
-        Pages of the comparisons that were made.
     html_out : path-like
         Output.
+    pages : list of path-like, optional
+        Pages of the comparisons that were made.
     """
     table = catalogues.read(foms)
     folders = {os.path.basename(os.path.normpath(path)): path for path in figures}
@@ -51,6 +67,7 @@ def run(config, foms, cells, checks, image, slide, pdf, foms_csv, checks_csv, fi
             for path, name, caption in figure_list(measured, folders, shown)
         ],
         pages=[{"path": path, "name": name, "title": PAGES[name]} for name, path in _named(pages)],
+        scenarios=catalogues.read(scenarios),
         provenance=read_meta(table.meta),
         downloads=[
             (slide, "the board, for a slide (PNG)"),
@@ -58,6 +75,7 @@ def run(config, foms, cells, checks, image, slide, pdf, foms_csv, checks_csv, fi
             (cells, "its cells (JSON)"),
             (foms_csv, "all figures of merit (CSV)"),
             (checks_csv, "comparison with published values (CSV)"),
+            (scenarios_csv, "scenarios side by side (CSV)"),
         ],
     )
 

@@ -5,6 +5,7 @@ wildcards of the job: anything with the attributes ``case``, ``scenario`` and ``
 """
 
 import os
+from itertools import combinations
 from typing import NamedTuple
 
 from ..cases.base import case_names, with_needs
@@ -172,6 +173,12 @@ class Plan:
             if case in cases and (case, scenario) not in self.skies.values()
             for chunk in chunks
         ]
+
+    def same_skies(self, case):
+        """Return (reference, scenario) of the scenarios of a case that have the same images; the fiducial one first."""
+        mine = {key[1]: s for key, s in self.settings.items() if key[0] == case and key not in self.skies.values()}
+        names = sorted(mine, key=lambda name: name != FIDUCIAL)
+        return [list(pair) for pair in combinations(names, 2) if study_config.same_sky(*(mine[name] for name in pair))]
 
     def compared(self, pattern):
         """Return the paths of a product of all skies, deblenders and chunks of the comparison."""

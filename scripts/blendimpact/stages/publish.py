@@ -19,7 +19,7 @@ from ..data.provenance import read_meta
 from ..errors import StudyError
 from . import matrix
 
-FOMS, FIGURES, PROVENANCE = "foms.parquet", "figures", "provenance.json"
+FOMS, SCENARIOS, FIGURES, PROVENANCE = "foms.parquet", "scenarios.parquet", "figures", "provenance.json"
 LARGEST = 200_000
 """Bytes of a figure that is published: a repository keeps every version."""
 
@@ -58,10 +58,12 @@ def publish(run, folder, config, cases=None):
 
 
 def _copy_case(run, target, case):
-    """Replace the part of one case: figures of merit, provenance, figures that are not large."""
+    """Replace the part of one case: figures of merit, their differences, provenance, figures that are not large."""
     shutil.rmtree(target, ignore_errors=True)
     (target / FIGURES).mkdir(parents=True)
-    shutil.copyfile(run / case / FOMS, target / FOMS)
+    for name in (FOMS, SCENARIOS):
+        if (run / case / name).exists():
+            shutil.copyfile(run / case / name, target / name)
     meta = read_meta(catalogues.read(target / FOMS).meta)
     (target / PROVENANCE).write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     for path in sorted((run / FIGURES / case).glob("*.png")):
@@ -75,6 +77,7 @@ def _board(folder, config):
         matrix.run(
             config,
             sorted(folder.glob(f"*/{FOMS}")),
+            sorted(folder.glob(f"*/{SCENARIOS}")),
             foms_out=f"{other}/foms.parquet",
             foms_csv_out=f"{folder}/foms.csv",
             figure_out=f"{folder}/matrix.png",
@@ -85,6 +88,8 @@ def _board(folder, config):
             parquet_out=f"{folder}/matrix.parquet",
             checks_out=f"{other}/external_checks.parquet",
             checks_csv_out=f"{folder}/external_checks.csv",
+            scenarios_out=f"{other}/scenarios.parquet",
+            scenarios_csv_out=f"{folder}/scenarios.csv",
         )
 
 
