@@ -13,7 +13,7 @@ from ..cases.files import BOARD, case_files
 from ..config import study as study_config
 from ..config.files import CONFIG_DIR, find
 from ..config.registry import load_inputs
-from ..config.settings import FIDUCIAL, roles
+from ..config.settings import FIDUCIAL, roles, same_sky
 from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
@@ -178,7 +178,7 @@ class Plan:
         """Return (reference, scenario) of the scenarios of a case that have the same images; the fiducial one first."""
         mine = {key[1]: s for key, s in self.settings.items() if key[0] == case and key not in self.skies.values()}
         names = sorted(mine, key=lambda name: name != FIDUCIAL)
-        return [list(pair) for pair in combinations(names, 2) if study_config.same_sky(*(mine[name] for name in pair))]
+        return [list(pair) for pair in combinations(names, 2) if same_sky(*(mine[name] for name in pair))]
 
     def compared(self, pattern):
         """Return the paths of a product of all skies, deblenders and chunks of the comparison."""
