@@ -147,7 +147,7 @@ def points(axis, x, rows, number, label, line="", colour=None, sign=1):
 def without_interval(rows):
     """Return what a title adds where a value has no interval, else ""."""
     bare = np.isfinite(np.asarray(rows["value"], float)) & ~np.isfinite(np.asarray(rows["ci_low"], float))
-    return "\nopen: too few patches for an interval" if bare.any() else ""
+    return "\nopen: no interval" if bare.any() else ""
 
 
 def bin_labels(bins, rows):
