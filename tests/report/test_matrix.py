@@ -359,6 +359,12 @@ def test_what_is_not_quantified_says_why(cells):
     assert nan[0]["value"] is None and "gave no number" in nan[0]["reason"]
 
 
+def test_a_scenario_that_is_missing_says_so_and_the_others_of_its_case_stay():
+    board = [{**BOARD[2], "missing": "no image today"}]
+    found, _, absent = matrix_cells(FOMS, board, REQUIREMENTS)
+    assert found["quantified"] == "yes" and absent["reason"].startswith("no image today")
+
+
 def test_an_ambiguous_headline_and_a_wrong_unit_are_refused():
     two = Table(rows=[row("WL-D2", "detection", 0.1, 0.01, population=p) for p in ("common", "own")])
     with pytest.raises(StudyError, match=r"2 rows.*population common.*population own[\s\S]*name the pop"):

@@ -56,7 +56,8 @@ def matrix_cells(foms, board, requirements):
         n_blocks and unit (`blendimpact.ladder.aggregate.FOM_COLUMNS`).
     board : list of dict
         One per row of the matrix, in order, from `blendimpact.cases.board.load_board`. A row that is not measured says
-        why, as ``not_built``; what one is measured on is in ``data_used``, by scenario.
+        why, as ``not_built``; why some of its scenarios are not, as ``missing``; what one is measured on is in
+        ``data_used``, by scenario.
     requirements : dict of str to dict
         By id of the figure of merit (`blendimpact.cases.requirements.load_requirements`): ``value``, ``unit``,
         ``source``, ``tag``, optional ``sense``, ``about`` and ``application``. A ``value`` of None says that there is
@@ -185,7 +186,7 @@ def _why_not(row, subrow, stage, spec):
     if not reason and "fom" not in spec:
         reason = f"no figure of merit of {stage} is chosen for this sub-row"
     elif not reason:
-        reason = (
+        reason = row.get("missing") or (
             f"the run has no {spec.get('headline_term')!r} of {spec['fom']} in scenario "
             f"{spec.get('scenario', FIDUCIAL)!r}"
         )

@@ -23,15 +23,25 @@ NOISE_PIXELS = 5e7  # of noise alone: about 1400 peaks above 4 sigma, 20 above 5
 NOISE_SIGMA, NOISE_SCALE = 1.8, 0.263  # DMTN-006: PSF in DECam pixels, arcsec
 
 
-def board_of(config, missing):
-    """Return the rows of the board, each with ``data_used`` by scenario; a case that has no data says why."""
+def board_of(config, missing, measured=()):
+    """Return the rows of the board, each with ``data_used`` by scenario; a case that has no data says why.
+
+    Parameters
+    ----------
+    config : dict
+        The checked configuration.
+    missing : dict of str to str
+        Why some scores of a case, or all, are not to be had.
+    measured : collection of str
+        Cases that have figures of merit: what is missing concerns some of their scenarios alone.
+    """
     board = load_board()
     for row in board:
         block = config["cases"].get(row["case"])
         scenarios = (block or {}).get("scenarios", {})
         row["data_used"] = {name: data_used(case_settings(config, row["case"], name)) for name in scenarios}
         if row["case"] in missing:
-            row["not_built"] = missing[row["case"]]
+            row["missing" if row["case"] in measured else "not_built"] = missing[row["case"]]
         elif block is None or not block.get("enabled", True):
             row["not_built"] = "the case is not enabled in this study's configuration"
     return board
