@@ -44,7 +44,7 @@ def preset(root, name):
 
 
 def expected_chunks(root, *paths):
-    """Return the number of chunks by (case, scenario), of the study and of its comparison, and the deblenders."""
+    """Return the number of chunks by (case, scenario), of the study and of its comparison; deblenders; all settings."""
     from blendimpact.config import study as c
 
     study = c.validate(c.load_config(paths))
@@ -61,7 +61,8 @@ def expected_chunks(root, *paths):
     skies = {
         (case, c.compared_scenario(sky)): number(case, c.compared_scenario(sky)) for sky, case in c.skies(study).items()
     }
-    return chunks, skies, study["comparison"]["deblenders"]
+    settings = {key: c.case_settings(study, *key) for key in (*chunks, *skies)}
+    return chunks, skies, study["comparison"]["deblenders"], settings
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def smoke(root, tmp_path_factory):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name):
     dag = build_dag(tmp_path, preset(root, name))
-    counts, (chunks, skies, deblenders) = dag.counts(), expected_chunks(root, preset(root, name))
+    counts, (chunks, skies, deblenders, settings) = dag.counts(), expected_chunks(root, preset(root, name))
     assert set(STAGES) - {"compare_scarlet"} <= set(counts)
     assert ("compare_scarlet" in counts) == any(deblender.startswith("scarlet") for deblender in deblenders)
     differ = sum(n for (case, _), n in chunks.items() if case == "transients")  # there a template is subtracted
@@ -80,24 +81,23 @@ def test_every_preset_has_every_stage_and_one_job_per_chunk(root, tmp_path, name
     for rule in (*PER_CHUNK, "subtract"):
         assert counts[rule] == sum(chunks.values()) + more.get(rule, 0)
     both = [*chunks.items(), *skies.items()]
-    own = ("galaxies", "simulated")  # its own galaxies are the targets
-    real = {key for key, _ in both if key[0] == "galaxies" and key != own or key[1] == "real"}
+    real = {key for key, _ in both if settings[key]["sky"] == "adopt"}
     built = {job.wildcards_dict["population"] for job in dag.of("population")}
-    tile = ("transients", "real") in real  # the DES tile in other blocks, and the coma that is injected there
+    tile = ("transients", "real") in real  # the DES tile in other blocks
     assert counts["simulate"] == sum(n for key, n in both if key not in real)
-    assert counts["inject"] == sum(n for key, n in both if key[0] != "two_point" and key != own)
+    assert counts["inject"] == sum(n for key, n in both if settings[key]["inject"])
     assert counts["reference"] == sum(skies.values())
     compared = [rule for rule in COMPARED if rule in counts]
     assert [counts[rule] for rule in compared] == [sum(skies.values())] * len(compared)
     made = {path for rule in compared for job in dag.of(rule) for path in job.output if "/cost/" in path}
     assert len(made) == sum(skies.values()) * len(deblenders)
     assert (counts["comparison"], counts["comparison_page"]) == (1, 1)
-    assert (counts["fetch"], counts["adopt"], tile) == (8 + tile, 2 + tile, "coma_9p" in built)
+    assert (counts["fetch"], counts["adopt"]) == (9, 2 + tile)
     assert tile == (name == "survey")
     cases = sorted({case for case, _ in chunks})
     for rule in PER_CASE:
         assert sorted(job.wildcards_dict["case"] for job in dag.of(rule)) == cases and len(cases) == 4
-    assert built - {"coma_9p"} == {"hst_cosmos", "trilegal", "isochrone", "visits", "supernova"}
+    assert built == {"coma_9p", "hst_cosmos", "trilegal", "isochrone", "visits", "supernova"}
     assert (counts["population"], counts["matrix"]) == (len(built), 1)
     assert sum(counts.values()) < 12_000
 
