@@ -195,7 +195,7 @@ def test_tables_that_stars_and_targets_are_drawn_from(overlay, laptop):
     assert tables_of(real) == []  # one band: no colours
     assert tables_of(study.case_settings(laptop, "galaxies")) == ["hst_cosmos"]
     assert tables_of(study.case_settings(laptop, "two_point")) == []
-    assert tables_of(study.case_settings(laptop, "transients")) == ["supernova"]
+    assert tables_of(study.case_settings(laptop, "transients")) == ["supernova", "hst_cosmos"]
     kinds = {"supernova": 0, "trail": 1, "coma_9p": 1}
     none = {**simulated["population"], "stars": {**simulated["population"]["stars"], "density": 0}}
     assert tables_of({**simulated, "population": none}) == ["isochrone"]  # targets have its colours all the same

@@ -30,6 +30,8 @@ TRANSIENT = {
         "mag / arcsec2",
         "surface brightness of all static light at the position, with the PSF, in shape_band; NaN: none",
     ),
+    "static_mag": ("mag", "AB magnitude of the static light in the filter of a point source there; NaN: none"),
+    "planted": (None, "1: galaxy that was added as the host of a supernova; else -1"),
     "static_id": (None, "source_id of the nearest static source with S/N >= truth_snr, -1: none"),
     "static_distance": ("arcsec", "distance to it, of a trail from the nearest point of its line"),
     "phase": ("d", "supernova: days after maximum in B, in its rest frame"),
@@ -49,7 +51,7 @@ _DEFAULTS = {
     "tail_angle": 0.0,
     "tail_width": TAIL_WIDTH,
 }
-_BLANK = {"transient": "", "host_id": -1, "static_id": -1}
+_BLANK = {"transient": "", "host_id": -1, "static_id": -1, "planted": -1}
 
 
 def blank(name):

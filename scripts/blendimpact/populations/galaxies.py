@@ -94,14 +94,14 @@ class SampledGalaxies(Population):
         keep = field.kept(places, i)
         i, draws = i[keep], draws[keep]
         pick = _pick(galaxies, i, draws[:, 1], places.cluster[keep], places.cluster, field)
-        columns = self._looks(galaxies, pick, i - np.asarray(galaxies["mag_i"])[pick], np.pi * draws[:, 2], field.bands)
+        columns = self.looks(galaxies, pick, i - np.asarray(galaxies["mag_i"])[pick], np.pi * draws[:, 2], field.bands)
         if self.knots:
             columns["knots"] = np.where(columns["n_disk"] < EARLY, float(self.knots), 0.0)
             # Of every candidate, as all else: no limit or density moves the knots of a galaxy.
             columns["knots_seed"] = field.stream("knots").integers(2**31, size=len(places))[keep]
         return placed(places, keep, "galaxy", **columns)
 
-    def _looks(self, galaxies, pick, dimming, angle, bands):
+    def looks(self, galaxies, pick, dimming, angle, bands):
         """Return the columns of galaxies of the sample that are ``dimming`` mag fainter, turned by ``angle``."""
         columns = {"redshift": np.asarray(galaxies["redshift"], float)[pick]}
         for band in bands:
@@ -137,7 +137,7 @@ class SampledGalaxies(Population):
         start = np.clip(np.searchsorted(known[order], mag) - width // 2, 0, len(order) - width)
         pick = order[start + (draws[:, 1] * width).astype(int)]
         out["source_type"] = "Galaxy"
-        for name, values in self._looks(galaxies, pick, mag - known[pick], np.pi * draws[:, 2], bands).items():
+        for name, values in self.looks(galaxies, pick, mag - known[pick], np.pi * draws[:, 2], bands).items():
             out[name] = values
         return described(out, bands)
 

@@ -5,13 +5,18 @@ import numpy as np
 
 from ..data.light import real_light
 from ..data.psf import psf_fwhm
+from ..data.stamps import cut, origins
 from ..data.transient_geometry import distance_from_line
+from ..sky.injection_flags import INJECTED_IDS
+from ..sky.profiles import add_stamp, draw_source
 from ..sky.sersic_tables import enclosing
 
 EXTENDED, HOST_SNR = 1.2, 20.0
 """A source of a real image can be a host if its half-light radius is so many times that of the PSF, at this S/N at
 least: stars are none, and the sizes of fainter sources are noise."""
-_TRIES, _LONE = 400, 64
+PLANTED_IDS = 100_000
+"""``injection_id`` of the first host that is added to a sky: above those of the targets."""
+_TRIES = 400
 
 
 class StaticSky:
@@ -24,21 +29,29 @@ class StaticSky:
     band : str
         Band of the light.
     settings : dict
-        ``truth_snr``: S/N from which a static source can be seen.
+        ``truth_snr``: S/N from which a static source can be seen; ``bands``.
+
+    Attributes
+    ----------
+    looks : callable or None
+        ``looks(number, angle)``: a galaxy of the sample of hosts as columns of an injection catalogue.
+    planted : list of dict
+        Those that were added to the sky, as columns of an injection catalogue.
     """
 
     def __init__(self, patch, truth, band, settings):
-        image = patch.bands[band]
+        self.image = image = patch.bands[band]
+        self.looks, self.planted, self.least = None, [], settings.get("truth_snr", 5)
         self.patch, self.truth, self.band, self.scale = patch, truth, band, image.pixel_scale
         self.zero_point, self.fwhm = image.zero_point, psf_fwhm(image) / image.pixel_scale
-        real = "BASE" in image.planes
+        self.real = real = "BASE" in image.planes
         self.light = real_light(image.planes["BASE"], image.planes["SEG"]) if real else image.planes["MODEL"]
         self.owner = image.planes["SEG"] if real else None
         self.sigma = float(np.sqrt(np.median(image.variance - np.maximum(self.light, 0) / image.gain)))
         self.x, self.y = (np.asarray(truth[name], float) for name in ("x", "y"))
         self.ids = np.asarray(truth["source_id"])
         self.galaxy = self._extended(image) if real else np.asarray(truth["kind"]) == "galaxy"
-        self.seen = np.asarray(truth["snr"], float) >= settings.get("truth_snr", 5)
+        self.seen = np.asarray(truth["snr"], float) >= self.least
         self.total = np.nan_to_num(np.asarray(truth[f"flux_{band}"], float))
         self.flux = np.where(self.galaxy, self.total, 0.0)
 
@@ -69,9 +82,43 @@ class StaticSky:
                 return place
         return None
 
-    def darkest(self, places):
-        """Return that of the first places where the static sky is darkest, or None if there is none."""
-        return min(places[:_LONE], default=None, key=lambda p: self.light[int(p[1] + 0.5), int(p[0] + 0.5)])
+    def with_host(self, row, number, placed, separation, rng, nuclear=None):
+        """Return a free place for a supernova, and add its host to the sky; None if there is no place.
+
+        Parameters
+        ----------
+        row : dict
+            The supernova's: what its host is goes into it.
+        number : int
+            Of the galaxy in the sample of hosts.
+        """
+        place = next(iter(self.free(self.anywhere(rng), placed, separation)), None)
+        if place is None:
+            return None
+        host = self.looks(number, np.pi * rng.uniform())
+        offset = within(nuclear, rng) if nuclear is not None else host_offset(host, self.band, rng)
+        host["x"], host["y"] = (float(v) for v in place - offset / self.scale)
+        row["host_id"], row["host_distance"] = self.plant(host), float(np.hypot(*offset))
+        return place
+
+    def plant(self, host):
+        """Add a galaxy to the static sky; return its source_id."""
+        number = PLANTED_IDS + len(self.planted)
+        blank = {"source_type": "Galaxy", "trail_length": np.nan, "beta": 0.0, "stamp": ""}
+        self.planted.append({**blank, **host, "injection_id": number, "planted": 1})
+        flux = 10 ** (0.4 * (self.zero_point - host[f"mag_{self.band}"]))
+        stamp = draw_source({**host, "kind": "galaxy", f"flux_{self.band}": flux}, self.image)
+        self.light = np.array(self.light, float)
+        add_stamp(self.light, stamp)
+        seen = np.sqrt((stamp.array**2).sum()) / self.sigma >= self.least
+        for name, value in (("x", host["x"]), ("y", host["y"]), ("ids", INJECTED_IDS + number), ("seen", seen)):
+            setattr(self, name, np.append(getattr(self, name), value))
+        self.galaxy, self.flux, self.total = (
+            np.append(self.galaxy, True),
+            np.append(self.flux, 0.0),
+            np.append(self.total, flux),
+        )
+        return INJECTED_IDS + number
 
     def free(self, places, placed, separation):
         """Yield those places that lie inside the border and ``separation`` pixels from all that are placed."""
@@ -81,8 +128,7 @@ class StaticSky:
         """Return a place on a host, pixels, or None."""
         centre = np.array([self.x[k], self.y[k]])
         if nuclear is not None:
-            angle, radius = rng.uniform(0, 2 * np.pi), nuclear * np.sqrt(rng.uniform())
-            return centre + radius * np.array([np.cos(angle), np.sin(angle)]) / self.scale
+            return centre + within(nuclear, rng) / self.scale
         if self.owner is not None:
             return place_in_light(self.light, self.owner == self.ids[k], rng)
         host = {name: self.truth[name][k] for name in self.truth.colnames}
@@ -131,6 +177,11 @@ class StaticSky:
         light = float(self.light[int(np.floor(y + 0.5)), int(np.floor(x + 0.5))])
         if light > 0:
             row["host_sb"] = self.zero_point - 2.5 * np.log10(light / self.scale**2)
+        psf = self.image.psf
+        x0, y0 = origins([x], [y], psf.shape[0])
+        below = float((cut(self.light, x0, y0, psf.shape[0])[0] * psf).sum() / (psf**2).sum())
+        if below > 0:
+            row["static_mag"] = self.zero_point - 2.5 * np.log10(below)
         if not self.seen.any():
             return
         length = row["trail_length"] / self.scale if row["source_type"] == "Trail" else 0.0
@@ -138,6 +189,12 @@ class StaticSky:
         distance = np.where(self.seen, distance, np.inf)
         row["static_id"] = int(self.ids[np.argmin(distance)])
         row["static_distance"] = float(distance.min() * self.scale)
+
+
+def within(radius, rng):
+    """Return a place (x, y) uniform in area in a circle."""
+    angle, away = rng.uniform(0, 2 * np.pi), radius * np.sqrt(rng.uniform())
+    return away * np.array([np.cos(angle), np.sin(angle)])
 
 
 def host_offset(host, band, rng):

@@ -8,18 +8,20 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ..data.catalogues import describe
+from ..data.transient_geometry import REQUIRED_SNR
 from ..errors import StudyError
 from . import POPULATIONS
 from .base import BANDS
+from .hosts import PHASES
 from .kinds import Kind
 
-PHASES = (-10.0, 30.0)
-"""Days from maximum, rest frame, uniform."""
+REDSHIFT = 0.05, 1.0
+"""Of supernovae on a real image, uniform."""
 NUCLEAR = 0.1
 """Arcsec from the centre within which a nuclear transient lies, uniform in area."""
 PEAK = -19.3
-"""AB magnitude, at maximum, of a normal SN Ia in 390-490 nm (about B) in its rest frame. [M]: a round number, which no
-drawn magnitude depends on, only ``excess_mag``."""
+"""AB magnitude, at maximum, of a normal SN Ia in 390-490 nm (about B) in its rest frame. [M]: a round number, with
+``hosts.SCATTER`` what goes with a redshift and a phase."""
 REDSHIFTS = np.concatenate([[0.01, 0.02, 0.035], np.arange(0.05, 1.51, 0.05), [1.75, 2.0, 2.5, 3.0]])
 DARK = 40.0
 """Magnitude of a band without light, e.g. in the ultraviolet at high redshift."""
@@ -28,10 +30,19 @@ _LIGHT = 2.99792458e18  # Angstrom / s
 
 @POPULATIONS.register("supernova")
 class Supernova(Kind):
-    """A type Ia supernova at a place that follows a galaxy's light; without a possible host it is hostless."""
+    """A type Ia supernova at a place that follows a galaxy's light.
+
+    On simulated patches the galaxy is drawn from the whole sample of the sky's galaxies (`hosts`) and added to the
+    static sky. On a real image, whose sample nobody has, it is one of the image's, by its light, and redshift and phase
+    are uniform; where there is none the supernova is hostless.
+    """
 
     inputs = ("sncosmo",)
-    memory_mb = 700
+    follows = ("hst_cosmos", "cosmodc2")
+    memory_mb = 1500
+    look_first = True
+    nuclear = None
+    """Arcsec from the centre within which it lies; None: it follows the light."""
 
     @classmethod
     def build(cls, folders):
@@ -39,25 +50,43 @@ class Supernova(Kind):
         (path,) = folders["sncosmo"].glob("*.fits")
         return build_supernovae(path)
 
-    def place(self, sky, row, placed, separation, rng, nuclear=None):
-        """Return a place on a host, else where the static sky is darkest."""
-        place = sky.on_host(row, placed, separation, rng, nuclear)
-        return place if place is not None else Hostless.place(self, sky, row, placed, separation, rng)
-
     def look(self, row, bands, reference, options, tables, rng):
-        """Draw its phase, and its redshift where the host has none; return the colours of a normal SN Ia."""
+        """Draw its brightness, the galaxy and the phase that go with it; return the colours of a normal SN Ia."""
         if "supernova" not in tables:
             raise StudyError("no table of supernovae", "inject.kinds", "leave supernovae out, or build the table")
-        row["source_type"], row["phase"] = "Star", float(rng.uniform(*PHASES))
-        if np.isnan(row["redshift"]):
-            row["redshift"] = float(rng.uniform(0.05, 1.0))
+        row["source_type"], row["supernova_mag"], hosts = "Star", self._brightness(options, rng), options["hosts"]
+        if hosts is None:
+            row["host"], row["phase"] = None, float(rng.uniform(PHASES[0], PHASES[-1]))
+            row["redshift"] = float(rng.uniform(*REDSHIFT))
+        else:
+            row["host"], row["phase"] = hosts.draw(row["supernova_mag"], rng)
+            row["redshift"] = float(hosts.galaxies["redshift"][row["host"]])
         natural = magnitudes_at(tables["supernova"], row["redshift"], row["phase"], bands)
-        row["excess_mag"] = -natural[reference]  # the drawn magnitude is added when it is known
+        row["excess_mag"] = row["supernova_mag"] - natural[reference]
         return {band: natural[band] - natural[reference] for band in bands}
 
-    def finish(self, row, mag, band):
-        """Say by how much it differs from a normal one."""
-        row["excess_mag"] = float(row["excess_mag"] + mag)
+    @staticmethod
+    def _brightness(options, rng):
+        if not options["snr"]:
+            return float(rng.uniform(*options["mag"]))
+        limits = REQUIRED_SNR if rng.uniform() < options["required"] else options["snr"]
+        return float(options["point"] - 2.5 * np.log10(np.exp(rng.uniform(*np.log(limits)))))
+
+    def place(self, sky, row, placed, separation, rng):
+        """Return a place on a host; on a real image without one anywhere."""
+        number, redshift = row.pop("host"), row["redshift"]
+        if number is not None:
+            return sky.with_host(row, number, placed, separation, rng, self.nuclear)
+        place = sky.on_host(row, placed, separation, rng, self.nuclear)
+        row["redshift"] = redshift if np.isnan(row["redshift"]) else row["redshift"]  # not known of real galaxies
+        if place is None:
+            row["transient"] = Hostless.name
+            return super().place(sky, row, placed, separation, rng)
+        return place
+
+    def magnitude(self, row, options, rng):
+        """Return what was drawn."""
+        return row.pop("supernova_mag")
 
 
 @POPULATIONS.register("nuclear")
@@ -66,23 +95,21 @@ class Nuclear(Supernova):
 
     inputs = ()
     uses = ("supernova",)
-
-    def place(self, sky, row, placed, separation, rng):
-        """Return a place near the centre of a host, else where the static sky is darkest."""
-        return super().place(sky, row, placed, separation, rng, NUCLEAR)
+    nuclear = NUCLEAR
 
 
 @POPULATIONS.register("hostless")
 class Hostless(Supernova):
-    """The same where the static sky is darkest."""
+    """The same anywhere: its host is too faint to be drawn, or too far."""
 
     inputs = ()
     uses = ("supernova",)
 
     def place(self, sky, row, placed, separation, rng):
-        """Return that of the first free places where the static sky is darkest."""
+        """Return a free place, whatever is there."""
+        row.pop("host")
         row["transient"] = Hostless.name
-        return sky.darkest(list(sky.free(sky.anywhere(rng), placed, separation)))
+        return Kind.place(self, sky, row, placed, separation, rng)
 
 
 def build_supernovae(path):

@@ -1,5 +1,6 @@
 """Transients: supernovae, asteroids and comets, each kind with its share."""
 
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -8,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from ..config.files import Problem, nearest
 from ..config.models import ascending
-from ..config.options import NotNegative, Positive
+from ..config.options import NotNegative, Positive, Share
 from ..data.catalogues import describe
 from ..errors import StudyError
 from ..sky.profiles import draw_source
@@ -16,11 +17,14 @@ from ..stats.streams import stream
 from . import POPULATIONS
 from .base import BANDS, Population
 from .catalogue import COLUMNS, SOURCE_TYPES
+from .drawn import blocks, member
 from .extras import EXTRAS, blank
+from .hosts import Hosts
 from .kinds import Kind
 from .static_sky import StaticSky
 
 SNR = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(ascending)]
+Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(ascending)]
 ORDER = ("supernova", "nuclear", "hostless", "trail", "comet", "coma_9p", "beside", "near_earth", "comet_beside")
 """Kinds in the order in which shares are added up to draw one; others follow, by name. Another order would be another
 sky."""
@@ -40,13 +44,24 @@ class Transients(Population):
         ``inject.mag`` is the range of magnitudes.
     exposure : float
         Seconds during which an asteroid moves.
+    required : float
+        Share of the supernovae whose S/N is from 5.5 to 6.5, where completeness is required.
+    host_mag : (float, float), optional
+        Only hosts of these magnitudes in ``shape_band``.
     """
 
     transient = True
     packing = 0.5
     """Placed at random one after the other, which jams at 0.7 of a lattice."""
 
-    def __init__(self, kinds: dict[str, NotNegative] | None = None, snr: SNR | None = None, exposure: Positive = 30.0):
+    def __init__(
+        self,
+        kinds: dict[str, NotNegative] | None = None,
+        snr: SNR | None = None,
+        exposure: Positive = 30.0,
+        required: Share = 0.0,
+        host_mag: Range | None = None,
+    ):
         for name in kinds or {}:
             if name not in (names := POPULATIONS.names()) or not issubclass(POPULATIONS.member(name), Kind):
                 raise StudyError(f"there is no kind of transient {name!r}", "inject.kinds", nearest(name, names))
@@ -57,7 +72,8 @@ class Transients(Population):
                 "inject.kinds",
                 "e.g. kinds: {supernova: 3, nuclear: 1, hostless: 2, trail: 2, comet: 2}",
             )
-        self.snr, self.options = snr, {"exposure": exposure, "snr": snr}
+        self.snr, self.options = snr, {"exposure": exposure, "snr": snr, "required": required}
+        self.host_mag, self._hosts = host_mag, None
         self.kinds = {name: POPULATIONS.create(name) for name in {*self.shares, "hostless"}}
         self.columns = EXTRAS | {name: text for kind in self.kinds.values() for name, text in kind.columns.items()}
 
@@ -84,7 +100,9 @@ class Transients(Population):
         shares = np.array([float(self.shares[name]) for name in names])
         key = (case, "transients", int(block), int(realisation))
         sky = StaticSky(patch, truth, reference, settings)
-        options = {**self.options, **noise_limits(image, sky.sigma)}
+        options = {**self.options, "mag": inject.get("mag"), **noise_limits(image, sky.sigma)}
+        options["hosts"] = self.hosts(settings, tables, reference)
+        sky.looks = partial(self._host_looks, bands)
         placed, rows = np.empty((0, 2)), []
         separation = inject["separation"] / image.pixel_scale
         draws = stream(seed, *key, "kinds").uniform(size=int(inject["per_patch"]))
@@ -114,7 +132,23 @@ class Transients(Population):
             row.update({f"mag_{band}": float(mag + colour) for band, colour in colours.items()})
             kind.finish(row, mag, image.band)
             rows.append(row)
+        rows += [{column: blank(column) for column in self.columns} | row for row in sky.planted]
         return self._table(rows, image, bands)
+
+    def hosts(self, settings, tables, reference):
+        """Return the `hosts.Hosts` of supernovae, made once for all patches; None where there is no such sample."""
+        block = blocks(settings.get("population", {}))["galaxies"]
+        if self._hosts is None and {"supernova", block["kind"]} <= tables.keys():
+            self._galaxies, galaxies = member(block), tables[block["kind"]]
+            brightest = block.get("mag_min")
+            brightest = self._galaxies.limits[0] if brightest is None else brightest
+            self._hosts = Hosts(galaxies, tables["supernova"], reference, brightest, self.host_mag)
+        return self._hosts
+
+    def _host_looks(self, bands, number, angle):
+        """Return a galaxy of the sample, turned by an angle, as columns of a catalogue."""
+        looks = self._galaxies.looks(self._hosts.galaxies, np.array([number]), 0.0, angle, bands)
+        return {name: float(values[0]) for name, values in looks.items()}
 
     def _magnitude(self, row, inject, image, rng, sigma):
         """Return a magnitude in the band of an image, by S/N or by magnitude."""
@@ -136,13 +170,14 @@ class Transients(Population):
             "redshift",
             "stamp",
             *self.columns,
-            *(f"mag_{band}" for band in bands),
+            *(f"{key}_{part}" for part in ("bulge", "disk") for key in ("hlr", "n", "g1", "g2")),  # of hosts
+            *(f"{name}_{band}" for name in ("bulge_fraction", "mag") for band in bands),
         ]
-        texts, whole = ("source_type", "stamp", "transient"), ("injection_id", "host_id", "static_id")
+        texts, whole = ("source_type", "stamp", "transient"), ("injection_id", "host_id", "static_id", "planted")
         types = {name: "U9" if name in texts else np.int64 if name in whole else float for name in names}
         types["transient"] = f"U{max([9, *(len(row['transient']) for row in rows)])}"
         types["stamp"] = f"U{max([1, *(len(row['stamp']) for row in rows)])}"
-        out = Table({name: np.array([row[name] for row in rows], types[name]) for name in names})
+        out = Table({name: np.array([row.get(name, np.nan) for row in rows], types[name]) for name in names})
         out["ra"], out["dec"] = image.wcs.wcs_pix2world(out["x"], out["y"], 0) if rows else (out["x"], out["y"])
         return describe(
             out,

@@ -17,7 +17,7 @@ from ..data.images import BandImage
 from ..data.psf import psf_pixels
 from ..errors import StudyError
 from ..stats.streams import stream
-from .profiles import add_stamp, draw_source
+from .profiles import Stamp, add_stamp, draw_source, photon_noise
 
 DEFAULTS = Epochs()
 _GRID = 161
@@ -142,6 +142,47 @@ def add_template(patch, truth, template, epochs, seed, case):
         },
     )
     return replace(patch, templates=templates), truth, facts
+
+
+def plant(patch, truth, facts, seed, case):
+    """Give the template what was injected and does not change: the hosts of supernovae.
+
+    Parameters
+    ----------
+    patch, truth : Patch, Table
+        After the injection; the truth is changed in place. Rows with ``planted`` of 1 become static sources.
+    facts : dict
+        Of the patch, by band: ``shift`` (`add_template`).
+    seed, case : int, str
+        Name the streams of the template's photons.
+
+    Returns
+    -------
+    Patch
+        With other templates; as it is where nothing was planted.
+    """
+    if "planted" not in truth.colnames or not (rows := np.flatnonzero(np.asarray(truth["planted"]) == 1)).size:
+        return patch
+    truth["injection_id"][rows], truth["role"][rows], truth["variable"][rows] = -1, "scene", False
+    templates = {}
+    for name, template in patch.templates.items():
+        truth[f"template_flux_{name}"][rows] = truth[f"flux_{name}"][rows]
+        model, photons = np.zeros(patch.shape), np.zeros(patch.shape)
+        dx, dy = (v / template.pixel_scale for v in facts[name]["shift"])
+        for k in rows:
+            source = {n: truth[n][k] for n in truth.colnames}
+            stamp = draw_source({**source, "x": source["x"] + dx, "y": source["y"] + dy}, template, patch.shear)
+            rng = stream(seed, case, patch.index, int(source["source_id"]), name, "template photons")
+            add_stamp(model, stamp)
+            add_stamp(photons, Stamp(photon_noise(stamp, template.gain, rng) * patch.noise_sign, stamp.x0, stamp.y0))
+        planes = {**template.planes, "MODEL": (template.planes["MODEL"] + model).astype(np.float32)}
+        templates[name] = replace(
+            template,
+            science=(template.science + model + photons).astype(np.float32),
+            variance=(template.variance + np.maximum(model, 0) / template.gain).astype(np.float32),
+            planes=planes,
+        )
+    return replace(patch, templates=templates)
 
 
 def _depth(image):

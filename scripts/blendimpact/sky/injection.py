@@ -19,11 +19,9 @@ from .adopt.noise import NOISE_META, draw_noise
 from .adopt.patches import truth_columns
 from .blends import purity
 from .half_light import half_light_radius
-from .injection_flags import FLAG, NO_TARGET, NOT_INJECTED
+from .injection_flags import FLAG, INJECTED_IDS, NO_TARGET, NOT_INJECTED
 from .profiles import Stamp, add_stamp, draw_source, overlap, photon_noise
 
-INJECTED_IDS = 20_000_000
-"""``source_id`` of an injected source is this plus its ``injection_id``."""
 PURITY_THRESHOLD = 0.05
 """Purity is taken over the pixels in which a source exceeds this many sky sigma, as for simulated patches."""
 BAD = MASK_BITS.BAD

@@ -14,4 +14,6 @@ FLAG = INJECTION_BITS = Bits(
     }
 )
 NOT_INJECTED = FLAG.OFF_IMAGE | FLAG.BAD_PARAMETERS | FLAG.DRAW_FAILED
+INJECTED_IDS = 20_000_000
+"""``source_id`` of an injected source is this plus its ``injection_id``."""
 NO_TARGET = NOT_INJECTED | FLAG.MASKED_CENTRE | FLAG.TOO_BRIGHT

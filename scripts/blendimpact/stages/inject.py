@@ -14,7 +14,7 @@ from ..populations import read_tables
 from ..populations.base import injected
 from ..populations.beside import WEIGHT
 from ..populations.catalogue import UserCatalogue, completed
-from ..sky.epochs import without_transients
+from ..sky.epochs import plant, without_transients
 from ..sky.injection import inject
 from .simulate import image_facts
 
@@ -42,7 +42,7 @@ def run(
     case, known = settings["case"], catalogues.read(truth)
     population = UserCatalogue(catalogue, settings) if catalogue else injected(settings)
     tables = read_tables(tables)
-    rows, made = [], []
+    rows, made, epochs = [], [], json.loads(known.meta.get(EPOCHS_META, "{}"))
     with PatchFile(images) as file, PatchWriter(images_out, cards) as writer:
         work = _work(file, patches, settings)
         for index, held, twin, block, realisation in progress(work, "inject"):
@@ -51,6 +51,7 @@ def run(
             drawn = population.draw(settings, patch, truth, seed, case, block, realisation, tables)
             drawn = drawn if catalogue else completed(drawn, f"the population {settings['inject']['population']!r}")
             patch, truth = inject(patch, truth, drawn, seed, case, settings, WEIGHT | population.columns)
+            patch = plant(patch, truth, epochs.get(str(held), {}), seed, case)
             writer.write(patch)
             rows.append(_of_this_scenario(truth, index, settings["scenario"]))
             made.append((index, block, twin))
