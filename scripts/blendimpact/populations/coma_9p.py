@@ -1,17 +1,22 @@
 """The coma of a real comet, 9P/Tempel 1, as a stamp that can be injected.
 
-The frame (NTT/EMMI, narrow band at 835 nm, 3 July 2005, the night before Deep Impact's; the file test/prim/hbo.fits of
-ESO-MIDAS' test data) is sky-subtracted and an average of jittered exposures. What its header lacks is stated here:
+The frame (NTT/EMMI, narrow band at 835 nm; the file test/prim/hbo.fits of ESO-MIDAS' test data) is sky-subtracted and
+an average of jittered exposures. Its header says 3:20 UT on 4 July 2005, 2.5 hours before Deep Impact. What it lacks is
+stated here:
 
 * the pixel scale, 0.35 arcsec: ESO's page on EMMI's imaging performance, for the blue arm with which it was taken;
 * distances: 1.506 au from the Sun (ESO: perihelion on 5 July 2005) and 0.89 au from the Earth [M];
 * its PSF: 1.9 arcsec of seeing at zenith and an airmass of 1.83, both from the header, make 2.7 arcsec.
 
 Seen from `DELTA` instead, all angles shrink in proportion, the seeing to 0.34 arcsec: so much the stamp is blurred
-before the PSF of the image it is injected into. Fluxes are not used: a stamp is scaled to the magnitude asked for.
+before the PSF of the image it is injected into. Fluxes are not used: a stamp is scaled to the magnitude asked for. Read
+as erg / s / cm2 / Angstrom they make A f rho 450 cm within 10,000 km, where the most that was published is 310 (Milani
+et al. 2007, in R): of that order, and no more can be said, for the header's conversion has another filter's wavelength.
 
-The coma is no steady outflow: from `INNER` to `RADIUS` its brightness falls as rho^-0.60 (standard error of 8 sectors
-0.01; 0.04 from the level of the sky), steeper further out (-0.65 from 24 pixels on). 1 / rho has a sharper centre.
+The coma is no steady outflow: from `INNER` to `RADIUS` its brightness falls as rho^-0.61 (standard error of 8 sectors
+0.02; 0.04 from the level of the sky), so that A f rho rises as rho^0.4, by half from 10,000 to 29,000 km; beyond 150
+pixels it falls faster than 1 / rho. Published profiles of these days, in R, are near 1 / rho. No constant that was left
+of the sky makes the one of the other: it would be larger than all light at 375 pixels.
 """
 
 from dataclasses import dataclass
@@ -26,8 +31,9 @@ from . import POPULATIONS
 from .comet import afrho_of, solar_colours
 from .kinds import Kind
 
-CENTRE = 400, 465
-"""x, y of the nucleus on the frame, pixels, 0-based: the brightest pixel, good to one, 0.04 arcsec from `DELTA`."""
+CENTRE = 401, 463
+"""x, y of the nucleus on the frame, pixels, 0-based: where the header's coordinates are 0; the centroid of its light is
+0.1 pixels from there."""
 SHAPE = 1030, 888
 FRAME_SCALE = 0.35
 FRAME_DELTA = 0.89

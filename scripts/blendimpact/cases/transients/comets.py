@@ -5,7 +5,7 @@ import numpy as np
 from ...data.coma import coma_share
 from ...ladder.objects import samples
 from ...ladder.paired import add_paired
-from ...ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_RUNGS, REFERENCE
+from ...ladder.rungs import FIXED, REFERENCE
 from ...measure.comae import INNER
 from ...stats.figures_of_merit import strata
 from .comet_foms import ACTIVITY_EDGES, DM_BOUND, PAIRED_EDGES, PART_BOUND, SHARE_EDGES
@@ -18,7 +18,7 @@ BESIDE = {"beside": "comet_beside"}
 """Asteroids that lie as comets do: those at random places are held against those at random places."""
 
 
-def add(scores, targets, objects, recovered, sure):
+def add(scores, targets, objects, recovered, sure, rungs):
     """Add CO-D1, CO-B1 and CO-M1; the parameters are those of `moving.add` of the same names."""
     comet = targets["class"].isin(COMETS).to_numpy()
     for rung, got in recovered.items():
@@ -28,22 +28,22 @@ def add(scores, targets, objects, recovered, sure):
         anywhere = (rows["class"] == "comet").to_numpy()
         by_galaxies(scores, "CO-D1.lost", "CO-D1.dense", rung, rows[anywhere], lost[anywhere])
     rows = objects[objects["class"].isin((*TRAILS, *COMETS)) & (objects["snr"] >= BRIGHT_SNR)].copy()
-    _activity(scores, rows)
+    _activity(scores, rows, rungs)
     rows = rows[rows["class"].isin(COMETS)].copy()
     with np.errstate(invalid="ignore", divide="ignore"):
         rows["light"] = -MAG * (rows["flux_ap"] / rows["alone_ap"] - 1)
-    both = samples(rows, np.isfinite(rows["light"]), sorted(rows["twin"].unique()), DIFFERENCE_RUNGS)
+    both = samples(rows, np.isfinite(rows["light"]), sorted(rows["twin"].unique()), rungs)
     for population, sample in both.items():
         for rung, here in sample.groupby("rung"):
             by = [*places(here), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]
             scores.add_mean("CO-M1", rung, here["block"], here["light"], DM_BOUND, by, population)
-    _parts(scores, rows)
+    _parts(scores, rows, rungs)
 
 
-def _activity(scores, rows):
+def _activity(scores, rows, rungs):
     """CO-D1: comets against asteroids, those at random places and those beside static sources."""
     known = np.isfinite(rows["line_activity"])
-    for population, sample in samples(rows, known, sorted(rows["twin"].unique()), DIFFERENCE_RUNGS).items():
+    for population, sample in samples(rows, known, sorted(rows["twin"].unique()), rungs).items():
         for rung, here in sample.groupby("rung"):
             kind = here["class"].replace(BESIDE)
             for name, among in (("all", (*ANYWHERE, "comet")), ("place:comet_beside", ("comet_beside",))):
@@ -60,9 +60,10 @@ def _activity(scores, rows):
                     scores.add_histogram(fom, rung, part["block"], two, ACTIVITY_EDGES, own, population)
 
 
-def _parts(scores, rows):
+def _parts(scores, rows, rungs):
     """CO-B1: nucleus, dust and slope of comets at true places; of a real one against what its noiseless image gives."""
-    mine = rows["rung"].isin((REFERENCE, *DIFFERENCE_FIXED)).to_numpy()
+    fixed = tuple(rung for rung in rungs if rung in FIXED)
+    mine = rows["rung"].isin((REFERENCE, *fixed)).to_numpy()
     rows = rows[mine].copy()
     names = ["nucleus_flux", "coma_flux", "fit_slope"]
     alone = rows[rows["rung"] == REFERENCE].set_index(["patch", "twin", "source_id"])[names]
@@ -81,7 +82,7 @@ def _parts(scores, rows):
     known = np.isfinite(rows[list(parts.values())]).all(axis=1)
     for rung, here in rows.groupby("rung"):
         scores.add_fractions("CO-B1.failed", rung, here["block"], ~known[here.index], places(here))
-    both = samples(rows, known, sorted(rows["twin"].unique()), DIFFERENCE_FIXED)
+    both = samples(rows, known, sorted(rows["twin"].unique()), fixed)
     for rung, here in both["centres"].groupby("rung"):
         by = [
             *places(here),

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...ladder.objects import samples
 from ...ladder.paired import add_paired
-from ...ladder.rungs import DIFFERENCE_RUNGS, REFERENCE
+from ...ladder.rungs import REFERENCE
 from ...stats.figures_of_merit import classes, strata
 from .asteroid_foms import ARCSEC_BOUND, DM_BOUND, LENGTH_EDGES, LINK_EDGES, MAS_BOUND, OFFSET_EDGES
 from .foms import DENSE, DISTANCE_EDGES, GALAXY_EDGES, SNR_EDGES
@@ -17,7 +17,7 @@ RESOLVED = 1.0
 """FWHM of the visit: a longer trail has a length, and is measured as a line; a shorter one as a point."""
 
 
-def add(scores, targets, objects, recovered, sure, found, points, facts):
+def add(scores, targets, objects, recovered, sure, found, points, facts, rungs):
     """Add MO-D1, MO-D2, MO-B1 and MO-M1.
 
     Parameters
@@ -32,6 +32,8 @@ def add(scores, targets, objects, recovered, sure, found, points, facts):
     found, points : dict of str to (N,) bool array
         Which have a candidate, of the whole bank and of the point filter alone, on the rungs that are searched.
     facts : data.facts.Facts
+    rungs : tuple of str
+        That there are.
     """
     lines = targets["class"].isin(TRAILS).to_numpy()
     rows, kept = targets[lines], sure[lines]
@@ -50,7 +52,7 @@ def add(scores, targets, objects, recovered, sure, found, points, facts):
     for searched, fom in ((found, "MO-D1.efficiency"), (points, "MO-D1.point")):
         for rung, got in searched.items():
             _efficiency(scores, fom, rung, rows, got[lines])
-    _measured(scores, objects, facts.pixel_scale)
+    _measured(scores, objects, facts.pixel_scale, rungs)
 
 
 def places(rows):
@@ -83,7 +85,7 @@ def _efficiency(scores, fom, rung, rows, got):
             scores.add_curve("MO-D2.all", rung, rows["block"][mine], got[mine], standing[mine], LINK_EDGES, name)
 
 
-def _measured(scores, objects, scale):
+def _measured(scores, objects, scale, rungs):
     """MO-B1 and MO-M1: of what is resolved as a line, of the rest as a point; against the noiseless asteroid alone."""
     rows = objects[objects["class"].isin(TRAILS) & (objects["snr"] >= BRIGHT_SNR)].copy()
     line = (rows["lengths"] >= RESOLVED).to_numpy()
@@ -98,10 +100,10 @@ def _measured(scores, objects, scale):
         rows[f"d{axis}"] = 1000 * scale * (np.where(line, rows[f"trail_{axis}"], rows[f"{axis}_psf"]) - rows[axis])
     rows["offset"] = np.hypot(rows["dx"], rows["dy"])
     fitted, twins = np.isfinite(rows["dm"]) & np.isfinite(rows["offset"]), sorted(rows["twin"].unique())
-    for rung in (REFERENCE, *DIFFERENCE_RUNGS):
+    for rung in (REFERENCE, *rungs):
         mine = (rows["rung"] == rung).to_numpy()
         scores.add_fractions("MO-B1.failed", rung, rows["block"][mine], ~fitted[mine], places(rows[mine]))
-    both = samples(rows, fitted, twins, DIFFERENCE_RUNGS)
+    both = samples(rows, fitted, twins, rungs)
     for population, sample in both.items():
         for rung, here in sample.groupby("rung"):
             by = [*places(here), *strata("distance", here["near"], DISTANCE_EDGES, whole=False)]

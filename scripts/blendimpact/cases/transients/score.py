@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...ladder.rungs import ORDER, REFERENCE, SEARCHED
+from ...ladder.rungs import ORDER, REFERENCE, SEARCHED, rungs_of
 from ...stats.figures_of_merit import Scores
 from . import comets, hosts, moving, photometry, spurious, supernovae
 from .places import KEY, MEASURED, SUPERNOVAE, TRAILS, by_rung, inside, strongest, transients
@@ -47,8 +47,8 @@ def score(tables, settings, facts):
     hosts.add(scores, rows, truth, targets, settings, facts)
     photometry.add(scores, objects, settings, facts)
     points = {rung: strongest(targets, _above(rows["peaks"], rung, threshold), radius) >= 0 for rung in SEARCHED}
-    moving.add(scores, targets, objects, recovered, sure, found, points, facts)
-    comets.add(scores, targets, objects, recovered, sure)
+    moving.add(scores, targets, objects, recovered, sure, found, points, facts, rungs_of(settings))
+    comets.add(scores, targets, objects, recovered, sure, rungs_of(settings))
     return scores
 
 
