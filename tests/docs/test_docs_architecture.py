@@ -19,7 +19,8 @@ def test_the_walk_names_every_rule_of_a_patch_and_its_driver_in_the_order_of_the
         if line.startswith("| `")
     ]
     order = [rule for row in walk if row for rule in row[:1]]
-    assert order == ["fetch", "population", "simulate", "detect", "deblend", "measure", "score", "foms", "matrix"]
+    made = ["fetch", "population", "simulate", "detect", "deblend", "measure", "score", "foms", "matrix", "page"]
+    assert order == made
     assert all(drivers[rule] == driver for rule, driver in filter(None, walk))
     for rule in ("subtract", "adopt", "inject", "figures", "panel"):
         assert rule in drivers and f"`{rule}`" in TEXT
