@@ -5,7 +5,7 @@ import pytest
 from astropy.table import Table
 from blendimpact.cases.crowded_fields import CASE
 from blendimpact.cases.crowded_fields.derived import bright_scatter, derived, roll_off
-from blendimpact.cases.crowded_fields.drawing import crowding_stages, repeat_visits
+from blendimpact.cases.crowded_fields.drawing import crowding_stages, false_discoveries, repeat_visits
 from blendimpact.cases.crowded_fields.figures import FIGURES
 from blendimpact.data.chunk import PatchData
 from blendimpact.deblend import DEBLENDERS
@@ -58,8 +58,10 @@ def table(m50=(24.0, 22.0, 19.5)):
                 for b in range(3)
             ]
         for term in ("measurement", "deblending", "detection"):
-            rows.append(row("CF-D1", term, -0.1 * k, 0.02, scenario, "impact"))
-            rows.append(row("CF-B1", term, 0.03 * k, 0.01, scenario, "impact", population="common"))
+            sample = "kept" if term == "detection" else "centres"
+            rows.append(row("CF-D1", term, 0.1 * k, 0.02, scenario, "impact"))
+            rows.append(row("CF-B1", term, 0.03 * k, 0.01, scenario, "impact", population=sample))
+            rows.append(row("CF-M1", term, -0.02 * k, 0.01, scenario, "impact", population=sample))
         for term in ("undeblended", "analytic"):
             rows.append(row("CF-B1.rms", term, 0.1 * (k + 1), 0.01, scenario, population="raw"))
     return Table(rows=rows)
@@ -95,11 +97,11 @@ def test_the_scatter_is_that_of_the_brightest_stars_of_the_sparsest_field():
     rows = [row("CF-Q1", "truth", d, 10, s, population="truth") for s, d in DENSITY.items()]
     for k, scenario in enumerate(DENSITY):
         rows += [
-            row("CF-M1.nmad", "pipeline", 0.001 * (k + 1), 1e-4, scenario, stratum="magnitude:8-16", n=10),
+            row("CF-M1.nmad", "pipeline", 0.001 * (k + 1), 1e-4, scenario, stratum="magnitude:14-16", n=10),
             row("CF-M1.nmad", "pipeline", 0.002 * (k + 1), 1e-4, scenario, stratum="magnitude:16-18"),
         ]
     found = bright_scatter(Table(rows=rows))
-    assert found["value"] == 0.002 and "magnitude 16-18, 1e+04 per deg2" in found["conditions"]["stars"]
+    assert found["value"] == 0.002 and "magnitude 16-18, in a field of 1e+04 per deg2" in found["conditions"]["stars"]
     assert "one visit" in found["conditions"]["visits"]
     assert bright_scatter(Table(rows=rows[:3])) is None
 
@@ -111,7 +113,7 @@ def test_the_scatter_is_the_repeatability_where_the_sparsest_field_has_repeat_vi
         rows.append(row("CF-M1.nmad", "pipeline", 0.002, 1e-4, scenario, stratum="magnitude:16-18"))
     dense = row("CF-M1.repeat", "pipeline", 9.0, 1.0, "dense", stratum="magnitude:16-18")
     assert bright_scatter(Table(rows=[*rows, dense]))["value"] == 0.002
-    few = row("CF-M1.repeat", "pipeline", 1.0, 0.1, "sparse", stratum="magnitude:8-16", n=20)
+    few = row("CF-M1.repeat", "pipeline", 1.0, 0.1, "sparse", stratum="magnitude:14-16", n=20)
     sparse = row("CF-M1.repeat", "pipeline", 3.0, 0.5, "sparse", stratum="magnitude:16-18", n=60)
     found = bright_scatter(Table(rows=[*rows, dense, few, sparse]))
     assert [found[k] for k in ("value", "ci_low", "ci_high", "n")] == pytest.approx([0.003, 0.0025, 0.0035, 60])
@@ -132,15 +134,27 @@ def test_figures_against_density_are_drawn(spec, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_stages_show_losses_as_positive_and_the_error_of_each_stage():
-    figure = crowding_stages(CaseFoms(table(), "crowded_fields"), "CF-Q1", ("detection",), "x")
-    loss, error, depth = figure.axes
+def test_stages_show_what_is_lost_and_the_error_of_each_stage():
+    figure = crowding_stages(CaseFoms(table(), "crowded_fields"), "CF-Q1", ("measurement", "detection"), "x")
+    loss, error, bias, depth, *_ = figure.axes
     np.testing.assert_allclose(loss.containers[0].lines[0].get_ydata(), [0.0, 0.1, 0.2], atol=1e-12)
     np.testing.assert_allclose(loss.containers[0].lines[0].get_xdata(), list(DENSITY.values()))
-    np.testing.assert_allclose(error.containers[0].lines[0].get_ydata(), [0.0, 0.03, 0.06])
+    np.testing.assert_allclose(error.containers[1].lines[0].get_ydata(), [0.0, 0.03, 0.06])
+    np.testing.assert_allclose(bias.containers[0].lines[0].get_ydata(), [0.0, -0.02, -0.04])
     assert depth.yaxis_inverted() and len(depth.containers) == 4
     one = table()[table()["scenario"] == "fiducial"]
     assert crowding_stages(CaseFoms(one, "crowded_fields"), "CF-Q1", ("detection",), "x") is None
+
+
+def test_false_discoveries_of_simulated_and_real_fields_are_drawn_apart():
+    spec = next(s for s in FIGURES if s.draw is false_discoveries)
+    bins = [f"magnitude:{16 + 2 * k}-{18 + 2 * k}" for k in range(2)]
+    rates = [row("CF-D1.false", "pipeline", 0.1 * k, 0.01, "dense", stratum=b) for k, b in enumerate(bins)]
+    real = [row("CF-D1.false", "pipeline", 0.3, 0.1, "real", stratum=bins[0], population="brought")]
+    one = draw(spec, CaseFoms(Table(rows=[*table(), *rates]), "crowded_fields"))
+    assert len(one.axes) == 1 and one.axes[0].containers[0].lines[0].get_ydata().tolist() == [0.0, 0.1]
+    both = draw(spec, CaseFoms(Table(rows=[*table(), *rates, *real]), "crowded_fields"))
+    assert len(both.axes) == 2 and both.axes[1].containers[0].lines[0].get_ydata().tolist() == [0.3]
 
 
 def test_densities_are_those_of_the_case_s_figure_of_merit():

@@ -24,12 +24,13 @@ SEED = 3
 NUMBERS = [0, 1, 1000, 1001]  # two blocks, two visits
 TWICE = {
     **SKY,
+    "survey": "lsst_visit",
     "patch": {"size": 60, "border": 25, "margin": 3.0, "visits": 2},
     "subtractor": None,
     "inject": {"population": "stars", "per_patch": 4, "mag": [17, 20], "separation": 3.0},
     "detector": "daofind",
     "deblender": "psf_fit",
-    "measure": asked("psf"),
+    "measure": asked("psf", "fitted"),
 }
 
 
@@ -205,7 +206,7 @@ def test_the_repeatability_of_isolated_stars_is_their_noise(visits):
         row = rows[f"CF-M1.{fom}", "isolated", "common", "all"]
         assert row["ci_low"] < 0 < row["ci_high"], fom
     assert rows["CF-M1.repeat", "detection", "common", "all"]["value"] == 0
-    assert rows["CF-M1", "isolated", "common", "all"]["n"] == n
+    assert rows["CF-M1", "isolated", "centres", "all"]["n"] == n
     assert rows["CF-D1.repeat", "pipeline", "all", "all"]["value"] == 1
     assert rows["CF-D1.repeat", "pipeline", "all", "magnitude:20-21"]["n"] == n
 

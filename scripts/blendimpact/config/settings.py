@@ -216,8 +216,10 @@ def block_of(settings, patch):
 def chunks(config, settings):
     """Return the patches of each job: consecutive lists of at most ``chunk_size`` patches.
 
-    All visits of a block are in one list, even where they are more than ``chunk_size``: they are scored together.
+    All visits, or realisations, of a block are in one list, even where they are more than ``chunk_size``: they are
+    scored together.
     """
-    numbers, visits = patches(settings), visits_of(settings)
-    size = max(config["chunk_size"] // visits, 1) * visits
+    numbers = patches(settings)
+    each = len(numbers) // settings["patch"]["count"]
+    size = max(config["chunk_size"] // each, 1) * each
     return [numbers[i : i + size] for i in range(0, len(numbers), size)]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import fftconvolve
 
 from ..data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
 from ..data.significance import BAD
@@ -47,6 +48,31 @@ class PsfFit:
     chi2: np.ndarray
     failed: np.ndarray
     left: np.ndarray
+
+
+def response(psf):
+    """Return what light at a distance adds to the flux of a point source that is fitted to a stamp.
+
+    Of a faint neighbour, where the noise is uniform: the PSF about it, weighted as the fit weighs pixels. A fitted
+    position changes nothing to first order, for the derivatives of a round PSF are orthogonal to it.
+
+    Parameters
+    ----------
+    psf : (k, k) array
+        On its pixels, odd k.
+
+    Returns
+    -------
+    distance : (D,) array
+        Pixels, from 0 on.
+    weight : (D,) array
+        Of the neighbour's flux; 1 at no distance.
+    """
+    middle = len(psf) // 2
+    yy, xx = np.indices(psf.shape) - middle
+    weights = np.where(xx**2 + yy**2 <= (RADIUS * equivalent_fwhm(psf)) ** 2, psf, 0)
+    light = fftconvolve(psf, weights[::-1, ::-1], mode="same") / (weights**2).sum()
+    return np.arange(middle + 1), light[middle, middle:]
 
 
 class PsfWindow:

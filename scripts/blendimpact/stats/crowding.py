@@ -10,7 +10,12 @@ a round Gaussian PSF weighs neighbours by exp(-r^2 / 4 sigma^2), whose square in
 times the disc's area: its error is 1.20 times the curve.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
+
+from .statistic import Statistic, ratio
 
 GAUSSIAN_OVER_DISC = np.log(2) ** -0.5
 """Error of a fit of a Gaussian PSF over the curve's: sqrt(2 pi sigma^2 / (pi FWHM^2 / 4)), FWHM^2 = 8 ln 2 sigma^2."""
@@ -48,6 +53,36 @@ def crowding_error(magnitudes, stars, area, fwhm):
     return np.sqrt(beam_area(fwhm) / area * fainter) * 10 ** (0.4 * magnitudes)
 
 
+def light_in_beams(magnitudes, stars, places, beam):
+    """Return the light of fainter stars in a beam at each of many places, over the flux of a star.
+
+    What a star would have got from the field, had it been at any of the places: the errors whose standard deviation is
+    the analytic curve where ``beam`` is a disc of the PSF's full width.
+
+    Parameters
+    ----------
+    magnitudes : (N,) array
+        Of the stars whose error is asked for.
+    stars : (M, 3) array
+        x, y and magnitude of all stars of the field.
+    places : (P, 2) array
+        x, y.
+    beam : callable
+        ``beam(distance)``: part of a star's light that is in the beam, in the unit of x and y.
+
+    Returns
+    -------
+    (N, P) array
+        As fractions of the flux.
+    """
+    stars = stars[np.argsort(stars[:, 2])]
+    weight = beam(np.hypot(*(places[:, None, :] - stars[None, :, :2]).transpose(2, 0, 1)))
+    light = weight * 10 ** (-0.4 * stars[:, 2])
+    # Sums from the faint end: entry k holds stars k, k + 1, ...
+    fainter = np.append(np.cumsum(light[:, ::-1], axis=1)[:, ::-1], np.zeros((len(places), 1)), axis=1)
+    return fainter[:, np.searchsorted(stars[:, 2], magnitudes, side="right")].T * 10 ** (0.4 * magnitudes)[:, None]
+
+
 def crowding_limit(edges, per_beam, level):
     """Return the magnitude at which the analytic crowding error reaches a level.
 
@@ -78,3 +113,15 @@ def crowding_limit(edges, per_beam, level):
             at = edges[k] - a / (b - a) * (edges[k + 1] - edges[k])
         out = np.where((a < 0) & (b >= 0) & np.isfinite(a), at, out)
     return out[()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviationRatio(Statistic):
+    """Standard deviation over that of a reference of as many objects. Sums: n, x, xx; y, yy of the reference."""
+
+    counted: ClassVar[tuple] = (0,)
+
+    def of(self, sums):
+        n, x, xx, y, yy = (sums[..., 0, k] for k in range(5))
+        own, reference = (ratio(square, n) - ratio(first, n) ** 2 for first, square in ((x, xx), (y, yy)))
+        return np.sqrt(np.clip(ratio(own, reference), 0, None))

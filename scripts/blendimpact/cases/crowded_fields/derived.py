@@ -7,11 +7,11 @@ import numpy as np
 from ...data.catalogues import rows_of
 
 ROLL_OFF = (2e5, 5e5)  # stars per deg2: DMTN-077
-BRIGHT = ("magnitude:8-16", "magnitude:16-18", "magnitude:18-20")
+BRIGHT = ("magnitude:14-16", "magnitude:16-18", "magnitude:18-20")
 LEAST = 50  # stars behind a scatter that is quoted
 SCATTERS = (  # figure of merit, mag per unit, what it is
-    ("CF-M1.repeat", 1e-3, "repeat visits of artificial stars, which differ in noise and sub-pixel pointing only"),
-    ("CF-M1.nmad", 1.0, "artificial stars of known flux, one visit"),
+    ("CF-M1.repeat", 1e-3, "repeat visits of the stars, which differ in noise and sub-pixel pointing only"),
+    ("CF-M1.nmad", 1.0, "stars of known flux, one visit"),
 )
 
 
@@ -88,7 +88,7 @@ def bright_scatter(foms):
                         **{k: unit * float(row[k]) for k in ("value", "ci_low", "ci_high")},
                         "n": int(row["n"]),
                         "conditions": {
-                            "stars": f"artificial, {stratum.replace(':', ' ')}, {stars:.2g} per deg2",
+                            "stars": f"{stratum.replace(':', ' ')}, in a field of {stars:.2g} per deg2",
                             "visits": visits,
                         },
                     }

@@ -1,21 +1,22 @@
 """Drawing of this case: stages against the density of stars, and repeatability against magnitude."""
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from ...data.catalogues import rows_of
 from ...ladder.rungs import COLOURS, REFERENCE
-from ...report.figures import MARKERS, STAGE_COLOURS, errors, plain, strata_of
+from ...report.figures import MARKERS, STAGE_COLOURS, bin_labels, errors, plain, points, strata_of
 from ...stats.figures_of_merit import CROWDED
 
 
 def crowding_stages(foms, density, stages, xlabel, log=True):
-    """Draw completeness, crowding error and limiting magnitude against density, with the terms of each stage.
+    """Draw against the density of stars what each stage does, how deep the field can be used, and how far errors hold.
 
-    Left: the part of the stars that each stage loses (terms of CF-D1 with the opposite sign). Middle: the crowding
-    error that each stage adds (terms of CF-B1), and on raw pixels the standard deviation beside the analytic curve's.
-    Right: the magnitude of 50 % completeness, and that at which the analytic error reaches its limit. Where the
-    intervals of two stages part, one dominates.
+    Above: the part of the stars that each stage loses (terms of CF-D1), the scatter that it adds to fluxes (CF-B1; on
+    raw pixels the standard deviation beside that of the analytic curve) and its bias (CF-M1). Below: the magnitude of
+    50 % completeness and that at which the analytic error reaches its limit, the width of pulls, and false discoveries.
+    Where the intervals of two stages part, one dominates.
 
     Parameters
     ----------
@@ -34,60 +35,110 @@ def crowding_stages(foms, density, stages, xlabel, log=True):
     density = foms.density(density)
     if len(density) < 2:
         return None
-    figure = Figure(figsize=(13, 5), layout="constrained")
-    loss, error, depth = axes = figure.subplots(1, 3)
-    for k, stage in enumerate(stages):
-        style = {"fmt": f"{MARKERS[k]}-", "color": STAGE_COLOURS[stage], "label": stage}
-        _against(loss, foms, density, -1, style, fom="CF-D1", term=stage, population="all", kind="impact")
-        _against(error, foms, density, 1, style, fom="CF-B1", term=stage, kind="impact")
-    for term, style in (
-        ("undeblended", {"fmt": "v:", "label": "raw pixels, standard deviation"}),
-        ("analytic", {"fmt": "x--", "label": "analytic (Olsen et al. 2003)"}),
-    ):
-        _against(error, foms, density, 1, {**style, "color": "#333333"}, fom="CF-B1.rms", term=term, kind="value")
-    for k, term in enumerate(("alone", "deblended", "pipeline")):  # alone: on the sky of the isolated rung
-        colour = COLOURS["isolated" if term == "alone" else term]
-        style = {"fmt": f"{MARKERS[k]}-", "color": colour, "label": f"50 % recovered, {term}"}
-        _against(depth, foms, density, 1, style, fom="CF-D1.m50", term=term, kind="value")
-    _against(
-        depth,
-        foms,
-        density,
-        1,
-        {"fmt": "x--", "color": "#333333", "label": f"analytic error = {CROWDED:g}"},
-        fom="CF-D1.limit",
-        term=REFERENCE,
-        kind="value",
-    )
-    loss.set_ylabel("part of the stars lost")
-    error.set_ylabel("crowding error [mag]")
-    error.set_yscale("symlog", linthresh=0.001)
-    depth.set_ylabel("magnitude")
-    depth.invert_yaxis()
-    for axis, title in zip(axes, ("completeness: impact by stage", "error of the flux: impact by stage", "depth")):
+    figure = Figure(figsize=(14, 9), layout="constrained")
+    axes = figure.subplots(2, 3)
+    for axis, (title, ylabel, curves) in zip(axes.flat, _panels(stages)):
+        for number, (label, colour, line, conditions) in enumerate(curves):
+            _against(axis, foms, density, number, label, colour, line, conditions)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(xlabel)
+        axis.set_ylabel(ylabel)
         axis.set_xscale("log" if log else "linear")
-        axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
         plain(axis)
-        if axis is not depth:
-            axis.axhline(0, color="#222222", lw=0.8)
+        axis.axhline(1 if ylabel.startswith("width") else 0, color="#222222", lw=0 if ylabel == "magnitude" else 0.8)
+    axes[0, 1].set_yscale("symlog", linthresh=0.001)
+    axes[0, 2].set_yscale("symlog", linthresh=0.001)
+    axes[1, 0].autoscale(axis="y")
+    axes[1, 0].invert_yaxis()
     figure.suptitle(f"{foms.case}: stages against the density of stars, 95 % intervals", fontsize=11)
     return figure
 
 
-def _against(axis, foms, density, sign, style, **conditions):
+def _panels(stages):
+    """Return (title, label of y, curves) of each panel; a curve is its label, colour, line and the rows that it has."""
+
+    def terms(fom, names=stages, **conditions):
+        return [(n, STAGE_COLOURS[n], "-", {"fom": fom, "term": n, "kind": "impact", **conditions}) for n in names]
+
+    def rungs(fom, names, text="{}", **conditions):
+        colour = {**COLOURS, "alone": COLOURS["isolated"]}
+        return [(text.format(n), colour[n], "-", {"fom": fom, "term": n, "kind": "value", **conditions}) for n in names]
+
+    def reference(fom, term, label, line="--"):
+        return label, "#333333", line, {"fom": fom, "term": term, "kind": "value"}
+
+    curves = [
+        reference("CF-B1.rms", "undeblended", "raw pixels, standard deviation", ":"),
+        reference("CF-B1.rms", "analytic", "the same by the analytic curve"),
+    ]
+    limit = [reference("CF-D1.limit", REFERENCE, f"analytic error = {CROWDED:g}")]
+    depth = rungs("CF-D1.m50", ("alone", "deblended", "pipeline"), "50 % recovered, {}") + limit
+    widths = rungs("CF-M1.pull_width", ("isolated", "oracle", "deblended"), population="centres")
+    widths += rungs("CF-M1.pull_width", ("pipeline",), population="kept")
+    return (
+        ("stars lost, S/N > 10", "part of the stars", terms("CF-D1", stages[1:])),
+        ("scatter added to fluxes, S/N > 10", "scatter of differences [mag]", terms("CF-B1") + curves),
+        ("bias added to magnitudes, S/N > 10", "mean difference [mag]", terms("CF-M1")),
+        ("depth", "magnitude", depth),
+        ("pulls of the flux, S/N > 10", "width (1: errors are right)", widths),
+        ("false discoveries", "part of the detections", rungs("CF-D1.false", ("pipeline",))),
+    )
+
+
+def _against(axis, foms, density, number, label, colour, line, conditions):
     """Draw the rows that fit against density."""
     rows = foms.rows(stratum="all", **conditions)
     rows = rows[[str(s) in density for s in rows["scenario"]]]
-    if not len(rows):
-        return
     x = np.array([density[str(s)] for s in rows["scenario"]])
     order = np.argsort(x)
-    value, error = errors(rows)
-    if sign < 0:
-        error = error[::-1]
-    axis.errorbar(x[order], sign * value[order], error[:, order], capsize=3, ms=5, **style)
+    if len(rows):
+        points(axis, x[order], rows[order], number, label, line, colour)
+
+
+def false_discoveries(foms, fom, stratum, rung, density, panels, unit):
+    """Draw the part of false detections against measured magnitude: simulated fields by density, and real ones.
+
+    Parameters
+    ----------
+    foms : blendimpact.report.figures.CaseFoms
+    fom, stratum, rung : str
+    density : str
+        Figure of merit that holds the stars per area, in ``unit``; scenarios without it are real images.
+    panels : (str, str)
+        Labels of the magnitudes of simulated and of real fields.
+    unit : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        None when there are no such rows.
+    """
+    density = foms.density(density)
+    rows, _ = strata_of(foms.rows(fom=fom, kind="value", term=rung), stratum)
+    simulated = np.isin(np.asarray(rows["scenario"]).astype(str), [*density])
+    parts = [(part, label) for part, label in zip((rows[simulated], rows[~simulated]), panels) if len(part)]
+    if not parts:
+        return None
+    figure = Figure(figsize=(6 * len(parts), 4.3), layout="constrained")
+    for axis, (part, label) in zip(np.ravel(figure.subplots(1, len(parts), sharey=True)), parts):
+        part, bins = strata_of(part, stratum)
+        scenarios = sorted(set(map(str, part["scenario"])), key=lambda name: density.get(name, 0))
+        colours = colormaps["viridis"](np.linspace(0, 0.85, len(scenarios)))
+        for k, (scenario, colour) in enumerate(zip(scenarios, colours)):
+            here = rows_of(part, scenario=scenario)
+            x = np.array([bins.index(str(s)) for s in here["stratum"]])
+            order = np.argsort(x)
+            known = f"{density[scenario]:.2g} {unit}" if scenario in density else scenario
+            points(axis, x[order] + 0.05 * (k - (len(scenarios) - 1) / 2), here[order], k, known, "-", colour)
+        axis.set_xticks(range(len(bins)), bin_labels(bins, part), fontsize=8)
+        axis.set_xlabel(label)
+        axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        plain(axis)
+    figure.axes[0].set_ylabel("part of the detections")
+    figure.suptitle(f"{foms.case}: {rows['title'][0]}, {rung}, 95 % intervals, N below the bins", fontsize=11)
+    return figure
 
 
 def repeat_visits(foms, density, panels, stratum, rungs, xlabel):

@@ -21,6 +21,32 @@ def inside(truth, settings):
     return np.all([(truth[k] >= border - 0.5) & (truth[k] < border + size - 0.5) for k in ("x", "y")], axis=0)
 
 
+def counted(stars, settings):
+    """Return which stars a density counts: those brighter than its limit, without one those above the S/N cut."""
+    limit = settings["population"]["stars"].get("limit") if settings.get("sky") != "adopt" else None
+    return stars["snr"] >= settings["truth_snr"] if limit is None else stars[f"mag_{settings['shape_band']}"] < limit
+
+
+def add_artificial(scores, truth, settings):
+    """Add CF-Q2: which part of the stars, and of their light, is artificial.
+
+    Parameters
+    ----------
+    scores : Scores
+    truth : pandas.DataFrame
+        All stars that are known; of a real image the sources that were found on it are among them.
+    settings : dict
+    """
+    stars = truth[inside(truth, settings)]
+    stars = stars[counted(stars, settings)]
+    artificial = (stars["injection_id"] >= 0 if "injection_id" in stars else False) & np.isfinite(stars["snr"])
+    scores.add_fractions("CF-Q2", REFERENCE, stars["block"], artificial, population="truth")
+    flux = np.nan_to_num(stars[f"flux_{settings['shape_band']}"])
+    scores.add_sums(
+        "CF-Q2.light", REFERENCE, stars["block"], [flux * artificial, flux * ~artificial], population="truth"
+    )
+
+
 def add(scores, pipeline, truth, blocks, settings, facts):
     """Add CF-Q1, CF-D1.limit, CF-D1.lf and CF-D1.cmd.
 
@@ -35,11 +61,8 @@ def add(scores, pipeline, truth, blocks, settings, facts):
     settings : dict
     """
     band, size = settings["shape_band"], area(settings, facts)
-    true = truth[inside(truth, settings)]
-    stars = true[true["role"] != "target"]
-    limit = settings["population"]["stars"].get("limit")
-    counted = stars["snr"] >= settings["truth_snr"] if limit is None else stars[f"mag_{band}"] < limit
-    seen = stars[counted].groupby("block").size()
+    stars = true = truth[inside(truth, settings)]
+    seen = stars[counted(stars, settings)].groupby("block").size()
     counts = {block: np.histogram(here[f"mag_{band}"], MAGNITUDE_EDGES)[0] for block, here in stars.groupby("block")}
     for block, patches in blocks.groupby(blocks):
         number, here = int(seen.get(block, 0)), size * len(patches)
@@ -47,8 +70,8 @@ def add(scores, pipeline, truth, blocks, settings, facts):
         beams = here / beam_area(facts.psf_fwhm[band])
         for cell, count in enumerate(counts.get(block, np.zeros(len(MAGNITUDE_EDGES) - 1))):
             scores.add("CF-D1.limit", REFERENCE, block, [count, beams], "truth", cell=cell)
-    for rows, magnitude, counts in ((true, true[f"mag_{band}"], [0, 1]), (pipeline, pipeline["mag"], [1, 0])):
-        scores.add_sums("CF-D1.lf", "pipeline", rows["block"], counts, strata("magnitude", magnitude, MAGNITUDE_STRATA))
+    for rows, magnitude, each in ((true, true[f"mag_{band}"], [0, 1]), (pipeline, pipeline["mag"], [1, 0])):
+        scores.add_sums("CF-D1.lf", "pipeline", rows["block"], each, strata("magnitude", magnitude, MAGNITUDE_STRATA))
     if settings["scenario"] == FIDUCIAL and len(settings["bands"]) > 1:
         _diagram(scores, pipeline, true, settings, facts)
 

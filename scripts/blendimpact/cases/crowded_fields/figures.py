@@ -3,25 +3,22 @@
 from ...report.figures import by_stratum, ladder
 from ...report.figures_density import by_scenario, colour_magnitude
 from ..base import FigureSpec
-from .drawing import crowding_stages, repeat_visits
+from .drawing import crowding_stages, false_discoveries, repeat_visits
 
-RUNGS = ("isolated", "oracle", "undeblended", "deblended", "pipeline")
+RUNGS = ("isolated", "exact", "oracle", "undeblended", "deblended", "pipeline")
 STAGES = ("measurement", "deblending", "detection")
 DENSITY = {"density": "CF-Q1", "xlabel": "stars brighter than the stated limit per deg²", "log": True}
 FIGURES = (
     FigureSpec(
-        "ladder_CF-D1",
-        ladder,
-        {"fom": "CF-D1"},
-        "Artificial stars that are recovered, of those that the detector finds on empty sky.",
+        "ladder_CF-D1", ladder, {"fom": "CF-D1"}, "Stars that are lost, of those that the detector finds on empty sky."
     ),
     FigureSpec(
         "ladder_CF-B1",
         ladder,
         {"fom": "CF-B1"},
-        "Crowding error: scatter of the flux against the same star with the same noise alone.",
+        "Crowding error: scatter of the change of each star's flux, stage by stage, with the same noise.",
     ),
-    FigureSpec("ladder_CF-M1", ladder, {"fom": "CF-M1"}, "Median bias of the PSF magnitude of artificial stars."),
+    FigureSpec("ladder_CF-M1", ladder, {"fom": "CF-M1"}, "Bias of the PSF magnitude: mean of bounded errors."),
     FigureSpec(
         "completeness_magnitude",
         by_stratum,
@@ -32,7 +29,7 @@ FIGURES = (
             "xlabel": "true magnitude (AB, shape band)",
             "ylabel": "fraction recovered",
         },
-        "Artificial stars that are recovered, at true centres, and found alone on the same noise.",
+        "Stars that are recovered, at true centres, and found alone on the same noise.",
     ),
     FigureSpec(
         "completeness_density",
@@ -52,9 +49,8 @@ FIGURES = (
         "stages_density",
         crowding_stages,
         {"stages": STAGES, **DENSITY},
-        "Which stage loses stars, which adds error, and how deep the field can be used, against density; "
-        "with the "
-        "analytic crowding error and the magnitude at which it reaches 0.1.",
+        "Which stage loses stars, which adds scatter and bias, how deep the field can be used, how far errors hold and "
+        "how many detections are false, against the density of all stars.",
     ),
     FigureSpec(
         "scatter_magnitude",
@@ -64,7 +60,7 @@ FIGURES = (
             "stratum": "magnitude",
             "rungs": RUNGS,
             "xlabel": "true magnitude (AB, shape band)",
-            "ylabel": "scatter of m - m_true [mag]",
+            "ylabel": "scatter of 1.086 (F - F_true) / F_true [mag]",
             "log": True,
         },
         "Scatter of the PSF magnitude on each rung; isolated is the noise.",
@@ -105,7 +101,7 @@ FIGURES = (
             "stratum": "magnitude",
             "rungs": RUNGS,
             "xlabel": "true magnitude (AB, shape band)",
-            "ylabel": "median m - m_true [mag]",
+            "ylabel": "mean m - m_true, bounded [mag]",
         },
         "Bias of the PSF magnitude on each rung.",
     ),
@@ -115,12 +111,13 @@ FIGURES = (
         {
             "fom": "CF-B1.rms",
             "stratum": "magnitude",
-            "rungs": ("undeblended", "analytic"),
+            "rungs": ("undeblended", "beam", "analytic"),
             "xlabel": "true magnitude (AB, shape band)",
             "ylabel": "standard deviation [mag]",
             "log": True,
         },
-        "Crowding error on raw pixels, stars without a brighter neighbour, and the analytic curve for them.",
+        "Crowding error on raw pixels of stars without a brighter neighbour, and that of the same stars in the beam of "
+        "the PSF fit and in the disc of the analytic curve, all bounded at 0.3 mag.",
     ),
     FigureSpec(
         "partition_separation",
@@ -130,9 +127,35 @@ FIGURES = (
             "stratum": "separation",
             "rungs": RUNGS[1:],
             "xlabel": "distance to the nearest star of at least 0.3 of the flux [FWHM]",
-            "ylabel": "median change of the flux [mag]",
+            "ylabel": "mean change of the flux, bounded [mag]",
         },
         "Flux partition against the distance to the nearest star of comparable brightness (positive: too bright).",
+    ),
+    FigureSpec(
+        "false_magnitude",
+        false_discoveries,
+        {
+            "fom": "CF-D1.false",
+            "stratum": "magnitude",
+            "rung": "pipeline",
+            "density": "CF-Q1",
+            "panels": ("measured magnitude (AB, shape band)", "measured magnitude (nominal zero point)"),
+            "unit": "stars per deg²",
+        },
+        "False discoveries against measured magnitude. Simulated fields: of all detections, one curve per density. "
+        "Real ones: of the detections that artificial stars bring.",
+    ),
+    FigureSpec(
+        "pulls_magnitude",
+        by_stratum,
+        {
+            "fom": "CF-M1.pull_width",
+            "stratum": "magnitude",
+            "rungs": ("isolated", "oracle", "deblended", "pipeline"),
+            "xlabel": "true magnitude (AB, shape band)",
+            "ylabel": "width of the pull of the flux",
+        },
+        "How far errors hold: width of (F - F_true) / error; 1 if they are right.",
     ),
     FigureSpec(
         "luminosity_function",

@@ -7,10 +7,11 @@ repeatability. Both are of the same stars, measured in all visits on all rungs.
 import numpy as np
 
 from ...config.settings import visits_of
-from ...ladder.objects import COMMON_RUNGS
-from ...ladder.rungs import RUNGS
+from ...ladder.rungs import BOUND, REFERENCE, rungs_of
 from ...stats.figures_of_merit import strata
-from .foms import AXES, BRIGHT_SNR, MAG, MAGNITUDE_STRATA, PULL_EDGES, REPEAT_MAS_EDGES, REPEAT_MMAG_EDGES
+from .foms import AXES, BRIGHT_SNR, MAG, MAGNITUDE_STRATA, PULL_EDGES
+from .photometry import error_of
+from .repeat_foms import REPEAT_MAS_EDGES, REPEAT_MMAG_EDGES
 
 STAR = ["block", "source_id"]
 MMAG = 1000 * MAG  # per relative error
@@ -32,10 +33,11 @@ def add(scores, rows, settings, facts):
         return
     bright = rows["snr"] >= BRIGHT_SNR
     good = rows[bright & np.isfinite(rows["mag"]) & np.isfinite(rows["x_psf"]) & np.isfinite(rows["y_psf"])]
-    each = _everywhere(good, visits)
-    _counts(scores, rows[bright], each)
-    common = set.intersection(*(each[rung] for rung in COMMON_RUNGS))
-    for rung in RUNGS:
+    rungs = rungs_of(settings)
+    each = _everywhere(good, visits, (REFERENCE, *rungs))
+    _counts(scores, rows[bright], each, rungs)
+    common = set.intersection(*(each[rung] for rung in (REFERENCE, *rungs) if rung != BOUND))
+    for rung in rungs:
         here = good[(good["rung"] == rung) & _is_in(good, common & each[rung])]
         if len(here):
             _fluxes(scores, rung, here, band, visits)
@@ -62,21 +64,21 @@ def residuals(values, stars, visits):
     return (values - values.groupby(stars).transform("mean")) * np.sqrt(visits / (visits - 1))
 
 
-def _everywhere(good, visits):
+def _everywhere(good, visits, rungs):
     """Return {rung: set of (block, source_id)} of the stars that are measured in all visits."""
     seen = good.groupby(["rung", *STAR]).size()
     seen = seen[seen == visits].index
-    return {rung: {(block, star) for r, block, star in seen if r == rung} for rung in {*RUNGS, *COMMON_RUNGS}}
+    return {rung: {(block, star) for r, block, star in seen if r == rung} for rung in rungs}
 
 
 def _is_in(rows, stars):
     return np.array([key in stars for key in zip(rows["block"], rows["source_id"])], bool)
 
 
-def _counts(scores, bright, each):
+def _counts(scores, bright, each, rungs):
     """CF-D1.repeat: of all bright stars, those that are measured in every visit."""
     stars = bright.drop_duplicates(STAR)
-    for rung in RUNGS:
+    for rung in rungs:
         scores.add_fractions(
             "CF-D1.repeat",
             rung,
@@ -89,7 +91,7 @@ def _counts(scores, bright, each):
 
 def _fluxes(scores, rung, rows, band, visits):
     """CF-M1.repeat and .repeat_true (of one histogram each), .repeat_rms, .repeat_error, .repeat_pull."""
-    flux, error = rows[f"flux_psf_{band}"], rows[f"flux_psf_err_{band}"]
+    flux, error = rows[f"flux_psf_{band}"], error_of(rows, "flux", band)
     stars = [rows[name] for name in STAR]
     mean = flux.groupby(stars).transform("mean")
     deviation = residuals(flux, stars, visits)
@@ -149,7 +151,7 @@ def _positions(scores, rung, rows, pixel_scale, visits):
             "CF-M1.repeat_xy_pull",
             rung,
             rows["block"],
-            deviation / rows[f"{axis}_psf_err"],
+            deviation / error_of(rows, axis),
             PULL_EDGES,
             copies=len(AXES) * visits,
         )

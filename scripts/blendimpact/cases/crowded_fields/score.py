@@ -2,19 +2,16 @@
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from ...config.settings import visits_of
 from ...data.children import BITS as DEBLEND_BITS
 from ...ladder.neighbours import nearest_neighbour
 from ...ladder.objects import by_source, wide
 from ...ladder.rungs import ORDER, REAL, RUNGS
-from ...stats.crowding import crowding_error
 from ...stats.figures_of_merit import Scores, strata
-from . import field, photometry, repeats
-from .foms import BRIGHT_SNR, MAGNITUDE_EDGES, MAGNITUDE_STRATA
+from . import curve, false, field, photometry, repeats
+from .foms import BRIGHT_SNR, FOUND_DM, FOUND_RADIUS, MAGNITUDE_EDGES, MAGNITUDE_STRATA
 
-FOUND_RADIUS, FOUND_DM = 0.5, 0.75  # arcsec, mag: the usual test of artificial stars
 COMPARABLE = 0.3  # of a star's flux: a neighbour that is as bright counts
 NEIGHBOURS = 64  # nearest stars that are looked at
 KEY = ["patch", "twin", "source_id"]
@@ -32,7 +29,6 @@ def score(tables, settings, facts):
     truth["brighter"], _ = nearest_neighbour(truth, band, scale, most=NEIGHBOURS)
     apart, truth["ratio"] = nearest_neighbour(truth, band, scale, COMPARABLE, NEIGHBOURS)
     truth["apart"], truth["brighter"] = apart / fwhm, truth["brighter"] / fwhm
-    truth["sigma_c"] = _analytic(truth, band, fwhm, settings, facts) if simulated else np.nan
     objects = by_source(wide(tables["measurements"], settings["bands"], band), tables["assignments"])
     with np.errstate(invalid="ignore", divide="ignore"):
         objects["mag"] = facts.zero_point - 2.5 * np.log10(objects[f"flux_psf_{band}"])
@@ -46,32 +42,23 @@ def score(tables, settings, facts):
     rows = photometry.with_truth(objects, targets, settings)
     photometry.add(scores, rows, sorted(targets["twin"].unique()), settings, facts, simulated)
     repeats.add(scores, rows, settings, facts)
+    blocks = pd.DataFrame(facts.patches, columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
+    field.add_artificial(scores, truth, settings)
+    pipeline = _detected(objects, tables["detections"].to_pandas(), blocks)
+    false.add(scores, pipeline, truth if simulated else targets, settings, facts, simulated)
     if simulated:
-        detections = tables["detections"].to_pandas()
-        pipeline = objects[objects["rung"] == "pipeline"].merge(
-            detections.loc[detections["inside"], ["patch", "twin", "det_id"]], on=["patch", "twin", "det_id"]
-        )
-        blocks = pd.DataFrame(facts.patches, columns=["patch", "block", "twin"]).groupby("patch")["block"].first()
-        pipeline["block"] = pipeline["patch"].map(blocks)
-        _false(scores, pipeline, truth, settings, facts)
+        curve.add(scores, rows, truth, settings, facts)
         # A field in which all targets are of the red clump is no point of a curve against density.
         if (settings.get("inject") or {}).get("red_clump", 0) < 1:
             field.add(scores, pipeline, truth, blocks, settings, facts)
     return scores
 
 
-def _analytic(truth, band, fwhm, settings, facts):
-    """Return the analytic crowding error of each source, in magnitudes, from the stars of its own patch."""
-    out = np.full(len(truth), np.nan)
-    stars = (truth["role"] != "target").to_numpy() & field.inside(truth, settings)
-    magnitudes = truth[f"mag_{band}"].to_numpy(float)
-    for rows in truth.groupby(["patch", "twin"]).indices.values():
-        out[rows] = (
-            2.5
-            / np.log(10)
-            * crowding_error(magnitudes[rows], magnitudes[rows[stars[rows]]], field.area(settings, facts), fwhm)
-        )
-    return out
+def _detected(objects, detections, blocks):
+    """Return the detections inside the border as the pipeline measures them, with their ``block``."""
+    ids = ["patch", "twin", "det_id"]
+    pipeline = objects[objects["rung"] == "pipeline"].merge(detections.loc[detections["inside"], ids], on=ids)
+    return pipeline.assign(block=pipeline["patch"].map(blocks))
 
 
 def recovered(links, objects, band):
@@ -82,7 +69,8 @@ def recovered(links, objects, band):
     neighbours is lost by deblending, and one that is taken for part of a brighter star by detection.
     """
     out = {"alone": links["found_alone"].eq(1).to_numpy()}
-    for rung in ORDER:
+    made = set(objects["rung"])
+    for rung in (rung for rung in ORDER if rung in made):
         real = rung in REAL
         measured = objects.loc[objects["rung"] == rung, ["patch", "twin", "det_id", "mag"]]
         own = links[[*KEY, "det_id"]].assign(det_id=links["det_id"] if real else links["source_id"])
@@ -97,19 +85,14 @@ def _completeness(scores, links, objects, band):
     found = recovered(links, objects, band)
     sure = found["alone"] & (links["snr"] >= BRIGHT_SNR).to_numpy()
     magnitude = links[f"mag_{band}"]
-    for rung in ORDER:
-        scores.add_fractions(
-            "CF-D1",
-            rung,
-            links["block"][sure],
-            found[rung][sure],
-            strata("magnitude", magnitude[sure], MAGNITUDE_STRATA),
-        )
+    by = list(strata("magnitude", magnitude[sure], MAGNITUDE_STRATA))
+    for rung in found.keys() - {"alone"}:
+        scores.add_fractions("CF-D1", rung, links["block"][sure], ~found[rung][sure], by)
+    by = list(strata("magnitude", magnitude, MAGNITUDE_STRATA))
     for rung in ("alone", "deblended", "pipeline"):
-        scores.add_fractions(
-            "CF-D1.all", rung, links["block"], found[rung], strata("magnitude", magnitude, MAGNITUDE_STRATA)
-        )
-        scores.add_curve("CF-D1.m", rung, links["block"], found[rung], magnitude, MAGNITUDE_EDGES)
+        if rung in found:
+            scores.add_fractions("CF-D1.all", rung, links["block"], found[rung], by)
+            scores.add_curve("CF-D1.m", rung, links["block"], found[rung], magnitude, MAGNITUDE_EDGES)
 
 
 def _splits(scores, objects, targets):
@@ -121,39 +104,3 @@ def _splits(scores, objects, targets):
             "CF-D2", rung, here["block"], (here["child_status"] & DEBLEND_BITS.SPLIT) != 0, population="own"
         )
         scores.add_fractions("CF-B1.failed", rung, here["block"], ~np.isfinite(here["mag"]), population="own")
-
-
-def _false(scores, pipeline, truth, settings, facts):
-    """CF-D1.false: detections that no true star explains."""
-    true = is_true(pipeline, truth, settings["shape_band"], FOUND_RADIUS / facts.pixel_scale)
-    scores.add_fractions("CF-D1.false", "pipeline", pipeline["block"], ~true, population="own")
-
-
-def is_true(found, truth, band, radius, dm=FOUND_DM):
-    """Return which detections have a true star within ``radius`` (pixels) and ``dm`` (mag).
-
-    Parameters
-    ----------
-    found, truth : pandas.DataFrame
-        ``patch``, ``twin``, ``x``, ``y``; ``mag`` (NaN: not true), and ``mag_<band>``.
-
-    Returns
-    -------
-    (N,) bool array
-    """
-    out = np.zeros(len(found), bool)
-    stars = truth[np.isfinite(truth[f"mag_{band}"])].groupby(["patch", "twin"])
-    places = stars.indices
-    known = truth[np.isfinite(truth[f"mag_{band}"])]
-    for key, rows in found.groupby(["patch", "twin"]).indices.items():
-        if key not in places:
-            continue
-        here = known.iloc[places[key]]
-        near = cKDTree(here[["x", "y"]].to_numpy(float)).query_ball_point(
-            found[["x", "y"]].to_numpy(float)[rows], radius
-        )
-        magnitudes = here[f"mag_{band}"].to_numpy(float)
-        out[rows] = [
-            bool(np.any(np.abs(magnitudes[k] - m) < dm)) for k, m in zip(near, found["mag"].to_numpy(float)[rows])
-        ]
-    return out
