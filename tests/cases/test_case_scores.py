@@ -18,7 +18,7 @@ from blendimpact.stats.figures_of_merit import FigureOfMerit, Scores
 from blendimpact.stats.statistic import Fraction
 
 # The package exports the function `score`, which hides the module of that name.
-shapes = import_module("blendimpact.cases.two_point.score")
+shapes, detection = (import_module(f"blendimpact.cases.two_point.{name}") for name in ("score", "detection"))
 LADDER = ("truth", *RUNGS)
 SETTINGS = {
     "case": "two_point",
@@ -197,12 +197,11 @@ def test_response_by_rung_and_noise_of_both_signs():
     found = values(scored(made(30, e1=e1), SETTINGS))
     for rung in LADDER:
         want = response[rung] / response["isolated"] - 1
-        assert found["WL-M1", rung, "common", "all"]["value"] == pytest.approx(want, abs=1e-12)
-        assert found["WL-M1.trimmed", rung, "common", "all"]["value"] == pytest.approx(want, abs=0.02)
-        assert found["WL-M1.c1", rung, "common", "all"]["value"] == pytest.approx(shape.mean(), abs=1e-12)
-        if rung != "truth":
-            assert found["WL-D2", rung, "own", "all"]["value"] == pytest.approx(want, abs=1e-12)
-    assert found["WL-M1", "isolated", "common", "all"]["n"] == 60  # one entry per source
+        for sample in ("centres", "kept") if rung not in REAL else ("kept",):
+            assert found["WL-M1", rung, sample, "all"]["value"] == pytest.approx(want, abs=1e-12)
+            assert found["WL-M1.trimmed", rung, sample, "all"]["value"] == pytest.approx(want, abs=0.02)
+            assert found["WL-M1.c1", rung, sample, "all"]["value"] == pytest.approx(shape.mean(), abs=1e-12)
+    assert found["WL-M1", "isolated", "centres", "all"]["n"] == 60  # one entry per source
 
 
 def test_the_multiplicative_bias_counts_the_sources_that_lose_their_response():
@@ -213,19 +212,68 @@ def test_the_multiplicative_bias_counts_the_sources_that_lose_their_response():
         return (0.0 if lost else 0.5) * (0.05 if twin.startswith("plus") else -0.05)
 
     found = values(scored(made(50, blocks=1, e1=e1), SETTINGS))
-    assert found["WL-M1", "pipeline", "common", "all"]["value"] == pytest.approx(-0.04, abs=1e-12)
+    assert found["WL-M1", "pipeline", "kept", "all"]["value"] == pytest.approx(-0.04, abs=1e-12)
 
 
-def test_common_sample_is_that_of_all_rungs_and_twins():
-    """A source that one twin of one rung loses is in no rung's common sample, and stays in the others' own."""
+def test_samples_are_those_of_all_twins_and_of_their_rungs():
+    """A source that one twin of a rung of the real detector loses stays among the centres, and is not kept."""
     tables = made(4)
     rows = tables["measurements"]
     gone = (rows["rung"] == "merged") & (rows["twin"] == "minusflip") & (rows["det_id"] == 2)
     rows["e1_weighted"][gone] = np.nan
     scores = values(scored(tables, SETTINGS))
-    assert scores["WL-M1", "isolated", "common", "all"]["n"] == 6
-    assert scores["WL-D2", "isolated", "own", "all"]["n"] == 8  # sources, not their copies in four twins
-    assert scores["WL-D2", "merged", "own", "all"]["n"] == round(30 / 4)
+    assert scores["WL-M1", "isolated", "centres", "all"]["n"] == 8
+    assert scores["WL-M1", "isolated", "kept", "all"]["n"] == 6
+    assert ("WL-M1", "pipeline", "centres", "all") not in scores
+
+
+def test_ring_slope_is_that_of_half_differences():
+    """Shapes e0 (1 + mu) of either sign plus what leaks in: the slope is mu, whatever the leak; N counts sources."""
+    shape, leak = np.linspace(-0.3, 0.3, 30), np.random.default_rng(3).normal(0, 0.3, 30)
+
+    def e1(rung, twin, k):
+        mu = {"truth": 0.0, "oracle": 0.02}.get(rung, -0.05)
+        sign = -1 if twin == "turned" else 1
+        return sign * shape[k] * (1 + mu) + (0 if rung == "truth" else leak[k])
+
+    found = values(scored(made(30, twins=("zero", "turned"), e1=e1), {**SETTINGS, "shear": 0.0, "ring": True}))
+    assert found["WL-B3", "deblended", "centres", "all"]["value"] == pytest.approx(-0.05, abs=1e-12)
+    assert found["WL-B3", "deblending", "centres", "all"]["value"] == pytest.approx(-0.07, abs=1e-12)
+    assert found["WL-B3", "deblended", "centres", "all"]["n"] == 60
+
+
+def test_swapped_lists_by_hand():
+    """WL-D2 of tables: what a reader computes from means of the rows, with the twins' lists of different members."""
+    tables, rng, rows = made(6, twins=("plus", "minus")), np.random.default_rng(4), []
+    for block in range(2):
+        for one in ("plus", "minus"):
+            for image in ("plus", "minus"):
+                for det_id in range(1, 7):
+                    for rung in ("merged", "oracle"):
+                        if one == "plus" and det_id == 3:
+                            continue  # found on -g alone
+                        shape = rng.normal(0, 0.1) + (0.03 if image == "plus" else -0.03)
+                        shape = np.nan if (one, image, det_id) == ("minus", "plus", 5) else shape
+                        rows.append({"patch": block, "twin": image, "list": one, "rung": rung, "det_id": det_id})
+                        rows[-1] |= {"band": "i", "e1_weighted": shape, "snr_weighted": 20.0}
+    tables["swapped"] = Table(rows=rows)
+    frame = tables["swapped"].to_pandas().query("not (list == 'minus' and det_id == 5)")
+
+    def mean(rung, one, image):
+        return frame.query("rung == @rung and list == @one and twin == @image")["e1_weighted"].mean()
+
+    def fixed(rung):
+        return sum(mean(rung, one, "plus") - mean(rung, one, "minus") for one in ("plus", "minus")) / 2
+
+    found = values(scored(tables, SETTINGS))
+    again = mean("merged", "plus", "plus") - mean("merged", "minus", "minus")
+    for name in ("WL-D2", "WL-D2.cuts", "WL-D2.bright"):
+        row = found[name, "detection", "all", "all"]
+        assert row["value"] == pytest.approx(again / fixed("merged") - 1) and row["n"] == 10
+    true = frame.query("rung == 'oracle'")
+    sides = [true[true["twin"] == image]["e1_weighted"].mean() for image in ("plus", "minus")]
+    merging = found["WL-D2.merging", "detection", "all", "all"]["value"]
+    assert merging == pytest.approx(fixed("merged") / (sides[0] - sides[1]) - 1)
 
 
 def test_unrecognised_blends_on_constructed_positions():
@@ -246,10 +294,10 @@ def test_unrecognised_blends_on_constructed_positions():
     )
     magnitudes = np.array([23.5, 25.0, 23.5, 25.0, 23.5, 26.5, 24.0, 24.0, 24.0])
     detections = np.vstack([objects, [[53.0, 10.0]]])
-    blended = shapes.is_unrecognised(objects, sources, magnitudes, detections, 5.0)
+    blended = detection.is_unrecognised(objects, sources, magnitudes, detections, 5.0)
     assert blended.tolist() == [True, False, False, False, False]
-    assert shapes.is_unrecognised(objects[:0], sources, magnitudes, detections, 5.0).tolist() == []
-    assert not shapes.is_unrecognised(objects, sources[:0], magnitudes[:0], detections, 5.0).any()
+    assert detection.is_unrecognised(objects[:0], sources, magnitudes, detections, 5.0).tolist() == []
+    assert not detection.is_unrecognised(objects, sources[:0], magnitudes[:0], detections, 5.0).any()
 
 
 def test_an_interval_counts_a_source_once_however_many_twins_it_has():
@@ -276,7 +324,7 @@ def test_a_fraction_that_differs_between_blocks_has_an_interval(spread):
 def test_a_response_of_zero_has_no_ratio():
     """A sparse stratum whose isolated response is exactly 0 gives NaN, as an empty one does."""
     found = values(scored(made(2, e1=lambda rung, twin, k: 0.0), SETTINGS))
-    assert np.isnan(found["WL-M1", "pipeline", "common", "all"]["value"])
+    assert np.isnan(found["WL-M1", "pipeline", "kept", "all"]["value"])
 
 
 def test_nearest_brighter_is_in_arcsec_and_looks_at_brighter_ones_only():
@@ -306,7 +354,7 @@ def test_scores_raise_no_warning():
         warnings.simplefilter("error")
         sums = scored(made(3), SETTINGS).table()
     assert all(np.isfinite(sums[f"s{k}"]).all() for k in range(5))
-    assert {"WL-M1", "WL-B3", "WL-D2"} <= set(sums["fom"])
+    assert {"WL-M1", "WL-B3", "WL-B1"} <= set(sums["fom"])
 
 
 def test_helpers_are_consistent():

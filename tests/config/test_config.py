@@ -142,6 +142,7 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
             "cases.two_point.population.galaxies.knots",
             ["not turned by `ring`"],
         ),
+        ("cases: {two_point: {shear: 0, swapped: [merged]}}", "cases.two_point.swapped", ["needs sheared twins"]),
         ("cases: {galaxies: {ring: true}}", "cases.galaxies.ring", ["is for simulated sky"]),
         ("bootstrap: 10", "bootstrap", ["at least 100"]),
         ("cases: {two_point: {match_radius: 1e-1}}", "cases.two_point.match_radius", ["1.0e-3"]),

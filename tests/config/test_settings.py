@@ -37,17 +37,18 @@ def laptop():
 
 
 def test_settings_are_the_case_with_the_scenario_over_it(laptop):
-    settings = study.case_settings(laptop, "two_point", "double_density")
-    assert settings["population"]["galaxies"] == {**Galaxies().plain(), "density": 2.0, "mag_max": 28.0}
-    own = laptop["cases"]["two_point"]["scenarios"]["double_density"]["patch"]
+    settings = study.case_settings(laptop, "two_point", "sky_clustered")
+    assert settings["population"]["galaxies"] == {**Galaxies().plain(), "mag_max": 28.0}
+    assert settings["population"]["positions"]["kind"] == "clustered"
+    own = laptop["cases"]["two_point"]["scenarios"]["sky_clustered"]["patch"]
     assert own and settings["patch"] == {**Patch().plain(), **laptop["cases"]["two_point"]["patch"], **own}
-    assert settings["case"] == "two_point" and settings["scenario"] == "double_density"
+    assert settings["case"] == "two_point" and settings["scenario"] == "sky_clustered"
     assert settings["pixel_scale"] == 0.2 and settings["zero_point"] == 31.4
     assert settings["measure"] == {**Measure().plain(), **laptop["measure"]}
     assert "scenarios" not in settings and "enabled" not in settings
-    assert study.case_settings(laptop, "two_point")["population"]["galaxies"]["density"] == 1.0
-    with pytest.raises(StudyError, match="double_density"):
-        study.case_settings(laptop, "two_point", "duble_density")
+    assert study.case_settings(laptop, "two_point")["population"]["positions"]["kind"] == "random"
+    with pytest.raises(StudyError, match="sky_clustered"):
+        study.case_settings(laptop, "two_point", "sky_clusterd")
 
 
 def test_settings_of_a_real_image_take_its_tiling(laptop):
@@ -151,11 +152,9 @@ def test_the_models_know_the_options_of_the_stages():
 def test_too_few_patches_and_too_many_jobs_are_warned_of(overlay):
     quiet = overlay("{}")
     assert study.warnings(quiet) == []
-    loud = overlay(
-        "chunk_size: 1\ncases: {two_point: {patch: {count: 5000}, scenarios: {clustered: {patch: {count: 4}}}}}"
-    )
+    loud = overlay("chunk_size: 1\ncases: {two_point: {patch: {count: 5000}, scenarios: {ring: {patch: {count: 4}}}}}")
     text = "\n".join(study.warnings(loud))
-    assert "clustered: 4 patches" in text and "chunk_size" in text
+    assert "ring: 4 patches" in text and "chunk_size" in text
     better = int(re.search(r"chunk_size to (\d+)", text)[1])
     assert study.jobs({**loud, "chunk_size": better}) <= 2100
 
@@ -172,7 +171,11 @@ cases:
     inject: {population: stars, per_patch: 6, mag: [16, 25], separation: 4}
     measure: {measurements: {psf: {}}}
     scenarios:
-      double_density: null  # too small for 20 targets
+      shear: null
+      shear_peaks: null
+      ring: null
+      sky: null
+      sky_clustered: null
       sparse: {population: {stars: {surface_density: 1.0e+4}}}
       real: {sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, inject: {realisations: 3}}
 """

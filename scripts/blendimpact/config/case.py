@@ -16,6 +16,7 @@ from .surveys import survey_of
 
 RungName = Literal["isolated", "exact", "oracle", "undeblended", "deblended", "merged", "pipeline"]
 """Rungs of the ladder (`blendimpact.ladder.rungs`)."""
+SwappedName = Literal["oracle", "undeblended", "merged", "pipeline"]
 FIDUCIAL = "fiducial"
 NO_TEMPLATE = ("none", "truth")
 """Subtractors that do not look at a template."""
@@ -72,10 +73,17 @@ class Keys(Model):
     inject: Inject | None = Field(
         None, description="Sources of known truth added to the sky; null: none. Either from a `catalogue` or drawn."
     )
-    rungs: Annotated[list[RungName], Field(min_length=1), Distinct] | None = Field(
+    rungs: Annotated[list[RungName], Distinct] | None = Field(
         None,
         description="Rungs of the ladder that are made; null: all. Without `pipeline` or `deblended` the deblender "
-        "does not run on the centres that were found, or on the true ones. The noiseless truth is always there.",
+        "does not run on the centres that were found, or on the true ones. The noiseless truth is there too; of an "
+        "empty list nothing is measured, and the truth and what is detected alone are scored.",
+    )
+    swapped: Annotated[list[SwappedName], Distinct] = Field(
+        [],
+        description="Children on which the detections of each sheared twin are measured on the other one too, carried "
+        "through the shear: merged (exact), pipeline (the deblender's), undeblended (raw pixels), oracle (the "
+        "brightest source of each alone). Needs a shear; independent of `rungs`.",
     )
     measure: Measure = Field(
         Measure(), description="How child images are measured, where it differs from the study's `measure`."
@@ -132,6 +140,8 @@ class Settings(Keys):
                     ("bands",), f"the {kind} {getattr(self, kind)} has no band {band!r}", nearest(band, known)
                 )
         yield from self._ring_problems(image)
+        if self.swapped and not (self.shear and image is None and self.subtractor is None):
+            yield Problem(("swapped",), "needs sheared twins of simulated sky", "give a shear, or set swapped: []")
         yield from self._epoch_problems(image)
         yield from self._visit_problems(image)
         yield from self._star_problems(image)

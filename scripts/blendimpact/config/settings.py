@@ -15,7 +15,17 @@ REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a re
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
 # costs a rerun and never a stale result.
 _LATER = {
-    "simulate": ("inject", "match_radius", "detector", "deblender", "subtractor", "finder", "rungs", "measure"),
+    "simulate": (
+        "inject",
+        "match_radius",
+        "detector",
+        "deblender",
+        "subtractor",
+        "finder",
+        "rungs",
+        "swapped",
+        "measure",
+    ),
     "adopt": (
         "inject",
         "match_radius",
@@ -24,6 +34,7 @@ _LATER = {
         "subtractor",
         "finder",
         "rungs",
+        "swapped",
         "measure",
         "shear",
         "ring",
@@ -31,15 +42,15 @@ _LATER = {
         "population",
         "epochs",
     ),
-    "inject": ("detector", "deblender", "subtractor", "finder", "rungs", "measure"),
-    "subtract": ("match_radius", "detector", "deblender", "finder", "rungs"),
-    "detect": ("deblender", "rungs"),
+    "inject": ("detector", "deblender", "subtractor", "finder", "rungs", "swapped", "measure"),
+    "subtract": ("match_radius", "detector", "deblender", "finder", "rungs", "swapped"),
+    "detect": ("deblender", "rungs", "swapped"),
     "deblend": (),
     "measure": (),
     "score": (),
-    "reference": ("deblender", "rungs"),
-    "compare": ("deblender", "rungs"),
-    "compare_engines": ("detector", "deblender", "subtractor", "finder", "rungs"),
+    "reference": ("deblender", "rungs", "swapped"),
+    "compare": ("deblender", "rungs", "swapped"),
+    "compare_engines": ("detector", "deblender", "subtractor", "finder", "rungs", "swapped"),
 }
 COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
 

@@ -143,8 +143,11 @@ def with_ids(table, ids, columns):
 
 
 def join(parts, columns):
-    """Return one described table of parts, each {name: array} with the same ``columns`` or a table that has them."""
-    parts = list(parts)
+    """Return one described table of parts, each {name: array} with the same ``columns`` or a table that has them.
+
+    Of no parts it is a table without rows.
+    """
+    parts = list(parts) or [dict.fromkeys(columns, np.zeros(0))]
     full = [part for part in parts if len(part[next(iter(columns))])] or parts[:1]
     return table_of({name: np.concatenate([np.asarray(part[name]) for part in full]) for name in columns}, columns)
 

@@ -8,7 +8,7 @@ import h5py
 from astropy.table import Table
 
 from . import catalogues
-from .images import Patch, PatchFile
+from .images import Patch, PatchFile, opposite_twin
 from .progress import progress
 from .sky_maps import SkyFile
 
@@ -35,6 +35,8 @@ class PatchData:
         What the deblender, or the subtraction engine, made of the patch.
     kept : dict of str to Table
         Tables that the detection kept for later stages, by name.
+    opposite : dict of str to Table
+        Rows of detections and assignments of the twin of opposite shear and the same noise, as far as they were read.
     """
 
     patch: Patch
@@ -44,6 +46,7 @@ class PatchData:
     sky: dict | None = None
     separated: h5py.Group | None = None
     kept: dict = field(default_factory=dict)
+    opposite: dict = field(default_factory=dict)
 
 
 class Chunk(contextlib.ExitStack):
@@ -91,10 +94,16 @@ class Chunk(contextlib.ExitStack):
     def read(self, index, twin):
         """Return the `PatchData` of one patch and twin."""
         patch = self._file.read(index, twin)
-        rows = {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in self.tables.items()}
+        rows, other = self._rows(index, twin), opposite_twin(twin)
+        found = {name: t for name, t in (self._rows(index, other) if other else {}).items() if name != "truth"}
         sky = self._skies.read(patch) if self._skies else None
         kept = self._skies.tables(patch) if self._skies else {}
-        return PatchData(patch, **rows, sky=sky, separated=self._store and self._store[group_of(patch)], kept=kept)
+        return PatchData(
+            patch, **rows, sky=sky, separated=self._store and self._store[group_of(patch)], kept=kept, opposite=found
+        )
+
+    def _rows(self, index, twin):
+        return {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in self.tables.items()}
 
 
 class PatchStore:

@@ -173,6 +173,14 @@ class Patch:
         return (np.asarray(x, float) - xc) * along + xc, (np.asarray(y, float) - yc) * across + yc
 
 
+def opposite_twin(twin):
+    """Return the name of the twin of opposite shear and the same noise; None where nothing is sheared."""
+    for one, other in (("plus", "minus"), ("minus", "plus")):
+        if twin.startswith(one):
+            return twin.replace(one, other)
+    return None
+
+
 def _extension_name(patch, band, plane):
     return f"P{patch.index:05d}_{patch.twin.upper()}_{band}_{plane}"
 

@@ -19,6 +19,7 @@ from .assignment import classified
 from .base import ID_COLUMNS, Found, Ladder, detectable, stamp_size
 from .image_panel import blend_panel
 from .rungs import REAL, REFERENCE, rungs_of
+from .swapped import CARRIED, lists_of, swapped_columns, swapped_rows
 
 CENTRES = ("truth", "real")
 """Whose centres children have: those of the true sources, or of the detections."""
@@ -41,8 +42,9 @@ class ImageLadder(Ladder):
 
     @cached_property
     def tables(self):
-        """Columns of the table of measurements."""
-        return {"measurements": {**ID_COLUMNS, **columns_of(self.measurements)}}
+        """Columns of the table of measurements, and of that of swapped lists if there are any."""
+        tables = {"measurements": {**ID_COLUMNS, **columns_of(self.measurements)}}
+        return tables | ({"swapped": swapped_columns(self.settings)} if self.settings.get("swapped") else {})
 
     def detect(self, data):
         """Return the detections of a patch and the assignment of its truth sources to them."""
@@ -89,19 +91,29 @@ class ImageLadder(Ladder):
         return np.array([found.get(int(i), -1) for i in kept["source_id"]], np.int8)
 
     def separate(self, data, group):
-        """Deblend a patch on true and on detected centres; write the children that will be measured."""
+        """Deblend a patch on true and on detected centres; write the children that will be measured.
+
+        Where lists are swapped, also on the centres that were detected on the opposite twin.
+        """
+        swapped = "pipeline" in self.settings.get("swapped", ())
         for centres, rung in zip(CENTRES, ("deblended", "pipeline")):
-            if rung not in rungs_of(self.settings):
-                continue
-            table = self.centres(data, centres)
-            children = self.separator.deblend(
-                data.patch,
-                data.sky,
-                table["det_id", "x", "y"],
-                stamp_size(self.settings, data.patch),
-                **self.known(self.separator, data),
-            )
-            children.select(wanted(table, data.patch, centres)).write(group.create_group(centres))
+            if rung in rungs_of(self.settings) or (swapped and rung == "pipeline"):
+                table = self.centres(data, centres)
+                self._deblend(data, table, wanted(table, data.patch, centres), group.create_group(centres))
+        if swapped:
+            table = lists_of(data)[1].centres
+            self._deblend(data, table, table["inside"], group.create_group(CARRIED))
+
+    def _deblend(self, data, table, chosen, group):
+        """Deblend a patch on the centres of a table; write the chosen children."""
+        children = self.separator.deblend(
+            data.patch,
+            data.sky,
+            table["det_id", "x", "y"],
+            stamp_size(self.settings, data.patch),
+            **self.known(self.separator, data),
+        )
+        children.select(np.asarray(chosen)).write(group)
 
     @staticmethod
     def known(deblender, data):
@@ -117,6 +129,9 @@ class ImageLadder(Ladder):
         stored = {centres: Children.read(data.separated[centres]) for centres in CENTRES if centres in data.separated}
         for rung, rows in self.measured(data, stored):
             yield rung, "measurements", rows
+        if self.settings.get("swapped"):
+            for rung, rows in swapped_rows(self.settings, data, self.scene):
+                yield rung, "swapped", rows
 
     def panel(self, chunk):
         """Return one blend through the rungs, `panels.BlendPanel`."""
@@ -171,8 +186,9 @@ class ImageLadder(Ladder):
             "merged": lambda: exact(found, merged, **self.estimated(data)),
             "pipeline": lambda: stored["real"],
         }
+        rungs = rungs_of(self.settings)
         return {
-            rung: (made[rung], "real" if rung in REAL else "truth") for rung in (REFERENCE, *rungs_of(self.settings))
+            rung: (made[rung], "real" if rung in REAL else "truth") for rung in ((REFERENCE, *rungs) if rungs else ())
         }
 
     def estimated(self, data):

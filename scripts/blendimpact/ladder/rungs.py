@@ -63,4 +63,5 @@ SEARCHED = ("isolated", "merged", "undeblended", "pipeline")
 def rungs_of(settings):
     """Return the names of the rungs that a case and scenario has, in order: all, or those that its ``rungs`` names."""
     every = DIFFERENCE_RUNGS if settings.get("subtractor") else IMAGE_RUNGS
-    return tuple(rung for rung in every if rung in (settings.get("rungs") or every))
+    named = settings.get("rungs")
+    return every if named is None else tuple(rung for rung in every if rung in named)

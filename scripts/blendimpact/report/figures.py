@@ -147,7 +147,7 @@ def points(axis, x, rows, number, label, line="", colour=None, sign=1):
 def without_interval(rows):
     """Return what a title adds where a value has no interval, else ""."""
     bare = np.isfinite(np.asarray(rows["value"], float)) & ~np.isfinite(np.asarray(rows["ci_low"], float))
-    return "\nopen: no interval" if bare.any() else ""
+    return "\nopen: too few patches for an interval" if bare.any() else ""
 
 
 def bin_labels(bins, rows):
@@ -253,15 +253,16 @@ def ladder_samples(impacts):
     return [name for name in SAMPLES if name in found] or found[:1]
 
 
-def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False):
-    """Draw a figure of merit against the bins of a stratum ("magnitude", "blendedness", ...).
+def by_stratum(foms, fom, stratum, rungs, xlabel, ylabel, log=False, population=None):
+    """Draw a figure of merit against the bins of a stratum ("magnitude", ...), of one sample if it is named.
 
     Returns
     -------
     matplotlib.figure.Figure or None
         None when there is no such stratum.
     """
-    rows, bins = strata_of(foms.here(fom=fom, kind="value"), stratum)
+    sample = {} if population is None else {"population": population}
+    rows, bins = strata_of(foms.here(fom=fom, kind="value", **sample), stratum)
     if not len(rows):
         return None
     figure = Figure(figsize=(6.2, 4), layout="constrained")

@@ -20,9 +20,8 @@ DIMENSIONLESS = ("1", "", "-", None)
 
 def decimals(low, high, value=0.0):
     """Return with how many decimals to print a value: its interval's half width to 17 % or better."""
-    known = low is not None and high is not None
-    half = abs(high - low) / 2 if known else 0.0
-    scale = half if half > 0 else abs(value) / (1000 if known else 10)
+    half = abs(high - low) / 2 if low is not None and high is not None else 0.0
+    scale = half if half > 0 else abs(value) / 10
     return min(6, max(0, -math.floor(math.log10(scale / 3)))) if scale > 0 else 3
 
 
@@ -32,7 +31,7 @@ def quote(value, low, high, unit="1", percent=False):
     Returns
     -------
     value, interval : str
-        E.g. ("−5.2 %", "−6.2 to −4.2"). A dash, or "no interval", where there is none; "exact" where nothing varies.
+        E.g. ("−5.2 %", "−6.2 to −4.2"). A dash, or "no interval", where there is none.
     """
     if value is None or not math.isfinite(value):
         return "–", "no interval"
@@ -42,8 +41,7 @@ def quote(value, low, high, unit="1", percent=False):
     digits = decimals(*scaled[1:], scaled[0]) if len(ends) == 2 else decimals(None, None, scaled[0])
     # Adding 0.0 turns a rounded -0.0 into 0.0.
     texts = [f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−") for x in scaled]
-    between = "no interval" if len(ends) < 2 else "exact" if ends[0] == ends[1] else f"{texts[1]} to {texts[2]}"
-    return texts[0] + suffix, between
+    return texts[0] + suffix, f"{texts[1]} to {texts[2]}" if len(ends) == 2 else "no interval"
 
 
 def also_lines(cell):

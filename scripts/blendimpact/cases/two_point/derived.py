@@ -4,6 +4,8 @@ from ...config.settings import FIDUCIAL
 from ...config.surveys import load_survey
 from ...data.catalogues import rows_of
 
+SKY = "sky"
+"""Scenario of the largest area of random positions: numbers of the true sky are taken from it, if the run has it."""
 NUMBERS = ("value", "ci_low", "ci_high", "n")
 
 
@@ -21,7 +23,8 @@ def derived(foms, settings, conditions):
             "reference": survey.bands[band].depth_5sigma,
             "conditions": {"band": band, "survey": settings["survey"]},
         }
-    pairs, formula = (rows_of(rows, fom=fom) for fom in ("WL-N4", "WL-N4.formula"))
+    wide = rows_of(foms, kind="value", scenario=SKY)
+    pairs, formula = (rows_of(wide if len(wide) else rows, fom=fom) for fom in ("WL-N4", "WL-N4.formula"))
     if len(pairs) and len(formula) and settings["population"]["positions"]["kind"] == "random":
         out["poisson_pairs"] = {**{k: pairs[-1][k] for k in NUMBERS}, "reference": float(formula[-1]["value"])}
     return out

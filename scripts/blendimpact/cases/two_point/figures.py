@@ -3,27 +3,17 @@
 from ...report.figures import against_density, by_stratum, ladder
 from ..base import FigureSpec
 
-DENSITIES = ("half_density", "fiducial", "double_density")
-RUNGS = ("oracle", "undeblended", "deblended", "pipeline")
+DENSITIES = ("half_density", "shear", "double_density")
+RUNGS = ("oracle", "undeblended", "deblended")
 FIGURES = (
     FigureSpec(
-        "ladder_WL-M1",
-        ladder,
-        {"fom": "WL-M1"},
-        "Shear response of the sources common to all rungs, relative to the isolated rung.",
-    ),
-    FigureSpec(
-        "ladder_WL-D2",
-        ladder,
-        {"fom": "WL-D2"},
-        "Shear response of each rung's own selection, relative to the isolated rung. The detection "
-        "term is the detection-induced shear bias.",
+        "ladder_WL-M1", ladder, {"fom": "WL-M1"}, "Shear response of both samples, relative to the isolated rung."
     ),
     FigureSpec(
         "ladder_WL-B1",
         ladder,
         {"fom": "WL-B1"},
-        "Median aperture flux residual against the isolated twin of the same source.",
+        "Mean aperture flux residual against the isolated image of the same source.",
     ),
     FigureSpec("ladder_WL-B3", ladder, {"fom": "WL-B3"}, "Ellipticity slope against the noiseless source."),
     FigureSpec(
@@ -39,6 +29,7 @@ FIGURES = (
             "fom": "WL-M1",
             "stratum": "blendedness",
             "rungs": RUNGS,
+            "population": "centres",
             "xlabel": "blendedness (1 - purity)",
             "ylabel": "response relative to isolated",
         },
@@ -51,8 +42,9 @@ FIGURES = (
             "fom": "WL-B1",
             "stratum": "blendedness",
             "rungs": RUNGS,
+            "population": "centres",
             "xlabel": "blendedness (1 - purity)",
-            "ylabel": "median (F - F_isolated) / F_isolated",
+            "ylabel": "mean (F - F_isolated) / F_isolated",
         },
         "Aperture flux residual against blendedness.",
     ),
@@ -85,23 +77,23 @@ FIGURES = (
         against_density,
         {
             "fom": "WL-M1",
-            "terms": ("measurement", "deblending", "detection"),
+            "terms": ("photons", "sky"),
             "ylabel": "change of response",
             "density": "WL-Q2",
             "scenarios": DENSITIES,
         },
-        "Terms of the response budget (common sample) against source density.",
+        "Terms of the response budget against source density.",
     ),
     FigureSpec(
         "density_WL-D2",
         against_density,
         {
             "fom": "WL-D2",
-            "terms": ("measurement", "deblending", "detection"),
-            "ylabel": "change of response",
+            "terms": ("detection",),
+            "ylabel": "response of re-detected over carried centres - 1",
             "density": "WL-Q2",
             "scenarios": DENSITIES,
         },
-        "Terms of the response budget (own selections) against source density.",
+        "Shear bias by re-detection (swapped lists, exact children) against source density.",
     ),
 )

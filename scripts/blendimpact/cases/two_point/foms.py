@@ -3,15 +3,18 @@
 import numpy as np
 
 from ...stats.figures_of_merit import FigureOfMerit as F
-from ...stats.histogram_statistics import Median, Nmad, TrimmedMean
+from ...stats.histogram_statistics import Median, PairedMedian, PairedNmad, TrimmedMean
 from ...stats.histograms import residual_edges
-from ...stats.statistic import Density, Fraction, HarmonicMean, Offset, Ratio, Response, RmsRatio, Slope, relative
+from ...stats.statistic import Density, Fraction, HarmonicMean, Mean, Offset, Ratio, Response, RmsRatio, Slope, relative
+from ...stats.swapped import Merging, SwappedLists
 
 # An odd number of bins, so that no residual is the middle of a bin and not an edge.
 RESIDUAL_EDGES = tuple(residual_edges(limit=5.0, scale=0.02, n_bins=401))
 RESPONSE_EDGES = tuple(residual_edges(limit=100.0, scale=1.0, n_bins=1201))
 PURITY_EDGES = tuple(np.round(np.linspace(0, 1, 401), 6))
 CLASSES = ("isolated", "recognised", "unrecognised", "shredded", "missed")
+FLUX_BOUND = 0.5
+"""Residuals of flux, and of colour in mag, beyond it count as it."""
 BLENDEDNESS_EDGES = (0.0, 0.01, 0.05, 0.2, 1.0001)
 
 FIGURES_OF_MERIT = (
@@ -23,6 +26,59 @@ FIGURES_OF_MERIT = (
         "of the brightest of them) than there are detections within 1 arcsec",
         "1",
         Fraction(),
+    ),
+    F(
+        "WL-D2",
+        "detection",
+        "detection-induced shear bias",
+        "shear response of centres detected anew on each sheared image over that of the same centres carried through "
+        "the shear, minus 1: same pixels, same estimator (weighted moments), exact children, all detections but stars, "
+        "no further cut",
+        "1",
+        SwappedLists(),
+    ),
+    F(
+        "WL-D2.cuts",
+        "detection",
+        "detection-induced shear bias with a cut on S/N",
+        "the same of detections with an S/N of 10 under the weight of the estimator on the image that they were "
+        "detected on: with the selection by S/N",
+        "1",
+        SwappedLists(),
+    ),
+    F(
+        "WL-D2.bright",
+        "detection",
+        "detection-induced shear bias of bright sources",
+        "the same of detections whose brightest source is in the lensing sample by truth (magnitude and isolated S/N): "
+        "no cut on what is measured",
+        "1",
+        SwappedLists(),
+    ),
+    F(
+        "WL-D2.deblended",
+        "detection",
+        "detection-induced shear bias with the deblender",
+        "the same on children of the deblender, which is run on the carried centres too",
+        "1",
+        SwappedLists(),
+    ),
+    F(
+        "WL-D2.raw",
+        "detection",
+        "detection-induced shear bias on raw pixels",
+        "the same without any deblending",
+        "1",
+        SwappedLists(),
+    ),
+    F(
+        "WL-D2.merging",
+        "detection",
+        "response of merged sources",
+        "response of detections that are carried over that of their brightest source alone at its true centre, minus "
+        "1: what the light and the centres of unrecognised blends do (exact children)",
+        "1",
+        Merging(),
     ),
     F(
         "WL-D3.recall",
@@ -87,19 +143,28 @@ FIGURES_OF_MERIT = (
     F(
         "WL-B1",
         "deblending",
-        "aperture flux residual, median",
-        "median of (F - F_isolated) / F_isolated in the aperture, shape band",
+        "aperture flux residual",
+        f"mean of (F - F_isolated) / F_isolated in the aperture, shape band, each within +-{FLUX_BOUND}",
         "1",
-        Median(RESIDUAL_EDGES),
+        Mean(bound=FLUX_BOUND),
+    ),
+    F(
+        "WL-B1.median",
+        "deblending",
+        "aperture flux residual, median of the changes",
+        "median over sources of what the stage changes of (F - F_isolated) / F_isolated",
+        "1",
+        PairedMedian(RESIDUAL_EDGES),
+        stored_as="WL-B1.paired",
     ),
     F(
         "WL-B1.nmad",
         "deblending",
-        "aperture flux residual, scatter",
-        "normalised median absolute deviation of the same",
+        "aperture flux residual, scatter of the changes",
+        "normalised median absolute deviation of the same changes",
         "1",
-        Nmad(RESIDUAL_EDGES),
-        stored_as="WL-B1",
+        PairedNmad(RESIDUAL_EDGES),
+        stored_as="WL-B1.paired",
     ),
     F(
         "WL-B1.tail",
@@ -112,10 +177,10 @@ FIGURES_OF_MERIT = (
     F(
         "WL-B1.colour",
         "deblending",
-        "colour residual, median",
-        "median change of the aperture colour of the first two bands against isolated",
+        "colour residual",
+        f"mean change of the aperture colour of the first two bands against isolated, each within +-{FLUX_BOUND} mag",
         "mag",
-        Median(RESIDUAL_EDGES),
+        Mean(bound=FLUX_BOUND),
     ),
     F(
         "WL-B1.failed",
@@ -130,7 +195,8 @@ FIGURES_OF_MERIT = (
         "deblending",
         "ellipticity slope",
         "mu in e = (1 + mu) e_true + nu, e_true from the noiseless isolated image (adaptive moments, "
-        "reduced-shear convention, not corrected for the PSF)",
+        "reduced-shear convention, not corrected for the PSF); of ring pairs, e is half the difference of a source and "
+        "of itself turned by 90 degrees",
         "1",
         Slope(),
     ),
@@ -138,7 +204,7 @@ FIGURES_OF_MERIT = (
         "WL-M1",
         "measurement",
         "shear response",
-        "(<e>_+g - <e>_-g) / 2g of the sources common to all rungs, relative to isolated: the multiplicative bias m "
+        "(<e>_+g - <e>_-g) / 2g of the sources of each sample, relative to isolated: the multiplicative bias m "
         "that the rung adds. Regularised moments under a Gaussian weight of fixed width (1.2 arcsec) on the centre",
         "1",
         Response(against=relative),
@@ -152,16 +218,6 @@ FIGURES_OF_MERIT = (
         "between the twins, but without the blends that lose most, so not m",
         "1",
         TrimmedMean(RESPONSE_EDGES, against=relative),
-    ),
-    F(
-        "WL-D2",
-        "detection",
-        "detection-induced shear bias",
-        "response of the mean shape of each rung's own sample (measured S/N and magnitude cuts), relative to isolated "
-        "galaxies; its detection term is what re-detection on sheared images adds",
-        "1",
-        Response(against=relative),
-        common="WL-M1",
     ),
     F(
         "WL-M1.adaptive",
