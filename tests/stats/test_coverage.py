@@ -50,6 +50,22 @@ def clustered(rng, shape, share=0.2):
     return one_cell(rng.binomial(n, rng.beta(share * 40, (1 - share) * 40, shape)), n)
 
 
+def weighted(rng, shape):
+    """The same of objects with weights from 0 to 2: sums of weight times variate, of the weights, and their number."""
+    n = numbers(rng, shape)
+    of = rng.uniform(0, 2, (*shape, n.max())) * (np.arange(n.max()) < n[..., None])
+    values = rng.gamma(4, 0.25, of.shape) * rng.gamma(50, 1 / 50, shape)[..., None]
+    return one_cell((of * values).sum(-1), of.sum(-1), n)
+
+
+def weighted_fractions(rng, shape):
+    """Successes and trials with such weights; the chance of success varies from block to block."""
+    n = numbers(rng, shape)
+    of = rng.uniform(0, 2, (*shape, n.max())) * (np.arange(n.max()) < n[..., None])
+    found = rng.uniform(size=of.shape) < rng.beta(8, 32, shape)[..., None]
+    return one_cell((of * found).sum(-1), of.sum(-1), n)
+
+
 def two(draw):
     return lambda rng, shape: np.concatenate([draw(rng, shape), draw(rng, shape)], axis=-1)
 
@@ -169,6 +185,8 @@ def differences(rng, shape):
 CASES = [
     (plain.Ratio(), means),
     (plain.Mean(bound=5), means),
+    (plain.WeightedMean(bound=5), weighted),
+    (plain.WeightedFraction(), weighted_fractions),
     (plain.Fraction(), clustered),
     (plain.Contrast(), two(clustered)),
     (plain.Count(), counts),

@@ -295,15 +295,20 @@ def _paired(values):
     return {term: (values[term].value, values[term].samples) for term in SHOWN if term in values}
 
 
+def _behind(values, term):
+    """Return the values that a term rests on: those of its rungs, or its own."""
+    return {name: values[name] for name in ((term,) if term in values else TERMS[term])}
+
+
 def _objects(values, term):
-    """Return how many objects a term rests on: the fewest of its rungs, or those of its own sums."""
-    return min(values[r].count for r in ((term,) if term in values else TERMS[term]))
+    """Return how many objects a term rests on: the fewest of any value behind it."""
+    return min(v.count for v in _behind(values, term).values())
 
 
 def _impact_rows(about, statistic, values, impacts):
     """Return the rows of a budget; a population of None is that of each term (`budget.sample_of`)."""
     rows, split = [], SPLIT_NOTES.get(impacts.get("split"), "")
-    trials, blocks = statistic.least_trials(values), _blocks(about, values)
+    trials = statistic.least_trials(values)
     for term in SHOWN:
         if term in impacts:
             value, samples = impacts[term]
@@ -315,7 +320,7 @@ def _impact_rows(about, statistic, values, impacts):
                     term,
                     float(value),
                     n,
-                    statistic.difference_ends(value, samples, n, trials, blocks),
+                    statistic.difference_ends(value, samples, n, trials, _blocks(about, _behind(values, term))),
                     split if term in ("deblending", "detection", "interaction") else "",
                 )
             )
