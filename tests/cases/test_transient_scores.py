@@ -349,6 +349,7 @@ def test_comets_are_told_from_asteroids_of_the_same_rung():
     assert values(rows, "CO-D1.auc", population="centres")["deblended"] == pytest.approx(18 / 20)
     assert values(rows, "CO-D1", "nucleus:0.2-0.5", population="centres")["oracle"] == 0
     assert rows["CO-D1", "oracle", "centres", "all"]["n"] == 12
+    assert all(r["ci_high"] <= 1 for r in rows.values() if r["fom"] == "CO-D1.auc" and r["kind"] == "value")
     assert values(rows, "CO-D1.negatives", population="kept") == dict.fromkeys(LADDER, 240.0)  # no supernova
     assert "240 negatives" in rows["CO-D1", "pipeline", "kept", "all"]["note"]
 

@@ -82,6 +82,11 @@ class Told(Binned):
         most = float(wilson(0, n).high)
         return value - most, value + most
 
+    def ends(self, value, blocks):
+        """Return the `Ends`, within 0 and 1."""
+        low, high, method, note = super().ends(value, blocks)
+        return Ends(*np.clip((low, high), 0, 1).tolist(), method, note)
+
 
 @dataclass(frozen=True)
 class TruePositives(Told):
@@ -102,7 +107,6 @@ class TruePositives(Told):
 
     def ends(self, value, blocks):
         low, high, method, note = super().ends(value, blocks)
-        low, high = np.clip((low, high), 0, 1).tolist()
         negatives = round(float(value.sums[..., 0].sum()))
         few = f": fewer than {1 / self.share:.0f}, so the threshold is at their largest"
         return Ends(low, high, method, notes(note, f"{negatives} negatives{few if negatives * self.share < 1 else ''}"))
