@@ -130,6 +130,15 @@ def test_headlines_are_figures_of_merit_that_the_case_computes(row):
         assert all(stage_of[also.get("fom", cell["fom"])] == stage for also in cell.get("also", ()))
 
 
+@pytest.mark.parametrize("row", load_board(), ids=lambda row: row["case"])
+def test_what_is_called_lost_counts_what_is_lost(row):
+    """A loss is positive: the figure is the share that is not found, not the one that is."""
+    foms = {f.id: f for f in load_case(row["case"]).figures_of_merit}
+    for _, cell in headlines(row):
+        if "lost" in cell["name"]:
+            assert re.search(r"\b(lost|not)\b", foms[cell["fom"]].definition), cell["fom"]
+
+
 @pytest.mark.parametrize(
     "case, old, new, says",
     [
