@@ -47,11 +47,13 @@ def crowding_stages(foms, density, stages, xlabel, log=True):
         if axis.get_legend_handles_labels()[0]:
             axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
         plain(axis)
-        axis.axhline(1 if ylabel.startswith("width") else 0, color="#222222", lw=0 if ylabel == "magnitude" else 0.8)
-    axes[0, 1].set_yscale("symlog", linthresh=0.001)
-    axes[0, 2].set_yscale("symlog", linthresh=0.001)
-    axes[1, 0].autoscale(axis="y")
-    axes[1, 0].invert_yaxis()
+        if ylabel == "magnitude":
+            axis.invert_yaxis()
+        else:
+            axis.axhline(1 if ylabel.startswith("width") else 0, color="#222222", lw=0.8)
+    for axis in axes[0, 1:]:
+        axis.set_yscale("symlog", linthresh=0.001)
+    axes[0, 1].set_ylim(bottom=0)
     figure.suptitle(f"{foms.case}: stages against the density of stars, 95 % intervals", fontsize=11)
     return figure
 
@@ -134,6 +136,8 @@ def false_discoveries(foms, fom, stratum, rung, density, panels, unit):
             points(axis, x[order] + 0.05 * (k - (len(scenarios) - 1) / 2), here[order], k, known, "-", colour)
         axis.set_xticks(range(len(bins)), bin_labels(bins, part), fontsize=8)
         axis.set_xlabel(label)
+        axis.set_yscale("symlog", linthresh=0.01)  # from no false detection in thousands to faint bins of two or three
+        axis.set_ylim(0, 1.1)
         axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         plain(axis)
     figure.axes[0].set_ylabel("part of the detections")
