@@ -58,7 +58,7 @@ def test_a_pair_runs_from_its_files_to_the_matrix(pair):
     foms = catalogues.read(pair / "results/my_pair/foms.parquet").to_pandas()
     assert set(foms["case"]) == {"transients"} and set(foms["scenario"]) == {"fiducial"}
     value = foms[(foms["kind"] == "value") & (foms["stratum"] == "all")].set_index(["fom", "term"])
-    recovered = value.loc[("TR-D1", "pipeline")]
+    recovered = value[value["population"] == "all"].loc[("TR-D1.bright", "pipeline")]
     assert recovered["value"] > 0.8 and recovered["ci_low"] < recovered["value"] and recovered["n"] > 8
     assert {"TR-D2", "TR-M1", "MO-D1", "MO-D2", "CO-D1.lost"} <= set(foms["fom"])
     assert not {"MO-D1.dense", "CO-D1.dense"} & set(foms["fom"])  # nobody knows its galaxies

@@ -402,5 +402,5 @@ def test_a_user_s_catalogue_can_be_what_changes(galaxies, stars, tmp_path):
         .table()
     )
     here = scores[(scores["rung"] == "isolated") & (scores["stratum"] == "all")]
-    for fom, number in (("TR-D1", 2), ("MO-D1", 1)):  # what does not say what it is is a hostless supernova
+    for fom, number in (("TR-D1.bright", 2), ("MO-D1", 1)):  # what does not say what it is is a hostless supernova
         assert here["s1"][here["fom"] == fom].max() == number
