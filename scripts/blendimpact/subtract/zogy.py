@@ -43,6 +43,9 @@ class ZogySubtractor:
         Least signal-to-noise ratio of the sources that scale and offset are measured on, in both images.
     stamp : int
         Side of a stamp in pixels, odd.
+    background : "median" or "none"
+        "median": that of the difference is taken away, with some of the light of comae in it; "none": both images have
+        no sky.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class ZogySubtractor:
         stamp_snr: Positive = 30.0,
         stamp: Count = 31,
         align: bool = False,
+        background: Literal["median", "none"] = "median",
     ):
+        self.background = background
         self.align = align
         self.scale, self.registration, self.stamp_snr, self.stamp = scale, registration, stamp_snr, int(stamp) | 1
 
@@ -92,7 +97,7 @@ class ZogySubtractor:
         a, b, _ = operators(shape)
         below = b * fft.rfft2(scale * pair.template, s=shape)
         image = fft.irfft2(a * fft.rfft2(pair.science, s=shape) - below, s=shape)[:ny, :nx]
-        background = float(np.median(image[~pair.bad]))  # of both images together: the operators leave a constant
+        background = float(np.median(image[~pair.bad])) if self.background == "median" else 0.0
         image -= background
         moved = fft.irfft2(below, s=shape)[:ny, :nx] if registration else None
 
