@@ -54,7 +54,7 @@ def refused(check, text):
 @pytest.mark.parametrize("path", PRESETS, ids=lambda p: p.stem)
 def test_presets_are_valid_and_say_what_they_are(path):
     config = study.validate(study.load_config([path]), [BASE, path], **NAMES)
-    assert config["study"] == path.stem
+    assert config["study"] == {"reference": "reference_run"}.get(path.stem, path.stem)  # published: results/reference
     assert study.jobs(config) <= 2000
     # a preset only changes what it must: laid over a second time it changes nothing
     assert study.validate(merge(study.load_config([path]), load_yaml(path).data), [], **NAMES) == config
@@ -253,7 +253,7 @@ def test_a_problem_of_a_scenario_is_placed_there(overlay):
 def test_all_problems_come_at_once_and_each_once(overlay):
     problems, message = refused(overlay, "seeed: 1\nchunk_size: none\ncases: {two_point: {detecter: sep}}\n")
     assert len(problems) == 3 and "3 things are wrong" in message
-    problems, message = refused(overlay, "cases: {two_point: {patch: {border: 3}, shape_band: z}}")
+    problems, message = refused(overlay, "cases: {two_point: {patch: {border: 3}, detector: sepp}}")
     assert len(problems) == 2, message  # not once per scenario
 
 
@@ -265,9 +265,9 @@ def test_a_whole_number_may_be_written_with_a_point(overlay):
 
 
 def test_bands_that_look_like_truth_values_stay_bands(overlay):
-    text = "cases: {two_point: {bands: [z, y], shape_band: y}}"
+    text = "cases: {crowded_fields: {bands: [z, y], shape_band: y}}"
     assert yaml.safe_load("[y, n]") == ["y", "n"]  # PyYAML keeps these; yes, no, on and off it does not
-    assert overlay(text)["cases"]["two_point"]["bands"] == ["z", "y"]
+    assert overlay(text)["cases"]["crowded_fields"]["bands"] == ["z", "y"]
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_bounds_need_no_template_and_a_case_with_a_subtractor_has_no_deblenders_
         config = overlay(f"cases: {{transients: {{subtractor: {name}, epochs: null}}}}\nsubtraction_comparison: null\n")
         assert study.separator(study.case_settings(config, "transients")) == name
     assert study.separator(study.case_settings(config, "two_point")) == "joint_fit"
-    _, message = refused(overlay, "comparison: {skies: {changes: {case: transients}}}")
+    _, message = refused(overlay, "comparison: {deblenders: [sep], skies: {changes: {case: transients}}}")
     assert "there is no deblender to compare" in message
 
 
@@ -401,17 +401,18 @@ def test_a_catalogue_can_be_what_changes(tmp_path):
         "scenarios": {"fiducial": {}},
     }
     config["cases"] = {**config["cases"], "transients": block}
-    alone = study.validate({**config, "subtraction_comparison": None}, **NAMES)
+    alone = study.validate(config, **NAMES)
     assert "population" not in alone["cases"]["transients"]["inject"]
     with pytest.raises(StudyError, match="inject.population: transients, of whose kinds"):
-        study.validate(config, **NAMES)
+        compared = {"case": "transients", "engines": ["none", "zogy"], "patches": 10}
+        study.validate({**config, "subtraction_comparison": compared}, **NAMES)
 
 
 def test_a_deblender_beside_a_subtractor_is_said_to_idle(overlay):
     assert not [s for s in study.warnings(overlay("{}")) if "deblender" in s]
-    for where in ("deblender: scarlet2_free", "scenarios: {dense_stars: {deblender: sep}}"):
+    for where in ("deblender: scarlet2_free", "scenarios: {moving: {deblender: sep}}"):
         notes = study.warnings(overlay(f"cases: {{transients: {{{where}}}}}"))
-        assert any("cases.transients, scenario dense_stars: the deblender s" in s and "not used" in s for s in notes)
+        assert any("cases.transients, scenario moving: the deblender s" in s and "not used" in s for s in notes)
 
 
 def test_engines_are_told_the_registration_error_that_is_simulated():

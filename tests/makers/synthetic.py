@@ -26,7 +26,7 @@ CONFIG = {
             "stamp": 9.0,
             "patch": {"size": 90, "border": 24, "count": 3},
             "population": {"galaxies": {"mag_max": 26.0}},
-            "scenarios": {"half_density": None, "double_density": None, "clustered": None},
+            "scenarios": dict.fromkeys(("shear", "shear_peaks", "ring", "sky", "sky_clustered")),
         },
         "galaxies": {
             "image": "field.yaml",
@@ -41,7 +41,16 @@ CONFIG = {
     # scarlet 1 is on no package index: what happens without a deblender's package
     "comparison": {
         "deblenders": ["sep", "joint_fit", "scarlet"],
-        "skies": {"smooth": {"patch": {"size": 60, "count": 2}}, "clumpy": None, "real": {"patch": {"count": 2}}},
+        "skies": {
+            "smooth": {
+                "case": "two_point",
+                "shear": 0,
+                "noise_pairs": False,
+                "inject": None,
+                "patch": {"size": 60, "count": 2},
+            },
+            "real": {"case": "galaxies", "patch": {"count": 2}},
+        },
     },
 }
 

@@ -123,7 +123,7 @@ def test_masked_pixels_places_off_the_image_and_noise_alone_are_outcomes():
         fit_points(difference, *lost),
         activity(difference, *lost, 5.0),
         fit_trails(difference, *lost, [5.0] * 5, [0.0] * 5),
-        split_comae(difference, *lost, [8.0] * 5),
+        split_comae(difference, *lost, 0.2),
     ):
         assert len(made) == 5 and (made["flag"][[0, 2, 3, 4]] == BITS.OUTSIDE).all()
         assert all(np.isnan(made[name][[0, 2, 3, 4]]).all() for name in made.colnames if name != "flag")
@@ -131,7 +131,7 @@ def test_masked_pixels_places_off_the_image_and_noise_alone_are_outcomes():
     blank = fit_points(difference, [195.0, 110.0], [205.0, 55.0])
     assert all(np.isfinite(row["x"]) or BITS.decode(row["flag"]) for row in blank)
     assert len(fit_points(difference, [], [])) == len(activity(difference, [], [], 5.0)) == 0
-    assert len(fit_trails(difference, [], [], [], [])) == len(split_comae(difference, [], [], [])) == 0
+    assert len(fit_trails(difference, [], [], [], [])) == len(split_comae(difference, [], [], 0.2)) == 0
     science.mask[:] = 1
     nothing = SUBTRACTORS.create("none").subtract(science, template)
     for made in (fit_points(nothing, x, y), activity(nothing, x, y, 5.0), split_comae(nothing, x, y, x)):

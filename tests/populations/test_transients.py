@@ -221,7 +221,7 @@ def test_trails_and_comets_on_a_real_image():
 def study(**case):
     base = load_yaml(CONFIG_DIR / "config.yaml").data
     block = {
-        "scenarios": {"half_density": None, "double_density": None, "clustered": None},
+        "scenarios": dict.fromkeys(("shear", "shear_peaks", "ring", "sky", "sky_clustered")),
         "shear": 0,
         "noise_pairs": False,
         "survey": "lsst_visit",

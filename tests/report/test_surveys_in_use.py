@@ -24,7 +24,7 @@ def checked(config):
 def test_every_survey_of_an_enabled_case_is_in_use_with_its_bands():
     other = {"scenarios": {"shallow": {"survey": "lsst_y1", "bands": ["r", "i"]}}}
     assert {name: bands for name, (_, bands) in in_use(study(**other)).items()} == {
-        "lsst_visit": ["u", "g", "i"],
+        "lsst_visit": ["g", "i"],
         "lsst_y1": ["r", "i"],
         "lsst_y10_ideal": ["g", "r", "i"],
     }

@@ -14,13 +14,22 @@ SMALL = {
     "study": "s",
     "chunk_size": 4,
     "cases": {
-        "two_point": {"patch": {"count": 10}, "scenarios": {"half_density": None, "double_density": None}},
-        "galaxies": {"patch": {"count": 2}},
+        "two_point": {
+            "patch": {"count": 10},
+            "scenarios": dict.fromkeys(("shear", "shear_peaks", "sky", "sky_clustered")),
+        },
+        "galaxies": {"patch": {"count": 2}, "scenarios": {"simulated": None}},
         "crowded_fields": {"enabled": False},
         "transients": {"patch": {"count": 9}},
     },
-    "comparison": {"deblenders": ["sep", "joint_fit"], "skies": {"clumpy": None, "smooth": {"patch": {"count": 5}}}},
-    "subtraction_comparison": {"engines": ["none", "zogy"], "patches": 5},
+    "comparison": {
+        "deblenders": ["sep", "joint_fit"],
+        "skies": {
+            "smooth": {"case": "two_point", "patch": {"count": 5}},
+            "real": {"case": "galaxies", "patch": {"count": 2}},
+        },
+    },
+    "subtraction_comparison": {"case": "transients", "engines": ["none", "zogy"], "patches": 5},
 }
 
 
@@ -43,7 +52,7 @@ def test_patches_are_cut_into_consecutive_chunks(plan):
 def test_cases_and_scenarios_are_those_that_are_enabled(plan):
     assert plan.cases == ["two_point", "galaxies", "transients"]
     assert {key for key in plan.settings if key[0] == "two_point"} == {
-        ("two_point", scenario) for scenario in ("fiducial", "clustered", "compare_smooth")
+        ("two_point", scenario) for scenario in ("fiducial", "ring", "compare_smooth")
     }
     assert "compare_smooth" in plan.scenarios and not [key for key in plan.chunks if key[0] == "crowded_fields"]
 
@@ -57,7 +66,7 @@ def test_products_are_in_the_folder_of_the_study(plan):
 def test_scores_of_a_case_are_of_all_its_chunks_and_not_of_the_comparison(plan):
     assert plan.scores("galaxies")[0] == "results/s/galaxies/fiducial/score/000.parquet"
     two_point = plan.scores("two_point")
-    assert len(two_point) == 3 + len(plan.chunks["two_point", "clustered"]) and "compare" not in "".join(two_point)
+    assert len(two_point) == 3 + len(plan.chunks["two_point", "ring"]) and "compare" not in "".join(two_point)
     assert plan.scores("galaxies", "two_point") == [*two_point, *plan.scores("galaxies")]
 
 
