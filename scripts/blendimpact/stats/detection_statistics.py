@@ -9,7 +9,7 @@ import numpy as np
 from .histogram_statistics import Binned
 from .histograms import quantile_from_histogram
 from .intervals import wilson
-from .statistic import Ends, notes, pooled, ratio
+from .statistic import Ends, notes, ratio
 
 NIGHTS, LEAST_NIGHTS = 5, 3
 """Nights in 15 days on which a field is visited twice (about every third: adopted), and those that a link needs."""
@@ -41,28 +41,14 @@ class Linking(Binned):
     """
 
     def within(self, sums, edges):
-        return self._mean(sums, 0.0)
-
-    @staticmethod
-    def _mean(sums, change):
         found, tried = sums[..., 0], sums[..., 1]
-        chance = linked(np.clip(np.nan_to_num(ratio(found, tried)) + change, 0, 1))
+        chance = linked(np.nan_to_num(ratio(found, tried)))
         return ratio((tried * chance).sum(axis=-1), tried.sum(axis=-1))
 
     def ends(self, value, blocks):
-        """Carry Wilson's interval of the efficiency of all through: each bin moves as it does."""
-        total = value.sums.sum(axis=1, keepdims=True)
-        proportion = pooled(value._replace(sums=total), 0)
-        whole = total[:, 0].sum(axis=0)
-        middle = whole[0] / whole[1] if whole[1] else np.nan
-        low, high = (
-            float(self._mean(value.sums.sum(axis=0), end - middle)) for end in (proportion.low, proportion.high)
-        )
-        return self.widened(
-            Ends(low, high, "Wilson of the efficiency, carried through, widened by the design effect"),
-            value.value,
-            value.count,
-        )
+        """Return the `Ends`, within 0 and 1."""
+        low, high, method, note = super().ends(value, blocks)
+        return Ends(*np.clip((low, high), 0, 1).tolist(), method, note)
 
     def constant(self, value, n):
         """Return the ends when all of ``n`` objects are found, or none more on one rung than on the other."""
