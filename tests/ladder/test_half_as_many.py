@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from blendimpact.ladder.difference_rows import measure_differences
 from blendimpact.ladder.differences import injected
-from blendimpact.ladder.rungs import DIFFERENCE_FIXED
+from blendimpact.ladder.rungs import FIXED
 from test_difference_ladder import differences_of
 from visit_maker import SETTINGS, visit
 
@@ -18,7 +18,7 @@ def impacts(galaxies, stars, number):
     patch = {"size": 160, "border": 30, "margin": 6.0}
     settings, patch, truth = visit(galaxies, stars, epochs={"registration": 0.3}, patch=patch, inject=inject)
     d = differences_of((settings, patch, truth))
-    number = 1 + 2 * len(DIFFERENCE_FIXED)  # of tables at true places, which come first
+    number = 1 + 2 * len(FIXED)  # of tables at true places, which come first
     found = islice(measure_differences(d, None, None, settings, None), number)
     rows = {rung: rows for rung, table, rows in found if table == "transients"}
     number_of = dict(zip(truth["source_id"], truth["injection_id"]))

@@ -6,7 +6,7 @@ import pytest
 from blendimpact.ladder.aggregate import aggregate
 from blendimpact.ladder.objects import samples
 from blendimpact.ladder.paired import add_paired, paired
-from blendimpact.ladder.rungs import IMAGE_RUNGS, REFERENCE, RUNGS, rungs_of
+from blendimpact.ladder.rungs import REFERENCE, RUNGS, rungs_of
 from blendimpact.stats.figures_of_merit import FigureOfMerit, Scores
 from blendimpact.stats.histogram_statistics import PairedMedian, PairedNmad
 from blendimpact.stats.histograms import residual_edges
@@ -26,7 +26,7 @@ def objects(values, lost=()):
 
 
 def same(n=3):
-    return {rung: np.zeros(n) for rung in (REFERENCE, *IMAGE_RUNGS)}
+    return {rung: np.zeros(n) for rung in (REFERENCE, *RUNGS)}
 
 
 def test_what_detection_loses_is_in_the_sample_of_the_true_centres():

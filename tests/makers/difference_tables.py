@@ -5,9 +5,9 @@ from astropy.table import Table
 from blendimpact.data.coma import coma_share
 from blendimpact.data.facts import Facts
 from blendimpact.ladder.difference_rows import TABLES
-from blendimpact.ladder.rungs import DIFFERENCE_FIXED, DIFFERENCE_ORDER, REAL
+from blendimpact.ladder.rungs import FIXED, ORDER, REAL
 
-LADDER = DIFFERENCE_ORDER
+LADDER = ORDER
 ZERO_POINT, SCALE, SIZE = 31.4, 0.2, 300
 SETTINGS = {
     "case": "transients",
@@ -97,7 +97,7 @@ def made(
                     "static_sb": sb,
                     "chi2": (chi2 or (lambda *a: 1.0))(rung, kind, patch),
                 }
-                for rung in DIFFERENCE_FIXED
+                for rung in FIXED
             ]
         for number, one in enumerate(sources):
             kinds = dict.fromkeys(("trail", "near_earth", "beside"), "trail") | {"coma_9p": "stamp"}
@@ -227,7 +227,7 @@ def _truth(ids, kind, source_id, x, y, snr, **more):
 
 def _measured(row, factor, rung):
     """Return the measurement of a source whose fluxes are all ``factor`` times the true ones."""
-    flux, real = row["flux_r"] * factor, rung not in ("truth", *DIFFERENCE_FIXED)
+    flux, real = row["flux_r"] * factor, rung not in ("truth", *FIXED)
     out = {
         "x": row["x"],
         "y": row["y"],

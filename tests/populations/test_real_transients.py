@@ -85,7 +85,7 @@ def test_the_truth_knows_the_real_sources_around(blocks):
                 assert row["host_sb"] == pytest.approx(30 - 2.5 * np.log10(here / scale**2), abs=1e-3)
                 on_light += 1
             number, near = number + 1, near + (row["static_distance"] < 1.13)
-    # 35 real sources per arcmin2 at S/N 5: chance puts 3 of 72 points within one FWHM of one, and more of longer trails.
+    # 35 real sources per arcmin2 at S/N 5: chance puts 3 of 72 points within one FWHM of one.
     assert number > 50 and on_light and near / number < 0.2
 
 

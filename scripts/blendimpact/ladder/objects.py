@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .rungs import BOUND, DIFFERENCE_RUNGS, IMAGE_RUNGS, REAL, REFERENCE
+from .rungs import BOUND, REAL, REFERENCE, RUNGS
 
 KEY = ["patch", "twin", "source_id"]
 
@@ -64,10 +64,7 @@ def by_source(objects, assignments):
     return pd.concat([fixed, found], ignore_index=True)
 
 
-COMMON_RUNGS = (REFERENCE, *(rung for rung in DIFFERENCE_RUNGS if rung != BOUND))
-
-
-def common_sources(objects, good, twins, rungs=COMMON_RUNGS):
+def common_sources(objects, good, twins, rungs):
     """Return the (patch, source_id) that are ``good`` on every rung and in every twin.
 
     Parameters
@@ -87,7 +84,7 @@ def common_sources(objects, good, twins, rungs=COMMON_RUNGS):
     return counts[counts == len(rungs) * len(twins)].index
 
 
-def samples(objects, good, twins, rungs=IMAGE_RUNGS):
+def samples(objects, good, twins, rungs=tuple(RUNGS)):
     """Return the rows of the two samples on which properties are measured.
 
     Conditioning on what detection keeps takes out the worst blends, so what acts before detection is measured on all

@@ -51,17 +51,11 @@ REAL = tuple(r.name for r in RUNGS.values() if r.detector == "real")
 FIXED = tuple(r.name for r in RUNGS.values() if r.detector == "truth")
 BOUND = "undeblended"
 """A side rung: what cannot be measured on raw pixels, the worst blends, is left in the samples."""
-IMAGE_RUNGS = tuple(RUNGS)
-DIFFERENCE_RUNGS = tuple(RUNGS)
-"""Of differences: what separates `oracle` from `exact` is the template, under the engine's kernels."""
-DIFFERENCE_ORDER = (REFERENCE, *DIFFERENCE_RUNGS)
-DIFFERENCE_FIXED = tuple(rung for rung in DIFFERENCE_RUNGS if rung in FIXED)
 SEARCHED = ("isolated", "merged", "undeblended", "pipeline")
 """Rungs whose whole difference is searched, where difference imaging is the deblender."""
 
 
 def rungs_of(settings):
     """Return the names of the rungs that a case and scenario has, in order: all, or those that its ``rungs`` names."""
-    every = DIFFERENCE_RUNGS if settings.get("subtractor") else IMAGE_RUNGS
     named = settings.get("rungs")
-    return every if named is None else tuple(rung for rung in every if rung in named)
+    return tuple(rung for rung in RUNGS if named is None or rung in named)

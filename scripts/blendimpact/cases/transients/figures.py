@@ -1,6 +1,6 @@
 """Figures of the row of transients, asteroids and comets."""
 
-from ...ladder.rungs import DIFFERENCE_FIXED
+from ...ladder.rungs import FIXED
 from ...report.figures import against_density, ladder
 from ..base import FigureSpec
 from .drawing import by_place, detection_curve, side_by_side, spurious
@@ -52,7 +52,7 @@ FIGURES = (
                 {"fom": "TR-B1.stars", "title": "stars", "ylabel": RESIDUAL},
             ],
             "stratum": "sb",
-            "rungs": DIFFERENCE_FIXED,
+            "rungs": FIXED,
             "scale": "symlog",
             "xlabel": "surface brightness at the centre [mag / arcsec²]",
         },
@@ -189,7 +189,7 @@ FIGURES = (
                 {"fom": "CO-B1.slope", "title": "bias of the slope", "ylabel": "mean"},
             ],
             "stratum": "distance",
-            "rungs": DIFFERENCE_FIXED,
+            "rungs": FIXED,
             "xlabel": DISTANCE,
         },
         "Comets at true places: nucleus, dust and slope of the coma against the distance from a static source.",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...ladder.objects import COMMON_RUNGS, common_sources, samples, select
+from ...ladder.objects import samples
 from ...ladder.paired import add_paired
 from ...ladder.rungs import FIXED, ORDER, REFERENCE
 from ...stats.figures_of_merit import classes, strata
@@ -10,7 +10,6 @@ from .foms import BOUND, CONTRAST_EDGES, DM_EDGES, MAGNITUDE_EDGES, MAS_EDGES, P
 from .places import SUPERNOVAE
 
 BRIGHT_SNR = 10.0
-TRUE_RUNGS = tuple(rung for rung in COMMON_RUNGS if rung == REFERENCE or rung in FIXED)
 MAG = 2.5 / np.log(10)  # magnitudes per relative error, to first order: also of fluxes that are not positive
 
 
@@ -59,11 +58,6 @@ def add(scores, objects, settings, facts):
             classes("place", here["class"], PLACES),
         ):
             scores.add_histogram("TR-M1.forced_pull", rung, here["block"], here["pull"], PULL_EDGES, strata_of, "all")
-
-
-def common_of(rows, good, rungs=COMMON_RUNGS):
-    """Return the rows of those sources that are ``good`` on all ``rungs`` (but raw pixels), in all twins there are."""
-    return select(rows, common_sources(rows, good, sorted(rows["twin"].unique()), rungs)).copy()
 
 
 def positions(scores, fom, rung, rows, pixel_scale, by=(("all", True),), population="common"):
