@@ -18,6 +18,7 @@ from blendimpact.stats.streams import stream
 from patch_maker import make_patch, peak_snr_flux, scene
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-deblender.md"
+REFERENCE = "config/presets/reference.yaml"
 SHAPE = (90, 120)
 FLUX = peak_snr_flux(200)
 
@@ -93,7 +94,8 @@ def test_the_configuration_is_of_the_form_that_the_study_reads(nearest):
 
 def test_the_example_enters_the_comparison_by_its_line(nearest):
     line = yaml.safe_load(blocks("yaml")[1])
-    study = config.load_config(overrides={**line, "deblenders": {"nearest": {"core": 0.8}}})
+    assert f"`snakemake comparison_page --configfile {REFERENCE} " in PAGE.read_text(encoding="utf-8")
+    study = config.load_config([PAGE.parents[1] / REFERENCE], {**line, "deblenders": {"nearest": {"core": 0.8}}})
     checked = config.validate(study, families={"deblenders": DEBLENDERS})
     assert "nearest" in checked["comparison"]["deblenders"]
     study["comparison"]["deblenders"][-1] = "nearst"

@@ -16,6 +16,7 @@ from blendimpact.ladder.kinds import ladder_of
 from blendimpact.ladder.objects import wide
 from blendimpact.measure import MEASUREMENTS
 from blendimpact.stages.plan import Job, read_study
+from harness import ROOT
 from measured import measured
 from pages import blocks, lay_out, table_after
 from patch_maker import PSF_SIGMA, SCALE, make_patch, scene
@@ -36,12 +37,12 @@ def example(tmp_path, monkeypatch):
         sys.modules.pop(f"blendimpact.measure.{name}", None)
 
 
-def study(**galaxies):
-    """Return the plan of the page's configuration, with other options of the example if given."""
+def study(*presets, **galaxies):
+    """Return the plan of the page's configuration over presets, with other options of the example if given."""
     text = yaml.safe_load(blocks(PAGE, "yaml")[0].text)
     if galaxies:
         text["cases"]["galaxies"]["measure"]["measurements"] = galaxies
-    return read_study(load_config(overrides=text), None)
+    return read_study(load_config(presets, text), None)
 
 
 def test_the_page_names_the_members(example):
@@ -70,7 +71,8 @@ def test_the_configuration_adds_it_to_one_case(example):
     }
     assert list(plan.settings["crowded_fields", "fiducial"]["measure"]["measurements"]) == ["psf", "fitted"]
     assert not plan.settings["transients", "fiducial"]["measure"]["measurements"]
-    sky = plan.settings["galaxies", "compare_real"]["measure"]["measurements"]
+    compared = study(ROOT / "config" / "presets" / "reference.yaml")
+    sky = compared.settings["galaxies", "compare_real"]["measure"]["measurements"]
     assert sky["kron"] == {"factor": 2.0} and "concentration" not in sky
     columns = ladder_of(plan.settings["galaxies", "fiducial"]).tables["measurements"]
     assert list(columns)[-2:] == ["flux_outer", "concentration"]
