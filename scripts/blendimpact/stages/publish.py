@@ -3,9 +3,9 @@
 ``python -m blendimpact.stages.publish results/reference_run results/reference --config config/presets/reference.yaml``
 
 Each case's part of the folder stands by itself: its figures of merit with their provenance, and its figures as far as
-they were drawn. A case that is run again later replaces its own part alone (``--case galaxies``). ``--config`` names the
-preset of the study, after it further files that were laid over ``config/config.yaml``; without it, it is the laptop
-study. Comparisons of deblenders and of subtraction engines are not published.
+they were drawn. A case that is run again later replaces its own part alone (``--case galaxies``). ``--config`` names
+the preset of the study and what else was laid over ``config/config.yaml``; without it, the study is the laptop's.
+Comparisons of deblenders and of subtraction engines are not published.
 """
 
 import argparse
