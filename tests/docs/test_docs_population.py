@@ -97,5 +97,9 @@ def test_a_wrong_option_is_refused_before_any_job(study, option, says):
 def test_the_commands_of_the_page_plan_a_run(study):
     _, tree, _ = study
     assert shlex.join(commands(PAGE)[0]) == "snakemake -n --configfile red_stars.yaml"
-    done = run_snakemake(tree, "-n", "--configfile", "red_stars.yaml", root=tree)
-    assert done.returncode == 0 and re.search(r"^population +6$", done.stdout, flags=re.M), done.stdout[-3000:]
+    built = {}
+    for words in ([], ["--configfile", "red_stars.yaml"]):
+        done = run_snakemake(tree, "-n", *words, root=tree)
+        assert done.returncode == 0, done.stdout[-3000:]
+        built[len(words)] = int(re.search(r"^population +(\d+)$", done.stdout, flags=re.M)[1])
+    assert built[2] == built[0] + 1  # one table more: that of the red stars
