@@ -43,9 +43,13 @@ def study_config(tmp_path, **more):
             "comparison": {
                 "deblenders": ["exact", "scaled", "none", "truth_profiles"],
                 "skies": {
-                    "clumpy": None,
-                    "real": None,
-                    "smooth": {"case": "two_point", "patch": {"size": 60, "count": PATCHES}, **more},
+                    "smooth": {
+                        "case": "two_point",
+                        "shear": 0,
+                        "noise_pairs": False,
+                        "patch": {"size": 60, "count": PATCHES},
+                        **more,
+                    },
                 },
             },
         },
