@@ -2,8 +2,8 @@
 
 Half the width of a 95 % interval falls with the square root of the CPU time, so that this product does not depend on
 the size of a run. It is read from a finished run: intervals from its board, CPU seconds from the logs of jobs of the
-scenario that a headline is of. Beside it stands that of a run of state 176c989 (precision_before.csv): a change that
-loses precision is seen. Headlines whose definition changed since are of the same cell of the board.
+scenario that a headline is of. Beside it stands that of the published run (results/reference/precision.csv): a change
+that loses precision is seen. CPU seconds of another machine, or of a busy one, are others: look for what changes alone.
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import ROOT, finished_run, options, print_table
 
-BEFORE = Path(__file__).with_name("precision_before.csv")
+BEFORE = ROOT / "results" / "reference" / "precision.csv"
 JOB = re.compile(r"^job: ([\d.]+) s of CPU", flags=re.M)
 SHARED = ("compare", "reference", "compare_engines")
 """Rules whose jobs are of no cell of the board."""
@@ -67,17 +67,26 @@ def precision(run):
     return out
 
 
+def published(path):
+    """Return {(case, subrow, stage): row} of a table that was written with --out; {} if there is none."""
+    if not path.is_file():
+        return {}
+    with open(path, encoding="utf-8", newline="") as stream:
+        return {(r["case"], r["subrow"], r["stage"]): r for r in csv.DictReader(stream)}
+
+
 def main():
     """Print the table."""
     parser = options(__doc__, "the same, for it only reads")
     parser.add_argument("--run", type=Path, help="folder of a finished run, default results/laptop, else results/smoke")
-    run = finished_run(parser.parse_args().run)
+    parser.add_argument("--out", type=Path, metavar="CSV", help="write the table too, to compare later runs with")
+    asked = parser.parse_args()
+    run = finished_run(asked.run)
     if not run:
-        raise SystemExit("there is no finished run: make study, or name the folder of one with --run")
-    with open(BEFORE, encoding="utf-8") as stream:
-        before = {(r["case"], r["subrow"], r["stage"]): r for r in csv.DictReader(stream)}
-    rows = []
-    for cell in precision(run):
+        print("there is no finished run: make study, or name the folder of one with --run")
+        return
+    before, found, rows = published(BEFORE), precision(run), []
+    for cell in found:
         old = before.get((cell["case"], cell["subrow"], cell["stage"]))
         rows.append(
             (
@@ -87,15 +96,18 @@ def main():
                 f"{cell['cpu_s']:.0f}",
                 f"{cell['precision']:.2g} {cell['unit'] if cell['unit'] != '1' else ''}".strip(),
                 f"{float(old['precision']):.2g} ({old['fom']})" if old else "-",
-                f"{float(old['precision']) / cell['precision']:.1f}" if old and cell["precision"] else "-",
             )
         )
     print_table(
         f"Precision of the headlines, study {run.name}",
-        ("headline", "N", "half-width", "CPU s", "x sqrt(CPU h)", "at 176c989", "gain"),
+        ("headline", "N", "half-width", "CPU s", "x sqrt(CPU h)", "published"),
         rows,
-        ("gain: so many times narrower at the same cost; its square is the gain in CPU time",),
     )
+    if asked.out and found:
+        with open(asked.out, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(found[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(found)
 
 
 if __name__ == "__main__":

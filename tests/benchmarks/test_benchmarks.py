@@ -14,7 +14,7 @@ from blendimpact.stats.figures_of_merit import Scores
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-SCRIPTS = ("aggregation", "common", "crowded", "dryrun", "overhead", "simulation", "stages", "subtraction")
+SCRIPTS = ("aggregation", "common", "crowded", "dryrun", "overhead", "precision", "simulation", "stages", "subtraction")
 TINY = {**synthetic.CONFIG["cases"]["two_point"], "patch": {"size": 90, "border": 24, "count": 2}}
 
 
@@ -91,6 +91,20 @@ def test_conditions():
     text = run("common", "--quick")
     for words in ("conditions:", "cores", "load", "Python", "galsim"):
         assert words in text
+
+
+def test_precision_is_of_the_jobs_of_the_scenario_of_a_headline(tmp_path):
+    cell = {"case": "two_point", "subrow": "shapes", "stage": "detection", "fom": "WL-D2", "unit": "1", "n": 9}
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "matrix.json").write_text(json.dumps([{**cell, "ci_low": -0.02, "ci_high": 0.0}]))
+    for rule, scenario, seconds in (("detect", "shear", 900), ("measure", "shear", 2700), ("measure", "ring", 50)):
+        log = tmp_path / "logs" / rule / f"two_point.{scenario}.000.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"job: 1 s of CPU, 9 MB at most\njob: {seconds} s of CPU, 10 MB at most\n")
+    found = rows(run("precision", "--run", tmp_path, "--out", tmp_path / "p.csv"), "Precision of the headlines")
+    n, half, seconds, product = found["two_point, shapes, detection: WL-D2"][:4]
+    assert (n, half, seconds, product) == ("9", "0.01", "3600", "0.01")
+    assert (tmp_path / "p.csv").read_text().count("\n") == 2
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def study_config(tmp_path, **more):
                         "noise_pairs": False,
                         "patch": {"size": 60, "count": PATCHES},
                         **more,
-                    },
+                    }
                 },
             },
         },
