@@ -26,12 +26,15 @@ class FigureSpec:
     options : dict
         Its arguments besides ``foms``.
     caption : str
+    scenario : str, optional
+        The scenario that it shows; default the fiducial one, as in a run in which this one has nothing of it.
     """
 
     name: str
     draw: Callable
     options: dict
     caption: str
+    scenario: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Draw the figures that a case names."""
 
 import os
+from dataclasses import replace
 
 from ..cases.base import load_case
 from ..cases.requirements import load_requirements
@@ -41,4 +42,5 @@ def draw(spec, foms):
     """Return the figure of one `FigureSpec`; one that says why where there is nothing to draw."""
     named = spec.options.get("fom") or ", ".join(panel["fom"] for panel in spec.options.get("panels", ()))
     why = f"{foms.case} {spec.name}\n\nnothing to draw: this run has no rows of {named} for it"
-    return spec.draw(foms, **spec.options) or nothing(why)
+    shown = spec.draw(replace(foms, scenario=spec.scenario), **spec.options) if spec.scenario else None
+    return shown or spec.draw(foms, **spec.options) or nothing(why)

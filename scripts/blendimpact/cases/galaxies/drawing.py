@@ -1,7 +1,5 @@
 """Figures of the galaxies row: the real image and the simulated sky side by side."""
 
-from dataclasses import replace
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -51,8 +49,3 @@ def beside(foms, fom, stratum, terms, xlabel, ylabel, kind="impact"):
     axes[0].set_ylabel(ylabel)
     legend(figure, axes)
     return figure
-
-
-def in_simulation(draw):
-    """Return what draws a figure of the scenario that is simulated."""
-    return lambda foms, **options: draw(replace(foms, scenario="simulated"), **options)

@@ -2,7 +2,7 @@
 
 from ...report.figures import ladder
 from ..base import FigureSpec
-from .drawing import beside, in_simulation
+from .drawing import beside
 
 DEBLENDED = {"deblending": "the deblender", "no_deblending": "raw pixels: without a deblender"}
 LOST = {"detection": "lost by the detector"}
@@ -16,7 +16,7 @@ def _against(name, fom, stratum, terms, xlabel, ylabel, caption, **others):
 
 
 def _ladder(fom, caption):
-    return FigureSpec(f"ladder_{fom}", in_simulation(ladder), {"fom": fom}, caption)
+    return FigureSpec(f"ladder_{fom}", ladder, {"fom": fom}, caption, scenario="simulated")
 
 
 FIGURES = (

@@ -16,12 +16,14 @@ FIGURES = (
         ladder,
         {"fom": "MO-D1"},
         "Trails that are lost, of those that the search finds on empty sky above S/N 6.",
+        scenario="moving",
     ),
     FigureSpec(
         "ladder_CO-D1",
         ladder,
         {"fom": "CO-D1"},
         "Comets whose activity exceeds that of all but one per cent of the point sources.",
+        scenario="moving",
     ),
     FigureSpec(
         "efficiency",
@@ -65,7 +67,7 @@ FIGURES = (
             "panels": [{"fom": "TR-D2", "title": "spurious candidates", "ylabel": "per deg²"}],
             "stratum": "beside",
             "rungs": ("oracle", "deblended"),
-            "scale": "symlog",
+            "scale": "log",
             "xlabel": "magnitude of the static source that they lie beside",
         },
         "Candidates that nothing explains, per area beside static sources, against the magnitude of these.",
@@ -112,6 +114,7 @@ FIGURES = (
         },
         "Asteroids found whose S/N standing still is above 5, against the length of their trails: trailing loss, "
         "without and with filters of trails.",
+        scenario="moving",
     ),
     FigureSpec(
         "trails_distance",
@@ -127,6 +130,7 @@ FIGURES = (
             "xlabel": DISTANCE,
         },
         "Asteroids lost, their fluxes and positions against the distance of their line from a static source.",
+        scenario="moving",
     ),
     FigureSpec(
         "trails_density",
@@ -154,6 +158,7 @@ FIGURES = (
             "xlabel": f"galaxies brighter than {CROWD_MAG:g} per arcmin², within {CROWD_RADIUS:g} arcsec",
         },
         "Asteroids and comets lost against the galaxies around them.",
+        scenario="moving",
     ),
     FigureSpec(
         "comets_curve",
@@ -166,6 +171,7 @@ FIGURES = (
         },
         "Comets told from asteroids by light that no point and no trail explains, against the share of asteroids taken "
         "for comets.",
+        scenario="moving",
     ),
     FigureSpec(
         "comets_curve_beside",
@@ -178,6 +184,7 @@ FIGURES = (
             "stratum": "place:comet_beside",
         },
         "The same where comets and asteroids lie over or beside static sources.",
+        scenario="moving",
     ),
     FigureSpec(
         "comets_distance",
@@ -193,5 +200,6 @@ FIGURES = (
             "xlabel": DISTANCE,
         },
         "Comets at true places: nucleus, dust and slope of the coma against the distance from a static source.",
+        scenario="moving",
     ),
 )
