@@ -88,19 +88,21 @@ def run_stages(job):
     outputs = {
         "foms": "foms.parquet",
         "foms_csv": "foms.csv",
-        "html": "matrix.html",
         "figure": "matrix.png",
+        "slide": "matrix_slide.png",
         "pdf": "matrix.pdf",
         "json": "matrix.json",
         "csv": "matrix.csv",
         "parquet": "matrix.parquet",
         "checks": "checks.parquet",
         "checks_csv": "checks.csv",
+        "scenarios": "scenarios.parquet",
+        "scenarios_csv": "scenarios.csv",
     }
     config, case, table = given["config"], given["case"], folder / given["case"] / "foms.parquet"
     start = time.process_time()
     foms.run(case, given["scores"], config["bootstrap"], config["seed"], table)
-    matrix.run(config, [table], **{f"{name}_out": str(folder / file) for name, file in outputs.items()})
+    matrix.run(config, [table], [], **{f"{name}_out": str(folder / file) for name, file in outputs.items()})
     spent["the rest"] = time.process_time() - start - sum(spent.values())
     print("SPENT " + json.dumps(spent))
 

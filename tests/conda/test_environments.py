@@ -157,6 +157,7 @@ def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(rules):
 
     conda_name = {
         "yaml": "pyyaml",
+        "PIL": "pillow",
         "ruamel": "ruamel.yaml",
         "pydantic_core": "pydantic",
         "skimage": "scikit-image",
