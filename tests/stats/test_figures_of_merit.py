@@ -323,6 +323,7 @@ def test_an_interval_holds_its_value_and_has_a_width():
     statistic = Ratio()
     assert statistic.widened(Ends(1.0, 2.0, "m"), 2.5, 10)[:2] == (1.0, 2.5)
     assert np.isnan(statistic.widened(Ends(1.0, 1.0, "m"), 1.0, 10)[:2]).all()
+    assert np.isnan(statistic.widened(Ends(1.0, 2.0, "m"), np.nan, 10)[:2]).all()  # a curve that does not cross
     low, high = Mean(bound=0.5).widened(Ends(0.0, 0.0, "m"), 0.0, 100)[:2]
     assert -low == high == pytest.approx(0.5 * wilson(0, 100).high)
     edges = tuple(np.linspace(-1, 1, 21))

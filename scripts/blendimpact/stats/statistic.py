@@ -165,7 +165,9 @@ class Statistic:
         Resamples of what is the same in all blocks say nothing of what other sky would hold.
         """
         low, high, method, note = ends
-        if not np.isfinite([low, high, value]).all():
+        if not np.isfinite(value):  # resamples that have one say nothing of it
+            return Ends(np.nan, np.nan, method, notes(note, "no interval: there is no value"))
+        if not np.isfinite([low, high]).all():
             return ends
         if not low <= value <= high:
             low, high, note = min(low, value), max(high, value), notes(note, "an end is the value itself")
