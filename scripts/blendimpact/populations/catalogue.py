@@ -24,6 +24,7 @@ from astropy import units
 from astropy.table import MaskedColumn, Table
 
 from ..data.catalogues import describe
+from ..data.frames import pixel_to_sky, sky_to_pixel
 from ..errors import StudyError
 from ..sky.blends import moments_to_shape
 from .extras import COMET, comet_columns
@@ -320,14 +321,14 @@ def on_patch(catalogue, patch, padding=PADDING):
     image = patch.reference
     ny, nx = patch.shape
     ra, dec = (np.radians(np.asarray(catalogue[name], float)) for name in ("ra", "dec"))
-    ra0, dec0 = np.radians(image.wcs.wcs_pix2world((nx - 1) / 2, (ny - 1) / 2, 0))
+    ra0, dec0 = np.radians(pixel_to_sky(image.wcs, (nx - 1) / 2, (ny - 1) / 2))
     # first by distance on the sphere: a tangent plane also shows the other half of the sky
     square = np.sin((dec - dec0) / 2) ** 2 + np.cos(dec) * np.cos(dec0) * np.sin((ra - ra0) / 2) ** 2
     reach = np.radians((0.5 * np.hypot(nx, ny) + 1.5 * padding) * image.pixel_scale / 3600)
     near = catalogue[2 * np.arcsin(np.sqrt(np.minimum(square, 1))) < reach]
     if not len(near):
         return near
-    x, y = image.wcs.wcs_world2pix(np.asarray(near["ra"], float), np.asarray(near["dec"], float), 0)
+    x, y = sky_to_pixel(image.wcs, near["ra"], near["dec"])
     return near[(x > -padding) & (x < nx - 1 + padding) & (y > -padding) & (y < ny - 1 + padding)]
 
 
@@ -357,7 +358,7 @@ class UserCatalogue:
 
 def jacobian(wcs, x, y):
     """Return the matrix d(east, north) / d(x, y) at a pixel, in arcsec per pixel."""
-    ra, dec = wcs.all_pix2world([x, x + 0.5, x - 0.5, x, x], [y, y, y, y + 0.5, y - 0.5], 0)
+    ra, dec = pixel_to_sky(wcs, [x, x + 0.5, x - 0.5, x, x], [y, y, y, y + 0.5, y - 0.5])
     north = (dec - dec[0]) * 3600
     east = ((ra - ra[0] + 180) % 360 - 180) * np.cos(np.radians(dec[0])) * 3600
     return np.array([[east[1] - east[2], east[3] - east[4]], [north[1] - north[2], north[3] - north[4]]])

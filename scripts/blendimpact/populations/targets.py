@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..data.catalogues import describe
+from ..data.frames import pixel_to_sky
 from ..errors import StudyError
 from ..sky.patches import pointing
 from ..stats.streams import stream
@@ -98,7 +99,7 @@ def place_targets(settings, patch, seed, case, block, realisation, truth=None):
 
 
 def _catalogue(image, place, **others):
-    ra, dec = image.wcs.wcs_pix2world(place[:, 0], place[:, 1], 0)
+    ra, dec = pixel_to_sky(image.wcs, place[:, 0], place[:, 1])
     number = np.arange(len(place))
     return Table({"injection_id": number, "ra": ra, "dec": dec, "x": place[:, 0], "y": place[:, 1], **others})
 

@@ -11,6 +11,7 @@ from ..config.files import Problem, nearest
 from ..config.models import ascending
 from ..config.options import NotNegative, Positive, Share
 from ..data.catalogues import describe
+from ..data.frames import pixel_to_sky
 from ..errors import StudyError
 from ..sky.profiles import draw_source
 from ..stats.streams import stream
@@ -178,7 +179,7 @@ class Transients(Population):
         types["transient"] = f"U{max([9, *(len(row['transient']) for row in rows)])}"
         types["stamp"] = f"U{max([1, *(len(row['stamp']) for row in rows)])}"
         out = Table({name: np.array([row.get(name, np.nan) for row in rows], types[name]) for name in names})
-        out["ra"], out["dec"] = image.wcs.wcs_pix2world(out["x"], out["y"], 0) if rows else (out["x"], out["y"])
+        out["ra"], out["dec"] = pixel_to_sky(image.wcs, out["x"], out["y"]) if rows else (out["x"], out["y"])
         return describe(
             out,
             {

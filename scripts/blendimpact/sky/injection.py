@@ -9,6 +9,7 @@ from astropy.table import Table, vstack
 
 from ..config.settings import REALISATIONS, block_of
 from ..data.catalogues import describe
+from ..data.frames import pixel_to_sky, sky_to_pixel
 from ..data.images import MASK_BITS
 from ..data.light import real_light
 from ..errors import StudyError
@@ -180,7 +181,7 @@ def _rows(catalogue, patch, image, bands, reference, extras):
     if "x" in names and "y" in names:
         x, y = np.asarray(catalogue["x"], float), np.asarray(catalogue["y"], float)
     elif n:
-        x, y = image.wcs.all_world2pix(*(np.asarray(catalogue[name], float) for name in ("ra", "dec")), 0)
+        x, y = sky_to_pixel(image.wcs, catalogue["ra"], catalogue["dec"])
     else:
         x = y = np.empty(0)
     inside = patch.inside(x, y)  # before shear, so that both twins have the same targets
@@ -188,7 +189,7 @@ def _rows(catalogue, patch, image, bands, reference, extras):
         (a, b), (c, d) = galsim.Shear(g1=patch.shear).getMatrix()
         cx, cy = (patch.shape[1] - 1) / 2, (patch.shape[0] - 1) / 2
         x, y = cx + a * (x - cx) + b * (y - cy), cy + c * (x - cx) + d * (y - cy)
-    ra, dec = image.wcs.wcs_pix2world(x, y, 0) if n else (x, y)
+    ra, dec = pixel_to_sky(image.wcs, x, y) if n else (x, y)
     out = []
     for k, source in enumerate(catalogue):
         kind = SOURCE_TYPES[source["source_type"]][0]

@@ -7,12 +7,13 @@ import numpy as np
 
 from ..config.settings import block_of, visits_of
 from ..data.catalogues import describe
+from ..data.frames import pixel_to_sky
 from ..data.images import BandImage, Patch
 from ..data.psf import psf_pixels
 from ..errors import StudyError
 from ..populations.base import BANDS
 from ..stats.streams import stream
-from .profiles import Stamp, add_stamp, draw_source, overlap, photon_noise, pixel_to_sky, stamp_size, wcs_for_patch
+from .profiles import Stamp, add_stamp, draw_source, overlap, photon_noise, stamp_size, wcs_for_patch
 from .scene import draw_scene
 
 MARGIN = 12.0

@@ -178,11 +178,6 @@ def wcs_for_patch(index, shape, scale, shift=(0.0, 0.0)):
     return wcs
 
 
-def pixel_to_sky(wcs, x, y):
-    """Return (ra, dec) in degrees of 0-based pixel positions."""
-    return wcs.wcs_pix2world(x, y, 0)
-
-
 def overlap(shape, stamp):
     """Return the slices of an image of that shape and of a stamp where both have pixels (maybe none)."""
     ny, nx = stamp.array.shape

@@ -6,11 +6,12 @@ import warnings
 import numpy as np
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs.utils import fit_wcs_from_points, pixel_to_skycoord
+from astropy.wcs.utils import fit_wcs_from_points
 
 from ...config.case import Keys
 from ...config.real_image import Tiling, blocks
 from ...data.catalogues import describe
+from ...data.frames import pixel_to_sky
 from ...data.images import BandImage, Patch
 from ...data.light import real_light
 from ...errors import StudyError
@@ -97,7 +98,7 @@ def cut_wcs(wcs, x0, y0, shape):
         cut.wcs.set()
         return cut
     y, x = (v.ravel().astype(float) for v in np.mgrid[0 : shape[0] - 1 : 9j, 0 : shape[1] - 1 : 9j])
-    sky = pixel_to_skycoord(x + x0, y + y0, wcs, origin=0)
+    sky = wcs.pixel_to_world(x + x0, y + y0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
         fitted = fit_wcs_from_points((x, y), sky, projection="TAN")
@@ -220,7 +221,7 @@ def _band(image, x0, y0, side):
 def _context(objects, band, x0, y0, block, case, scenario, image):
     n, name = len(objects), band.band
     x, y = np.asarray(objects["x"], float) - x0, np.asarray(objects["y"], float) - y0
-    ra, dec = band.wcs.wcs_pix2world(x, y, 0) if n else (np.empty(0), np.empty(0))
+    ra, dec = pixel_to_sky(band.wcs, x, y) if n else (np.empty(0), np.empty(0))
     flux = np.asarray(objects["flux"], float)
     with np.errstate(divide="ignore", invalid="ignore"):
         mag = np.where(flux > 0, band.zero_point - 2.5 * np.log10(flux), np.nan)

@@ -145,7 +145,7 @@ def read_wcs(header, shape, path, pixel_scale=None):
         raise StudyError(f"the WCS cannot be read ({error})", str(path), remedy) from error
     if not wcs.has_celestial or wcs.naxis != 2:
         raise StudyError("the image has no celestial WCS", str(path), remedy)
-    corners = wcs.all_pix2world([0, shape[1] - 1], [0, shape[0] - 1], 0)
+    corners = wcs.pixel_to_world_values([0, shape[1] - 1], [0, shape[0] - 1])
     determinant = abs(np.linalg.det(wcs.pixel_scale_matrix))
     if not np.isfinite(corners).all() or not determinant > 0:
         raise StudyError("the WCS is singular", str(path), remedy)

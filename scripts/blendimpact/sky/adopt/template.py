@@ -5,8 +5,8 @@ of one is the same piece of sky as that pixel of the other; nothing is resampled
 """
 
 import numpy as np
-from astropy.wcs.utils import pixel_to_skycoord
 
+from ...data.frames import pixel_to_sky, sky_to_pixel
 from ...data.matching import match
 from ...errors import StudyError
 from .planes import number_of, path_of, read_hdu, read_unit, read_wcs
@@ -87,7 +87,7 @@ def wcs_offset(first, second, shape):
     """Return the largest distance in pixels, over an image, between where two WCS put the same place of the sky."""
     y, x = (v.ravel() for v in np.mgrid[0 : shape[0] - 1 : 5j, 0 : shape[1] - 1 : 5j])
     try:
-        other = np.array(second.world_to_pixel(pixel_to_skycoord(x, y, first, origin=0)))
+        other = np.array(sky_to_pixel(second, *pixel_to_sky(first, x, y)))
     except Exception:  # a place that the other projection cannot show: another part of the sky
         return np.inf
     off = np.hypot(*(other - (x, y)))
