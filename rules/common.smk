@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.errors import StudyError
-from blendimpact.sky.adopt.pairs import check_pairs
+from blendimpact.sky.adopt.checks import check_images
 from blendimpact.stages.plan import INPUTS, config_file, fetched, prepare_jobs, prepared, read_study
 from snakemake.exceptions import WorkflowError
 
@@ -22,7 +22,7 @@ try:
         plugins=workflow.is_main_process,  # not again in the process of each job
     )
     if workflow.is_main_process:
-        check_pairs(plan.settings.values())
+        check_images(plan.settings.values())
         for sentence in plan.notes():
             logger.warning(f"Note: {sentence}")
 except StudyError as error:

@@ -107,7 +107,7 @@ def spoil(tree, change, **cards):
         (cut, "the template has 600 x 516 pixels, the image 600 x 520"),
         (move, "pixels off that of the image"),
         (empty, "no pixel of the template is finite"),
-        (remove, "the file of the template is not there"),
+        (remove, "the file my_template.fits is not there"),
         (nameless, "no zero point"),
     ],
 )

@@ -186,6 +186,7 @@ def real_patch(kind="pixels", index=7003, parity=1):
         {"kind": "pixels"} if kind == "pixels" else dict(PSF_MODEL),
         {"BASE": image.copy(), "SEG": seg},
         "COUNTS/S",
+        SATURATION,
     )
     columns = truth_columns(["g"], None)
     blank = {
@@ -202,7 +203,7 @@ def real_patch(kind="pixels", index=7003, parity=1):
     }
     truth = Table(rows=[{c: {**blank, **row}.get(c, np.nan) for c in columns} for row in rows])[list(columns)]
     truth = describe(truth, columns)
-    truth.meta[NOISE_META] = json.dumps({"g": {"correlation": correlation().tolist(), "saturation": SATURATION}})
+    truth.meta[NOISE_META] = json.dumps({"g": {"correlation": correlation().tolist()}})
     return Patch(index, "zero", 0.0, {"g": band}, BORDER), truth
 
 

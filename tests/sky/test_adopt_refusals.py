@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import sky_maker
 from astropy.io import fits
+from blendimpact.data.hdus import read_hdu
 from blendimpact.errors import StudyError
-from blendimpact.sky.adopt.planes import read_hdu, read_mask, read_science, read_variance
+from blendimpact.sky.adopt.planes import count_flags, read_mask, read_science, read_variance
 
 
 def small(path, **cards):
@@ -23,7 +24,7 @@ def small(path, **cards):
         ({}, {"gain_key": ...}, "gain"),
         ({"GAIN": -1.0}, {}, "gain"),
         ({}, {"band": ...}, "band"),
-        ({"BUNIT": "MJy/sr"}, {}, "cannot be summed"),
+        ({"BUNIT": "MJy/sr"}, {}, "but zero_point is 30.0"),
         ({"BUNIT": "mag"}, {}, "cannot be summed"),
         ({"BUNIT": "nJy"}, {}, "31.4"),
         ({}, {"hdu": 3}, "HDU 3"),
@@ -65,7 +66,7 @@ def test_files_that_are_not_whole(tmp_path):
 
 
 def test_missing_pixels(tmp_path):
-    image = np.ones((64, 80))
+    image = np.random.default_rng(1).normal(10, 1, (64, 80))
     image[:20] = np.nan
     image[20, 0] = np.inf
     read = read_science(sky_maker.spec_of(sky_maker.write(tmp_path / "i.fits", image)), tmp_path)
@@ -96,25 +97,26 @@ def test_masks_are_checked(plain):
             read_mask({**spec, "mask": {**sky_maker.plane(folder, array), "meaning": meaning}}, read, folder)
     array = np.zeros((64, 80))
     array[3, 4], array[5, 6] = 3, 1  # bit 1 has no meaning: ignored
-    flags, counts = read_mask({**spec, "mask": {**sky_maker.plane(folder, array), "meaning": meaning}}, read, folder)
-    assert flags[3, 4] == 1 and flags.sum() == 1 and counts["BAD"] == 1
-    flags, counts = read_mask(spec, {**read, "saturation": 5000.0}, folder)
-    assert counts["BAD"] == (read["science"] >= 5000).sum() == 120
+    flags = read_mask({**spec, "mask": {**sky_maker.plane(folder, array), "meaning": meaning}}, read, folder)
+    assert flags[3, 4] == 1 and flags.sum() == 1 and count_flags(flags)["BAD"] == 1
+    saturating = {**spec, "saturation": 5000.0}
+    flags = read_mask(saturating, read_science(saturating, folder), folder)
+    assert count_flags(flags)["BAD"] == (read["science"] >= 5000).sum() == 120
 
 
 def test_variance_planes_are_checked(plain):
     folder, spec, read = plain
     good = np.full((64, 80), 4.0)
     flags = np.zeros((64, 80), np.uint8)
-    for spoil, message in ((np.nan, "not finite"), (-1.0, "negative"), (0.0, "zero")):
+    for spoil in (np.nan, np.inf, -1.0, 0.0):  # one such pixel has no data, and the image is used
         array = good.copy()
         array[7, 8] = spoil
-        entry = {"kind": "variance", **sky_maker.plane(folder, array)}
-        with pytest.raises(StudyError, match=message):
-            read_variance({**spec, "variance": entry}, read, flags, folder)
-        masked = flags.copy()
-        masked[7, 8] = 1
+        entry, masked = {"kind": "variance", **sky_maker.plane(folder, array)}, flags.copy()
         assert (read_variance({**spec, "variance": entry}, read, masked, folder) == 4).all()
+        assert masked[7, 8] == 1 and masked.sum() == 1
+    entry = {"kind": "variance", **sky_maker.plane(folder, np.where(np.arange(80) % 2, 4.0, -4.0) + 0 * good)}
+    with pytest.raises(StudyError, match="50 % of the variance plane are negative"):
+        read_variance({**spec, "variance": entry}, read, flags.copy(), folder)
     with pytest.raises(StudyError, match="80 x 10"):
         read_variance(
             {**spec, "variance": {"kind": "variance", **sky_maker.plane(folder, good[:10])}}, read, flags, folder
@@ -124,3 +126,5 @@ def test_variance_planes_are_checked(plain):
     entry = {"kind": "weight", **sky_maker.plane(folder, array)}
     found = read_variance({**spec, "variance": entry}, read, flags, folder)
     assert flags[7, 8] == 1 and np.allclose(found, 0.25)
+    entry = {"kind": "rms", **sky_maker.plane(folder, good)}
+    assert np.allclose(read_variance({**spec, "variance": entry}, read, flags, folder), 16)

@@ -27,6 +27,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     WrapValidator,
     create_model,
@@ -160,6 +161,13 @@ def ascending(values):
     return values
 
 
+def _hdu(value):
+    value = _whole(value)
+    if isinstance(value, bool) or not (value >= 0 if isinstance(value, int) else isinstance(value, str) and value):
+        raise PydanticCustomError("study", "must be the number of an HDU (0 is the first) or its EXTNAME")
+    return value
+
+
 def _json(value):
     """Return the value of an option that no model knows, refusing what JSON cannot hold."""
     if isinstance(value, (dict, list)):
@@ -183,6 +191,8 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Distinct = AfterValidator(_distinct)
 """For lists: nothing is named twice."""
+Hdu = Annotated[int | str, PlainValidator(lambda value: _hdu(value), json_schema_input_type=int | str)]
+"""An HDU of a FITS file: its number, or its name (EXTNAME, or "EXTNAME,EXTVER")."""
 Options = Annotated[dict[str, object], AfterValidator(_json)]
 """Options of a plug-in: plain data whose keys the plug-in knows."""
 

@@ -6,8 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .files import Problem, find
-from .models import Model, Name, Number, Positive, Text, Whole, absent, load_checked
+from ..errors import StudyError
+from .files import Problem, find, load_yaml, raise_problems, shown
+from .models import Hdu, Model, Name, Number, Positive, Text, Whole, absent, load_checked
+
+NO_BLOCK = Problem(("tiling",), "no block fits into the image", "make block and border smaller")
+FROM_HERE = "check the path: it is counted from the directory where Snakemake runs"
 
 
 class Psf(Model):
@@ -15,7 +19,7 @@ class Psf(Model):
 
     kind: Literal["measured", "file", "moffat", "kolmogorov"] = Field(description="Where the PSF comes from.")
     file: Text | None = absent(description="FITS stamp (kind: file), odd sides, on the image's grid.")
-    hdu: Whole = Field(0, ge=0, description="Number of the HDU of the stamp.")
+    hdu: Hdu = Field(0, description="Number or EXTNAME of the HDU of the stamp.")
     fwhm: Positive | None = absent(description="FWHM in arcsec (moffat, kolmogorov).")
     beta: Number | None = absent(gt=1, description="Slope of the Moffat profile.")
     size: Whole = Field(41, ge=11, description="Side in pixels of the PSF stamp, odd.")
@@ -30,17 +34,18 @@ class Psf(Model):
 class Variance(Model):
     """Variance per pixel: measured on the sky, or a plane of the same size."""
 
-    kind: Literal["measured", "variance", "weight"] = Field(
-        "measured", description="measured; or what the plane holds: the variance, or its inverse."
+    kind: Literal["measured", "variance", "weight", "rms"] = Field(
+        "measured",
+        description="measured; or what the plane holds: the variance, its inverse, or its square root (JWST's ERR).",
     )
     file: Text | None = absent(description="FITS file of the plane; default: the image's own.")
     member: Text | None = absent(description="Or the file of the fetched `input`.")
-    hdu: Whole = Field(0, ge=0, description="Number of the HDU of the plane.")
+    hdu: Hdu = Field(0, description="Number or EXTNAME of the HDU of the plane.")
 
     def problems(self):
         if self.kind == "measured" and (self.file or self.member):
             yield Problem(
-                (), "is measured, but names a file", "say what the plane holds: kind: variance, or kind: weight"
+                (), "is measured, but names a file", "say what the plane holds: kind: variance, weight or rms"
             )
 
 
@@ -57,7 +62,7 @@ class Mask(Model):
 
     file: Text | None = absent(description="FITS file of the plane; default: the image's own.")
     member: Text | None = absent(description="Or the file of the fetched `input`.")
-    hdu: Whole = Field(0, ge=0, description="Number of the HDU of the plane.")
+    hdu: Hdu = Field(0, description="Number or EXTNAME of the HDU of the plane.")
     meaning: list[MaskBit] = Field(
         description="One entry per bit of the mask that is used; bits without an entry are ignored."
     )
@@ -88,24 +93,33 @@ class Plane(Model):
 
     file: Text | None = absent(description="FITS file, relative to the working directory.")
     member: Text | None = absent(description="Or the file of the fetched `input`, by its base name.")
-    hdu: Whole = Field(0, ge=0, description="Number of the HDU with the pixels.")
+    hdu: Hdu = Field(0, description="Number or EXTNAME of the HDU with the pixels.")
     zero_point: Number | None = absent(
         description="AB magnitude of one image unit; not needed if BUNIT is a flux density."
     )
     zero_point_key: Text | None = absent(description="Header keyword of the zero point.")
-    gain: Positive | None = absent(description="Electrons per image unit, over all exposures.")
+    gain: Positive | None = absent(
+        description="Electrons per image unit, over all exposures; not needed if BUNIT is electrons, or electrons per "
+        "second."
+    )
     gain_key: Text | None = absent(description="Header keyword of the gain.")
-    saturation: Number | None = Field(None, description="Pixel value from which a pixel is bad.")
-    saturation_key: Text | None = absent(description="Header keyword of the saturation level.")
+    exposure: Positive | None = absent(
+        description="Exposure time in seconds, over all exposures, by which the gain is multiplied: for pixels per "
+        "second whose gain is in electrons per count."
+    )
+    exposure_key: Text | None = absent(description="Header keyword of the exposure time.")
+    saturation: Number | None = Field(
+        None, description="Pixel value of the file, with its sky, from which a pixel is bad."
+    )
+    saturation_key: Text | None = absent(description="Header keyword of the saturation level; 0 is none.")
     psf: Psf = Field(description="The PSF.")
     variance: Variance = Field(Variance(), description="Variance per pixel.")
     mask: Mask | None = Field(None, description="Mask plane and what its values mean; null: no mask is known.")
     sky: SkyMesh = Field(SkyMesh(), description="How the sky is measured.")
 
     def problems(self):
-        for name in ("zero_point", "gain", "saturation"):
-            given = sum(getattr(self, key) is not None for key in (name, f"{name}_key"))
-            if given == 2 or (given == 0 and name == "gain"):
+        for name in ("zero_point", "gain", "exposure", "saturation"):
+            if None not in (getattr(self, name), getattr(self, f"{name}_key")):
                 yield Problem((), f"needs one of `{name}` and `{name}_key`", "give the number, or its header keyword")
 
     def members(self):
@@ -152,12 +166,14 @@ class Image(Plane):
     title: Text = Field(description="What the image shows, for tables and captions.")
     band: Text = Field(description="Band, as named in the `bands` of the case.")
     input: Text | None = absent(description="Entry of config/inputs.yaml that holds the image.")
-    size: list[Annotated[Whole, Field(ge=1)]] = Field(
+    size: list[Annotated[Whole, Field(ge=1)]] | None = absent(
         min_length=2,
         max_length=2,
-        description="Size of the image in pixels, [NAXIS1, NAXIS2]; checked against the file when it is read.",
+        description="Size of the image in pixels, [NAXIS1, NAXIS2]: that of the `file`; needed for a fetched `input`.",
     )
-    pixel_scale: Positive = Field(description="Pixel scale in arcsec; checked against the WCS when the file is read.")
+    pixel_scale: Positive | None = absent(
+        description="Pixel scale in arcsec: that of the WCS of the `file`; needed for a fetched `input`."
+    )
     detector: Detector | None = Field(
         None, description="What the detector left in a raw frame; null: nothing (a survey's calibrated image)."
     )
@@ -182,12 +198,17 @@ class Image(Plane):
                 if plane
                 for key in plane.members()
             )
-        if not blocks(self.plain(), {"size": self.tiling.block, "border": self.tiling.border}):
-            yield Problem(("tiling",), "no block fits into the image", "make block and border smaller")
+        else:
+            lacking = [key for key in ("size", "pixel_scale") if getattr(self, key) is None]
+            yield from (Problem((), f"the key {key!r} is missing", "add it: no file is read yet") for key in lacking)
+        if self.size and not blocks(self.plain(), {"size": self.tiling.block, "border": self.tiling.border}):
+            yield NO_BLOCK
 
 
 def load_image(name_or_path):
     """Return the definition of a real image (a dict with defaults), by name or path.
+
+    Size and pixel scale of a user's own file are in it, from the header where the entry does not give them.
 
     Raises
     ------
@@ -195,12 +216,30 @@ def load_image(name_or_path):
         If there is no such file or a key is wrong.
     """
     path = Path(find("images", name_or_path))
-    return _load_image(str(path), path.stat().st_mtime_ns)
+    image = _load_image(str(path), path.stat().st_mtime_ns)
+    if None not in (image.get("size"), image.get("pixel_scale")):
+        return image
+    file = Path(image["file"])
+    if not file.is_file():
+        raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
+    found = _geometry(str(file), image["hdu"], file.stat().st_mtime_ns)
+    image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
+    if not blocks(image, {"size": image["tiling"]["block"], "border": image["tiling"]["border"]}):
+        raise_problems([NO_BLOCK], [load_yaml(path)])
+    return image
 
 
 @lru_cache
 def _load_image(path, _mtime):
     return load_checked(path, Image, named=True).plain()
+
+
+@lru_cache
+def _geometry(path, hdu, _mtime):
+    """Return size and pixel scale of an image, from its header alone."""
+    from ..data.hdus import geometry  # astropy is not needed where the entry says it
+
+    return geometry(path, hdu)
 
 
 def image_files(image):

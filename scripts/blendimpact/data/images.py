@@ -12,6 +12,7 @@ from astropy.wcs import WCS
 
 from ..errors import StudyError
 from .flags import Bits
+from .hdus import pixel_scale_of
 
 AB_NANOJANSKY = 31.4
 """AB magnitude of one nJy."""
@@ -60,6 +61,8 @@ class BandImage:
         ``SEG``: footprints of the real sources of ``BASE``, by ``source_id``, 0 is sky.
     unit : str
         FITS unit of the pixels.
+    saturation : float or None
+        Value of ``science`` from which a pixel may be saturated; None: nothing is.
     """
 
     band: str
@@ -73,6 +76,7 @@ class BandImage:
     psf_model: dict = field(default_factory=lambda: {"kind": "pixels"})
     planes: dict = field(default_factory=dict)
     unit: str = "nJy"
+    saturation: float | None = None
 
     def __post_init__(self):
         for name, array in {"VAR": self.variance, "MASK": self.mask, **self.planes}.items():
@@ -86,7 +90,7 @@ class BandImage:
     @cached_property  # asked for with every source that is drawn
     def pixel_scale(self):
         """Pixel scale in arcsec (square root of the pixel's area); computed once."""
-        return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
+        return pixel_scale_of(self.wcs)
 
 
 @dataclass
@@ -191,6 +195,8 @@ def _header(patch, image):
     header["BAND"] = image.band
     header["MAGZERO"] = (image.zero_point, "AB magnitude of one BUNIT")
     header["GAIN"] = (image.gain, "electrons per BUNIT")
+    if image.saturation is not None:
+        header["SATURATE"] = (image.saturation, "above the sky that was subtracted")
     header["PATCH"] = patch.index
     header["TWIN"] = patch.twin
     header["SHEAR"] = (patch.shear, "reduced shear g1 applied to the scene")
@@ -332,6 +338,7 @@ class PatchFile:
             psf_model=model,
             planes=arrays,
             unit=header["BUNIT"],
+            saturation=header.get("SATURATE"),
         )
 
     def __iter__(self):

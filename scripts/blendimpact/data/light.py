@@ -2,6 +2,9 @@
 
 import numpy as np
 
+FAINTEST = 1e-6
+"""Least part of a pixel's variance that the sky is taken to have."""
+
 
 def real_light(base, segmentation):
     """Return the light of the real sources of an image, as far as it is known.
@@ -18,6 +21,19 @@ def real_light(base, segmentation):
         Footprints, 0 is sky.
     """
     return np.where(segmentation > 0, np.maximum(base, 0), 0)
+
+
+def sky_variance(image, light):
+    """Return the variance of an image without the photon noise of known light, a positive number in every pixel.
+
+    Parameters
+    ----------
+    image : BandImage
+    light : (ny, nx) array
+        In the unit of ``image``.
+    """
+    variance = np.asarray(image.variance, float)
+    return np.maximum(variance - light / image.gain, FAINTEST * variance)
 
 
 def surface_brightness(light, image, x, y):

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..data.images import AB_NANOJANSKY
-from ..data.light import real_light
+from ..data.light import real_light, sky_variance
 from ..measure.sky import estimate_sky
 from ..sky.star_field import measured_psf
 from ..stats.streams import stream
@@ -137,7 +137,7 @@ class Differences:
         """The sky's variance and the transients' own photons."""
         known = np.maximum(self.static + self.light, 0)
         with np.errstate(invalid="ignore"):
-            sky = np.maximum(self.image.variance - known / self.image.gain, 1e-30)
+            sky = sky_variance(self.image, known)
         return (sky + np.maximum(self.light, 0) / self.image.gain).astype(np.float32)
 
     def _alone(self, pixels):

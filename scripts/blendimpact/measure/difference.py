@@ -184,9 +184,8 @@ def residuals(difference, x, y, radius):
         near = (step - (x[here] - i)[:, None])[:, None, :] ** 2 + (step - (y[here] - j)[:, None])[
             :, :, None
         ] ** 2 <= radius**2
-        plane = np.where(
-            difference.good, difference.image.astype(float) ** 2 / np.maximum(difference.variance, 1e-30), 0
-        )
+        square, variance = np.square(difference.image, dtype=float), difference.variance
+        plane = np.divide(square, variance, out=np.zeros_like(square), where=difference.good & (variance > 0))
         near &= stamps(difference.good, i, j, 2 * half + 1) > 0
         number[here] = near.sum(axis=(1, 2))
         top = (stamps(plane, i, j, 2 * half + 1) * near).sum(axis=(1, 2))

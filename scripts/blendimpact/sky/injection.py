@@ -11,7 +11,7 @@ from ..config.settings import REALISATIONS, block_of
 from ..data.catalogues import describe
 from ..data.frames import pixel_to_sky, sky_to_pixel
 from ..data.images import MASK_BITS
-from ..data.light import real_light
+from ..data.light import real_light, sky_variance
 from ..errors import StudyError
 from ..populations.catalogue import SOURCE_TYPES, jacobian, sky_shape_to_pixels
 from ..populations.extras import EXTRAS, add_blank, extras_of
@@ -110,10 +110,10 @@ class _Band:
         self.before = np.asarray(image.planes.get("MODEL", np.zeros(shape)), float)
         self.foreign = real_light(image.planes["BASE"], image.planes["SEG"]) if real else np.zeros(shape)
         known = np.maximum(self.before, 0) + self.foreign
-        self.sky_variance = np.maximum(np.asarray(image.variance, float) - known / image.gain, 1e-30)
+        self.sky_variance = sky_variance(image, known)
         good = (image.mask & BAD) == 0
         self.typical = float(np.median(self.sky_variance[good] if good.any() else self.sky_variance))
-        self.saturation = self._total = None
+        self._total = None
 
     def add(self, stamp, noise):
         self._total = None
@@ -169,8 +169,6 @@ def _noise_models(truth, bands):
             "adopt/image.truth.parquet",
             "delete it and run again: the rule that makes it will",
         )
-    for name, band in bands.items():
-        band.saturation = known[name].get("saturation")
     return {name: np.array(known[name]["correlation"]) for name in bands}
 
 
@@ -306,10 +304,11 @@ def _measure(row, patch, bands):
         row[f"snr_{name}"] = band.snr(stamp)
         row[f"purity_{name}"] = band.purity(stamp)
         square += row[f"snr_{name}"] ** 2
-        if band.saturation is not None:
+        saturation = band.image.saturation
+        if saturation is not None:
             image, part = overlap(patch.shape, stamp)
-            own = stamp.array[part] > 0.1 * band.saturation
-            if ((band.image.science + band.light)[image][own] >= band.saturation).any():
+            own = stamp.array[part] > 0.1 * saturation
+            if ((band.image.science + band.light)[image][own] >= saturation).any():
                 row["injection_flag"] |= FLAG.TOO_BRIGHT
                 row["role"] = "scene"
     row["snr"] = np.sqrt(square) if square else np.nan

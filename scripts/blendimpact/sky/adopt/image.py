@@ -7,12 +7,13 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from ...config.real_image import Psf
+from ...data.hdus import pixel_scale_of
 from ...data.light import real_light
 from ...data.significance import KERNEL_3X3
 from ...errors import StudyError
 from .detector import find_defects, level_lines
 from .noise import NoiseModel, Sky, measure_depth, measure_sky
-from .planes import BAD, path_of, read_mask, read_science, read_variance
+from .planes import BAD, count_flags, path_of, read_mask, read_science, read_variance
 from .psf import ImagePsf, given_psf, measure_psf
 from .stars import find_objects
 from .template import check_pair, compare, template_spec
@@ -38,6 +39,8 @@ class AdoptedImage:
     zero_point, gain : float
     saturation : float or None
         In the unit of the image, before the sky was subtracted.
+    pedestal : (ny, nx) float32 array or None
+        What was subtracted from the pixels, sky and bias, where something may saturate.
     unit : str
     psf : ImagePsf
     noise : NoiseModel
@@ -60,6 +63,7 @@ class AdoptedImage:
     zero_point: float
     gain: float
     saturation: float
+    pedestal: np.ndarray
     unit: str
     psf: ImagePsf
     noise: NoiseModel
@@ -72,7 +76,7 @@ class AdoptedImage:
     @property
     def pixel_scale(self):
         """Pixel scale in arcsec."""
-        return float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))) * 3600)
+        return pixel_scale_of(self.wcs)
 
 
 def _variance_with_sources(variance, light, sky, gain):
@@ -120,10 +124,10 @@ def adopt(spec, base_dir):
 def _adopt(spec, base_dir):
     """Adopt one image."""
     read = read_science(spec, base_dir)
-    mask, counts = read_mask(spec, read, base_dir)
+    mask = read_mask(spec, read, base_dir)
     given = read_variance(spec, read, mask, base_dir)
     detector = spec.get("detector") or {}
-    science, raw = _levelled(read["science"], mask, counts, detector)
+    science, raw = _levelled(read["science"], mask, detector)
     bad = (mask & BAD) != 0
     if bad.mean() > 0.5:
         raise StudyError(
@@ -131,8 +135,8 @@ def _adopt(spec, base_dir):
             str(read["path"]),
             "check the meaning of the mask's bits",
         )
-    scale = float(np.sqrt(abs(np.linalg.det(read["wcs"].pixel_scale_matrix))) * 3600)
-    sky, bad = _sky(science, mask, counts, scale, spec, detector, read["path"])
+    scale = pixel_scale_of(read["wcs"])
+    sky, bad = _sky(science, mask, scale, spec, detector, read["path"])
     science = np.where(bad, 0, science - sky.level).astype(np.float32)
     rms = sky.rms if given is None else np.sqrt(given)
     objects, segmentation = find_objects(science, rms, bad)
@@ -150,12 +154,14 @@ def _adopt(spec, base_dir):
         "shape": list(science.shape),
         "pixel_scale_arcsec": scale,
         "unit": read["unit"],
+        "scaled": read["scaled"],
         "zero_point": read["zero_point"],
         "gain": read["gain"],
         "saturation": read["saturation"],
         "area_arcmin2": float(science.size * scale**2 / 3600),
         "not_finite_fraction": read["nan_fraction"],
-        "masked_pixels": counts,
+        "blank_fraction": read["blank_fraction"],
+        "masked_pixels": count_flags(mask),
         "masked_fraction": float((mask > 0).mean()),
         "sky": sky.report,
         "detector": raw,
@@ -184,6 +190,7 @@ def _adopt(spec, base_dir):
         zero_point=read["zero_point"],
         gain=read["gain"],
         saturation=read["saturation"],
+        pedestal=None if read["saturation"] is None else np.where(bad, 0, read["science"] - science),
         unit=read["unit"],
         psf=psf,
         noise=sky.noise,
@@ -194,14 +201,13 @@ def _adopt(spec, base_dir):
     )
 
 
-def _levelled(science, mask, counts, detector):
+def _levelled(science, mask, detector):
     """Take a bias of each line off, as the entry asks for; mask lines without data. Return image and report."""
     axis = detector.get("lines")
     if axis is None:
         return science, None
     levelled, lost, bias = level_lines(science, (mask & BAD) != 0, axis)
     mask[lost] |= BAD
-    counts["BAD"] = int(((mask & BAD) != 0).sum())
     return levelled, {
         "lines": axis,
         "lost_lines": int(lost.all(axis=1 if axis == "rows" else 0).sum()),
@@ -210,7 +216,7 @@ def _levelled(science, mask, counts, detector):
     }
 
 
-def _sky(science, mask, counts, scale, spec, detector, path):
+def _sky(science, mask, scale, spec, detector, path):
     """Measure the sky; mask defects of the detector and measure it again. Return it and the bad pixels."""
     options = {key: value for key, value in (spec.get("sky") or {}).items() if value is not None}
     bad = (mask & BAD) != 0
@@ -218,7 +224,6 @@ def _sky(science, mask, counts, scale, spec, detector, path):
     if detector.get("defects"):
         mask[find_defects(np.where(bad, 0, science - sky.level), bad, sky.rms, detector["defects"])] |= BAD
         bad = (mask & BAD) != 0
-        counts["BAD"] = int(bad.sum())
         sky = measure_sky(science, bad, scale, **options)
     if sky.report["source_free_fraction"] < MIN_SKY:
         raise StudyError(

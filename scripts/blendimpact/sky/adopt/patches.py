@@ -215,6 +215,7 @@ def _band(image, x0, y0, side):
         gain=image.gain,
         psf_model=dict(image.psf.model),
         unit=image.unit,
+        saturation=None if image.saturation is None else image.saturation - float(image.pedestal[here].max()),
     )
 
 
@@ -257,7 +258,5 @@ def _context(objects, band, x0, y0, block, case, scenario, image):
     }
     columns = truth_columns([name], None)
     truth = describe(Table({key: values[key] for key in columns}), columns)
-    truth.meta[NOISE_META] = json.dumps(
-        {name: {"correlation": np.round(image.noise.correlation, 6).tolist(), "saturation": image.saturation}}
-    )
+    truth.meta[NOISE_META] = json.dumps({name: {"correlation": np.round(image.noise.correlation, 6).tolist()}})
     return truth

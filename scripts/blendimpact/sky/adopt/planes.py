@@ -1,21 +1,25 @@
 """Read the planes of a real image from FITS, and refuse what cannot be used, with a remedy."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS
+from scipy import ndimage
 
+from ...data.hdus import read_hdu, read_wcs
 from ...data.images import MASK_BITS
 from ...errors import StudyError
+from .units import number_of, read_gain, read_zero_point
 
 BAD = MASK_BITS.BAD
 MAX_NAN = 0.5
-# AB zero points of flux density units; anything else is taken as counts with a zero point
-ZERO_POINTS = {"nJy": 31.4, "uJy": 23.9, "mJy": 16.4, "Jy": 8.9, "nanomaggy": 22.5, "nmgy": 22.5}
-REFUSED = ("mag", "/sr", "sr-1", "sr^-1", "arcsec", "dex", "log")
+MAX_NEGATIVE = 0.01
+"""Largest part of a variance plane that may be negative; with more it is another plane."""
+COMFORTABLE = 1e-4, 1e4
+"""Noise of a pixel in image units that float32 can square and invert; other images are read in 10^k of their unit."""
+NO_SKY, NO_LIGHT = 100.0, 1e12
+"""Pixels so many standard deviations below the median, or off it, have no data: sentinels and overflows."""
+FLAT = 5
+"""Side of a square, and square root of the length of a line, whose pixels noise never makes all equal."""
 
 
 def path_of(part, spec, base_dir):
@@ -43,120 +47,66 @@ def path_of(part, spec, base_dir):
     return path_of(spec, spec, base_dir)
 
 
-def read_hdu(path, number, what):
-    """Return (array in native byte order, header) of an image HDU.
+def read_facts(spec, base_dir, pixels=False, what="image"):
+    """Read what an image is, and its pixels if wanted.
+
+    Parameters
+    ----------
+    spec : dict
+        Entry of the image.
+    base_dir : path-like
+        Folder of the fetched inputs.
+    pixels : bool, optional
+        Whether to read the pixels: without them it takes no time.
+    what : str, optional
+        For messages.
+
+    Returns
+    -------
+    ImageHdu
+    dict
+        ``path``, ``wcs``, ``unit``, ``zero_point``, ``gain``, ``saturation`` (None: nothing saturates).
 
     Raises
     ------
     StudyError
-        If the file is missing, truncated, or the HDU is missing, empty or not two-dimensional.
+        With file, key and remedy, for whatever cannot be used.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=AstropyWarning)
-            warnings.filterwarnings("error", message=".*truncated.*")
-            with fits.open(path, memmap=False) as hdus:
-                if number >= len(hdus):
-                    raise StudyError(
-                        f"there is no HDU {number} for the {what}: the file has {len(hdus)}",
-                        str(path),
-                        "give the right `hdu`",
-                    )
-                data, header = hdus[number].data, hdus[number].header
-    except FileNotFoundError as error:
+    name = spec.get("name", "image")
+    if not spec.get("band"):
+        raise StudyError("the image's entry has no band", f"{name}: band", "name the band, as in the case's `bands`")
+    hdu = read_hdu(path_of(spec, spec, base_dir), spec.get("hdu", 0), what, pixels)
+    if spec.get("size") and list(spec["size"]) != [hdu.shape[1], hdu.shape[0]]:
         raise StudyError(
-            f"the file of the {what} is not there", str(path), "check the path in the image's entry, or fetch the input"
-        ) from error
-    except (OSError, ValueError, TypeError, AstropyWarning) as error:
-        raise StudyError(
-            f"the {what} cannot be read to its end ({error})",
-            str(path),
-            "the file is truncated or not FITS: get it again",
-        ) from error
-    if data is None or data.size == 0:
-        raise StudyError(
-            f"HDU {number} holds no pixels for the {what}",
-            str(path),
-            "give the `hdu` of an image (the first is often empty: try 1)",
+            f"the {what} has {hdu.shape[1]} x {hdu.shape[0]} pixels, the entry says {spec['size']}",
+            hdu.path,
+            "correct `size` (NAXIS1, NAXIS2) or `hdu`",
         )
-    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.dtype.names:
-        raise StudyError(
-            f"HDU {number} holds no two-dimensional image for the {what}",
-            str(path),
-            "give the `hdu` of an image with two axes",
-        )
-    return np.ascontiguousarray(data, data.dtype.newbyteorder("=")), header
+    wcs = read_wcs(hdu, spec.get("pixel_scale"))
+    unit, zero_point = read_zero_point(spec, hdu, wcs)
+    saturation = number_of(spec, "saturation", hdu, "give saturation as a number, or null")
+    return hdu, {
+        "path": Path(hdu.path),
+        "wcs": wcs,
+        "unit": unit,
+        "zero_point": zero_point,
+        "gain": read_gain(spec, hdu, unit),
+        "saturation": saturation if saturation and saturation > 0 else None,  # headers have 0 for "not known"
+    }
 
 
-def number_of(spec, key, header, path, remedy, default=None):
-    """Return a number that the entry gives, or that it names a header keyword for."""
-    if spec.get(key) is not None:
-        value = spec[key]
-    elif spec.get(f"{key}_key"):
-        card = spec[f"{key}_key"]
-        if card not in header:
-            raise StudyError(f"the header has no {card} ({key}_key)", str(path), remedy)
-        value = header[card]
-    else:
-        return default
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        value = np.nan
-    if not np.isfinite(value):
-        raise StudyError(f"{key} is not a finite number", str(path), remedy)
-    return value
+def check_planes(spec, base_dir):
+    """Raise if the headers of an image, its variance and its mask say that they cannot be used; reads no pixels."""
+    hdu, _ = read_facts(spec, base_dir)
+    for key in ("variance", "mask"):
+        entry = spec.get(key)
+        if entry and entry.get("kind") != "measured":
+            read_plane(entry, spec, hdu.shape, _what(key, entry), base_dir, pixels=False)
 
 
-def read_unit(header, zero_point, path):
-    """Return (unit, zero point); flux density units know their zero point."""
-    unit = str(header.get("BUNIT", "")).strip()
-    lowered = unit.lower()
-    if any(word in lowered for word in REFUSED):
-        raise StudyError(
-            f"pixels in {unit!r} cannot be summed to a flux",
-            f"{path}: BUNIT",
-            "convert to a flux per pixel (counts, nJy) with a zero point",
-        )
-    known = {k.lower(): v for k, v in ZERO_POINTS.items()}.get(lowered.replace(" ", ""))
-    if zero_point is None:
-        if known is None:
-            raise StudyError(
-                "no zero point", str(path), "give zero_point (AB magnitude of one unit of the image) or zero_point_key"
-            )
-        return unit, known
-    if known is not None and abs(known - zero_point) > 0.02:
-        raise StudyError(
-            f"pixels in {unit} have the AB zero point {known}, but zero_point is {zero_point}",
-            f"{path}: BUNIT",
-            "correct the one that is wrong",
-        )
-    return unit or "count", zero_point
-
-
-def read_wcs(header, shape, path, pixel_scale=None):
-    """Return the celestial WCS of an image, checked against the stated pixel scale (arcsec)."""
-    remedy = "solve the astrometry and write it to the header (CTYPE, CRVAL, CRPIX, CD)"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyWarning)
-            wcs = WCS(header)
-    except Exception as error:  # wcslib raises many kinds
-        raise StudyError(f"the WCS cannot be read ({error})", str(path), remedy) from error
-    if not wcs.has_celestial or wcs.naxis != 2:
-        raise StudyError("the image has no celestial WCS", str(path), remedy)
-    corners = wcs.pixel_to_world_values([0, shape[1] - 1], [0, shape[0] - 1])
-    determinant = abs(np.linalg.det(wcs.pixel_scale_matrix))
-    if not np.isfinite(corners).all() or not determinant > 0:
-        raise StudyError("the WCS is singular", str(path), remedy)
-    scale = float(np.sqrt(determinant)) * 3600
-    if pixel_scale and abs(scale / pixel_scale - 1) > 0.01:
-        raise StudyError(
-            f"the WCS has {scale:.4f} arcsec per pixel, the entry {pixel_scale}",
-            str(path),
-            "correct pixel_scale, or the header",
-        )
-    return wcs
+def _what(key, entry):
+    """Return what a plane is called in messages."""
+    return f"{entry['kind']} plane" if "kind" in entry else key
 
 
 def read_science(spec, base_dir):
@@ -172,115 +122,171 @@ def read_science(spec, base_dir):
     Returns
     -------
     dict
-        ``science`` (float32, 0 where there is no data), ``bad`` (bool: not finite), ``wcs``, ``unit``,
-        ``zero_point``, ``gain``, ``saturation``, ``path``, ``nan_fraction``.
+        As `read_facts` returns it, and ``science`` (float32, 0 where there is no data), ``bad`` (bool: not finite, or
+        no data: constant, or far from any sky), ``saturated`` (bool), ``nan_fraction``, ``blank_fraction``, and
+        ``scaled``: None, or where the unit is out of the range of float32, the ``factor`` that pixels were multiplied
+        with, and unit and zero point before. Variances are to be multiplied with its square.
 
     Raises
     ------
     StudyError
         With file, key and remedy, for whatever cannot be used.
     """
-    name = spec.get("name", "image")
-    if not spec.get("band"):
-        raise StudyError("the image's entry has no band", f"{name}: band", "name the band, as in the case's `bands`")
-    path = path_of(spec, spec, base_dir)
-    data, header = read_hdu(path, spec.get("hdu", 0), "image")
-    if spec.get("size") and list(spec["size"]) != [data.shape[1], data.shape[0]]:
+    hdu, read = read_facts(spec, base_dir, pixels=True)
+    data = hdu.data
+    lost = ~np.isfinite(data)
+    if lost.mean() > MAX_NAN:
         raise StudyError(
-            f"the image has {data.shape[1]} x {data.shape[0]} pixels, the entry says {spec['size']}",
-            str(path),
-            "correct `size` (NAXIS1, NAXIS2) or `hdu`",
+            f"{100 * lost.mean():.0f} % of the pixels are not finite",
+            hdu.path,
+            "cut the image to the part that has data",
         )
-    bad = ~np.isfinite(data)
-    lost = float(bad.mean())
-    if lost > MAX_NAN:
+    blank = no_data(data, ~lost)
+    read |= {"nan_fraction": float(lost.mean()), "blank_fraction": float((blank & ~lost).mean())}
+    read["saturated"] = np.zeros(data.shape, bool) if read["saturation"] is None else data >= read["saturation"]
+    factor = _factor(data, ~(lost | blank))
+    read["scaled"] = {"factor": factor, **{k: read[k] for k in ("unit", "zero_point")}} if factor != 1 else None
+    if factor != 1:
+        data = data * np.float64(factor)
+        read["unit"] = f"{1 / factor:.0e} {read['unit']}"
+        read["zero_point"] += 2.5 * round(np.log10(factor))
+        read["gain"] /= factor
+        if read["saturation"] is not None:
+            read["saturation"] *= factor
+    with np.errstate(over="ignore", invalid="ignore"):
+        science = np.where(lost | blank, 0, data).astype(np.float32)
+    bad = lost | blank | ~np.isfinite(science)
+    return read | {"science": np.where(bad, np.float32(0), science), "bad": bad}
+
+
+def _scatter(data, good):
+    """Return median and robust standard deviation of the good pixels, of at most about a million."""
+    values = data[good]
+    values = values[:: max(1, values.size // 1_000_000)].astype(np.float64)
+    if not values.size:
+        return 0.0, 0.0
+    centre = float(np.median(values))
+    return centre, 1.4826 * float(np.median(np.abs(values - centre)))
+
+
+def _factor(data, good):
+    """Return the power of ten that brings the scatter of pixels near 1, where it is out of range; else 1."""
+    _, scatter = _scatter(data, good)
+    if not scatter > 0 or COMFORTABLE[0] <= scatter <= COMFORTABLE[1]:
+        return 1.0
+    return 10.0 ** -round(np.log10(scatter))
+
+
+def no_data(data, finite):
+    """Return which pixels of an image hold no sky: areas and lines of one value, and values far from all others.
+
+    Areas outside of a coadd's footprint, gaps and dead lines are often set to 0 or to a negative number, without a
+    mask that says so. Noise does not make `FLAT` x `FLAT` pixels equal, nor as many in a line.
+
+    Parameters
+    ----------
+    data : (ny, nx) array
+    finite : (ny, nx) bool array
+        Pixels to consider.
+    """
+    flat = np.zeros(data.shape, bool)
+    for shape in ((FLAT, FLAT), (1, FLAT**2), (FLAT**2, 1)):
+        if all(n >= k for n, k in zip(data.shape, shape)):
+            flat |= _constant(data, finite, shape)
+    if flat.any():  # what touches such an area and has its value belongs to it
+        values = np.unique(data[flat])
+        for value in values[: FLAT**2]:
+            same = finite & (data == value)
+            flat |= ndimage.binary_propagation(flat & same, np.ones((3, 3)), mask=same)
+    centre, scatter = _scatter(data, finite & ~flat)
+    with np.errstate(over="ignore"):
+        off = np.where(finite, data, centre).astype(np.float64) - centre
+    return flat | ((off < -NO_SKY * scatter) | (np.abs(off) > NO_LIGHT * scatter)) & (scatter > 0)
+
+
+def _constant(data, finite, shape):
+    """Return the pixels that lie in a window of this shape whose pixels are finite and equal."""
+    values = np.where(finite, data, 0)
+    low, high = (f(values, shape) for f in (ndimage.minimum_filter, ndimage.maximum_filter))
+    whole = ndimage.minimum_filter(finite, shape)
+    middle = (low == high) & whole
+    for axis, length in enumerate(shape):  # windows that reach beyond the edge do not count
+        edge = np.arange(data.shape[axis])
+        inside = (edge >= length // 2) & (edge < data.shape[axis] - length // 2)
+        middle &= inside[:, None] if axis == 0 else inside[None, :]
+    return ndimage.maximum_filter(middle, shape) if middle.any() else middle
+
+
+def read_plane(entry, spec, shape, what, base_dir, pixels=True):
+    """Return the `ImageHdu` of a plane beside the image, which must have its shape."""
+    plane = read_hdu(path_of(entry, spec, base_dir), entry.get("hdu", 0), what, pixels)
+    if plane.shape != shape:
         raise StudyError(
-            f"{100 * lost:.0f} % of the pixels are not finite", str(path), "cut the image to the part that has data"
+            f"the {what} has {plane.shape[1]} x {plane.shape[0]} pixels, the image {shape[1]} x {shape[0]}",
+            plane.path,
+            f"give the {what} of the same image",
         )
-    zero_point = number_of(spec, "zero_point", header, path, "give zero_point as a number")
-    unit, zero_point = read_unit(header, zero_point, path)
-    gain = number_of(spec, "gain", header, path, "give gain as a number: electrons per image unit")
-    if gain is None or not gain > 0:
-        raise StudyError(
-            "no positive gain",
-            str(path),
-            "give gain or gain_key: electrons per image unit, over all exposures; it sets the "
-            "photon noise of what is injected",
-        )
-    saturation = number_of(spec, "saturation", header, path, "give saturation as a number, or null")
-    science = np.where(bad, 0, data).astype(np.float32)
-    return {
-        "science": science,
-        "bad": bad,
-        "unit": unit,
-        "zero_point": zero_point,
-        "gain": gain,
-        "wcs": read_wcs(header, data.shape, path, spec.get("pixel_scale")),
-        "saturation": saturation,
-        "path": path,
-        "nan_fraction": lost,
-    }
+    return plane
 
 
 def read_mask(spec, science, base_dir):
-    """Return the (ny, nx) uint8 mask in the study's bits, and pixel counts by bit."""
-    flags = np.zeros(science["science"].shape, np.uint8)
-    flags[science["bad"]] |= BAD
-    if science["saturation"] is not None:
-        flags[science["science"] >= science["saturation"]] |= BAD
+    """Return the (ny, nx) uint8 mask in the study's bits."""
+    flags = np.where(science["bad"] | science["saturated"], np.uint8(BAD), np.uint8(0))
     entry = spec.get("mask")
-    if entry:
-        path = path_of(entry, spec, base_dir)
-        plane, _ = read_hdu(path, entry.get("hdu", 0), "mask")
-        if plane.shape != flags.shape:
+    if not entry:
+        return flags
+    plane = read_plane(entry, spec, flags.shape, "mask", base_dir)
+    data = plane.data
+    if data.dtype.kind == "f":
+        if not np.isfinite(data).all() or (data != np.round(data)).any():
+            raise StudyError("the mask holds values that are not whole numbers", plane.path, "give a mask of bits")
+        data = data.astype(np.int64)
+    data = data.view(f"u{data.dtype.itemsize}")  # the highest bit of a signed number is a bit as any other
+    for meaning in entry["meaning"]:
+        value = meaning["value"]
+        if value > np.iinfo(data.dtype).max:
             raise StudyError(
-                f"the mask has {plane.shape[1]} x {plane.shape[0]} pixels, the image "
-                f"{flags.shape[1]} x {flags.shape[0]}",
-                str(path),
-                "give the mask of the same image",
+                f"the mask has {8 * data.dtype.itemsize} bits, none of them is {value}",
+                f"{plane.path}, mask.meaning of {spec.get('name', 'image')}",
+                "correct the value, or the `hdu`",
             )
-        if plane.dtype.kind == "f":
-            if not np.isfinite(plane).all() or (plane != np.round(plane)).any():
-                raise StudyError("the mask holds values that are not whole numbers", str(path), "give a mask of bits")
-            plane = plane.astype(np.int64)
-        for meaning in entry["meaning"]:
-            flags[(plane & meaning["value"]) != 0] |= getattr(MASK_BITS, meaning["flag"])
-    counts = {name: int(((flags >> number) & 1).sum()) for number, (name, _) in MASK_BITS.items()}
-    return flags, counts
+        flags[(data & data.dtype.type(value)) != 0] |= getattr(MASK_BITS, meaning["flag"])
+    return flags
+
+
+def count_flags(flags):
+    """Return the number of pixels of a mask by the name of the bit."""
+    return {name: int(((flags >> number) & 1).sum()) for number, (name, _) in MASK_BITS.items()}
 
 
 def read_variance(spec, science, flags, base_dir):
     """Return the variance plane that the entry names, or None if it is to be measured.
 
-    A weight of zero, as coadds have it, is a pixel without data: the mask gets BAD there, in place.
+    A pixel without a positive, finite value has no data (coadds have a weight of zero there): the mask gets BAD, in
+    place.
     """
     entry = spec.get("variance") or {}
     kind = entry.get("kind", "measured")
     if kind == "measured":
         return None
-    path = path_of(entry, spec, base_dir)
-    plane, _ = read_hdu(path, entry.get("hdu", 0), kind)
-    if plane.shape != flags.shape:
-        raise StudyError(
-            f"the {kind} plane has {plane.shape[1]} x {plane.shape[0]} pixels, the image "
-            f"{flags.shape[1]} x {flags.shape[0]}",
-            str(path),
-            "give the plane of the same image",
-        )
-    plane = plane.astype(np.float64)
-    if kind == "weight":
-        flags[plane == 0] |= BAD
+    what = _what("variance", entry)
+    hdu = read_plane(entry, spec, flags.shape, what, base_dir)
+    plane = hdu.data.astype(np.float64)
     good = (flags & BAD) == 0
-    wrong = good & ~(np.isfinite(plane) & (plane > 0))
-    if wrong.any():
-        wrongly = "not finite" if not np.isfinite(plane[wrong]).all() else "zero or negative"
+    lost = good & ~(np.isfinite(plane) & (plane > 0))
+    negative = (plane[good] < 0).mean() if good.any() else 0.0
+    if negative > MAX_NEGATIVE:
         raise StudyError(
-            f"{int(wrong.sum())} pixels of the {kind} plane are {wrongly} where the image has data",
-            str(path),
-            "mask them as BAD, or use variance.kind: weight with 0 where there is no data",
+            f"{100 * negative:.0f} % of the {what} are negative where the image has data",
+            hdu.path,
+            f"give the `hdu` of the {what}, or use variance.kind: measured",
         )
+    flags[lost] |= BAD
+    good &= ~lost
     if not good.any():
-        raise StudyError("no pixel has data", str(path), "check the mask and the variance")
-    if kind == "weight":
-        plane = np.divide(1.0, plane, out=np.zeros_like(plane), where=good)
+        raise StudyError("no pixel has data", hdu.path, "check the mask and the variance")
+    plane = np.where(good, plane, 1.0)
+    plane = {"variance": lambda p: p, "weight": lambda p: 1 / p, "rms": np.square}[kind](plane)
+    if science["scaled"]:
+        plane *= science["scaled"]["factor"] ** 2
     return np.where(good, plane, np.median(plane[good])).astype(np.float32)

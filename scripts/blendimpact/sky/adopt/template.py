@@ -9,7 +9,7 @@ import numpy as np
 from ...data.frames import pixel_to_sky, sky_to_pixel
 from ...data.matching import match
 from ...errors import StudyError
-from .planes import number_of, path_of, read_hdu, read_unit, read_wcs
+from .planes import read_facts
 
 WCS_TOLERANCE = 0.1
 """Pixels by which the two WCS may differ anywhere in the image: a shift of half of that leaves dipoles of a few per
@@ -55,26 +55,18 @@ def check_pair(spec, template, base_dir):
     ------
     StudyError
     """
-    paths = [path_of(entry, entry, base_dir) for entry in (spec, template)]
-    where = f"{paths[1]} ({template['name']})"
-    (image, header), (other, other_header) = (
-        read_hdu(path, entry.get("hdu", 0), what)
-        for path, entry, what in zip(paths, (spec, template), ("image", "template"))
-    )
-    if image.shape != other.shape:
+    hdu, facts = read_facts(spec, base_dir)
+    other, others = read_facts(template, base_dir, pixels=True, what="template")
+    where = f"{other.path} ({template['name']})"
+    if hdu.shape != other.shape:
         raise StudyError(
-            f"the template has {other.shape[1]} x {other.shape[0]} pixels, the image {image.shape[1]} x "
-            f"{image.shape[0]}",
+            f"the template has {other.shape[1]} x {other.shape[0]} pixels, the image {hdu.shape[1]} x {hdu.shape[0]}",
             where,
             "resample the template to the pixels of the image",
         )
-    if not np.isfinite(other).any():
+    if not np.isfinite(other.data).any():
         raise StudyError("no pixel of the template is finite", where, "give the `hdu` that holds its pixels")
-    zero_point = number_of(template, "zero_point", other_header, where, "give template.zero_point as a number")
-    read_unit(other_header, zero_point, where)  # refuses what has no zero point: fluxes are scaled by it
-    first = read_wcs(header, image.shape, paths[0], spec.get("pixel_scale"))
-    second = read_wcs(other_header, other.shape, paths[1], spec.get("pixel_scale"))
-    off = wcs_offset(first, second, image.shape)
+    off = wcs_offset(facts["wcs"], others["wcs"], hdu.shape)
     if not off <= WCS_TOLERANCE:
         raise StudyError(
             f"the WCS of the template is up to {off:.2f} pixels off that of the image",

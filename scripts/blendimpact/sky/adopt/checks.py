@@ -1,0 +1,42 @@
+"""Check the images and templates of a study before any job; imports little, for every run begins with it."""
+
+from pathlib import Path
+
+from ...config.files import find, shown
+from ...config.real_image import FROM_HERE, image_files, load_image
+from ...errors import StudyError
+
+
+def check_images(settings):
+    """Refuse a user's images that cannot be used before any job; fetched ones are checked by theirs.
+
+    Of each image and its template the files must be there, and their headers say what the entry leaves to them: size,
+    WCS, zero point, gain. A template must have the pixels of its image.
+
+    Parameters
+    ----------
+    settings : iterable of dict
+        Of all cases and scenarios.
+
+    Raises
+    ------
+    StudyError
+    """
+    for name in sorted({chosen["image"] for chosen in settings if chosen["sky"] == "adopt"}):
+        image = load_image(name)
+        for file in image_files(image):
+            if not Path(file).is_file():
+                raise StudyError(f"the file {file} is not there", shown(find("images", name)), FROM_HERE)
+        if "input" not in image:
+            _check(image)
+
+
+def _check(image):
+    """Check the headers of an image, of its planes and of its template."""
+    from . import planes, template
+
+    earlier = template.template_spec(image)
+    for spec in (image, earlier) if earlier else (image,):
+        planes.check_planes(spec, None)
+    if earlier:
+        template.check_pair(image, earlier, None)
