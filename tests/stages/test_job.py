@@ -6,6 +6,7 @@ import types
 
 import pytest
 from blendimpact.data import missing_inputs
+from blendimpact.data.whole import opened
 from blendimpact.errors import StudyError
 from blendimpact.stages import job as jobs
 
@@ -145,3 +146,23 @@ def test_another_error_passes_on_with_its_traceback_in_the_log(job, tmp_path):
     with pytest.raises(ZeroDivisionError):
         jobs.run(job(run))
     assert "Traceback" in (tmp_path / "log").read_text() and "by nothing" in (tmp_path / "log").read_text()
+
+
+def test_a_job_that_was_left_behind_names_no_product_once_another_has_its_log(job, tmp_path, capsys):
+    """Its main process is gone, and another run has begun the same job with another configuration."""
+
+    def left_behind(table_out):
+        (tmp_path / "log").unlink()  # as Snakemake does before it starts a job
+        jobs.run(job(lambda table_out: opened_text(table_out, "new")))
+        opened_text(table_out, "old configuration")
+
+    with pytest.raises(SystemExit):
+        jobs.run(job(left_behind))
+    assert (tmp_path / "out").read_text() == "new"
+    assert "another run makes this product" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.part"))
+
+
+def opened_text(path, text):
+    with opened(path) as file:
+        file.write(text)

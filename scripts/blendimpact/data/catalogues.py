@@ -1,13 +1,13 @@
 """Catalogues: long tables with explicit ids, units and descriptions, kept as Parquet."""
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Column, Table, vstack
 
 from ..errors import StudyError
+from .whole import whole
 
 IDS = ("case", "scenario", "patch", "twin", "rung", "detector", "deblender", "band", "source_id", "det_id")
 
@@ -28,9 +28,8 @@ def write(table, path, meta=None):
         raise ValueError(f"columns without description: {', '.join(bare)}")
     table = table.copy(copy_data=False)
     table.meta = {**table.meta, **(meta or {})}
-    part = f"{path}.part"
-    table.write(part, format="parquet", overwrite=True)
-    os.replace(part, path)
+    with whole(path) as part:
+        table.write(part, format="parquet")
 
 
 def read(path, columns=()):
@@ -55,13 +54,10 @@ def read(path, columns=()):
 
 def write_folder(tables, path, meta=None):
     """Write tables, {name: Table}, into a folder of their own, as `write`; it appears when all are complete."""
-    part = Path(f"{path}.part")
-    for folder in (part, path):
-        shutil.rmtree(folder, ignore_errors=True)
-    part.mkdir(parents=True)
-    for name, table in tables.items():
-        write(table, part / f"{name}.parquet", meta)
-    os.replace(part, path)
+    with whole(path) as part:
+        os.makedirs(part)
+        for name, table in tables.items():
+            write(table, f"{part}/{name}.parquet", meta)
 
 
 def read_folder(path):
@@ -169,8 +165,8 @@ def rows_of(table, **conditions):
 
 def write_csv(table, path):
     """Write a table as CSV, complete or not at all."""
-    table.write(f"{path}.part", format="ascii.csv", overwrite=True)
-    os.replace(f"{path}.part", path)
+    with whole(path) as part:
+        table.write(part, format="ascii.csv")
 
 
 def grouped(table, *keys):

@@ -1,7 +1,6 @@
 """A chunk of patches as the stages read and write it: each patch with its rows of the tables."""
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 
 import h5py
@@ -11,6 +10,7 @@ from . import catalogues
 from .images import Patch, PatchFile, opposite_twin
 from .progress import progress
 from .sky_maps import SkyFile
+from .whole import whole
 
 COLUMNS = {
     "truth": ("source_id", "snr", "role", "x", "y"),
@@ -110,24 +110,23 @@ class PatchStore:
     """Write an HDF5 group for each patch; the file appears under its name when it is complete."""
 
     def __init__(self, path, meta=None):
-        self._path, self._part, self._meta = str(path), f"{path}.part", meta or {}
+        self._path, self._meta = path, meta or {}
 
     def __enter__(self):
-        self._file = h5py.File(self._part, "w", libver=("v110", "v110"))
-        for key, value in self._meta.items():
-            self._file.attrs[key] = str(value)
+        with contextlib.ExitStack() as stack:
+            part = stack.enter_context(whole(self._path))
+            self._file = stack.enter_context(h5py.File(part, "w", libver=("v110", "v110")))
+            for key, value in self._meta.items():
+                self._file.attrs[key] = str(value)
+            self._stack = stack.pop_all()
         return self
 
     def group(self, patch):
         """Return the empty group of a patch."""
         return self._file.create_group(group_of(patch))
 
-    def __exit__(self, kind, value, trace):
-        self._file.close()
-        if kind is None:
-            os.replace(self._part, self._path)
-        else:
-            os.remove(self._part)
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
 
 
 def group_of(patch):

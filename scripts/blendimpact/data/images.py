@@ -1,7 +1,7 @@
 """Images of patches, and the FITS files that hold a chunk of them."""
 
+import contextlib
 import io
-import os
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ from astropy.wcs import WCS
 from ..errors import StudyError
 from .flags import Bits
 from .hdus import pixel_scale_of
+from .whole import whole
 
 AB_NANOJANSKY = 31.4
 """AB magnitude of one nJy."""
@@ -229,7 +230,6 @@ class PatchWriter:
 
     def __init__(self, path, cards=None):
         self.path = str(path)
-        self._part = self.path + ".part"
         self._cards = dict(cards or {})
         self._empty = True
 
@@ -237,8 +237,12 @@ class PatchWriter:
         primary = fits.PrimaryHDU()
         for key, value in self._cards.items():
             primary.header[key] = value
-        self._file = open(self._part, "wb")
-        primary.writeto(self._file)
+        with contextlib.ExitStack() as stack:
+            self._part = stack.enter_context(whole(self.path))
+            stack.push(self._say_if_empty)
+            self._file = stack.enter_context(open(self._part, "wb"))
+            primary.writeto(self._file)
+            self._stack = stack.pop_all()
         return self
 
     def write(self, patch):
@@ -254,14 +258,12 @@ class PatchWriter:
         hdus.writeto(block, output_verify="ignore")  # headers of our own: a tenth of the time of a chunk of patches
         self._file.write(block.getbuffer()[_FITS_BLOCK:])
 
-    def __exit__(self, kind, value, trace):
-        self._file.close()
+    def _say_if_empty(self, kind, *_):
         if kind is None and self._empty:  # told from a file that lost its patches
             fits.setval(self._part, "NOPATCH", value=True, comment="a chunk without patches")
-        if kind is None:
-            os.replace(self._part, self.path)
-        else:
-            os.remove(self._part)
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
 
 
 class PatchFile:

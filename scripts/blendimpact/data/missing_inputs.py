@@ -6,8 +6,9 @@ turns it into `not quantified` with the reason.
 """
 
 import json
-import os
 from pathlib import Path
+
+from .whole import opened
 
 _KEY = "absent"
 _IN_FOLDER = "absent.json"
@@ -19,9 +20,8 @@ def mark(paths, reason):
     for path in paths:
         path = Path(path) if Path(path).suffix or Path(path).is_file() else Path(path, _IN_FOLDER)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = f"{path}.part"
-        Path(part).write_text(json.dumps({_KEY: reason}) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with opened(path) as file:
+            file.write(json.dumps({_KEY: reason}) + "\n")
 
 
 def reason(paths):

@@ -1,10 +1,12 @@
 """The estimated sky of a chunk's patches and what else its detection keeps: every stage subtracts the same sky."""
 
-import os
+import contextlib
 
 import h5py
 import numpy as np
 from astropy.table import Table
+
+from .whole import whole
 
 TABLES = "tables"
 
@@ -13,10 +15,13 @@ class SkyWriter:
     """Write sky maps to an HDF5 file that appears under its name when it is complete."""
 
     def __init__(self, path):
-        self._path, self._part = str(path), f"{path}.part"
+        self._path = path
 
     def __enter__(self):
-        self._file = h5py.File(self._part, "w", libver=("v110", "v110"))
+        with contextlib.ExitStack() as stack:
+            part = stack.enter_context(whole(self._path))
+            self._file = stack.enter_context(h5py.File(part, "w", libver=("v110", "v110")))
+            self._stack = stack.pop_all()
         return self
 
     def write(self, patch, sky):
@@ -30,12 +35,8 @@ class SkyWriter:
         for column in table.colnames:
             group.create_dataset(column, data=np.asarray(table[column]), track_times=False)
 
-    def __exit__(self, kind, value, trace):
-        self._file.close()
-        if kind is None:
-            os.replace(self._part, self._path)
-        else:
-            os.remove(self._part)
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
 
 
 class SkyFile:

@@ -11,14 +11,13 @@ simulated sky (`Population.scatter`), injected (`Population.draw`), or both. Wha
   under ``inject``.
 """
 
-import os
-
 import numpy as np
 
 from ..config.files import Problem
 from ..config.sky import Inject
 from ..data import catalogues
 from ..data.missing_inputs import mark
+from ..data.whole import whole
 from ..errors import StudyError
 from . import POPULATIONS
 
@@ -212,7 +211,7 @@ def prepare(name, folders, path, cards=None, meta=None, missing=None):
         mark([path], missing)
     elif population.ending == "fits":
         made.header.update(cards or {})
-        made.writeto(f"{path}.part", overwrite=True)
-        os.replace(f"{path}.part", path)
+        with whole(path) as part:
+            made.writeto(part)
     else:
         catalogues.write(made, path, meta)

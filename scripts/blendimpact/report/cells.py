@@ -3,13 +3,13 @@
 import csv
 import json
 import math
-import os
 
 import numpy as np
 from astropy.table import Table
 
 from ..config.settings import FIDUCIAL
 from ..data.catalogues import describe, rows_of, write
+from ..data.whole import opened
 from ..errors import StudyError
 from ..ladder.aggregate import SPLIT_NOTES
 from .verdicts import DECIDED, LEAST_BLOCKS, VERDICTS, reason, requirement_source, verdict, verdict_tag
@@ -216,14 +216,12 @@ def _headline(foms, case, stage, spec):
 
 def write_cells(cells, stem, meta=None):
     """Write the matrix as ``stem``.json (a list), .csv and .parquet; the same cells give the same bytes."""
-    with open(f"{stem}.json.part", "w", encoding="utf-8") as stream:
+    with opened(f"{stem}.json") as stream:
         stream.write(json.dumps(cells, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    os.replace(f"{stem}.json.part", f"{stem}.json")
-    with open(f"{stem}.csv.part", "w", encoding="utf-8", newline="") as stream:
+    with opened(f"{stem}.csv", newline="") as stream:
         writer = csv.DictWriter(stream, list(CELL_COLUMNS), lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: "nan" if v is None else v for k, v in cell.items()} for cell in cells)
-    os.replace(f"{stem}.csv.part", f"{stem}.csv")
     numbers = ("value", "ci_low", "ci_high", "requirement")
     table = Table(
         {

@@ -1,6 +1,7 @@
 """Figures of the figures of merit: ladders, completeness, density."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ..config.settings import FIDUCIAL
 from ..data.catalogues import rows_of
+from ..data.whole import opened
 from ..ladder.rungs import COLOURS, ORDER, REAL
 from .verdicts import verdict_tag
 from .words import SAMPLES
@@ -43,12 +45,10 @@ MARKERS = "osD^v<>"
 def save(figure, path):
     """Save a figure without a date, so that equal figures are equal files."""
     tight = None if figure.get_layout_engine() else "tight"  # a layout has room for everything: no second drawing
-    figure.savefig(
-        path,
-        dpi=150,
-        bbox_inches=tight,
-        metadata={"Software": None} if str(path).endswith("png") else {"CreationDate": None},
-    )
+    kind = Path(path).suffix[1:]
+    metadata = {"Software": None} if kind == "png" else {"CreationDate": None}
+    with opened(path, "wb") as file:
+        figure.savefig(file, format=kind, dpi=150, bbox_inches=tight, metadata=metadata)
 
 
 @dataclass(frozen=True)

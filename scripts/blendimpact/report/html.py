@@ -3,11 +3,12 @@
 import base64
 import gzip
 import io
-import os
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
+
+from ..data.whole import opened
 
 WIDEST = 1800
 """Pixels: wider pictures are made so wide."""
@@ -26,8 +27,8 @@ def write(path, template, **context):
         lstrip_blocks=True,
     )
     page = environment.get_template(template).render(**context)
-    Path(f"{path}.part").write_text(page, encoding="utf-8")
-    os.replace(f"{path}.part", path)
+    with opened(path) as file:
+        file.write(page)
 
 
 def picture(path):

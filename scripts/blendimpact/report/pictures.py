@@ -1,8 +1,8 @@
 """The pictures of the board as files; the same cells give the same bytes."""
 
-import io
 import os
 
+from ..data.whole import opened
 from .board_figure import board_figure
 from .board_slide import board_slide
 
@@ -27,8 +27,5 @@ def write_board(cells, board, stem, slide, title="Impact of source blending on L
 
 
 def _save(figure, path, dpi, metadata):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=os.path.splitext(path)[1][1:], dpi=dpi, metadata=metadata)
-    with open(f"{path}.part", "wb") as stream:
-        stream.write(buffer.getvalue())
-    os.replace(f"{path}.part", path)
+    with opened(path, "wb") as stream:
+        figure.savefig(stream, format=os.path.splitext(path)[1][1:], dpi=dpi, metadata=metadata)

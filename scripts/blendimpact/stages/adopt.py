@@ -1,11 +1,11 @@
 """Adopt a real image and cut it into patches."""
 
 import json
-import os
 
 from ..config.real_image import load_image
 from ..data import catalogues
 from ..data.images import PatchWriter
+from ..data.whole import opened
 from ..sky.adopt.image import adopt
 from ..sky.adopt.patches import adopt_patches
 
@@ -19,9 +19,7 @@ def run(settings, seed, image_spec, inputs_dir, images_out, truth_out, report_ou
             writer.write(patch)
             tables.append(truth)
     catalogues.write(catalogues.stack(tables), truth_out, meta)
-    part = f"{report_out}.part"
-    with open(part, "w", encoding="utf-8") as file:
+    with opened(report_out) as file:
         json.dump(image.report, file, indent=1, sort_keys=True)
         file.write("\n")
-    os.replace(part, report_out)
     print(f"{len(tables)} patches of {settings['image']}")

@@ -1,8 +1,6 @@
 """Run one deblender on the patches of one chunk and compare its children with the exact ones."""
 
 import json
-import os
-import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +12,8 @@ from ..cases.base import load_case
 from ..data import catalogues, missing_inputs
 from ..data.chunk import Chunk
 from ..data.facts import Facts
+from ..data.lifetime import end_with, this_process
+from ..data.whole import opened
 from ..errors import MissingPackage, StudyError
 from ..ladder.kinds import ladder_of
 from ..report.comparison.deblender_run import SHARED, Clock, DeblenderRun
@@ -95,7 +95,7 @@ def run_apart(**arguments):
     deblender = arguments["deblender"]
     print(f"deblender {deblender}", flush=True)
     try:
-        with ProcessPoolExecutor(1, get_context("fork"), end_with, (os.getpid(),)) as pool:
+        with ProcessPoolExecutor(1, get_context("fork"), end_with, (this_process(),)) as pool:
             pool.submit(run, **arguments, cpu_before=time.process_time()).result()
     except BrokenProcessPool:
         raise StudyError(
@@ -103,17 +103,6 @@ def run_apart(**arguments):
             "comparison.deblenders",
             "raise memory_mb of its class, or make chunk_size smaller",
         ) from None
-
-
-def end_with(parent):
-    """End this process soon after its ``parent`` (process number) has ended: nobody waits for what it makes."""
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def run(
@@ -181,12 +170,10 @@ def write(done, tables, measured, outputs, meta):
     )
     catalogues.write(sources, outputs["sources"], meta)
     catalogues.write(deblending_scores(tables, settings, facts), outputs["scores"], meta)
-    with open(f"{outputs['stamps']}.part", "wb") as file:
+    with opened(outputs["stamps"], "wb") as file:
         np.savez(file, **done.stamps)
-    os.replace(f"{outputs['stamps']}.part", outputs["stamps"])
-    with open(f"{outputs['cost']}.part", "w", encoding="utf-8") as file:
+    with opened(outputs["cost"]) as file:
         json.dump({**ids, **done.clock.cost()}, file, indent=1)
-    os.replace(f"{outputs['cost']}.part", outputs["cost"])
 
 
 def deblending_scores(tables, settings, facts):

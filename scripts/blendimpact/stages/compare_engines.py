@@ -1,10 +1,10 @@
 """Run one engine of difference imaging on the patches of one chunk, and measure what it leaves."""
 
 import json
-import os
 
 from ..data import catalogues, missing_inputs
 from ..data.chunk import Chunk
+from ..data.whole import opened
 from ..errors import MissingPackage
 from ..ladder.kinds import ladder_of
 from ..report.comparison.engine_run import EngineRun
@@ -41,6 +41,5 @@ def run(settings, seed, engine, patches, images, truth, sky, rows_out, cost_out,
         missing_inputs.mark((rows_out, cost_out), error.what)
         return
     catalogues.write(catalogues.stack(done.tables), rows_out, meta)
-    with open(f"{cost_out}.part", "w", encoding="utf-8") as file:
+    with opened(cost_out) as file:
         json.dump({"engine": engine, **done.cost()}, file, indent=1)
-    os.replace(f"{cost_out}.part", cost_out)

@@ -17,19 +17,21 @@ import contextlib
 import importlib
 import inspect
 import logging
+import os
 import re
 import resource
 import sys
 import traceback
 from pathlib import Path
 
-from ..data import missing_inputs
+from ..data import lifetime, missing_inputs, whole
 from ..errors import StudyError
 
 
 def run(job):
     """Do a job of the workflow, with all output in its log, which ends with what the job took.
 
+    It ends with the process of Snakemake that started it, and names its outputs only as long as its log is its own.
     A `StudyError` is for the user: its text goes to the terminal too and the job ends with code 1, without a
     traceback. Whatever else is raised passes on, with its traceback in the log.
 
@@ -39,8 +41,15 @@ def run(job):
         What Snakemake gives a script: ``input``, ``output``, ``params``, ``wildcards``, ``log`` and ``rule``.
         ``params.stage`` names the driver, see `driver`.
     """
+    if workflow := os.environ.get(lifetime.WORKFLOW):
+        lifetime.end_with(workflow)
     terminal = sys.stderr
-    with open(job.log[0], "w", buffering=1) as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with (
+        open(job.log[0], "w", buffering=1) as log,
+        whole.claim(log),
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(name)s: %(message)s", force=True)
         logging.captureWarnings(True)
         try:

@@ -14,6 +14,7 @@ from ..config import study as study_config
 from ..config.files import CONFIG_DIR, find
 from ..config.registry import load_inputs
 from ..config.settings import FIDUCIAL, roles, same_sky
+from ..data import lifetime
 from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
@@ -59,7 +60,12 @@ def read_study(config, sources, plugins=True):
 
 
 def prepare_jobs(scripts):
-    """Set what all jobs inherit: one core each, and the library in this folder, whatever else is installed."""
+    """Set what all jobs inherit: one core each, the library in this folder, whatever else is installed, and whom for.
+
+    Every process of Snakemake that reads the workflow does so, also on the nodes of a cluster: a job works for the
+    nearest one.
+    """
+    os.environ[lifetime.WORKFLOW] = lifetime.this_process()
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))

@@ -2,9 +2,9 @@
 
 import csv
 import json
-import os
 
 from ...data import missing_inputs
+from ...data.whole import opened
 
 COLUMNS = {
     "sky": "sky of the comparison",
@@ -63,11 +63,10 @@ def summary(sky, deblender, paths):
 
 def write(path, columns, rows):
     """Write rows of costs as CSV: whole or not at all."""
-    with open(f"{path}.part", "w", newline="", encoding="utf-8") as file:
+    with opened(path, newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(f"{path}.part", path)
 
 
 def below(paths, place):
