@@ -11,7 +11,8 @@ from blendimpact.data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.errors import StudyError
 from blendimpact.fitting.block_preconditioner import Blocks, Normal
-from blendimpact.fitting.stars import RADIUS, StarFit, StarOptions, halved
+from blendimpact.fitting.parents import halved
+from blendimpact.fitting.stars import RADIUS, StarFit, StarOptions
 from blendimpact.stats.streams import stream
 from star_maker import KOLMOGOROV, random_field, snr_flux, star_field
 
@@ -315,6 +316,33 @@ def test_a_fit_that_is_stopped_says_so():
     patch = star_field(stars)
     assert fit(patch, stars + [0.8, 0.5, 0], iterations=2).flags["NOT_CONVERGED"].any()
     assert not fit(patch, stars, iterations=40).flags["NOT_CONVERGED"].any()
+
+
+@pytest.mark.parametrize("beside, most", [((-5, 0), 1.0), ((-3, 3), 0.5)])
+def test_a_star_at_its_limit_slides_along_it_and_its_parent_converges(beside, most):
+    """The fit ends at the least chi^2 that the limit lets it have: all that is left is a pull straight outwards."""
+    stars = np.array([(x, 60.0, 3e4) for x in (50, 56, 62, 68)])
+    patch, given = star_field(stars), stars.copy()
+    given[0, :2] += beside
+    found = fit(patch, given, iterations=30, max_shift=most, tolerance=1e-5)  # chi^2 is large here
+    assert not found.flags["NOT_CONVERGED"].any() and (found.iterations < 25).all()
+    assert found.flags["LIMIT"].tolist() == [True, False, False, False]
+    normal, _, _ = found._equations(np.arange(4))
+    pull = normal.right * np.sqrt(np.einsum("nii->ni", found.covariance))  # in standard deviations of each unknown
+    outwards = found.positions[0] - given[0, :2]
+    outwards /= np.hypot(*outwards)
+    pulled, along = pull[0, 1:] @ outwards, pull[0, 1:] @ (-outwards[1], outwards[0])
+    assert pulled > 100 and abs(along) < 0.01 * pulled
+    assert np.abs(pull[1:]).max() < 2 and np.abs(pull[:, 0]).max() < 2
+
+
+def test_only_the_stars_that_still_move_are_not_converged():
+    stars = np.array([(20.0 + 7 * k, 60.0, snr_flux(200)) for k in range(14)])
+    patch, given = star_field(stars), stars.copy()
+    given[0, 0] -= 3.5
+    flagged = fit(patch, given, iterations=5).flags["NOT_CONVERGED"]
+    assert flagged[0] and not flagged[7:].any()
+    assert not fit(patch, given, iterations=30).flags["NOT_CONVERGED"].any()
 
 
 def test_what_is_no_star_is_a_poor_fit():

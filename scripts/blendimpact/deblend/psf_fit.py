@@ -35,14 +35,16 @@ class PsfFitDeblender:
     most : int
         Stars of a parent whose equations are solved at once.
     iterations : int
-        At most; a parent that then still moves is flagged NOT_CONVERGED.
+        At most; stars of a parent that then still moves are flagged NOT_CONVERGED: those whose own part of a step
+        would lower chi^2 by ``tolerance`` or more.
     tolerance : float
         Converged when a step would lower chi^2 by less than this per star, in units of the reduced chi^2 where that
         is over 1.
     position_spread : float
         Standard deviation per axis of the prior on positions, in FWHM of the sharpest PSF.
     max_shift : float
-        Largest distance from the given centre, in the same unit; there a star is flagged LIMIT.
+        Largest distance from the given centre, in the same unit; there a star is flagged LIMIT. One that is drawn
+        further moves along that circle only, and holds up no other.
     floor : float
         Error of the PSF, as a share of the light in a pixel, added to the noise.
     """

@@ -92,3 +92,19 @@ def _split(members, xy, most, span):
         else:
             stack += [node.left, node.right]
     return parts
+
+
+def halved(members, places, most):
+    """Cut a set of places in halves along its longer side until no part has more than ``most``.
+
+    Returns
+    -------
+    list of int array
+    """
+    if len(members) <= most:
+        return [members]
+    xy = places[members]
+    axis = int(np.ptp(xy[:, 1]) > np.ptp(xy[:, 0]))
+    order = members[np.lexsort((xy[:, 1 - axis], xy[:, axis]))]
+    middle = len(order) // 2
+    return halved(order[:middle], places, most) + halved(order[middle:], places, most)

@@ -10,11 +10,11 @@ from scipy.spatial import cKDTree
 from ..data.psf_shift import ShiftedPsf, equivalent_fwhm, unit_psf
 from .block_preconditioner import Blocks, Normal
 from .canvas import Canvas
+from .parents import halved
+from .star_models import HALVES, StarModels, middle
 
 FLAGS = ("NOT_CONVERGED", "SPLIT", "SINGULAR", "NO_FLUX", "LIMIT", "POOR_FIT", "NOT_FINITE", "DEGENERATE")
 RADIUS = 1.5  # of the disc whose pixels are fitted, in PSF FWHM
-HALVES = (12, 20, 40, 80)  # half widths of the models that are subtracted
-FAINT = 0.03  # sky sigmas per pixel: models end there
 STEP = 0.5  # pixels: most that one iteration moves a star
 POOR = 2.0  # reduced chi^2 in the disc
 INFLATION = 100.0  # of a flux's variance by its neighbours: from there only the sum of fluxes is known
@@ -81,17 +81,14 @@ class StarFit:
         images = list(patch.bands.values())
         analytic = all(image.psf_model["kind"] != "pixels" for image in images)
         largest = HALVES[-1] if analytic else min(image.psf.shape[0] // 2 for image in images)
-        self._halves = [h for h in HALVES if h < largest] + [largest]
         self.canvas = Canvas(patch, sky, largest + 2, self.options.floor)
         psfs = [unit_psf(image, 2 * largest + 1) for image in images]
         fwhm = [equivalent_fwhm(psf) if psf.any() else 1.0 for psf in psfs]
         self._unit = min(fwhm)
-        self._models = [[ShiftedPsf(_middle(psf, half), half) for psf in psfs] for half in self._halves]
-        # Light of a star of flux 1 at the edge of each model, largest of all bands.
-        self._edges = np.array([max(p[len(p) // 2, len(p) // 2 + h] for p in psfs) for h in self._halves])
+        self._models = StarModels(self.canvas, psfs, largest)
         half = min(int(np.ceil(RADIUS * max(fwhm))), largest)
         # What an interpolation sees of the PSF beyond its window: enough for a shift of a few pixels.
-        self._windows = [ShiftedPsf(_middle(psf, min(largest, half + 12)), half) for psf in psfs]
+        self._windows = [ShiftedPsf(middle(psf, min(largest, half + 12)), half) for psf in psfs]
         yy, xx = np.indices((2 * half + 1,) * 2) - half
         self._discs = [np.flatnonzero((xx**2 + yy**2 <= (RADIUS * f) ** 2).ravel()) for f in fwhm]
         self._disc_pixels = [(yy.ravel()[d], xx.ravel()[d]) for d in self._discs]
@@ -161,6 +158,7 @@ class StarFit:
         self._damping = np.zeros(count)
         self._kept = self.positions.copy(), self._flux.copy()
         self._dead = np.zeros(len(self.start), bool)
+        self._gain = np.zeros(len(self.start))  # of chi^2, that each star's part of the last step promised
         todo, checked = np.ones(count, bool), False
         for _ in range(self.options.iterations):
             checked = bool(todo.all())
@@ -172,15 +170,15 @@ class StarFit:
                 here = np.unique(self.parent[stars])
                 settled[here] = gain[here] < self._enough(stars)[here]
             for rows in moved:
-                self._draw(rows)
+                self._models.draw(rows, self.positions, self._flux)
             if checked and settled.all():
                 break
             todo = ~settled if (~settled).any() else np.ones(count, bool)
         else:
-            if count:  # errors and chi^2 of all, at the last state
-                for stars in self._batches(np.ones(count, bool)):
-                    self._step(stars, move=False)
-            self.flags["NOT_CONVERGED"] = ~settled[self.parent] if count else self.flags["NOT_CONVERGED"]
+            for stars in self._batches(np.ones(count, bool)):  # errors and chi^2 of all, at the last state
+                self._step(stars, move=False)
+                still = self._gain[stars] >= self.options.tolerance * self._poor(stars)
+                self.flags["NOT_CONVERGED"][stars] = still & ~settled[self.parent[stars]]
 
     def _batches(self, todo):
         """Yield the stars of the parents ``todo``, whole parents, about `BATCH` at a time."""
@@ -195,10 +193,9 @@ class StarFit:
                 yield stars[low:end]
                 low = end
 
-    def _step(self, stars, move=True):
-        """Take one step of ``stars`` (whole parents); return the parents' expected gains and who moved."""
-        count, bands = len(self._best), len(self.canvas.scale)
-        free = not self.options.fixed
+    def _equations(self, stars):
+        """Return the `Normal` of ``stars`` (whole parents), the prior's diagonal and each star's part of chi^2."""
+        bands, free = len(self.canvas.scale), not self.options.fixed
         normal = Normal(len(stars), self.width)
         chi2, pixels, once = (np.zeros(len(stars)) for _ in range(3))
         shift = (self.positions[stars] - self.cells[stars]).T
@@ -227,22 +224,65 @@ class StarFit:
             offset = self.positions[stars] - self.start[stars]
             diagonal[:, bands:] = precision
             normal.right[:, bands:] -= precision * offset
-            penalty = precision * (offset**2).sum(axis=1)
-        else:
-            penalty = 0.0
+            once += precision * (offset**2).sum(axis=1)
         self.chi2[stars] = chi2 / np.maximum(pixels - self.width, 1)
-        parent = self.parent[stars]
+        return normal, diagonal, once
+
+    def _step(self, stars, move=True):
+        """Take one step of ``stars`` (whole parents); return the parents' expected gains and who moved."""
+        count, parent = len(self._best), self.parent[stars]
         here = np.unique(parent)
-        objective = np.bincount(parent, once + penalty, minlength=count)
-        matrix = normal.matrix(diagonal)
+        normal, diagonal, once = self._equations(stars)
+        matrix, right = normal.matrix(diagonal), normal.right
         blocks = Blocks(matrix, self._tile[stars], self.width)
         self._errors(stars, blocks, diagonal)
-        if not move:
-            return None, None
-        self.iterations[stars] += 1
-
-        slack = self._enough(stars)
+        along = self._along(stars, right)
+        if along is not None:
+            matrix, right = (along.T @ matrix @ along).tocsr(), (along.T @ right.ravel()).reshape(right.shape)
+            blocks = Blocks(matrix, self._tile[stars], self.width)
         worse = np.zeros(count, bool)
+        if move:
+            self.iterations[stars] += 1
+            worse = self._compare(stars, here, np.bincount(parent, once, minlength=count))
+        step = self._solve(stars, matrix, blocks, right.ravel()).reshape(right.shape)
+        bad = ~np.isfinite(step).all(axis=1)
+        self.flags["NOT_FINITE"][stars] |= bad
+        step[bad] = 0
+        self._gain[stars] = (step * right).sum(axis=1)
+        gain = np.zeros(count)
+        gain[here] = np.bincount(parent, self._gain[stars], minlength=count)[here]
+        gain[worse] = np.inf
+        if move:
+            if along is not None:
+                step = (along @ step.ravel()).reshape(step.shape)
+            back = worse[parent]
+            self._move(stars[~back], step[~back], gain)
+        return gain, stars
+
+    def _along(self, stars, right):
+        """Return what turns steps of the unknowns into those that the limit allows, or None: all are allowed.
+
+        A star at its limit that is drawn further out moves along the limit only: its first unknown of the two of the
+        position is the way along the circle, and the second does nothing.
+        """
+        if self.options.fixed:
+            return None
+        offset, pull = self.positions[stars] - self.start[stars], right[:, -2:]
+        held = np.flatnonzero(self._at_limit(stars) & ((offset * pull).sum(axis=1) > 0))
+        if not len(held):
+            return None
+        x, y = (offset[held] / np.hypot(*offset[held].T)[:, None]).T
+        first = held * self.width + self.width - 2
+        kept = np.ones(len(stars) * self.width)
+        kept[first], kept[first + 1] = -y, 0
+        index = np.arange(len(kept))
+        data, row, column = (np.concatenate(c) for c in ((kept, x), (index, first + 1), (index, first)))
+        return coo_array((data, (row, column)), shape=(len(kept),) * 2).tocsr()
+
+    def _compare(self, stars, here, objective):
+        """Return the parents whose last step made chi^2 larger: their stars go back, and their damping is raised."""
+        slack = self._enough(stars)
+        worse = np.zeros(len(self._best), bool)
         worse[here] = objective[here] > self._best[here] * (1 + 1e-9) + slack[here]
         again = np.isinf(self._best)  # after a step back (or at the start): this is the state to improve on
         self._best[here] = np.where(worse[here], np.inf, objective[here])
@@ -251,12 +291,15 @@ class StarFit:
             np.maximum(10 * self._damping[here], 0.1),
             np.where(again[here], self._damping[here], self._damping[here] / 3),
         )
-        back = worse[parent]
+        back = worse[self.parent[stars]]
         for now, kept in zip((self.positions, self._flux), self._kept):
             now[stars[back]] = kept[stars[back]]
             kept[stars[~back]] = now[stars[~back]]
-        right = normal.right.ravel()
-        damping = self._damping[parent]
+        return worse
+
+    def _solve(self, stars, matrix, blocks, right):
+        """Return the damped step; of split parents by conjugate gradients."""
+        damping = self._damping[self.parent[stars]]
         solver, system = blocks, matrix
         if (damping > 1e-3).any():
             extra = np.repeat(damping, self.width) * blocks.scale**2
@@ -269,20 +312,20 @@ class StarFit:
             part = system[unknowns][:, unknowns]
             tiles = Blocks(part, self._tile[stars][split], self.width)
             step[unknowns] = tiles.improve(part, right[unknowns], step[unknowns])
-        step = step.reshape(len(stars), self.width)
-        bad = ~np.isfinite(step).all(axis=1)
-        self.flags["NOT_FINITE"][stars] |= bad
-        step[bad] = 0
-        gain = np.zeros(count)
-        gain[here] = np.bincount(parent, (step * normal.right).sum(axis=1), minlength=count)[here]
-        gain[worse] = np.inf
-        self._move(stars[~back], step[~back], gain)
-        return gain, stars
+        return step
+
+    def _poor(self, stars):
+        """Return by how much the PSF does not fit each star: its reduced chi^2 where that is over 1."""
+        return np.maximum(1, np.nan_to_num(self.chi2[stars], nan=1, posinf=1))
 
     def _enough(self, stars):
         """Return the change of each parent's chi^2 that no longer matters; more where the PSF does not fit."""
-        poor = np.maximum(1, np.nan_to_num(self.chi2[stars], nan=1, posinf=1))
-        return self.options.tolerance * np.bincount(self.parent[stars], poor, minlength=len(self._best))
+        return self.options.tolerance * np.bincount(self.parent[stars], self._poor(stars), minlength=len(self._best))
+
+    def _at_limit(self, stars):
+        """Return which stars are as far from their given centres as they may."""
+        reach = self.options.max_shift * self._unit * (1 - 1e-9)
+        return np.hypot(*(self.positions[stars] - self.start[stars]).T) > reach
 
     def _move(self, stars, step, gain):
         bands = self._flux.shape[1]
@@ -317,62 +360,7 @@ class StarFit:
         self.flags["SINGULAR"][stars] = blocks.singular
         self.flags["DEGENERATE"][stars] = (inflation[:, :bands] > INFLATION).any(axis=1)
 
-    # ---------------------------------------------------------------------------------------- models
-
-    def _draw(self, stars):
-        """Put the models of ``stars`` on the canvas."""
-        bright = np.abs(self._flux[stars]).max(axis=1)
-        level = np.minimum(
-            np.searchsorted(-self._edges * 1.0, -FAINT / np.maximum(bright, 1e-30)), len(self._halves) - 1
-        )
-        for k, half in enumerate(self._halves):
-            chosen = stars[level == k]
-            for begin in range(0, len(chosen), 256):
-                rows = chosen[begin : begin + 256]
-                cells = np.floor(self.positions[rows] + 0.5).astype(int)
-                shift = (self.positions[rows] - cells).T
-                images = np.stack(
-                    [
-                        psf.draw(*shift).astype(np.float32) * self._flux[rows, b, None, None].astype(np.float32)
-                        for b, psf in enumerate(self._models[k])
-                    ],
-                    axis=1,
-                )
-                low = cells + self.canvas.pad - half
-                for star, (x, y), image in zip(rows, low, images):
-                    self._show(star, x, y, image)
-
-    def _show(self, star, x, y, image):
-        """Draw one model; what reaches over the canvas' margin is left out."""
-        _, height, wide = self.canvas.data.shape
-        side = image.shape[-1]
-        a, b, c, d = max(0, -y), min(side, height - y), max(0, -x), min(side, wide - x)
-        self.canvas.add(int(star), (slice(y + a, y + b), slice(x + c, x + d)), image[:, a:b, c:d])
-
     def _judge(self):
-        prior = self.options.max_shift * self._unit
-        self.flags["LIMIT"] = np.hypot(*(self.positions - self.start).T) > prior * (1 - 1e-9)
+        self.flags["LIMIT"] = self._at_limit(slice(None))
         self.flags["NO_FLUX"] = ~(self._flux > 0).any(axis=1)
         self.flags["POOR_FIT"] = self.chi2 > POOR
-
-
-def halved(members, places, most):
-    """Cut a set of places in halves along its longer side until no part has more than ``most``.
-
-    Returns
-    -------
-    list of int array
-    """
-    if len(members) <= most:
-        return [members]
-    xy = places[members]
-    axis = int(np.ptp(xy[:, 1]) > np.ptp(xy[:, 0]))
-    order = members[np.lexsort((xy[:, 1 - axis], xy[:, axis]))]
-    middle = len(order) // 2
-    return halved(order[:middle], places, most) + halved(order[middle:], places, most)
-
-
-def _middle(pixels, half):
-    k = len(pixels) // 2
-    half = min(half, k)
-    return pixels[k - half : k + half + 1, k - half : k + half + 1]
