@@ -217,8 +217,8 @@ def test_merging_is_associative_and_leaves_its_arguments_alone(a, b, c):
         ("cases: {two_point: {scenarios: {on: {}}}}", "cases.two_point.scenarios.True", ["the truth value true"]),
         ("cases: {two_point: {stamp: .inf}}", "cases.two_point.stamp", ["the number inf", "finite"]),
         ("cases: {two_point: {inject: {mag: [20, .nan]}}}", "cases.two_point.inject.mag.1", ["finite"]),
-        ("detectors: {sep: {threshold: .nan}}", "detectors.sep", ["finite numbers only"]),
-        ("study: ../escape", "study", ["must match"]),
+        ("detectors: {sep: {threshold: .nan}}", "detectors.sep.threshold", ["the number nan", "finite"]),
+        ("study: ../escape", "study", ["made of letters, digits, _ and -"]),
         ("measure: {sky: {filter: 1.5}}", "measure.sky.filter", ["a whole number"]),
     ],
 )
@@ -289,8 +289,10 @@ def test_a_missing_file_is_named():
         study.load_config([CONFIG_DIR / "presets" / "smok.yaml"])
 
 
-def test_an_empty_overlay_changes_nothing(overlay):
-    assert overlay("# nothing\n") == study.validate(study.load_config(), **NAMES)
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_an_empty_overlay_is_refused_as_snakemake_does(overlay, text):
+    with pytest.raises(StudyError, match=r"mine\.yaml: holds nothing at top level"):
+        overlay(text)
 
 
 # --- an already merged configuration, as Snakemake hands it over ----------------------------------

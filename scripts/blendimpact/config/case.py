@@ -8,7 +8,7 @@ from pydantic import Field
 from ..errors import MissingPackage, StudyError
 from .files import Problem, nearest
 from .measure import Measure
-from .models import Distinct, Model, Name, Number, Positive, Share, Text, absent, override
+from .models import Distinct, Given, Model, Name, Number, Positive, Share, Text, absent, override
 from .plugins import unknown
 from .real_image import blocks, load_image
 from .sky import TRANSIENTS, Epochs, Inject, Patch, Population, catalogue_problems
@@ -30,8 +30,8 @@ class Keys(Model):
         description="Simulated patches, or blocks of a real image. A scenario with the other kind of sky "
         "than the case's does not take over its `patch`.",
     )
-    survey: Text | None = absent(description="Survey: a file of config/surveys by name, or a path.")
-    image: Text | None = absent(description="Real image: a file of config/images by name, or a path.")
+    survey: Given | None = absent(description="Survey: a file of config/surveys by name, or a path.")
+    image: Given | None = absent(description="Real image: a file of config/images by name, or a path.")
     bands: Annotated[list[Text], Distinct] = Field(min_length=1, description="Bands, in the order of wavelength.")
     shape_band: Text = Field(description="Band of shapes, sizes and matching; one of `bands`.")
     shear: Number = Field(

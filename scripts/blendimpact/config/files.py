@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,10 @@ def shown(path):
 
 def _text(path):
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise StudyError(f"is not a text file ({error.reason})", shown(path), "save it as UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise StudyError("is not text in UTF-8", f"{shown(path)}:{line}", "save it as UTF-8") from error
     except OSError as error:
         near = sorted(p.name for p in Path(path).parent.glob("*.yaml"))
         raise StudyError(
@@ -81,12 +83,14 @@ def load_yaml(path):
     Raises
     ------
     StudyError
-        If the file is missing, not YAML, gives a key twice, or holds no mapping.
+        If the file is missing, not YAML, gives a key twice, holds no mapping, or a number that YAML 1.1 and 1.2
+        read differently.
     """
     text = _text(path)
     try:
         tree = YAML(typ="rt", pure=True).load(text)
         data = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        json.dumps(data, default=str, skipkeys=True)  # a circle is a ValueError
         lines = dict(_lines(tree)) if isinstance(tree, CommentedMap) else {}
     except (YAMLError, yaml.YAMLError) as error:
         mark, offset = getattr(error, "problem_mark", None), getattr(error, "position", None)
@@ -101,10 +105,24 @@ def load_yaml(path):
         ) from error
     except (RecursionError, TypeError, ValueError) as error:  # a list in itself, a list as a key, 2020-02-31
         raise StudyError(f"not valid YAML: {error}", shown(path), "write keys as plain text, and no circles") from error
-    data = {} if data is None else data  # an empty file, or only comments
-    if not isinstance(data, dict):
-        raise StudyError(f"holds {kind_of(data)} at top level", shown(path), "it must hold keys and values")
-    return Source(shown(path), data, lines)
+    if not isinstance(data, dict):  # its text is not shown: any file can be named by mistake
+        held = "nothing" if data is None else "text" if isinstance(data, str) else kind_of(data)
+        raise StudyError(f"holds {held} at top level", shown(path), "it must hold keys and values")
+    source = Source(shown(path), data, lines)
+    raise_problems(list(_surprises(tree, data)), [source])
+    return source
+
+
+def _surprises(tree, data, key=()):
+    """Yield the `Problem` of each number that PyYAML makes of what YAML 1.2 has as another: 010 is 8, 1:30 is 90."""
+    for name in tree if isinstance(tree, dict) else range(len(tree)):
+        if isinstance(data, dict) and name not in data:
+            continue
+        other, value = tree[name], data[name]
+        if isinstance(other, (dict, list)):
+            yield from _surprises(other, value, (*key, name))
+        elif type(value) in (int, float) and other != value and value == value:
+            yield Problem((*key, name), f"would be read as {value}", "write a plain number, or quote it if it is text")
 
 
 def merge(base, overlay):
@@ -156,7 +174,7 @@ def raise_problems(found, sources, otherwise="the merged configuration"):
         return
     entries = []
     for problem in found:
-        dotted = ".".join(str(k) for k in problem.key)
+        dotted = ".".join(str(k) if str(k).isprintable() else repr(k) for k in problem.key)
         place = locate(problem.key, sources, otherwise)
         entries.append((problem.what, f"{place}: {dotted}" if dotted else place, problem.remedy))
     if len(entries) == 1:
@@ -187,8 +205,9 @@ def find(kind, name):
     """
     text = str(name)
     if text.endswith((".yaml", ".yml")) or os.sep in text:
-        if not Path(text).is_file():
-            raise StudyError("there is no such file", text, f"give the path of a YAML file as in {kind}/")
+        if not Path(text).is_file() or not text.endswith((".yaml", ".yml")):
+            what = "is no YAML file (.yaml)" if Path(text).is_file() else "there is no such file"
+            raise StudyError(what, text, f"give the path of a YAML file as those of config/{kind}")
         return Path(text)
     path = CONFIG_DIR / kind / f"{text}.yaml"
     if not path.is_file():

@@ -148,6 +148,12 @@ def _bounded(value):
     return value
 
 
+def _printable(value):
+    if not value.isprintable() or value != value.strip() or set("{}") & set(value):
+        raise PydanticCustomError("study", "must be one line without braces, and without blanks at its ends")
+    return value
+
+
 def _distinct(values):
     if any(value in values[:number] for number, value in enumerate(values)):
         raise PydanticCustomError("study", "must not name anything twice")
@@ -174,14 +180,17 @@ def _json(value):
         for part in value.values() if isinstance(value, dict) else value:
             _json(part)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise PydanticCustomError("study", "must hold finite numbers only")
+        raise PydanticCustomError("study", "numbers must be finite")
     elif not isinstance(value, (str, int, float, bool, type(None))):
-        raise PydanticCustomError("study", "must hold text, numbers, truth values, lists and keys only")
+        raise PydanticCustomError("study", "must be text, a number, a truth value, a list or keys and values")
     return value
 
 
 Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Given = Annotated[Text, AfterValidator(_printable)]
+"""A name or a path on one line. Braces are Snakemake's: they would be wildcards."""
+NAME, STUDY = r"^[a-z][a-z0-9_]*$", r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number; 5.0 is one."""
 Number = Annotated[float, WrapValidator(lambda value, check: (check(_bounded(value)), value)[1])]
@@ -193,7 +202,9 @@ Distinct = AfterValidator(_distinct)
 """For lists: nothing is named twice."""
 Hdu = Annotated[int | str, PlainValidator(lambda value: _hdu(value), json_schema_input_type=int | str)]
 """An HDU of a FITS file: its number, or its name (EXTNAME, or "EXTNAME,EXTVER")."""
-Options = Annotated[dict[str, object], AfterValidator(_json)]
+Plain = Annotated[object, AfterValidator(_json)]
+"""What JSON can hold."""
+Options = dict[str, Plain]
 """Options of a plug-in: plain data whose keys the plug-in knows."""
 
 
@@ -211,6 +222,10 @@ _TYPES = {
     "model_type": "keys and values",
     "finite_number": "a finite number",
     "none_required": "null",
+}
+_PATTERNS = {
+    NAME: "small letters, digits and _, a letter first",
+    STUDY: "letters, digits, _ and -, a letter or digit first",
 }
 _LIMITS = {
     "greater_than_equal": ("ge", "must be at least {}"),
@@ -260,11 +275,19 @@ def _type_remedy(value, wanted):
     return f"give {wanted}"
 
 
+def _default(model, key):
+    """Return a remedy that names the default of a key, if it has one that is a word or a number."""
+    field = getattr(_declared(model, key[:-1])[0], "model_fields", {}).get(key[-1])
+    default = getattr(field, "default", None)
+    return f"leave it out for {default}" if isinstance(default, (bool, int, float, str)) else ""
+
+
 def _translate(error, model):
     """Yield the `Problem` of one error of pydantic."""
     kind, key, value, context = error["type"], error["loc"], error["input"], error.get("ctx", {})
     if key and key[-1] == "[key]":  # the name of an entry of a dict
-        remedy = "quote it" if not isinstance(value, str) else f"a name must match {context.get('pattern')}"
+        allowed = _PATTERNS.get(context.get("pattern"), f"what matches {context.get('pattern')}")
+        remedy = f"use {allowed}" if isinstance(value, str) else "quote it"
         shown = repr(value) if isinstance(value, str) else f"that YAML reads as {kind_of(value)}"
         yield Problem((*key[:-2], value), f"the name {shown} is not allowed", remedy)
         return
@@ -282,9 +305,12 @@ def _translate(error, model):
     else:
         name, text = _LIMITS.get(kind, (None, error["msg"]))
         limit = context.get(name)
-        text = text.format(f"{limit:g}" if isinstance(limit, float) else limit) if name else text
+        if limit in _PATTERNS:
+            text = f"must be made of {_PATTERNS[limit]}"
+        elif name:
+            text = text.format(f"{limit:g}" if isinstance(limit, float) else limit)
         shown = value if isinstance(value, (list, dict)) else kind_of(value)
-        yield Problem(key, f"is {shown}, but {text}", description)
+        yield Problem(key, f"is {shown}, but {text}", _default(model, key))
 
 
 def _problems(value, key=()):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .files import Problem
-from .models import Model, Name, Number, Open, Pair, Positive, Share, Text, Whole, absent
+from .models import Given, Model, Name, Number, Open, Pair, Positive, Share, Text, Whole, absent
 
 INJECTION_COLUMNS = ("ra", "dec", "source_type")
 TRANSIENTS = "transients"
@@ -18,12 +18,16 @@ class Patch(Model):
     """The block of sky that is resampled."""
 
     size: Whole | None = absent(
-        ge=32, description="Side in pixels inside the border. Real images: default tiling.block."
+        ge=32, le=10000, description="Side in pixels inside the border. Real images: default tiling.block."
     )
     border: Whole | None = absent(
-        ge=0, description="Pixels around it without targets, at least half a stamp. Real images: default tiling.border."
+        ge=0,
+        le=2000,
+        description="Pixels around it without targets, at least half a stamp. Real images: default tiling.border.",
     )
-    margin: Number = Field(12.0, ge=0, description="Arcsec around a simulated patch in which sources are drawn too.")
+    margin: Number = Field(
+        12.0, ge=0, le=600, description="Arcsec around a simulated patch in which sources are drawn too."
+    )
     count: Whole | None = absent(
         ge=1,
         le=1000000,
@@ -121,7 +125,7 @@ class Visits(Model):
 class Template(Model):
     """The template: another `survey`, or a number of `visits` of the case's survey."""
 
-    survey: Text | None = absent(description="A file of config/surveys by name, or a path.")
+    survey: Given | None = absent(description="A file of config/surveys by name, or a path.")
     visits: Whole | None = absent(ge=1, description="Visits of the case's `survey` that are added up.")
     fwhm: Positive | None = absent(
         description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays."
@@ -158,6 +162,7 @@ class Epochs(Model):
     psf_stars: Whole = Field(
         0,
         ge=0,
+        le=10000,
         description="Stars elsewhere on the detector on which the PSFs of visit and template are measured, as those of "
         "real images are; 0: the subtraction knows them.",
     )
@@ -184,14 +189,14 @@ class Beside(Model):
 class Inject(Open):
     """Sources of known truth added to the sky: from a `catalogue`, or of a `population`, whose options are here."""
 
-    catalogue: Text | None = absent(
+    catalogue: Given | None = absent(
         description="Injection catalogue (CSV, ECSV, Parquet, FITS) with LSST source_injection columns."
     )
     population: Text | None = absent(
         description="What is drawn, by name: hst_cosmos, sersic, stars, transients, or a population of your own. All "
         "further keys are its options."
     )
-    per_patch: Whole = Field(16, ge=1, description="Targets per patch.")
+    per_patch: Whole = Field(16, ge=1, le=100000, description="Targets per patch.")
     realisations: Whole = Field(
         1, ge=1, le=999, description="Patches with different targets per block of a real image."
     )

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from ..data.transient_geometry import THRESHOLD
 from ..errors import StudyError
 from .case import FIDUCIAL, TRANSIENTS, Case, Settings, Sky, injection_problems, population_problems
 from .files import CONFIG_DIR, Problem, Source, load_yaml, merge, nearest, raise_problems
 from .measure import Measure
-from .models import Distinct, Model, Name, Options, Text, Whole, override, read
+from .models import STUDY, Distinct, Model, Name, Options, Text, Whole, override, read
+from .notes import jobs, warnings
 from .plugins import member_problems, unknown
 from .real_image import image_files, load_image
 from .settings import (
@@ -44,8 +45,14 @@ __all__ = [
     "warnings",
 ]
 
-LEAST_PATCHES = 30
-MOST_JOBS = 2000
+TAKEN = {"inputs": "the fetched inputs", "reference": "what is published"}
+"""Folders of results/ that are no study's."""
+
+
+def _own_folder(name):
+    if name.lower() in TAKEN:  # file systems may not tell upper case from lower
+        raise PydanticCustomError("study", f"results/{name.lower()} is for {TAKEN[name.lower()]}")
+    return name
 
 
 class Comparison(Model):
@@ -75,7 +82,7 @@ class SubtractionComparison(Model):
 class Study(Model):
     """The configuration of a study: config/config.yaml with overlays laid over it."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = Field(
+    study: Annotated[str, Field(pattern=STUDY), AfterValidator(_own_folder)] = Field(
         "laptop", description="Name of the study: its products are in results/<study>."
     )
     seed: Whole = Field(20181116, ge=0, description="Root of every random number. Another seed is another universe.")
@@ -83,7 +90,7 @@ class Study(Model):
     keep_images: bool = Field(
         False, description="Keep patch images and child images (true), or delete each when it has been used (false)."
     )
-    bootstrap: Whole = Field(1000, ge=100, description="Bootstrap resamples behind each interval.")
+    bootstrap: Whole = Field(1000, ge=100, le=100000, description="Bootstrap resamples behind each interval.")
     cases: dict[Name, Case] = Field(min_length=1, description="Science cases (rows of the matrix) by name.")
     detectors: dict[str, Options] = Field(
         {}, description="Options of the detectors by name; which options there are is the detector's own matter."
@@ -162,10 +169,10 @@ def validate(config, sources=None, families=None, cases=None):
     StudyError
         That names every key that is wrong, with its file and what to do. ``problems`` holds them.
     """
-    config = _plain(config)
     if sources is None:
         sources = [p for p in [CONFIG_DIR / "config.yaml"] if p.is_file()]
     sources = [s if isinstance(s, Source) else load_yaml(s) for s in sources]
+    config = _plain(config)
     sources = [Source(s.path, s.data, {k: n for k, n in s.lines.items() if _holds(s.data, config, k)}) for s in sources]
     study, found = read(config, Study)
     raise_problems(found, sources)
@@ -184,9 +191,12 @@ def _problems(study, families, cases):
         problem.below("measure", "measurements")
         for problem in member_problems(measurements, study["measure"].get("measurements", {}))
     )
+    if not any(block["enabled"] for block in study["cases"].values()):
+        yield Problem(("cases",), "every case is disabled: nothing is left to do", "set `enabled: true` for one")
     for case, block in study["cases"].items():
         if cases is not None and case not in cases:
             yield Problem(("cases", case), "there is no science case of that name", nearest(case, cases))
+            continue
         if not block["enabled"]:
             continue
         if FIDUCIAL not in block["scenarios"]:
@@ -195,12 +205,8 @@ def _problems(study, families, cases):
                 f"lacks the scenario {FIDUCIAL!r}",
                 f"add `{FIDUCIAL}: {{}}`: it is what the matrix shows",
             )
-        alone = _found(study, case, {}, families)
-        for scenario, changes in block["scenarios"].items():
-            for problem in _found(study, case, changes, families):
-                # what is wrong without the scenario too is wrong in the case
-                key = () if problem in alone else ("scenarios", scenario)
-                yield problem.below("cases", case, *key)
+        yield from (problem.below("cases", case) for problem in _case_problems(study, case, families))
+        for scenario in block["scenarios"]:
             if scenario.startswith(COMPARED):
                 yield Problem(
                     ("cases", case, "scenarios", scenario),
@@ -211,6 +217,19 @@ def _problems(study, families, cases):
         yield from (problem.below("comparison") for problem in _comparison_problems(study, families))
     if study["subtraction_comparison"]:
         yield from (problem.below("subtraction_comparison") for problem in _engine_problems(study, families))
+
+
+def _case_problems(study, case, families):
+    """Yield what is wrong with a case and its scenarios; what is wrong without a scenario too is wrong in the case."""
+    alone = set(_found(study, case, {}, families))
+    found = {name: _found(study, case, more, families) for name, more in study["cases"][case]["scenarios"].items()}
+    shared = [problem for problems in found.values() for problem in problems if problem in alone]
+    yield from shared
+    keys = {problem.key for problem in shared}
+    for scenario, changes in study["cases"][case]["scenarios"].items():
+        for problem in found[scenario]:
+            if problem not in alone and (problem.key not in keys or _has(changes, problem.key)):
+                yield problem.below("scenarios", scenario)
 
 
 def _measurement_problems(family, chosen, everywhere):
@@ -311,6 +330,15 @@ def _plain(value):
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def _has(data, key):
+    """Return whether nested mappings hold a key."""
+    for part in key:
+        if not isinstance(data, dict) or part not in data:
+            return False
+        data = data[part]
+    return True
+
+
 def _get(data, key):
     for part in key:
         data = data[part]
@@ -324,76 +352,3 @@ def _holds(data, config, key):
     except (KeyError, IndexError, TypeError):
         return False
     return isinstance(mine, (dict, list)) or mine == merged or (mine != mine and merged != merged)  # NaN is NaN
-
-
-def jobs(config):
-    """Return about how many jobs a checked configuration makes (five or six per chunk)."""
-    total = 0
-    for case, block in config["cases"].items():
-        for scenario in block["scenarios"] if block["enabled"] else ():
-            settings = case_settings(config, case, scenario)
-            stages = 6 if settings["sky"] == "simulate" and settings["inject"] else 5
-            total += stages * len(chunks(config, settings))
-    for sky, case in skies(config).items():
-        number = len(chunks(config, case_settings(config, case, compared_scenario(sky))))
-        total += (3 + len(config["comparison"]["deblenders"])) * number
-    if engines := compared_engines(config):
-        chosen = config["subtraction_comparison"]
-        least = min(chosen["patches"], case_settings(config, chosen["case"])["patch"]["count"])
-        total += len(engines) * -(-least // config["chunk_size"])
-    return total
-
-
-def _idle_deblender(block, scenario, settings):
-    """Return the deblender that was chosen beside a subtractor, or None. The default's name counts as not chosen."""
-    default = Settings.model_fields["deblender"].default
-    chosen = settings["deblender"] != default or "deblender" in block["scenarios"][scenario]
-    return settings["deblender"] if settings["subtractor"] and chosen else None
-
-
-def search_threshold(config, settings):
-    """Return the threshold, sigma, of the search of differences that is configured."""
-    return config["finders"].get(settings["finder"], {}).get("threshold", THRESHOLD)
-
-
-def _other_threshold(config, settings):
-    """Return the threshold of the search of a case with a subtractor, if another than the usual one is configured."""
-    chosen = search_threshold(config, settings)
-    return chosen if settings["subtractor"] and chosen != THRESHOLD else None
-
-
-def warnings(config):
-    """Return what a user should know of a valid configuration: a list of sentences."""
-    found = []
-    for case, block in config["cases"].items():
-        for scenario in block["scenarios"] if block["enabled"] else ():
-            count = case_settings(config, case, scenario)["patch"]["count"]
-            if count < LEAST_PATCHES:
-                found.append(
-                    f"cases.{case}, scenario {scenario}: {count} patches; verdicts need at least "
-                    f"{LEAST_PATCHES} as resampling units, so none will be given"
-                )
-            if name := _idle_deblender(block, scenario, case_settings(config, case, scenario)):
-                found.append(
-                    f"cases.{case}, scenario {scenario}: the deblender {name} is not used, for there is a subtractor"
-                )
-            if other := _other_threshold(config, case_settings(config, case, scenario)):
-                found.append(
-                    f"cases.{case}, scenario {scenario}: the search's threshold is {other:g} sigma, and its "
-                    f"figures of merit are for it; published values beside them are for {THRESHOLD:g}"
-                )
-    for sky, choice in ((config["comparison"] or {}).get("skies", {})).items():
-        if sky not in skies(config):
-            found.append(f"comparison.skies.{sky}: its case {choice['case']} is not enabled, so it is left out")
-    if config["subtraction_comparison"] and not compared_engines(config):
-        found.append(
-            f"subtraction_comparison: its case {config['subtraction_comparison']['case']} is not enabled, so "
-            "it is left out"
-        )
-    total = jobs(config)
-    if total > MOST_JOBS:
-        found.append(
-            f"about {total} jobs; beyond {MOST_JOBS} the graph gets slow: raise chunk_size to "
-            f"{config['chunk_size'] * -(-total // MOST_JOBS)} (no result changes)"
-        )
-    return found

@@ -7,9 +7,9 @@ from scipy.stats import norm
 
 from ..cases.base import load_case
 from ..cases.board import load_board
+from ..config.notes import search_threshold
 from ..config.real_image import load_image
 from ..config.settings import FIDUCIAL, case_settings, roles, searcher, separator
-from ..config.study import search_threshold
 from ..config.surveys import load_survey
 from ..data.catalogues import rows_of
 from ..populations.drawn import blocks
