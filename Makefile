@@ -41,9 +41,7 @@ $(SLURM_STAMP): requirements-slurm.lock
 	$(SLURM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-slurm.lock
 	touch $@
 
-# An input that could not be fetched the last time is tried again.
 study: env
-	@$(BIN)/python -c 'from blendimpact.data.packages import forget_missing as f; f("results/inputs")'
 	$(BIN)/snakemake $(FLAGS)
 
 smoke: env

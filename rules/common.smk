@@ -7,6 +7,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
 from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
+from blendimpact.data.receipts import forget_missing
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.checks import check_images
 from blendimpact.stages.plan import INPUTS, config_file, fetched, prepare_jobs, prepared, read_study

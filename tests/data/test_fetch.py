@@ -6,16 +6,19 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 import zipfile
 
 import pytest
 from blendimpact.config.files import CONFIG_DIR
 from blendimpact.config.registry import load_inputs
-from blendimpact.data import missing_inputs, packages
-from blendimpact.data.packages import fetch, forget_missing, members, read_receipt
+from blendimpact.data import missing_inputs, package_index
+from blendimpact.data.packages import fetch, members
+from blendimpact.data.receipts import forget_missing, read_receipt, verify
 from blendimpact.errors import StudyError
 
+FETCHED = ["galaxies.csv", "image.fits", "receipt.json"]
 FILES = {"toydata/data/galaxies.csv": b"ra,dec\n1,2\n", "toydata/data/image.fits": bytes(range(256)) * 9000}
 
 
@@ -40,29 +43,18 @@ def wheel(folder, files=FILES):
     return path
 
 
-BACKEND = b"""
-import os
-def prepare_metadata_for_build_wheel(folder, config_settings=None):
-    os.mkdir(os.path.join(folder, "toydata-1.0.dist-info"))
-    with open(os.path.join(folder, "toydata-1.0.dist-info", "METADATA"), "w") as out:
-        out.write("Metadata-Version: 2.1\\nName: toydata\\nVersion: 1.0\\n")
-    return "toydata-1.0.dist-info"
-"""
-
-
-def sdist(folder, extra=()):
-    """Write a source archive whose build backend is inside and needs nothing; return its path."""
-    path = folder / "toydata-1.0.tar.gz"
-    files = {f"toydata-1.0/{name}": data for name, data in FILES.items()}
+def sdist(folder, files=None, extra=(), name="toydata-1.0.tar.gz"):
+    """Write a source archive whose build must not be run; return its path."""
+    path = folder / name
+    files = files or {f"toydata-1.0/{name}": data for name, data in FILES.items()}
     files |= {
-        "toydata-1.0/backend.py": BACKEND,
+        "toydata-1.0/setup.py": f"open({str(folder / 'was_run')!r}, 'w')".encode(),
         "toydata-1.0/PKG-INFO": b"Metadata-Version: 2.1\nName: toydata\nVersion: 1.0\n",
-        "toydata-1.0/pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\n'
-        b'backend-path = ["."]\n',
+        "toydata-1.0/pyproject.toml": b'[build-system]\nrequires = ["not-to-be-fetched"]\n',
     }
     with tarfile.open(path, "w:gz") as out:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
+        for member, data in files.items():
+            info = tarfile.TarInfo(member)
             info.size = len(data)
             out.addfile(info, io.BytesIO(data))
         for info in extra:
@@ -91,52 +83,30 @@ def entry_of(archive, **changes):
     }
 
 
-def as_downloaded(archive):
-    """Rename a source archive so that `quick` finds it by name and version, as it finds a wheel."""
-    return archive if archive.suffix == ".whl" else archive.rename(archive.with_name("toydata-1.0-.tar.gz"))
-
-
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """Let pip see only a folder; return that folder."""
+    """Let only a folder be seen; return that folder."""
     folder = tmp_path / "index"
     folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    settings = {"no-index": "1", "find-links": str(folder)}
+    monkeypatch.setattr(package_index, "pip_settings", lambda: settings)
     return folder
 
 
 @pytest.fixture
-def quick(index, monkeypatch):
-    """Put a copy of what pip does for a pinned wheel in place of pip, and return the list of its calls."""
-    calls = []
-
-    def run(command, **_):
-        calls.append(command)
-        pin, digest = packages.Path(command[command.index("-r") + 1]).read_text().split(" --hash=sha256:")
-        found = sorted(index.glob(pin.replace("==", "-") + "-*"))
-        folder = packages.Path(command[command.index("-d") + 1])
-        folder.mkdir(exist_ok=True)
-        if not found:
-            return packages.subprocess.CompletedProcess(
-                command, 1, "", f"ERROR: No matching distribution found for {pin} (from https://x/simple)"
-            )
-        if hashlib.sha256(found[0].read_bytes()).hexdigest() != digest.strip():
-            text = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"
-            return packages.subprocess.CompletedProcess(command, 1, "", text)
-        shutil.copy(found[0], folder)
-        return packages.subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(packages.subprocess, "run", run)
-    return calls
+def calls(monkeypatch):
+    """Return the list of the downloads that are asked for."""
+    asked, get = [], package_index.Indexes.get
+    monkeypatch.setattr(package_index.Indexes, "get", lambda *given: asked.append(given[1]) or get(*given))
+    return asked
 
 
 @pytest.mark.parametrize("make", [wheel, sdist])
 def test_the_named_files_arrive_and_nothing_else(index, tmp_path, make):
     entry, log = entry_of(make(index)), io.StringIO()
     receipt = fetch(entry, tmp_path / "out", log)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["galaxies.csv", "image.fits", "receipt.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [".receipt.json", *FETCHED]
+    assert not (index / "was_run").exists()
     for name, data in FILES.items():
         base = name.rpartition("/")[2]
         assert (tmp_path / "out" / base).read_bytes() == data
@@ -147,27 +117,27 @@ def test_the_named_files_arrive_and_nothing_else(index, tmp_path, make):
     assert str(tmp_path) not in json.dumps(receipt)
 
 
-def test_the_receipt_is_the_same_wherever_and_whenever(index, quick, tmp_path):
+def test_the_receipt_is_the_same_wherever_and_whenever(index, calls, tmp_path):
     entry = entry_of(wheel(index))
     for name in ("a", "b"):
         fetch(entry, tmp_path / name, io.StringIO())
     assert (tmp_path / "a/receipt.json").read_bytes() == (tmp_path / "b/receipt.json").read_bytes()
 
 
-def test_what_is_there_is_not_fetched_again_but_what_is_damaged_is(index, quick, tmp_path):
+def test_what_is_there_is_not_fetched_again_but_what_is_damaged_is(index, calls, tmp_path):
     entry, log = entry_of(wheel(index)), io.StringIO()
     fetch(entry, tmp_path / "out", log)
     fetch(entry, tmp_path / "out", log)
-    assert len(quick) == 1 and "already here" in log.getvalue()
+    assert len(calls) == 1 and "already here" in log.getvalue()
     (tmp_path / "out/galaxies.csv").write_bytes(b"damaged")
     fetch(entry, tmp_path / "out", log)
-    assert len(quick) == 2
+    assert len(calls) == 2
     assert (tmp_path / "out/galaxies.csv").read_bytes() == FILES["toydata/data/galaxies.csv"]
     fetch({**entry, "members": entry["members"][:1]}, tmp_path / "out", log)  # another list of files
-    assert len(quick) == 3
+    assert len(calls) == 3
 
 
-def test_a_wrong_checksum_is_refused_by_pip(index, tmp_path):
+def test_a_wrong_checksum_is_refused(index, tmp_path):
     entry = entry_of(wheel(index), sha256="0" * 64)
     with pytest.raises(StudyError, match="another sha256") as error:
         fetch(entry, tmp_path / "out", io.StringIO())
@@ -175,25 +145,11 @@ def test_a_wrong_checksum_is_refused_by_pip(index, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_wrong_checksum_is_not_passed_over_for_optional_inputs(index, quick, tmp_path):
+def test_a_wrong_checksum_is_not_passed_over_for_optional_inputs(index, calls, tmp_path):
     with pytest.raises(StudyError, match="another sha256"):
         fetch(entry_of(wheel(index), sha256="0" * 64, optional=True), tmp_path / "out", io.StringIO())
-    assert len(quick) == 1  # another attempt would not help
+    assert len(calls) == 1  # another attempt would not help
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_the_checksum_is_verified_even_if_pip_is_content(index, tmp_path, monkeypatch):
-    archive = wheel(index)
-
-    def careless(command, **_):
-        folder = packages.Path(command[command.index("-d") + 1])
-        folder.mkdir()
-        (folder / archive.name).write_bytes(archive.read_bytes() + b"x")
-        return packages.subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(packages.subprocess, "run", careless)
-    with pytest.raises(StudyError, match="another sha256"):
-        fetch(entry_of(archive), tmp_path / "out", io.StringIO())
 
 
 def test_what_cannot_be_had_is_tried_twice_and_then_said_in_full(index, tmp_path):
@@ -207,65 +163,94 @@ def test_what_cannot_be_had_is_tried_twice_and_then_said_in_full(index, tmp_path
         "galaxies: all cells",
     ):
         assert words in str(error.value)
-    assert log.getvalue().count("toydata-gone==1.0 (wheel") == 2 and "second attempt" in log.getvalue()
+    assert log.getvalue().count("second attempt") == 1
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_second_attempt_can_succeed(index, quick, tmp_path, monkeypatch):
-    run, calls = packages.subprocess.run, []
+def test_a_second_attempt_can_succeed(index, tmp_path, monkeypatch):
+    get, calls = package_index.Indexes.get, []
 
-    def flaky(*args, **kwargs):
+    def flaky(*given):
         calls.append(1)
         if len(calls) == 1:
-            return packages.subprocess.CompletedProcess(args[0], 1, "", "ERROR: connection reset")
-        return run(*args, **kwargs)
+            raise package_index.NotToBeHad("connection reset")
+        return get(*given)
 
-    monkeypatch.setattr(packages.subprocess, "run", flaky)
+    monkeypatch.setattr(package_index.Indexes, "get", flaky)
     assert fetch(entry_of(wheel(index)), tmp_path / "out", io.StringIO())["status"] == "ok"
 
 
-def test_an_optional_input_that_is_missing_leaves_a_receipt_and_no_files(index, quick, tmp_path):
+def test_an_optional_input_that_is_missing_leaves_a_receipt_and_no_harm(index, calls, tmp_path):
     entry = entry_of(wheel(index), optional=True)
     out = tmp_path / "inputs/toy"
     fetch(entry, out, io.StringIO())
     (index / "toydata-1.0-py3-none-any.whl").unlink()
     newer = {**entry, "version": "2.0", "sha256": "1" * 64}
     receipt = fetch(newer, out, io.StringIO())
-    assert [p.name for p in out.iterdir()] == ["receipt.json"]  # nor files of the other version
     assert receipt["status"] == "missing"
     assert "toydata==2.0" in receipt["reason"] and "galaxies: all cells" in receipt["reason"]
     assert "://" not in receipt["reason"] and str(tmp_path) not in receipt["reason"]
     # what depends on it can ask why, and the next run can be made to try again
     assert missing_inputs.reason([out / "receipt.json"]) == receipt["reason"]
-    assert forget_missing(tmp_path / "inputs") == ["toy"]
-    assert list(out.iterdir()) == [] and forget_missing(tmp_path / "inputs") == []
+    forget_missing(out / "receipt.json")
+    assert not (out / "receipt.json").exists()
+    # back to the version before, without an index: its files have been there all the time
+    assert fetch(entry, out, io.StringIO())["status"] == "ok" and sorted(os.listdir(out))[1:] == FETCHED
 
 
-def test_receipts_that_are_fine_are_kept(index, quick, tmp_path):
+def test_verified_files_survive_a_receipt_that_is_gone_and_an_index_that_is(index, calls, tmp_path):
+    """As Snakemake removes what a job makes before it runs again."""
+    entry, log = entry_of(wheel(index), optional=True), io.StringIO()
+    first = fetch(entry, tmp_path / "out", log)
+    (index / "toydata-1.0-py3-none-any.whl").unlink()
+    (tmp_path / "out/receipt.json").unlink()
+    assert fetch(entry, tmp_path / "out", log) == first == read_receipt(tmp_path / "out")
+    assert len(calls) == 1 and "already here" in log.getvalue()
+    assert sorted(os.listdir(tmp_path / "out")) == [".receipt.json", *FETCHED]
+
+
+def test_files_are_checked_to_the_last_byte_when_they_are_used(index, tmp_path):
+    fetch(entry_of(wheel(index)), tmp_path / "toy", io.StringIO())
+    receipt, image = tmp_path / "toy/receipt.json", tmp_path / "toy/image.fits"
+    verify(receipt)
+    before = image.stat()
+    data = bytearray(image.read_bytes())
+    data[-1] ^= 1
+    image.write_bytes(data)
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(StudyError, match=r"image\.fits: it has changed since it was fetched") as error:
+        verify(receipt)
+    assert f"delete {receipt} and run again" in str(error.value)
+    image.unlink()
+    with pytest.raises(StudyError, match="it is gone"):
+        verify(receipt)
+
+
+def test_receipts_that_are_fine_are_kept(index, calls, tmp_path):
     fetch(entry_of(wheel(index)), tmp_path / "inputs/toy", io.StringIO())
-    assert forget_missing(tmp_path / "inputs") == []
+    forget_missing(tmp_path / "inputs/toy/receipt.json")
     assert missing_inputs.reason([tmp_path / "inputs/toy/receipt.json", tmp_path / "inputs/toy/image.fits"]) is None
 
 
 @pytest.mark.parametrize("make", [wheel, sdist])
-def test_a_file_that_the_archive_lacks_is_named(index, quick, tmp_path, make):
-    entry = entry_of(as_downloaded(make(index)))
+def test_a_file_that_the_archive_lacks_is_named(index, calls, tmp_path, make):
+    entry = entry_of(make(index))
     entry["members"] = [*entry["members"], "toydata/data/other.csv"]
     with pytest.raises(StudyError, match="no file 'toydata/data/other.csv'"):
         fetch(entry, tmp_path / "out", io.StringIO())
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_links_in_an_archive_lead_nowhere(index, quick, tmp_path):
+def test_links_in_an_archive_lead_nowhere(index, calls, tmp_path):
     link = tarfile.TarInfo("toydata-1.0/data/link.csv")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    entry = entry_of(as_downloaded(sdist(index, [link])))
+    entry = entry_of(sdist(index, extra=[link]))
     entry["members"] = ["toydata-1.0/data/link.csv"]
     with pytest.raises(StudyError, match="no file"):
         fetch(entry, tmp_path / "out", io.StringIO())
 
 
-def test_names_with_parent_folders_stay_in_the_destination(index, quick, tmp_path):
+def test_names_with_parent_folders_stay_in_the_destination(index, calls, tmp_path):
     archive = wheel(index, {**FILES, "../../escape.csv": b"x"})
     entry = entry_of(archive, members=["../../escape.csv"])
     fetch(entry, tmp_path / "a/b/out", io.StringIO())
@@ -273,14 +258,43 @@ def test_names_with_parent_folders_stay_in_the_destination(index, quick, tmp_pat
     assert not (tmp_path / "a/escape.csv").exists() and not (tmp_path / "escape.csv").exists()
 
 
-def test_a_python_without_pip_says_so(index, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        packages.subprocess,
-        "run",
-        lambda command, **_: packages.subprocess.CompletedProcess(command, 1, "", f"{command[0]}: No module named pip"),
-    )
+@pytest.mark.parametrize("make", [wheel, sdist])
+@pytest.mark.parametrize("member", ["toydata/..", "d/.", ".."])
+def test_a_member_that_is_a_folder_is_no_file(index, tmp_path, make, member):
+    with pytest.raises(StudyError, match=r"holds no file"):
+        fetch(entry_of(make(index), members=[member]), tmp_path / "out", io.StringIO())
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def cut_short(data):
+    return data[: len(data) // 2]
+
+
+def flipped(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes(b ^ 255 for b in data[middle : middle + 200]) + data[middle + 200 :]
+
+
+@pytest.mark.parametrize(
+    "make, damage",
+    [(make, damage) for make in (wheel, sdist) for damage in (cut_short, lambda data: b"", lambda data: b"<html>")]
+    + [(wheel, flipped)],
+)
+def test_a_damaged_archive_is_refused_with_a_sentence(index, tmp_path, make, damage):
+    """That was pinned as it is: else its checksum tells."""
+    archive = make(index, {"toydata-1.0/data/image.fits": os.urandom(100000)})
+    archive.write_bytes(damage(archive.read_bytes()))
+    with pytest.raises(StudyError, match=r"cannot be unpacked|holds no file") as error:
+        fetch(entry_of(archive, members=["toydata-1.0/data/image.fits"]), tmp_path / "out", io.StringIO())
+    assert "inputs.toy" in str(error.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_python_without_pip_says_so(tmp_path, monkeypatch):
+    gone = lambda command, **_: subprocess.CompletedProcess(command, 1, "", f"{command[0]}: No module named pip")  # noqa: E731
+    monkeypatch.setattr(package_index.subprocess, "run", gone)
     with pytest.raises(StudyError, match="no pip"):
-        fetch(entry_of(wheel(index)), tmp_path / "out", io.StringIO())
+        fetch(entry_of(wheel(tmp_path)), tmp_path / "out", io.StringIO())
 
 
 # --- a Debian package -------------------------------------------------------------------------------
@@ -302,7 +316,7 @@ def debian(tmp_path, monkeypatch):
     )
     archives.mkdir()
     path = archives / "toydata_1.0-2_all.deb"
-    packages.subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, path], check=True, capture_output=True)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, path], check=True, capture_output=True)
     tools.mkdir()
     (tools / "apt-get").write_text(
         f"#!/bin/sh\ntest \"$1 $2\" = 'download toydata=1:1.0-2' && cp {archives}/*.deb . && exit 0\n"
@@ -316,7 +330,7 @@ def debian(tmp_path, monkeypatch):
 def test_files_of_a_debian_package_arrive_and_nothing_else(debian, tmp_path):
     log = io.StringIO()
     receipt = fetch(debian, tmp_path / "out", log)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["galaxies.csv", "image.fits", "receipt.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [".receipt.json", *FETCHED]
     for name, data in FILES.items():
         assert (tmp_path / "out" / name.rpartition("/")[2]).read_bytes() == data
     assert receipt["status"] == "ok" and "toydata=1:1.0-2" in log.getvalue()

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+OFFLINE = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+"""Environment without a package index."""
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "report", "profiles", "pyproject.toml")
 
 

@@ -54,6 +54,7 @@ def others(folder):
     colour = rng.uniform(0, 2, len(i))
     for k, band in enumerate("ugrzy"):
         frame[band] = i + (3, 2, 1, 0, 0)[k] / 2 * colour
+    frame.columns = frame.columns.astype(object)  # as pandas kept names when that file was made
     frame.to_pickle(folder / "galaxy-data.pkl")
     n = 200
     slope = np.linspace(0.2, 2.0, 30)[None]  # per frequency bin, from blue to red

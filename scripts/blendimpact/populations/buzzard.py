@@ -3,10 +3,9 @@
 DeRose et al. 2019; ugrizy, z < 2.3.
 """
 
-from pickle import UnpicklingError
-
 import numpy as np
 
+from ..data import pickles
 from ..errors import StudyError
 from .base import BANDS
 from .galaxy_counts import COMPLETE, FAINTEST
@@ -38,7 +37,7 @@ def photometry(path):
     Parameters
     ----------
     path : path-like
-        ``pzflow/example_files/galaxy-data.pkl``. A pickle: only for a file whose checksum is known.
+        ``pzflow/example_files/galaxy-data.pkl``.
 
     Returns
     -------
@@ -52,10 +51,10 @@ def photometry(path):
     """
     import pandas as pd  # here, so that jobs that only draw need not load it
 
+    frame = pickles.load(path, "pzflow's table of galaxies")
     try:
-        frame = pd.read_pickle(path)
         frame = frame[["redshift", *BANDS]].astype(float)
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, ImportError, UnpicklingError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise StudyError(
             f"not pzflow's table of galaxies ({error})", str(path), "delete it and fetch it again"
         ) from error

@@ -100,7 +100,7 @@ def build_galaxies(pzflow_pickle, skycatalog_files):
     Parameters
     ----------
     pzflow_pickle : path-like
-        ``pzflow/example_files/galaxy-data.pkl``. A pickle: only for a file whose checksum is known.
+        ``pzflow/example_files/galaxy-data.pkl``.
     skycatalog_files : iterable of path-like
         The ``galaxy_*.parquet`` files; of others (fluxes, stars) that are among them none is read.
 

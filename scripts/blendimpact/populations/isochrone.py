@@ -10,12 +10,11 @@ is measured from a colour is that of this line; stars are single, where in natur
 binaries; there is no depth along the line of sight, no differential reddening, no foreground disk.
 """
 
-import pickle
-
 import numpy as np
 from astropy.table import Table
 
 from ..config.options import NotNegative, Number
+from ..data import pickles
 from ..data.catalogues import describe
 from ..errors import StudyError
 from ..sky.positions import DENSITY_MAX
@@ -46,15 +45,6 @@ _COLUMNS = {
     "evolution": (None, "stage of evolution from this row to the next"),
     **{f"mag_{b}": ("mag", f"absolute AB magnitude in {b} (MIST)") for b in BANDS},
 }
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads numpy arrays in plain containers, and nothing that could run code."""
-
-    def find_class(self, module, name):
-        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
 @POPULATIONS.register("isochrone")
@@ -140,11 +130,10 @@ def build_isochrone(path):
         If the file is another one.
     """
     needed = ["initial_mass", "phase", *(f"LSST_{b}" for b in BANDS)]
+    given = pickles.load(path, "artpop's isochrone")
     try:
-        with open(path, "rb") as file:
-            given = _Unpickler(file).load()
         columns = {name: np.asarray(given[name], dtype=float) for name in needed}
-    except Exception as error:  # unpickling raises whatever the bytes make it
+    except (LookupError, TypeError, ValueError) as error:
         raise StudyError(f"not artpop's isochrone ({error})", str(path), "delete it and fetch it again") from error
     mass = columns["initial_mass"]
     if len({len(v) for v in columns.values()}) != 1 or len(mass) < 2 or not (np.diff(mass) >= 0).all():
