@@ -70,8 +70,12 @@ def test_a_job_whose_log_another_has_taken_names_no_product(tmp_path):
 
 def test_a_full_disk_is_said_with_path_and_space(tmp_path):
     path = tmp_path / "a.txt"
-    with pytest.raises(StudyError, match=r"the disk is full.*MB are left") as error, opened(path) as file:
-        file.write("x")
+    with (
+        pytest.raises(StudyError, match=r"the disk is full.*MB are left, and more than 3 MB are needed") as error,
+        opened(path) as file,
+    ):
+        file.write("x" * 3_000_000)
+        file.flush()
         raise OSError(errno.ENOSPC, "No space left on device")
     assert str(path) in str(error.value) and os.listdir(tmp_path) == []
 

@@ -1,6 +1,8 @@
 """A job of the workflow: what its driver gets, its log, and what happens without an input or with an error."""
 
+import errno
 import json
+import os
 import sys
 import types
 
@@ -166,3 +168,41 @@ def test_a_job_that_was_left_behind_names_no_product_once_another_has_its_log(jo
 def opened_text(path, text):
     with opened(path) as file:
         file.write(text)
+
+
+def test_an_input_that_was_damaged_since_another_job_made_it_is_refused(job, tmp_path, capsys):
+    jobs.run(job(lambda table_out: opened_text(table_out, "made"), inputs={"images": "a"}))
+    reads = job(lambda images: pytest.fail("was called"), inputs={"images": "out"})
+    reads.output, reads.rule = Named(table="other"), "reader"
+    (tmp_path / "out").write_text("MADE")
+    with pytest.raises(SystemExit):
+        jobs.run(reads)
+    said = capsys.readouterr().err
+    assert said.startswith("reader / galaxies / 000: out: it is not what the rule toy made") and "run again" in said
+    (tmp_path / "out").write_text("made")
+    read = []
+    reads = job(lambda images, meta: read.append(meta), inputs={"images": "out"})
+    reads.output = Named(table="other")
+    jobs.run(reads)
+    assert inputs_of(read[0]) == ["out"]
+
+
+def test_files_beside_a_receipt_are_checked_by_the_jobs_that_read_them(job, tmp_path, capsys):
+    (tmp_path / "data").write_text("x")
+    (tmp_path / "receipt.json").write_text(json.dumps({"status": "ok", "files": {"data": "0" * 64}}))
+    with pytest.raises(SystemExit):
+        jobs.run(job(lambda images: pytest.fail("was called"), inputs={"images": "receipt.json"}))
+    assert "data: it has changed since it was fetched" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_a_job_with_a_sentence_even_if_its_log_cannot_be_written(job, monkeypatch, capsys):
+    def run(table_out):
+        with opened(table_out) as file:
+            file.write("x")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    asked = job(run)
+    asked.log = ["/dev/full"] if os.path.exists("/dev/full") else ["log"]
+    with pytest.raises(SystemExit):
+        jobs.run(asked)
+    assert "out: the disk is full" in capsys.readouterr().err and not os.path.exists("out")

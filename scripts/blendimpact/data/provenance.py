@@ -19,7 +19,7 @@ LIBRARIES = ("numpy", "scipy", "astropy", "galsim", "sep", "scikit-image", "phot
 _SHORT = 16  # hexadecimal digits of a digest
 
 
-def provenance(config_digest=None, seed=None, inputs=(), library=None, **extra):
+def provenance(config_digest=None, seed=None, inputs=(), library=None, digests=None, **extra):
     """Return the provenance of a product.
 
     Parameters
@@ -32,6 +32,8 @@ def provenance(config_digest=None, seed=None, inputs=(), library=None, **extra):
         Files that it was made from.
     library : str, optional
         Digest of the code that made it, e.g. `stage_digest`; default that of the whole library.
+    digests : dict of path-like to str, optional
+        sha256 of inputs, as far as they are known.
     **extra
         Anything else that JSON can hold.
 
@@ -50,7 +52,7 @@ def provenance(config_digest=None, seed=None, inputs=(), library=None, **extra):
         "libraries": versions(),
         "config": config_digest,
         "seed": seed,
-        "inputs": [{"name": _name(path), "sha256": checksum(path)} for path in inputs],
+        "inputs": [{"name": _name(path), "sha256": (digests or {}).get(path) or checksum(path)} for path in inputs],
         **extra,
     }
 

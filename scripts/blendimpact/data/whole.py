@@ -50,7 +50,7 @@ def whole(path):
             shutil.rmtree(path, ignore_errors=True)
         os.replace(part, path)
     except Exception as error:
-        if told := full_disk(error, path):
+        if told := full_disk(error, path, os.path.getsize(part) if os.path.isfile(part) else 0):
             raise told from error
         raise
     finally:
@@ -75,19 +75,31 @@ def remove(path):
             os.remove(path)
 
 
-def full_disk(error, path):
-    """Return a `StudyError` that says how much space there is, if an error says that a disk is full, else None."""
-    while error is not None:
-        if getattr(error, "errno", None) in _FULL or os.strerror(errno.ENOSPC) in str(error):
-            folder = next(f for f in Path(path).absolute().parents if f.is_dir())
-            left = shutil.disk_usage(folder).free
-            return StudyError(
-                f"the disk is full, or a quota: {left / 1e6:.0f} MB are left, and the file needs more",
-                str(path),
-                f"make space on the file system of {folder}, then run again: what is done stays done",
-            )
-        error = error.__cause__ or error.__context__
-    return None
+def full_disk(error, path, written=0):
+    """Return a `StudyError` that says what space there is, if an error says that a disk is full, else None.
+
+    Parameters
+    ----------
+    error : Exception
+        It, and what it came after, is asked.
+    path : path-like
+        What was to be written.
+    written : int, optional
+        Bytes of it that were written.
+    """
+    chain = [error]
+    while error := error.__cause__ or error.__context__:
+        chain.append(error)
+    if not any(getattr(e, "errno", None) in _FULL or os.strerror(errno.ENOSPC) in str(e) for e in chain):
+        return None
+    folder = next(f for f in Path(path).absolute().parents if f.is_dir())
+    free = shutil.disk_usage(folder).free
+    said = StudyError(
+        f"the disk is full, or a quota: {free / 1e6:.0f} MB are left, and more than {written / 1e6:.0f} MB are needed",
+        str(path),
+        f"make space on the file system of {folder}, then run again: what is done stays done",
+    )
+    return next((e for e in chain if isinstance(e, StudyError)), said)
 
 
 def _check_claim(path):

@@ -24,7 +24,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from ..data import lifetime, missing_inputs, whole
+from ..data import lifetime, missing_inputs, seals, whole
 from ..errors import StudyError
 
 
@@ -43,32 +43,47 @@ def run(job):
     """
     if workflow := os.environ.get(lifetime.WORKFLOW):
         lifetime.end_with(workflow)
-    terminal = sys.stderr
-    with (
-        open(job.log[0], "w", buffering=1) as log,
-        whole.claim(log),
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        logging.basicConfig(stream=log, level=logging.INFO, format="%(name)s: %(message)s", force=True)
-        logging.captureWarnings(True)
-        try:
-            call(job)
-            print(f"job: {used()}")
-        except StudyError as error:
-            print(error, file=log)
-            print(
-                " / ".join([job.rule, *(str(value) for _, value in job.wildcards.items())]) + f": {error}",
-                file=terminal,
-            )
-            raise SystemExit(1) from None
-        except Exception:
-            traceback.print_exc(file=log)
+    try:
+        with (
+            open(job.log[0], "w", buffering=1) as log,
+            whole.claim(log),
+            contextlib.redirect_stdout(log),
+            contextlib.redirect_stderr(log),
+        ):
+            _logged(job, log)
+    except Exception as error:
+        told = error if isinstance(error, StudyError) else whole.full_disk(error, job.log[0])
+        if told is None:
             raise
+        job_name = " / ".join([job.rule, *(str(value) for _, value in job.wildcards.items())])
+        print(f"{job_name}: {told}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _logged(job, log):
+    logging.basicConfig(stream=log, level=logging.INFO, format="%(name)s: %(message)s", force=True)
+    logging.captureWarnings(True)
+    try:
+        call(job)
+        print(f"job: {used()}")
+    except Exception as error:
+        with contextlib.suppress(OSError):  # a full disk has no room for that either
+            print(error if isinstance(error, StudyError) else traceback.format_exc(), file=log)
+        raise
 
 
 def call(job):
-    """Call the driver of a job, or mark its outputs as missing."""
+    """Call the driver of a job on inputs that are as they were made, or mark its outputs as missing; seal these."""
+    for path in job.output:
+        seals.unseal(path)
+    digests = {path: seals.check(path) for path in job.input}
+    make(job, digests)
+    for path in filter(os.path.exists, job.output):
+        seals.seal(path, job.rule)
+
+
+def make(job, digests):
+    """Call the driver of a job, or mark its outputs as missing; ``digests`` are the sha256 of its inputs by path."""
     reason = missing_inputs.reason(job.input)
     function, sources = driver(job.params.stage)
     names = inspect.signature(function).parameters
@@ -77,7 +92,8 @@ def call(job):
         missing_inputs.mark(job.output, reason)
         return
     offered = {**given(job), "missing": reason}
-    function(**{name: offered[name] for name in names if name in offered}, **provenance(job, sources, names))
+    made_from = job.input if sources is None else _paths(given(job)[name] for name in sources)
+    function(**{name: offered[name] for name in names if name in offered}, **provenance(job, made_from, digests, names))
 
 
 def driver(stage):
@@ -94,19 +110,17 @@ def given(job):
     return {**dict(job.wildcards.items()), **dict(job.params.items()), **inputs, **outputs}
 
 
-def provenance(job, sources, names):
+def provenance(job, inputs, digests, names):
     """Return those of ``meta``, ``cards`` and ``provenance`` that are among the ``names``.
 
-    The products were made from all inputs of the job, or from the ``sources`` among them.
+    ``inputs`` are what the products are made from, ``digests`` their sha256 by path.
     """
     from ..data import provenance as core
-
-    inputs = job.input if sources is None else _paths(given(job)[name] for name in sources)
 
     def made(**others):
         params = {**dict(job.params.items()), **others}
         config = {key: params[key] for key in ("settings", "options", "config", "bootstrap") if key in params}
-        return core.provenance(core.digest_of(config), params.get("seed"), inputs)
+        return core.provenance(core.digest_of(config), params.get("seed"), inputs, digests=digests)
 
     out = {"provenance": lambda **others: core.meta(made(**others))} if "provenance" in names else {}
     if {"meta", "cards"} & set(names):
