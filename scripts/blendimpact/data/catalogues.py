@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import Column, Table, vstack
 
 from ..errors import StudyError
+from .reading import AGAIN, reading
 from .whole import whole
 
 IDS = ("case", "scenario", "patch", "twin", "rung", "detector", "deblender", "band", "source_id", "det_id")
@@ -40,12 +41,8 @@ def read(path, columns=()):
     StudyError
         If the file is missing, truncated, or lacks a column.
     """
-    try:
+    with reading(path, "a readable Parquet table"):
         table = Table.read(path, format="parquet")
-    except Exception as error:
-        raise StudyError(
-            f"not a readable Parquet table ({error})", str(path), "delete it and run again: the rule that makes it will"
-        ) from error
     missing = [name for name in columns if name not in table.colnames]
     if missing:
         raise StudyError(f"columns missing: {', '.join(missing)}", str(path))
@@ -70,7 +67,7 @@ def read_folder(path):
     """
     found = {file.stem: read(file) for file in sorted(Path(path).glob("*.parquet"))}
     if not found:
-        raise StudyError("a folder without tables", str(path), "delete it and run again: the rule that makes it will")
+        raise StudyError("a folder without tables", str(path), AGAIN)
     return found
 
 

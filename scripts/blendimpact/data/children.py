@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..errors import StudyError
 from .flags import Bits
+from .reading import reading
 from .stamps import origins, reaches_outside
 
 BITS = DEBLEND_BITS = Bits(
@@ -120,12 +120,6 @@ class Children:
         StudyError
             If the group lacks a part.
         """
-        try:
+        with reading(group.file.filename, f"child images in the group {group.name}"):
             names = [item.name for item in fields(cls) if item.name != "errors" or item.name in group]
             return cls(**{name: group[name][()] for name in names})
-        except (KeyError, OSError) as error:
-            raise StudyError(
-                f"group {group.name} holds no child images ({error})",
-                group.file.filename,
-                "delete the file and run again: the rule that makes it will",
-            ) from error

@@ -9,9 +9,11 @@ from astropy.table import Table
 from . import catalogues
 from .images import Patch, PatchFile, opposite_twin
 from .progress import progress
+from .reading import reading
 from .sky_maps import SkyFile
 from .whole import whole
 
+_WHAT = "an HDF5 file of separated light that can be read"
 COLUMNS = {
     "truth": ("source_id", "snr", "role", "x", "y"),
     "detections": ("det_id", "x", "y"),
@@ -75,7 +77,10 @@ class Chunk(contextlib.ExitStack):
         self.tables = {name: catalogues.read(path, COLUMNS[name]) for name, path in paths.items() if path}
         self._file = self.enter_context(PatchFile(images))
         self._skies = self.enter_context(SkyFile(sky)) if sky else None
-        self._store = self.enter_context(h5py.File(separated, "r")) if separated else None
+        self._separated, self._store = separated, None
+        if separated:
+            with reading(separated, _WHAT):
+                self._store = self.enter_context(h5py.File(separated, "r"))
 
     def patches(self, label, below=None):
         """Yield the `PatchData` of every patch, and print how far it is.
@@ -98,9 +103,9 @@ class Chunk(contextlib.ExitStack):
         found = {name: t for name, t in (self._rows(index, other) if other else {}).items() if name != "truth"}
         sky = self._skies.read(patch) if self._skies else None
         kept = self._skies.tables(patch) if self._skies else {}
-        return PatchData(
-            patch, **rows, sky=sky, separated=self._store and self._store[group_of(patch)], kept=kept, opposite=found
-        )
+        with reading(self._separated, _WHAT):
+            separated = self._store and self._store[group_of(patch)]
+        return PatchData(patch, **rows, sky=sky, separated=separated, kept=kept, opposite=found)
 
     def _rows(self, index, twin):
         return {name: t[(t["patch"] == index) & (t["twin"] == twin)] for name, t in self.tables.items()}

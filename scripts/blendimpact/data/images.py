@@ -13,6 +13,7 @@ from astropy.wcs import WCS
 from ..errors import StudyError
 from .flags import Bits
 from .hdus import pixel_scale_of
+from .reading import AGAIN, reading
 from .whole import whole
 
 AB_NANOJANSKY = 31.4
@@ -27,6 +28,7 @@ MASK_BITS = Bits(
 PLANES = {"SCI": np.float32, "VAR": np.float32, "MASK": np.uint8}
 TEMPLATE = "TPL"
 """Planes of a template are named as those of the image it belongs to, with this before them."""
+_WHAT = "a FITS file of patches that can be read"
 _FITS_BLOCK = 2880  # bytes: an empty primary header
 _NAME = re.compile(r"P(?P<index>\d+)_(?P<twin>[A-Z]+)_(?P<band>[A-Za-z0-9]+)_(?P<plane>[A-Z]+)$")
 
@@ -282,24 +284,18 @@ class PatchFile:
 
     def __init__(self, path):
         self.path = str(path)
-        try:
-            self._hdus = fits.open(self.path, memmap=True, lazy_load_hdus=False)
-        except (OSError, ValueError) as error:
-            raise StudyError(
-                f"not a readable FITS file ({error})", self.path, "delete it and run again: the rule that makes it will"
-            ) from error
         self._index = {}
-        for number, hdu in enumerate(self._hdus):
-            found = _NAME.match(hdu.name) or _NAME.match(str(hdu.header.get("EXTNAME", "")))
-            if found:
-                key = int(found["index"]), found["twin"].lower()
-                band = str(hdu.header["BAND"])
-                self._index.setdefault(key, {}).setdefault(band, {})[found["plane"].upper()] = number
+        with reading(self.path, _WHAT):
+            self._hdus = fits.open(self.path, memmap=True, lazy_load_hdus=False)
+            for number, hdu in enumerate(self._hdus):
+                found = _NAME.match(hdu.name) or _NAME.match(str(hdu.header.get("EXTNAME", "")))
+                if found:
+                    key = int(found["index"]), found["twin"].lower()
+                    band = str(hdu.header["BAND"])
+                    self._index.setdefault(key, {}).setdefault(band, {})[found["plane"].upper()] = number
         if not self._index and "NOPATCH" not in self._hdus[0].header:
             self.close()
-            raise StudyError(
-                "the file holds no patch", self.path, "delete it and run again: the rule that makes it will"
-            )
+            raise StudyError("the file holds no patch", self.path, AGAIN)
 
     def keys(self):
         """Return the list of (patch index, twin) in the order of the file."""
@@ -311,6 +307,10 @@ class PatchFile:
 
     def read(self, index, twin):
         """Return a `Patch` with its own copies of the arrays."""
+        with reading(self.path, _WHAT):
+            return self._patch(index, twin)
+
+    def _patch(self, index, twin):
         bands, templates = {}, {}
         for band, planes in self._index[index, twin].items():
             own = {p: n for p, n in planes.items() if not p.startswith(TEMPLATE)}

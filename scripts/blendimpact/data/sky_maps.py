@@ -6,9 +6,11 @@ import h5py
 import numpy as np
 from astropy.table import Table
 
+from .reading import reading
 from .whole import whole
 
 TABLES = "tables"
+_WHAT = "an HDF5 file of sky maps that can be read"
 
 
 class SkyWriter:
@@ -46,19 +48,22 @@ class SkyFile:
         self._path = path
 
     def __enter__(self):
-        self._file = h5py.File(self._path, "r")
+        with reading(self._path, _WHAT):
+            self._file = h5py.File(self._path, "r")
         return self
 
     def read(self, patch):
         """Return {band: (ny, nx) array}."""
-        group = self._file[f"{patch.index:05d}/{patch.twin}"]
-        return {band: group[band][()] for band in patch.bands}
+        with reading(self._path, _WHAT):
+            group = self._file[f"{patch.index:05d}/{patch.twin}"]
+            return {band: group[band][()] for band in patch.bands}
 
     def tables(self, patch):
         """Return the tables that were added, by name."""
         path = f"{TABLES}/{patch.index:05d}/{patch.twin}"
-        found = self._file.get(path, {})
-        return {name: Table({n: column[()] for n, column in group.items()}) for name, group in found.items()}
+        with reading(self._path, _WHAT):
+            found = self._file.get(path, {})
+            return {name: Table({n: column[()] for n, column in group.items()}) for name, group in found.items()}
 
     def __exit__(self, *_):
         self._file.close()

@@ -26,6 +26,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.ndimage import median_filter
 
+from ..data.reading import reading
 from ..errors import StudyError
 from . import POPULATIONS
 from .comet import afrho_of, solar_colours
@@ -177,7 +178,7 @@ def build_coma(path):
     StudyError
         If it is not the frame that is known.
     """
-    with fits.open(path) as hdus:
+    with reading(path, "the frame of a comet", "fetch it again"), fits.open(path) as hdus:
         frame = np.array(hdus[0].data, float)
     if frame.shape != SHAPE:
         raise StudyError(f"the frame has shape {frame.shape}, not {SHAPE}", str(path), "fetch it again")
@@ -218,7 +219,7 @@ def build_coma(path):
 
 def read_coma(path):
     """Return the `RealComa` of a file, or None if it holds none: the frame was not to be had (``ABSENT`` says why)."""
-    with fits.open(path) as hdus:
+    with reading(path, "the coma of a comet"), fits.open(path) as hdus:
         header = hdus[0].header
     if "ABSENT" in header:
         print(f"no coma of a real comet: {header['ABSENT']}")

@@ -8,6 +8,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ..data.catalogues import describe
+from ..data.reading import reading
 from ..data.transient_geometry import REQUIRED_SNR
 from ..errors import StudyError
 from . import POPULATIONS
@@ -125,7 +126,7 @@ def build_supernovae(path):
     astropy.table.Table
         ``redshift``, ``phase``, ``mag_u`` ... ``mag_y`` (AB), on a regular grid, phase fastest. No dust, no stretch.
     """
-    with fits.open(path) as hdus:
+    with reading(path, "the SED series of a supernova", "fetch it again"), fits.open(path) as hdus:
         flux, header = np.array(hdus[0].data, float), hdus[0].header
     axes = [
         header[f"CRVAL{k}"] + header[f"CDELT{k}"] * (np.arange(header[f"NAXIS{k}"]) + 1 - header[f"CRPIX{k}"])

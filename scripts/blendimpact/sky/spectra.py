@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from ..data.psf import draw_method, psf_object
+from ..data.reading import reading
 from ..errors import StudyError
 from ..stats.streams import stream
 from . import sersic_tables
@@ -265,13 +266,10 @@ def source_name(row):
 
 @lru_cache(maxsize=64)
 def _picture(path):
-    try:
-        with fits.open(path) as hdus:
-            number = next(i for i, hdu in enumerate(hdus) if hdu.is_image and hdu.size)
-            data, header = np.array(hdus[number].data, dtype=float), hdus[number].header
-            wcs = WCS(header)
-    except (OSError, StopIteration, ValueError) as error:
-        raise StudyError(f"no image to inject ({error})", path, "give a FITS file with an image") from error
+    with reading(path, "an image to inject", "give a FITS file with an image"), fits.open(path) as hdus:
+        number = next(i for i, hdu in enumerate(hdus) if hdu.is_image and hdu.size)
+        data, header = np.array(hdus[number].data, dtype=float), hdus[number].header
+        wcs = WCS(header)
     if data.ndim != 2 or not np.isfinite(data).all() or not data.sum() > 0:
         raise StudyError("the image must have two axes, finite pixels and a positive sum", path)
     if not wcs.has_celestial:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..data.reading import reading
 from .base import Difference, Noise
 
 _PLANES = ("image", "variance", "mask", "psf")
@@ -25,6 +26,11 @@ def write(difference, group):
 
 def read(group):
     """Return the `Difference` of an HDF5 group, to the bit as it was written."""
+    with reading(group.file.filename, f"a difference in the group {group.name}"):
+        return _read(group)
+
+
+def _read(group):
     planes = {name: group[name][()] for name in _PLANES}
     noise = tuple(
         Noise(group[f"noise/{n}/kernel"][()], group[f"noise/{n}/variance"][()]) for n in range(len(group["noise"]))
