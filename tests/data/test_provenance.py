@@ -95,31 +95,68 @@ def test_table_metadata_round_trip_and_stacking(inputs, tmp_path):
     assert pv.read_meta({}) is None
 
 
-def test_git_description_only_of_the_projects_own_repository(tmp_path, monkeypatch):
-    monkeypatch.setattr(pv, "ROOT", tmp_path / "inner" / "scripts")
-    (tmp_path / "inner/scripts").mkdir(parents=True)
+def test_files_of_the_project_have_one_name_from_everywhere(tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    (project / "config").mkdir(parents=True)
+    (project / "runs" / "results").mkdir(parents=True)
+    monkeypatch.setattr(pv, "ROOT", project / "scripts")
+    for folder in (tmp_path, project, project / "runs"):
+        monkeypatch.chdir(folder)
+        assert pv._name(os.path.relpath(project / "config" / "a.yaml")) == "config/a.yaml"
+        assert pv._name("results/b.parquet") == "results/b.parquet"
+    assert pv._name("/elsewhere/my.fits") == "my.fits"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with one commit; ``git`` runs git in it."""
 
     def git(*words):
-        subprocess.run(
-            ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-C", str(tmp_path), *words],
-            check=True,
-            capture_output=True,
-        )
+        command = ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-C", str(tmp_path), *words]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
 
     git("init", "-q")
     (tmp_path / "f").write_text("1")
     git("add", "f")
-    git("commit", "-qm", "first")
+    assert git("commit", "-qm", "first").returncode == 0
+    monkeypatch.setattr(pv, "ROOT", tmp_path / "scripts")
     pv._git.cache_clear()
+    yield git
+    pv._git.cache_clear()
+
+
+def test_git_description_only_of_the_projects_own_repository(repository, tmp_path, monkeypatch):
+    monkeypatch.setattr(pv, "ROOT", tmp_path / "inner" / "scripts")
+    (tmp_path / "inner/scripts").mkdir(parents=True)
     assert pv._git() is None  # a repository that merely encloses the project
     monkeypatch.setattr(pv, "ROOT", tmp_path / "scripts")
     pv._git.cache_clear()
     clean = pv._git()
-    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    assert re.fullmatch("[0-9a-f]{12}", clean)
     (tmp_path / "f").write_text("2")
     pv._git.cache_clear()
     assert pv._git() == f"{clean}-dirty"
+
+
+def test_git_description_does_not_depend_on_settings_of_a_user(repository, tmp_path, monkeypatch):
+    clean = pv._git()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text("[core]\n\tabbrev = 5\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))  # as within a hook
     pv._git.cache_clear()
+    assert pv._git() == clean
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_git_description_of_a_checkout_of_another_owner(repository, tmp_path, monkeypatch):
+    clean = pv._git()
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, 12345, 12345)
+    assert "dubious ownership" in repository("describe", "--always").stderr
+    pv._git.cache_clear()
+    assert pv._git() == clean
 
 
 # --- digests of values -----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
@@ -196,8 +197,13 @@ def _digest(paths, package):
 
 
 def _name(path):
-    relative = os.path.relpath(path)
-    return Path(relative).name if relative.startswith("..") else Path(relative).as_posix()
+    """Return the path of a file from the working directory or the project, whichever is nearer above it; else its name.
+
+    Of the project's own files it is the same from any working directory.
+    """
+    seen = (os.path.relpath(path, folder) for folder in (os.curdir, os.path.dirname(ROOT)))
+    below = [Path(relative).as_posix() for relative in seen if not relative.startswith("..")]
+    return min(below, key=len, default=Path(path).name)
 
 
 def _version():
@@ -208,18 +214,26 @@ def _version():
 
 @lru_cache
 def _git():
-    """Return git's description of the code, or None where the code is not a git work tree of its own."""
+    """Return git's description of the code, or None where the code is not a git work tree of its own.
+
+    It is the same whoever owns the checkout: git refuses those of others, lest their settings run something, but
+    whoever runs the study runs that code anyway. Settings of a user or a machine do not count.
+    """
     project = Path(ROOT).resolve().parent
     if not (project / ".git").exists():
         return None
+    words = ["git", "-C", str(project), "describe", "--always", "--tags", "--dirty", "--abbrev=12"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(project), "describe", "--always", "--tags", "--dirty"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as home:
+            Path(home, ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
+            environment |= {
+                "HOME": home,
+                "XDG_CONFIG_HOME": home,
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_OPTIONAL_LOCKS": "0",
+            }
+            done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
