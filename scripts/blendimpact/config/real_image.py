@@ -34,19 +34,25 @@ class Psf(Model):
 class Variance(Model):
     """Variance per pixel: measured on the sky, or a plane of the same size."""
 
-    kind: Literal["measured", "variance", "weight", "rms"] = Field(
+    kind: Literal["measured", "photons", "variance", "weight", "rms"] = Field(
         "measured",
-        description="measured; or what the plane holds: the variance, its inverse, or its square root (JWST's ERR).",
+        description="measured; photons: sky / gain and read_noise, for crowds that leave no sky to measure (the image "
+        "must have its sky); or what the plane holds: the variance, its inverse, or its square root (JWST's ERR).",
     )
     file: Text | None = absent(description="FITS file of the plane; default: the image's own.")
     member: Text | None = absent(description="Or the file of the fetched `input`.")
     hdu: Hdu = Field(0, description="Number or EXTNAME of the HDU of the plane.")
+    read_noise: Annotated[Number, Field(ge=0)] | None = absent(
+        description="Electrons per pixel, over all exposures (kind: photons)."
+    )
 
     def problems(self):
-        if self.kind == "measured" and (self.file or self.member):
+        if self.kind in ("measured", "photons") and (self.file or self.member):
             yield Problem(
-                (), "is measured, but names a file", "say what the plane holds: kind: variance, weight or rms"
+                (), f"is {self.kind}, but names a file", "say what the plane holds: kind: variance, weight or rms"
             )
+        if self.read_noise is not None and self.kind != "photons":
+            yield Problem(("read_noise",), f"is for kind: photons, this is {self.kind}", "leave it out")
 
 
 class MaskBit(Model):
@@ -86,6 +92,7 @@ class SkyMesh(Model):
 
     mesh: Whole = Field(256, ge=32, description="Width of the background mesh in pixels.")
     grow: Positive = Field(2.0, description="Margin around sources, arcsec; smaller where sources leave no sky.")
+    level: Number | None = absent(description="Level of the sky in image units where it is known; default: measured.")
 
 
 class Plane(Model):

@@ -1,6 +1,6 @@
 """Adopt a real image: read it, and measure all that injecting into it needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
@@ -12,7 +12,8 @@ from ...data.light import real_light
 from ...data.significance import KERNEL_3X3
 from ...errors import StudyError
 from .detector import find_defects, level_lines
-from .noise import NoiseModel, Sky, measure_depth, measure_sky
+from .noise import NoiseModel, measure_depth, measure_sky
+from .noise_checks import check_given, check_photons, from_photons, with_source_photons
 from .planes import BAD, count_flags, path_of, read_mask, read_science, read_variance
 from .psf import ImagePsf, given_psf, measure_psf
 from .stars import find_objects
@@ -79,19 +80,6 @@ class AdoptedImage:
         return pixel_scale_of(self.wcs)
 
 
-def _variance_with_sources(variance, light, sky, gain):
-    """Return sky variance and the slope x gain of variance against light (1: it has sources' photons)."""
-    bright = (light > 5 * sky.rms) & np.isfinite(variance)
-    if bright.sum() < 100:
-        return variance, None
-    level = np.median(variance[~sky.sources]) if (~sky.sources).any() else np.median(variance)
-    shine = light[bright].astype(float)
-    slope = float((shine * (variance[bright] - level)).sum() / (shine**2).sum())
-    if slope * gain > 0.5:
-        variance = np.maximum(variance - light / gain, 0.25 * level).astype(np.float32)
-    return variance, slope * gain
-
-
 def adopt(spec, base_dir):
     """Adopt a real image, and its template if its entry has one.
 
@@ -136,15 +124,16 @@ def _adopt(spec, base_dir):
             "check the meaning of the mask's bits",
         )
     scale = pixel_scale_of(read["wcs"])
-    sky, bad = _sky(science, mask, scale, spec, detector, read["path"])
+    sky, bad = _sky(science, mask, scale, spec, detector, read)
     science = np.where(bad, 0, science - sky.level).astype(np.float32)
+    noise, warnings = _noise(spec, read, science, sky, given)
     rms = sky.rms if given is None else np.sqrt(given)
     objects, segmentation = find_objects(science, rms, bad)
-    slope = None
     if given is None:
-        variance = np.square(sky.rms)
+        variance, slope = np.square(sky.rms), None
     else:
-        variance, slope = _variance_with_sources(given, real_light(science, segmentation), sky, read["gain"])
+        light = real_light(science, segmentation)
+        variance, slope = with_source_photons(given, light, ~sky.sources, sky.rms, read["gain"])
     psf = _psf(spec, read, science, bad, objects, segmentation, scale, base_dir)
     centre = psf.pixels(science.shape[1] / 2, science.shape[0] / 2)
     report = {
@@ -168,7 +157,7 @@ def _adopt(spec, base_dir):
         "noise": {
             "correlation": np.round(sky.noise.correlation, 6).tolist(),
             "variance": spec.get("variance", {}).get("kind", "measured"),
-            "given_over_measured_variance": None if given is None else _ratio(given, sky),
+            **noise,
             "variance_slope_times_gain": slope,
             "detection_noise_factor": float(np.sqrt(sky.noise.variance_factor(KERNEL_3X3))),
             "note": "thresholds and errors of SEP, HSM and apertures take noise for white; the true noise "
@@ -176,6 +165,7 @@ def _adopt(spec, base_dir):
         },
         "psf": psf.report,
         "depth": measure_depth(science, sky, centre, scale, read["zero_point"]),
+        "warnings": warnings,
         "objects": len(objects),
         "acknowledgement": spec.get("acknowledgement"),
         "reference": spec.get("reference"),
@@ -216,28 +206,47 @@ def _levelled(science, mask, detector):
     }
 
 
-def _sky(science, mask, scale, spec, detector, path):
+def _sky(science, mask, scale, spec, detector, read):
     """Measure the sky; mask defects of the detector and measure it again. Return it and the bad pixels."""
     options = {key: value for key, value in (spec.get("sky") or {}).items() if value is not None}
+    level, entry = options.pop("level", None), spec.get("variance") or {}
     bad = (mask & BAD) != 0
     sky = measure_sky(science, bad, scale, **options)
     if detector.get("defects"):
         mask[find_defects(np.where(bad, 0, science - sky.level), bad, sky.rms, detector["defects"])] |= BAD
         bad = (mask & BAD) != 0
         sky = measure_sky(science, bad, scale, **options)
-    if sky.report["source_free_fraction"] < MIN_SKY:
+    if level is not None:
+        sky = replace(sky, level=np.full(science.shape, level * _factor(read), np.float32))
+    by_photons = entry.get("kind") == "photons"
+    if sky.report["source_free_fraction"] < MIN_SKY and not (by_photons and level is not None):
         raise StudyError(
             f"{100 * sky.report['source_free_fraction']:.1f} % of the pixels are free of sources: the sky "
             "cannot be measured",
-            str(path),
-            "crowded: give a smaller sky.grow and sky.mesh in the entry",
+            str(read["path"]),
+            "crowded: give a smaller sky.grow and sky.mesh in the entry, or sky.level with variance.kind: photons",
         )
+    if by_photons:
+        sky = from_photons(sky, science, bad, read["gain"], entry.get("read_noise", 0.0))
     return sky, bad
 
 
-def _ratio(given, sky: Sky):
-    free = ~sky.sources
-    return float(np.median(given[free]) / np.median(np.square(sky.rms[free]))) if free.any() else None
+def _factor(read):
+    """Return what the pixels of the file were multiplied with."""
+    return read["scaled"]["factor"] if read["scaled"] else 1.0
+
+
+def _noise(spec, read, science, sky, given):
+    """Compare what is known of the noise. Return facts and warnings for the report."""
+    where, kind = f"{read['path']} ({spec.get('name', 'image')})", (spec.get("variance") or {}).get("kind", "measured")
+    facts, warnings = {"given_over_measured_variance": None}, []
+    if given is not None:
+        ratio, warnings = check_given(given, sky, kind, read["gain"], _factor(read), where)
+        facts["given_over_measured_variance"] = ratio
+    elif kind == "measured":
+        found, warnings = check_photons(sky, science[~sky.sources], read["gain"], where)
+        facts |= found
+    return facts, warnings
 
 
 def _psf(spec, read, science, bad, objects, segmentation, scale, base_dir):

@@ -12,6 +12,10 @@ from .units import number_of, read_gain, read_zero_point
 
 BAD = MASK_BITS.BAD
 MAX_NAN = 0.5
+NO_PLANE = "measured", "photons"
+"""Kinds of variance that no plane holds."""
+KINDS = {"variance": lambda plane: plane, "weight": lambda plane: 1 / plane, "rms": np.square}
+"""Variance from what a plane holds."""
 MAX_NEGATIVE = 0.01
 """Largest part of a variance plane that may be negative; with more it is another plane."""
 COMFORTABLE = 1e-4, 1e4
@@ -100,7 +104,7 @@ def check_planes(spec, base_dir):
     hdu, _ = read_facts(spec, base_dir)
     for key in ("variance", "mask"):
         entry = spec.get(key)
-        if entry and entry.get("kind") != "measured":
+        if entry and entry.get("kind") not in NO_PLANE:
             read_plane(entry, spec, hdu.shape, _what(key, entry), base_dir, pixels=False)
 
 
@@ -267,7 +271,7 @@ def read_variance(spec, science, flags, base_dir):
     """
     entry = spec.get("variance") or {}
     kind = entry.get("kind", "measured")
-    if kind == "measured":
+    if kind in NO_PLANE:
         return None
     what = _what("variance", entry)
     hdu = read_plane(entry, spec, flags.shape, what, base_dir)
@@ -286,7 +290,7 @@ def read_variance(spec, science, flags, base_dir):
     if not good.any():
         raise StudyError("no pixel has data", hdu.path, "check the mask and the variance")
     plane = np.where(good, plane, 1.0)
-    plane = {"variance": lambda p: p, "weight": lambda p: 1 / p, "rms": np.square}[kind](plane)
+    plane = KINDS[kind](plane)
     if science["scaled"]:
         plane *= science["scaled"]["factor"] ** 2
     return np.where(good, plane, np.median(plane[good])).astype(np.float32)
