@@ -150,6 +150,7 @@ def directory(folder, *pages):
     for page in pages:
         lay_out(page, folder)
     write_field(folder / "my_field.fits")
+    sky_maker.write(folder / "my_visit.fits", np.zeros(sky_maker.PAIR))  # its header is enough
     surveys.survey_of.cache_clear()
     with pytest.MonkeyPatch.context() as patcher:
         patcher.chdir(folder)
