@@ -2,6 +2,7 @@
 
 snakemake                                                 the laptop study
 snakemake --configfile config/presets/smoke.yaml          a first look
+snakemake check                                           what was understood of all that it will use, before any job
 snakemake matrix | two_point | galaxies                   the board alone, the scores of one case
 snakemake results/laptop/figures/two_point                the figures of one case
 snakemake --workflow-profile slurm                        on a cluster (profiles/README.md)
@@ -17,6 +18,7 @@ configfile: os.path.relpath(os.path.join(workflow.basedir, "config/config.yaml")
 
 include: "rules/common.smk"
 include: "rules/fetch.smk"
+include: "rules/check.smk"
 include: "rules/simulate.smk"
 include: "rules/adopt.smk"
 include: "rules/subtract.smk"
@@ -43,6 +45,7 @@ include: "rules/page.smk"
 # Short, or in need of the network, which a cluster's nodes may lack.
 localrules:
     all,
+    check,
     fetch,
     matrix,
     figures,

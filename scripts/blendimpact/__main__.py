@@ -1,4 +1,4 @@
-"""Command line of the library: ``python -m blendimpact try detector sep --option threshold=4``."""
+"""Command line of the library: ``python -m blendimpact check``, or ``try detector sep --option threshold=4``."""
 
 from .stages.trial import main
 

@@ -24,3 +24,13 @@ class StudyError(Exception):
 
 class MissingPackage(StudyError):
     """An optional package that was asked for is not installed: what needs it cannot be made, all else can."""
+
+
+def all_of(errors, remedy=None):
+    """Return one `StudyError` that says all of several; ``remedy`` is for them together."""
+    if len(errors) == 1 and remedy is None:
+        return errors[0]
+    text = [f"{len(errors)} inputs cannot be used:"] if len(errors) > 1 else []
+    bullet = "- " if len(errors) > 1 else ""
+    text += [bullet + str(error).replace("\n", "\n  ") for error in errors]
+    return StudyError("\n".join(text), None, remedy)

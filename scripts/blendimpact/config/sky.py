@@ -218,11 +218,17 @@ class Inject(Open):
 
     def problems(self):
         if (self.catalogue is None) == (self.population is None):
-            yield Problem((), "needs one of `catalogue` and `population`", "say where the targets come from")
+            remedy = "say where the targets come from; population: null, or catalogue: null, removes what was there"
+            yield Problem((), "needs one of `catalogue` and `population`", remedy)
         if not self.mag[0] < self.mag[1]:
             yield Problem(("mag",), f"is {self.mag}", "give the brightest magnitude first, then the faintest")
-        for name in self.model_extra if self.catalogue else ():
-            yield Problem((name,), "is not for a catalogue", "remove it, or set population")
+        for name, value in self.model_extra.items() if self.catalogue else ():
+            if value is not None:  # null removes what a population had
+                yield Problem((name,), "is not for a catalogue", f"remove it ({name}: null), or set population")
+
+    def plain(self):
+        plain = super().plain()
+        return {k: v for k, v in plain.items() if not (self.catalogue and k in self.model_extra)}
 
 
 def catalogue_problems(path, bands):

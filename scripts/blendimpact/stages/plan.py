@@ -336,6 +336,15 @@ class Plan:
             found += [*self.tables(job), self.catalogue(job)]
         return sorted({path for path in found if path})
 
+    def read_before(self):
+        """Return what is read before any job: definitions and files of images, and catalogues."""
+        found = []
+        for key, settings in self.settings.items():
+            if settings["sky"] == "adopt":
+                found += [self.image_spec(Job(*key)), *self.image_files(Job(*key))]
+            found.append(self.catalogue(Job(*key)))
+        return sorted({path for path in found if path})
+
     # --- what a stage reads of the one before ----------------------------------------------------------------------
 
     def _made(self, job, stage, file):

@@ -1,4 +1,4 @@
-"""Try one plug-in on one simulated patch, without a workflow; but for populations also without fetched inputs."""
+"""Try a plug-in on one simulated patch, without a workflow; check a study."""
 
 import argparse
 import sys
@@ -25,6 +25,7 @@ from ..search import FINDERS
 from ..sky.patches import simulate_patch
 from ..sky.true_scene import TruthScene
 from ..subtract import SUBTRACTORS
+from .check import check_files
 from .try_population import try_population
 
 CASE, POPULATION = "two_point", "population"
@@ -35,9 +36,10 @@ TRANSIENTS = ((0.3, 0.35, 24.0), (0.65, 0.4, 25.0), (0.45, 0.7, 26.0))
 def main(arguments=None):
     """Run the command line; errors that a user can mend end it with code 1 and their text."""
     parser = argparse.ArgumentParser(prog="python -m blendimpact", description=__doc__)
-    trial = parser.add_subparsers(dest="command", required=True).add_parser(
-        "try", help="run one plug-in on one simulated patch, and draw what it returned"
-    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    whole = commands.add_parser("check", help="read all that a study will use, and say what was understood of it")
+    whole.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="overlays, as Snakemake takes them")
+    trial = commands.add_parser("try", help="run one plug-in on one simulated patch, and draw what it returned")
     trial.add_argument("kind", choices=sorted([*KINDS, POPULATION]), help="family of the plug-in")
     trial.add_argument("name", help="name under which it is registered")
     trial.add_argument(
@@ -53,6 +55,8 @@ def main(arguments=None):
     trial.add_argument("--survey", default="lsst_y10_ideal", help="survey that it imitates (%(default)s)")
     trial.add_argument("--seed", type=int, default=1, help="another seed is another sky (%(default)s)")
     asked = parser.parse_args(arguments)
+    if asked.command == "check":
+        return check(asked.configfile)
     try:
         lines, figure = run(asked.kind, asked.name, options_of(asked.option), asked.size, asked.survey, asked.seed)
     except StudyError as error:
@@ -60,6 +64,14 @@ def main(arguments=None):
     print(*lines, sep="\n")
     save(figure, asked.out)
     print(f"picture: {asked.out}")
+
+
+def check(paths):
+    """Print what is understood of a study, or end with code 1 and all that is wrong."""
+    try:
+        print(*check_files(paths), sep="\n")
+    except StudyError as error:
+        sys.exit(str(error))
 
 
 def options_of(texts):

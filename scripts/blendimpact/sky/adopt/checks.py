@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...config.files import find, shown
 from ...config.real_image import FROM_HERE, image_files, load_image
-from ...errors import StudyError
+from ...errors import StudyError, all_of
 
 
 def check_images(settings):
@@ -21,18 +21,25 @@ def check_images(settings):
     Raises
     ------
     StudyError
+        That names all images that cannot be used.
     """
+    refused = []
     for name in sorted({chosen["image"] for chosen in settings if chosen["sky"] == "adopt"}):
-        image = load_image(name)
-        for file in image_files(image):
-            if not Path(file).is_file():
-                raise StudyError(f"the file {file} is not there", shown(find("images", name)), FROM_HERE)
-        if "input" not in image:
-            _check(image)
+        try:
+            _check(name, load_image(name))
+        except StudyError as error:
+            refused.append(error)
+    if refused:
+        raise all_of(refused)
 
 
-def _check(image):
-    """Check the headers of an image, of its planes and of its template."""
+def _check(name, image):
+    """Check the files of an image, and the headers of its own, of its planes and of its template."""
+    for file in image_files(image):
+        if not Path(file).is_file():
+            raise StudyError(f"the file {file} is not there", shown(find("images", name)), FROM_HERE)
+    if "input" in image:
+        return
     from . import planes, template
 
     earlier = template.template_spec(image)
