@@ -228,7 +228,7 @@ template:
 @pytest.mark.parametrize(
     "template, message",
     [
-        ("  file: t.fits\n  gain: 5", "psf"),
+        ("  file: t.fits\n  gain: 5\n  psf: {kind: moffat, fwhm: 1.0}", "of kind moffat needs `beta`"),
         ("  gain: 5\n  psf: {kind: measured}", "template: needs one of `file` and `member`"),
         ("  file: t.fits\n  gain: 5\n  zero_point: 3\n  zero_point_key: ZP\n  psf: {kind: measured}", "`zero_point`"),
         ("  file: t.fits\n  gain: 5\n  psf: {kind: file}", "template.psf: a PSF of kind file needs `file`"),
@@ -242,6 +242,32 @@ def test_what_no_file_is_needed_for_is_refused_with_the_configuration(tmp_path, 
     with pytest.raises(StudyError) as caught:
         load_image(tmp_path / "mine.yaml")
     assert message in str(caught.value)
+
+
+def test_a_template_is_read_and_measured_as_its_image_unless_it_says_otherwise(tmp_path):
+    mask = "mask: {hdu: 2, meaning: [{value: 4, flag: BAD, text: bad}]}\nsky: {mesh: 64, level: 3.0}\ntemplate:\n"
+    text = TEXT.replace("template:\n", mask).replace("{kind: measured}", "{kind: measured, size: 21}")
+    (tmp_path / "mine.yaml").write_text(text + "  file: t.fits\n  gain: 5")
+    image = load_image(tmp_path / "mine.yaml")
+    template = image["template"]
+    assert template["psf"] == image["psf"] and template["mask"] == image["mask"]
+    assert template["sky"] == {"mesh": 64, "grow": 2.0}  # the level is that of the image alone
+    own = "  file: t.fits\n  gain: 5\n  mask: null\n  sky: {grow: 1.0}\n  psf: {kind: moffat, fwhm: 1.0, beta: 3}"
+    (tmp_path / "mine.yaml").write_text(text + own)
+    template = load_image(tmp_path / "mine.yaml")["template"]
+    assert template["mask"] is None and template["sky"] == {"mesh": 256, "grow": 1.0}
+    assert template["psf"]["kind"] == "moffat"
+    given = text.replace("{kind: measured, size: 21}", "{kind: moffat, fwhm: 1.0, beta: 3}")
+    (tmp_path / "mine.yaml").write_text(given + "  file: t.fits\n  gain: 5")
+    with pytest.raises(StudyError, match="add template.psf: each epoch has its own"):
+        load_image(tmp_path / "mine.yaml")
+
+
+def test_an_error_in_a_template_names_its_keys(images):
+    folder, science, template = images
+    with pytest.raises(StudyError, match="no zero point") as caught:
+        adopt(spec_of(science, template, zero_point=..., zero_point_key=...), folder)
+    assert "under `template`" in str(caught.value)
 
 
 @pytest.mark.parametrize(

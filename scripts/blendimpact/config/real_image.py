@@ -11,6 +11,8 @@ from .files import Problem, find, load_yaml, raise_problems, shown
 from .models import Hdu, Model, Name, Number, Positive, Text, Whole, absent, load_checked
 
 NO_BLOCK = Problem(("tiling",), "no block fits into the image", "make block and border smaller")
+INHERITED = "psf", "mask", "sky"
+"""Keys of an image that hold for its template too, unless that has its own."""
 FROM_HERE = "check the path: it is counted from the directory where Snakemake runs"
 
 
@@ -139,6 +141,8 @@ class Plane(Model):
 class Template(Plane):
     """An earlier image of the same sky on the same pixels, for difference imaging."""
 
+    psf: Psf | None = absent(description="The PSF; default: measured as that of the image is, if it is.")
+
     def problems(self):
         yield from super().problems()
         if (self.file is None) == (self.member is None):
@@ -187,15 +191,30 @@ class Image(Plane):
     template: Template | None = Field(
         None,
         description="An earlier image of the same sky on the same pixels, for difference imaging; null: there is "
-        "one epoch. It needs its own zero point, gain and PSF.",
+        "one epoch. It needs its own zero point and gain; what it does not say of `psf`, `mask` and `sky` is as for "
+        "the image.",
     )
     tiling: Tiling = Field(Tiling(), description="How the image is cut into blocks.")
     acknowledgement: Text | None = absent(description="What a user of the pixels has to say.")
     reference: Text = Field(description="Paper or page that describes the image.")
     note: str | None = absent(description="What else a user should know.")
 
+    def plain(self):
+        """Return the entry as a dict; what its template does not say of PSF, mask and sky is as for the image."""
+        out = super().plain()
+        if self.template:
+            as_here = {**out, "sky": {key: value for key, value in out["sky"].items() if key != "level"}}
+            out["template"] |= {key: as_here[key] for key in INHERITED if key not in self.template.model_fields_set}
+        return out
+
     def problems(self):
         yield from super().problems()
+        if self.template and self.template.psf is None and self.psf.kind != "measured":
+            yield Problem(
+                ("template",),
+                f"the key 'psf' is missing: that of the image is given (kind: {self.psf.kind}), not measured",
+                "add template.psf: each epoch has its own",
+            )
         if (self.file is None) == (self.input is None) or (self.input is None) != (self.member is None):
             yield Problem((), "needs `file`, or `input` and `member`", "say where the pixels are, in one way")
         if self.input is None:

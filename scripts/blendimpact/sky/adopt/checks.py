@@ -43,7 +43,8 @@ def _check(name, image):
     from . import planes, template
 
     earlier = template.template_spec(image)
-    for spec in (image, earlier) if earlier else (image,):
-        planes.check_planes(spec, None)
+    planes.check_planes(image, None)
     if earlier:
+        with template.keys_of_template(image):
+            planes.check_planes(earlier, None)
         template.check_pair(image, earlier, None)

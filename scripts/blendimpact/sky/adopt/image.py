@@ -17,7 +17,7 @@ from .noise_checks import check_given, check_photons, from_photons, with_source_
 from .planes import BAD, count_flags, path_of, read_mask, read_science, read_variance
 from .psf import ImagePsf, given_psf, measure_psf
 from .stars import find_objects
-from .template import check_pair, compare, template_spec
+from .template import check_pair, compare, keys_of_template, template_spec
 
 MIN_SKY = 0.02
 """Least part of the pixels that is free of sources; with less there is no sky to measure."""
@@ -104,7 +104,8 @@ def adopt(spec, base_dir):
         return _adopt(spec, base_dir)
     check_pair(spec, earlier, base_dir)
     image = _adopt(spec, base_dir)
-    image.template = _adopt(earlier, base_dir)
+    with keys_of_template(spec):
+        image.template = _adopt(earlier, base_dir)
     image.report["template"] = {**image.template.report, "pair": compare(image, image.template)}
     return image
 

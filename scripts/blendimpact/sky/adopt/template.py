@@ -4,6 +4,8 @@ It is adopted as the image itself: its sky, noise, mask and PSF are its own. Wha
 of one is the same piece of sky as that pixel of the other; nothing is resampled here.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from ...data.frames import pixel_to_sky, sky_to_pixel
@@ -39,6 +41,20 @@ def template_spec(spec):
     return out
 
 
+@contextmanager
+def keys_of_template(spec):
+    """Say of an error in the template of an image which keys to set: they have the names of those of the image."""
+    try:
+        yield
+    except StudyError as error:
+        where = f"in the entry {spec.get('name', 'image')} under `template`"
+        raise StudyError(
+            error.what,
+            error.where,
+            f"{error.remedy or 'correct it'} ({where}: what it does not say of psf, mask and sky is as for the image)",
+        ) from error
+
+
 def check_pair(spec, template, base_dir):
     """Raise if the template cannot be one of the image: another shape, other pixels, no zero point.
 
@@ -56,7 +72,8 @@ def check_pair(spec, template, base_dir):
     StudyError
     """
     hdu, facts = read_facts(spec, base_dir)
-    other, others = read_facts(template, base_dir, pixels=True, what="template")
+    with keys_of_template(spec):
+        other, others = read_facts(template, base_dir, pixels=True, what="template")
     where = f"{other.path} ({template['name']})"
     if hdu.shape != other.shape:
         raise StudyError(
