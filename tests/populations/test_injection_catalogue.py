@@ -7,13 +7,13 @@ import sky_maker
 from astropy import units
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
+from blendimpact.data.frames import jacobian
 from blendimpact.data.images import BandImage, Patch
 from blendimpact.errors import StudyError
 from blendimpact.populations.base import Population
 from blendimpact.populations.catalogue import (
     SOURCE_TYPES,
     completed,
-    jacobian,
     on_patch,
     read_catalogue,
     sky_shape_to_pixels,

@@ -4,10 +4,9 @@ import galsim
 import numpy as np
 import pytest
 import sky_maker
-from astropy.io import fits
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.noise import measure_sky
-from blendimpact.sky.adopt.psf import curve_of_growth, fit_moffat, given_psf, interval, measure_psf, wings
+from blendimpact.sky.adopt.psf import curve_of_growth, fit_moffat, interval, measure_psf, wings
 from blendimpact.sky.adopt.stars import find_objects, moments, select_stars, stellar_locus
 
 
@@ -176,34 +175,3 @@ def test_growth_and_wings(constant):
     radius = np.hypot(*(np.indices(wide.shape) - 40))
     true = wide[(radius >= 15) & (radius < 40)].sum() / wide[radius < 40].sum()
     assert abs(found["light_beyond"] - true) < 5 * found["error"] + 0.003
-
-
-def test_given_profiles_and_stamps(tmp_path):
-    psf = given_psf({"kind": "moffat", "fwhm": 0.8, "beta": 2.5, "size": 25}, 0.2)
-    assert psf.pixels(3, 4).shape == (25, 25) and psf.model == {"kind": "moffat", "fwhm": 0.8, "beta": 2.5}
-    assert given_psf({"kind": "kolmogorov", "fwhm": 0.8}, 0.2).model == {"kind": "kolmogorov", "fwhm": 0.8}
-    with pytest.raises(StudyError, match="beta"):
-        given_psf({"kind": "moffat", "fwhm": 0.8}, 0.2)
-    good = true_pixels(galsim.Moffat(beta=3, fwhm=1.0), 25)
-    path = tmp_path / "psf.fits"
-    fits.writeto(path, (7 * good).astype(">f4"))
-    psf = given_psf({"kind": "file", "hdu": 0}, 0.263, path)
-    assert np.allclose(psf.pixels(0, 0), good, atol=1e-7) and psf.model == {"kind": "pixels"}
-
-
-@pytest.mark.parametrize(
-    "spoil, message",
-    [
-        (lambda p: p[:-1, :-1], "shape"),
-        (lambda p: np.where(p > 0.01, np.nan, p), "not finite"),
-        (lambda p: np.roll(p, 1, axis=1), "centroid"),
-        (lambda p: -p, "no light"),
-    ],
-)
-def test_given_stamps_that_are_no_psf(tmp_path, spoil, message):
-    path = tmp_path / "psf.fits"
-    fits.writeto(path, spoil(true_pixels(galsim.Moffat(beta=3, fwhm=1.0), 25)))
-    with pytest.raises(StudyError, match=message):
-        given_psf({"kind": "file"}, 0.263, path)
-    with pytest.raises(StudyError, match="cannot be read"):
-        given_psf({"kind": "file"}, 0.263, tmp_path / "none.fits")

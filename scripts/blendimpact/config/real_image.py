@@ -17,16 +17,34 @@ FROM_HERE = "check the path: it is counted from the directory where Snakemake ru
 
 
 class Psf(Model):
-    """The PSF: measured on the image's own stars, a FITS stamp, or an analytic profile."""
+    """The PSF: measured on the image's own stars, a file, or an analytic profile."""
 
     kind: Literal["measured", "file", "moffat", "kolmogorov"] = Field(description="Where the PSF comes from.")
-    file: Text | None = absent(description="FITS stamp (kind: file), odd sides, on the image's grid.")
-    hdu: Hdu = Field(0, description="Number or EXTNAME of the HDU of the stamp.")
+    file: Text | None = absent(description="kind: file: a FITS image of the PSF, a PSFEx or a Piff model.")
+    hdu: Hdu = Field(0, description="Number or EXTNAME of its HDU; models are found where the first is empty.")
+    oversampling: Positive | None = absent(
+        le=100, description="Pixels of a PSF image per pixel of the image; by default its own WCS, or else 1."
+    )
+    pixel_scale: Positive | None = absent(description="Or the pixel scale of a PSF image, arcsec.")
+    includes_pixel: bool = Field(
+        True,
+        description="Whether a PSF image holds the response of the image's pixels, as PSFs made from stars do; false "
+        "for one of the optics alone (STPSF): it is convolved with the pixel. It matters where it is resampled.",
+    )
     fwhm: Positive | None = absent(description="FWHM in arcsec (moffat, kolmogorov).")
-    beta: Number | None = absent(gt=1, description="Slope of the Moffat profile.")
-    size: Whole = Field(41, ge=11, description="Side in pixels of the PSF stamp, odd.")
+    beta: Number | None = absent(gt=1, le=100, description="Slope of the Moffat profile.")
+    size: Whole = Field(
+        41,
+        ge=11,
+        le=201,
+        description="Side in pixels of the PSF stamp, odd; images of the PSF and PSFEx models have their own.",
+    )
 
     def problems(self):
+        if self.size % 2 == 0:
+            yield Problem(("size",), f"is {self.size}, but must be odd", f"give {self.size + 1}")
+        if self.oversampling and self.pixel_scale:
+            yield Problem((), "has `oversampling` and `pixel_scale`", "give one of them")
         needed = {"file": ("file",), "moffat": ("fwhm", "beta"), "kolmogorov": ("fwhm",)}.get(self.kind, ())
         for key in needed:
             if getattr(self, key) is None:

@@ -19,3 +19,11 @@ def sky_to_pixel(wcs, ra, dec):
     """Return 0-based pixel positions (x, y) of places given in degrees, ICRS."""
     x, y = wcs.world_to_pixel(SkyCoord(np.asarray(ra, float), np.asarray(dec, float), unit="deg"))
     return np.asarray(x), np.asarray(y)
+
+
+def jacobian(wcs, x, y):
+    """Return the matrix d(east, north) / d(x, y) at a pixel, in arcsec per pixel."""
+    ra, dec = pixel_to_sky(wcs, [x, x + 0.5, x - 0.5, x, x], [y, y, y, y + 0.5, y - 0.5])
+    north = (dec - dec[0]) * 3600
+    east = ((ra - ra[0] + 180) % 360 - 180) * np.cos(np.radians(dec[0])) * 3600
+    return np.array([[east[1] - east[2], east[3] - east[4]], [north[1] - north[2], north[3] - north[4]]])

@@ -356,14 +356,6 @@ class UserCatalogue:
         return on_patch(self.sources, patch)
 
 
-def jacobian(wcs, x, y):
-    """Return the matrix d(east, north) / d(x, y) at a pixel, in arcsec per pixel."""
-    ra, dec = pixel_to_sky(wcs, [x, x + 0.5, x - 0.5, x, x], [y, y, y, y + 0.5, y - 0.5])
-    north = (dec - dec[0]) * 3600
-    east = ((ra - ra[0] + 180) % 360 - 180) * np.cos(np.radians(dec[0])) * 3600
-    return np.array([[east[1] - east[2], east[3] - east[4]], [north[1] - north[2], north[3] - north[4]]])
-
-
 def sky_shape_to_pixels(q, beta, matrix):
     """Return the reduced shear (g1, g2) along the pixel axes of a galaxy given on the sky.
 
@@ -372,7 +364,7 @@ def sky_shape_to_pixels(q, beta, matrix):
     q, beta : float
         Axis ratio, and angle of the major axis in deg from east through north.
     matrix : (2, 2) array
-        From `jacobian`.
+        From `data.frames.jacobian`.
 
     Returns
     -------

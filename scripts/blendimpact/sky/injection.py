@@ -9,11 +9,11 @@ from astropy.table import Table, vstack
 
 from ..config.settings import REALISATIONS, block_of
 from ..data.catalogues import describe
-from ..data.frames import pixel_to_sky, sky_to_pixel
+from ..data.frames import jacobian, pixel_to_sky, sky_to_pixel
 from ..data.images import MASK_BITS
 from ..data.light import real_light, sky_variance
 from ..errors import StudyError
-from ..populations.catalogue import SOURCE_TYPES, jacobian, sky_shape_to_pixels
+from ..populations.catalogue import SOURCE_TYPES, sky_shape_to_pixels
 from ..populations.extras import EXTRAS, add_blank, extras_of
 from ..stats.streams import stream
 from .adopt.noise import NOISE_META, draw_noise

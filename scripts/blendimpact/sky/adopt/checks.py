@@ -11,7 +11,7 @@ def check_images(settings):
     """Refuse a user's images that cannot be used before any job; fetched ones are checked by theirs.
 
     Of each image and its template the files must be there, and their headers say what the entry leaves to them: size,
-    WCS, zero point, gain. A template must have the pixels of its image.
+    WCS, zero point, gain. The file of a PSF must hold one. A template must have the pixels of its image.
 
     Parameters
     ----------
@@ -40,11 +40,22 @@ def _check(name, image):
             raise StudyError(f"the file {file} is not there", shown(find("images", name)), FROM_HERE)
     if "input" in image:
         return
-    from . import planes, template
+    from . import template
 
     earlier = template.template_spec(image)
-    planes.check_planes(image, None)
+    _check_planes(image)
     if earlier:
         with template.keys_of_template(image):
-            planes.check_planes(earlier, None)
+            _check_planes(earlier)
         template.check_pair(image, earlier, None)
+
+
+def _check_planes(spec):
+    """Check the headers of one image and its planes, and the file of its PSF."""
+    from . import planes
+
+    planes.check_planes(spec, None)
+    if spec["psf"]["kind"] == "file":
+        from .given_psf import check_file  # GalSim is slow to import
+
+        check_file(spec)

@@ -12,13 +12,16 @@ from ...data.light import real_light
 from ...data.significance import KERNEL_3X3
 from ...errors import StudyError
 from .detector import find_defects, level_lines
+from .given_psf import check_stars, given_psf
 from .noise import NoiseModel, measure_depth, measure_sky
 from .noise_checks import check_given, check_photons, from_photons, with_source_photons
 from .planes import BAD, count_flags, path_of, read_mask, read_science, read_variance
-from .psf import ImagePsf, given_psf, measure_psf
-from .stars import find_objects
+from .psf import ImagePsf, measure_psf
+from .stars import find_objects, select_stars
 from .template import check_pair, compare, keys_of_template, template_spec
 
+STAR_STAMP = 41
+"""Side in pixels of the stamps of stars with which a given PSF is compared."""
 MIN_SKY = 0.02
 """Least part of the pixels that is free of sources; with less there is no sky to measure."""
 
@@ -166,7 +169,7 @@ def _adopt(spec, base_dir):
         },
         "psf": psf.report,
         "depth": measure_depth(science, sky, centre, scale, read["zero_point"]),
-        "warnings": warnings,
+        "warnings": warnings + psf.report.pop("warnings", []),
         "objects": len(objects),
         "acknowledgement": spec.get("acknowledgement"),
         "reference": spec.get("reference"),
@@ -257,4 +260,7 @@ def _psf(spec, read, science, bad, objects, segmentation, scale, base_dir):
         size = int(entry.get("size", Psf(kind="measured").size))
         return measure_psf(science, bad, objects, segmentation, scale, size, read["saturation"], where)
     path = path_of(entry, spec, base_dir) if entry["kind"] == "file" else None
-    return given_psf(entry, scale, path, where)
+    psf = given_psf(entry, scale, path, where, read["wcs"], science.shape[::-1])
+    stars = select_stars(science, bad, objects, segmentation, min(psf.size, STAR_STAMP), read["saturation"])
+    psf.report["against_stars"], psf.report["warnings"] = check_stars(psf, stars, where)
+    return psf

@@ -1,4 +1,4 @@
-"""The PSF of a real image: measured on its stars, or given.
+"""The PSF of a real image, and how it is measured on its stars; `given_psf` has those that are given.
 
 The measured PSF is a pixel image whose pixels are polynomials over the field, as in PSFEx with a
 pixel basis (coadds have PSFs that change where exposures begin and end); the order, and whether a
@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 
 import galsim
 import numpy as np
-from astropy.io import fits
 from scipy.optimize import least_squares
 
-from ...config.real_image import Psf
 from ...data.psf import psf_pixels
 from ...errors import StudyError
 from .noise import MAD_TO_SIGMA
@@ -59,76 +57,6 @@ class ImagePsf:
             return psf_pixels(self.model, self.scale, self.size)
         array = np.tensordot(field_terms(x, y, self.shape, self.order), self.terms, 1)
         return array / array.sum()
-
-
-def given_psf(spec, pixel_scale, path=None, where="psf"):
-    """Return a PSF that the image's entry gives: an analytic profile or a FITS stamp.
-
-    Parameters
-    ----------
-    spec : dict
-        ``kind`` ("moffat", "kolmogorov" with ``fwhm`` in arcsec, and ``beta`` for a Moffat; "file" with
-        ``hdu``), ``size``.
-    pixel_scale : float
-        Arcsec.
-    path : path-like, optional
-        The FITS stamp.
-    where : str
-        For messages.
-
-    Raises
-    ------
-    StudyError
-        If a parameter is missing or the stamp is not a centred PSF of odd size.
-    """
-    size = int(spec.get("size", Psf(kind="measured").size))
-    if spec["kind"] != "file":
-        model = {"kind": spec["kind"]}
-        for key in ("fwhm", "beta")[: 2 if spec["kind"] == "moffat" else 1]:
-            if spec.get(key) is None:
-                raise StudyError(
-                    f"a PSF of kind {spec['kind']} needs {key}", f"{where}.{key}", "give it, or use kind: measured"
-                )
-            model[key] = float(spec[key])
-        return ImagePsf(
-            model,
-            size,
-            pixel_scale,
-            report={"kind": spec["kind"], "chosen": spec["kind"], "fwhm_arcsec": model["fwhm"]},
-        )
-    try:
-        array = np.array(fits.getdata(path, spec.get("hdu", 0)), dtype=float)
-    except Exception as error:
-        raise StudyError(f"the PSF stamp cannot be read ({error})", str(path), f"check {where}.file") from error
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] % 2 == 0:
-        raise StudyError(
-            f"the PSF stamp has shape {array.shape}",
-            str(path),
-            "give a square of odd size, centred on its central pixel",
-        )
-    if not np.isfinite(array).all() or array.sum() <= 0:
-        raise StudyError(
-            "the PSF stamp has pixels that are not finite, or no light",
-            str(path),
-            "give a sky-subtracted, finite stamp",
-        )
-    array /= array.sum()
-    size_t, g1, g2, dx, dy = moments(array)
-    if not np.hypot(dx, dy) < 0.2:
-        raise StudyError(
-            f"the PSF stamp's centroid is ({dx:+.2f}, {dy:+.2f}) pixels off its central pixel",
-            str(path),
-            "shift it there: positions of injected sources would be wrong by as much",
-        )
-    return ImagePsf(
-        {"kind": "pixels"},
-        array.shape[0],
-        pixel_scale,
-        array[None],
-        0,
-        (1, 1),
-        {"kind": "file", "chosen": "file", "size_t_pixels2": size_t, "g1": g1, "g2": g2},
-    )
 
 
 def fit_field(stars, shape, order):
