@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import POPULATIONS
-from .comet import BESIDE, solar_colours
+from .comet import BESIDE, SUN, solar_colours
 from .kinds import Kind
 
 GAUSS = 0.01720209895
@@ -105,6 +105,7 @@ class Trail(Kind):
 
     columns = {"h_mag": ("mag", "asteroid: absolute magnitude in the band whose S/N or magnitude was drawn")}
     orbits = MAIN_BELT
+    any_band = True
 
     def look(self, row, bands, reference, options, tables, rng):
         """Give an asteroid its orbit, and so its motion; it has the colours of the Sun."""
@@ -113,7 +114,7 @@ class Trail(Kind):
         k = min(int(np.searchsorted(np.cumsum(weight), rng.uniform() * weight.sum(), "right")), len(rate) - 1)
         row["rate"], row["h_mag"] = float(rate[k]), -float(fainter[k])  # the apparent magnitude is added when known
         row["trail_length"] = row["rate"] * 3600 * options["exposure"] / 86400
-        return solar_colours(bands, reference)
+        return solar_colours(bands, reference) if reference in SUN else {reference: 0.0}
 
     def _orbits(self, rng):
         return self.orbits

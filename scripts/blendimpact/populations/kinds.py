@@ -12,9 +12,11 @@ class Kind(Population):
     ----------
     look_first : bool
         Whether its place depends on how it looks.
+    any_band : bool
+        Whether it can be drawn in one band that nothing has colours in: a narrow band, or one of another telescope.
     """
 
-    look_first = False
+    look_first = any_band = False
 
     def problems(self, settings):
         """Yield that it is no population that can be injected by itself."""

@@ -62,6 +62,9 @@ class Supernova(Kind):
         else:
             row["host"], row["phase"] = hosts.draw(row["supernova_mag"], rng)
             row["redshift"] = float(hosts.galaxies["redshift"][row["host"]])
+        if reference not in BANDS:  # a point source without a spectrum
+            row["excess_mag"] = np.nan
+            return {reference: 0.0}
         natural = magnitudes_at(tables["supernova"], row["redshift"], row["phase"], bands)
         row["excess_mag"] = row["supernova_mag"] - natural[reference]
         return {band: natural[band] - natural[reference] for band in bands}
@@ -105,6 +108,7 @@ class Hostless(Supernova):
 
     inputs = ()
     uses = ("supernova",)
+    any_band = True
 
     def place(self, sky, row, placed, separation, rng):
         """Return a free place, whatever is there."""

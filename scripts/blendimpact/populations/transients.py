@@ -83,8 +83,16 @@ class Transients(Population):
         yield from super().problems(settings)
         if settings.shear:
             yield Problem(("shear",), "is for static sources", "set shear: 0 where transients are injected")
-        if unknown := [b for b in settings.bands if b not in BANDS]:
-            yield Problem(("bands",), f"transients have no colour in {', '.join(unknown)}", f"use bands of {BANDS}")
+        unknown = [b for b in settings.bands if b not in BANDS]
+        coloured = sorted(name for name in self.shares if not self.kinds[name].any_band)
+        if unknown and (coloured or len(settings.bands) > 1):
+            drawn = f"kinds {', '.join(coloured)}" if coloured else "transients of several bands"
+            able = ", ".join(sorted(name for name, kind in self.kinds.items() if kind.any_band))
+            yield Problem(
+                ("bands",),
+                f"{drawn} have no colour in {', '.join(unknown)}",
+                f"use bands of {BANDS}, or one band and kinds that need no colour ({able}), or a catalogue",
+            )
 
     def draw(self, settings, patch, truth, seed, case, block, realisation, tables):
         """Return the transients of one patch: see `base.Population.draw`.
@@ -139,7 +147,7 @@ class Transients(Population):
     def hosts(self, settings, tables, reference):
         """Return the `hosts.Hosts` of supernovae, made once for all patches; None where there is no such sample."""
         block = blocks(settings.get("population", {}))["galaxies"]
-        if self._hosts is None and {"supernova", block["kind"]} <= tables.keys():
+        if self._hosts is None and reference in BANDS and {"supernova", block["kind"]} <= tables.keys():
             self._galaxies, galaxies = member(block), tables[block["kind"]]
             brightest = block.get("mag_min")
             brightest = self._galaxies.limits[0] if brightest is None else brightest
