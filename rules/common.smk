@@ -68,6 +68,14 @@ def needs(memory, minutes):
     }
 
 
+def pinned(wildcards):
+    """Return what pins the inputs; at the start of a run, what could not be had the last time is to be tried again."""
+    starts = workflow.is_main_process and workflow.executor_plugin is not None
+    if starts and not (workflow.dryrun or workflow.touch):
+        forget_missing(fetched(wildcards.name))
+    return ancient(config_file("inputs.yaml"))
+
+
 def patches_of(wildcards):
     """Return the numbers of the patches of a chunk."""
     try:

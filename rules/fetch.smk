@@ -1,15 +1,7 @@
-def spec(wildcards):
-    """Return what pins the inputs; at the start of a run, what could not be had the last time is to be tried again."""
-    starts = workflow.is_main_process and workflow.executor_plugin is not None
-    if starts and not (workflow.dryrun or workflow.touch):
-        forget_missing(fetched(wildcards.name))
-    return ancient(config_file("inputs.yaml"))
-
-
 rule fetch:
     """Get real data by name and checksum; its receipt lists the files beside it, with their checksums."""
     input:
-        spec=spec,
+        spec=pinned,
     output:
         receipt=update(data(fetched("{name}"))),  # stays there whatever reruns: it is what the files are checked by
     log:
