@@ -457,6 +457,19 @@ def test_chances_of_objects_are_averaged_and_not_their_efficiencies():
     assert none.low < 0 < none.high and none.high == pytest.approx(1 - linked(1 - wilson(0, 24).high))
 
 
+def test_a_change_of_the_part_told_that_is_seen_in_one_direction_alone_may_be_in_the_other_too():
+    """One comet of 24 is told better on one rung: no resample has a worse one, and the interval has both signs."""
+    statistic, blocks = Missed((0.0, 1.0, 2.0), 0.5), Blocks(12, 12)
+    sums = np.ones((12, 2, 2))
+    sums[:, 1, 0] = 1
+    rung = Value(np.float64(0.1), np.full(50, 0.1), sums, 24, 1)
+    samples = np.random.default_rng(1).choice([-0.08, -0.04, 0.0], 400)
+    trials = statistic.least_trials({"deblended": rung, "pipeline": rung})
+    assert trials == [24]
+    low, high, method, _ = statistic.difference_ends(-0.04, samples, 24, trials, blocks)
+    assert low < -0.04 and high == pytest.approx(wilson(0, 24).high) and "an end of 0" in method
+
+
 def test_trails_that_were_put_beside_sources_are_in_no_figure_of_all_trails():
     placed = source("beside", 60, 60, trail_length=4.0, trail_angle=0.0, static_distance=0.4)
     tables = made(

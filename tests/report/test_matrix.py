@@ -547,6 +547,9 @@ def test_a_budget_of_two_samples_is_one_and_a_measurement_says_its_parts():
         "of which sky: 2.00",
     ]
     assert cell["value"] == 3
+    board[0]["subrows"][0]["cells"]["measurement"]["parts"] = {"sky": "template"}
+    named = matrix_cells(Table(rows=rows), board, REQUIREMENTS)[2]
+    assert named["also"] == cell["also"].replace("of which sky", "of which template")
 
 
 class Reader(HTMLParser):

@@ -40,6 +40,9 @@ class Cell(Model):
         description="Further values: of another scenario, or of other FoMs of the stage. They decide nothing."
     )
     percent: bool = Field(False, description="Show it in per cent.")
+    parts: dict[Literal["photons", "sky"], Text] | None = absent(
+        description="Of a measurement: what these two of its terms are here, where their names alone would mislead."
+    )
     foms: Annotated[list[Text], Field(min_length=1), Distinct] | None = absent(
         description="Ids of the FoMs of the cell, the headline first; without a headline those that would fill it."
     )

@@ -30,8 +30,9 @@ pair, the means of both orders."""
 DESCRIPTIONS = {
     "intrinsic": "the estimator's own bias on isolated sources; not blending",
     "photons": "neighbours' photon noise, where the sky is known",
-    "sky": "the sky estimate in a crowded image",
-    "measurement": "neighbours' photon noise and the sky estimate",
+    "sky": "the sky estimate in a crowded image, with the light below the truth cut that stays in it; in differences, "
+    "where the sky is known, the noise of the template and the errors of measured PSFs",
+    "measurement": "photons and sky together",
     "deblending": "the deblender, at the true positions",
     "survival": "what changes as sources that detection loses leave the sample",
     "detection": "the detector, given the deblender; with unrecognised blends",

@@ -155,7 +155,11 @@ def _also(cell, row, subrow, stage, foms):
     spec = cell_spec(subrow, stage)
     lines = []
     if cell["value"] is not None and spec["headline_term"] == "measurement":
-        parts = {name: _headline(foms, row["case"], stage, {**spec, "headline_term": name}) for name in PARTS}
+        called = spec.get("parts") or {}
+        parts = {
+            called.get(name, name): _headline(foms, row["case"], stage, {**spec, "headline_term": name})
+            for name in PARTS
+        }
         lines = [_line(f"of which {name}", found, spec) for name, found in parts.items() if found is not None]
     for also in () if row.get("not_built") or "fom" not in spec else spec.get("also") or ():
         wanted = {**spec, **({"population": None} if "fom" in also else {}), **also}

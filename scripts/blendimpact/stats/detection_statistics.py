@@ -63,6 +63,10 @@ class Told(Binned):
     def says_nothing(self, values):
         return not any(v.count for v in values.values())  # a bin that holds the negatives of all, and no positive
 
+    def least_trials(self, values):
+        """Return the least number of positives of any rung: a part of them is a proportion."""
+        return [min(float(v.sums[..., 1].sum()) for v in values.values())]
+
     def constant(self, value, n):
         """Return the ends of a part of ``n`` positives that is the same in all resamples: Wilson's of none of them."""
         most = float(wilson(0, n).high)

@@ -88,12 +88,12 @@ FIGURES = (
         "density_WL-D2",
         against_density,
         {
-            "fom": "WL-D2",
+            "fom": "WL-D2.bright",
             "terms": ("detection",),
             "ylabel": "response of re-detected over carried centres - 1",
             "density": "WL-Q2",
             "scenarios": DENSITIES,
         },
-        "Shear bias by re-detection (swapped lists, exact children) against source density.",
+        "Shear bias by re-detection (swapped lists, exact children, lensing sample) against source density.",
     ),
 )

@@ -33,7 +33,7 @@ FIGURES_OF_MERIT = (
         "detection-induced shear bias",
         "shear response of centres detected anew on each sheared image over that of the same centres carried through "
         "the shear, minus 1: same pixels, same estimator (weighted moments), exact children, all detections but stars, "
-        "no further cut",
+        "no further cut: most are faint, so the value depends on the constant of the estimator",
         "1",
         SwappedLists(),
     ),
@@ -49,7 +49,7 @@ FIGURES_OF_MERIT = (
     F(
         "WL-D2.bright",
         "detection",
-        "detection-induced shear bias of bright sources",
+        "detection-induced shear bias of the lensing sample",
         "the same of detections whose brightest source is in the lensing sample by truth (magnitude and isolated S/N): "
         "no cut on what is measured",
         "1",
@@ -74,9 +74,10 @@ FIGURES_OF_MERIT = (
     F(
         "WL-D2.merging",
         "detection",
-        "response of merged sources",
+        "response of detections over that of true sources",
         "response of detections that are carried over that of their brightest source alone at its true centre, minus "
-        "1: what the light and the centres of unrecognised blends do (exact children)",
+        "1 (exact children): what the centres of detections, the light that no detection holds and unrecognised blends "
+        "do together",
         "1",
         Merging(),
     ),
