@@ -60,6 +60,18 @@ def test_a_failure_is_an_outcome_of_its_source_and_of_nobody_else():
     assert list(result.detection) == ["failed", "isolated", "spurious"]
 
 
+def test_what_was_there_before_injection_is_neither_a_piece_nor_spurious():
+    """A listed source with two old detections, an injected one that is shredded, and a new and an old one apart."""
+    truth = np.array([(0, 0), (9, 9)])
+    found = np.array([(0.1, 0), (-0.6, 0), (9, 9), (9.5, 9), (5, 5), (20, 20)])
+    assigned = assign(truth, np.ones(2), found, radius=RADIUS)["det"]
+    result = classify(truth, found, assigned, RADIUS, [False, False], before=[True, True, False, False, False, True])
+    assert list(result.truth) == ["isolated", "shredded"]
+    assert list(result.detection) == ["isolated", "unlisted", "shredded", "shredded", "spurious", "unlisted"]
+    counts = result.counts()
+    assert sum(c[0] for c in counts.values()) == 2 and sum(c[1] for c in counts.values()) == 6
+
+
 def test_outcomes_do_not_depend_on_the_order_of_the_rows():
     rng = np.random.default_rng(2)
     truth, found = rng.random((60, 2)) * 20, rng.random((50, 2)) * 20

@@ -44,7 +44,7 @@ ASSIGNMENT_COLUMNS = {
 }
 
 
-def classified(patch, detection, kept, pairs, reach, alone, settings):
+def classified(patch, detection, kept, pairs, reach, alone, settings, before=None):
     """Return the detections of a patch and the assignment of its truth sources, with the outcome of each.
 
     Parameters
@@ -61,6 +61,8 @@ def classified(patch, detection, kept, pairs, reach, alone, settings):
         1 if the source is found on empty sky, 0 if not, -1 if that was not tried.
     settings : dict
         ``shape_band``.
+    before : (M,) bool array, optional
+        Detections that are there without the injected sources too.
 
     Returns
     -------
@@ -70,7 +72,8 @@ def classified(patch, detection, kept, pairs, reach, alone, settings):
     table, det = detection.table, np.asarray(pairs["det"])
     scale = patch.pixel_scale
     purity = np.asarray(kept[f"purity_{settings['shape_band']}"], float)
-    outcome = outcomes.classify(np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]], det, reach, purity < PURE)
+    true_xy, found_xy = np.c_[kept["x"], kept["y"]], np.c_[table["x"], table["y"]]
+    outcome = outcomes.classify(true_xy, found_xy, det, reach, purity < PURE, before=before)
     det_ids = np.append(np.asarray(table["det_id"], np.int64), 0)  # index -1: not detected
     assignments = Table(
         {

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from astropy.table import Table
+from scipy.spatial import cKDTree
 
 from ..data.children import Children
 from ..data.matching import assign
@@ -65,7 +66,18 @@ class ImageLadder(Ladder):
         )
         # A source is on its footprint out to twice its half-light radius: there a second detection is a piece.
         reach = np.maximum(radius, 2 * np.nan_to_num(np.asarray(kept["hlr"], float)) / scale)
-        return Found(*classified(patch, detection, kept, pairs, reach, self._found_alone(patch, kept), settings), {})
+        alone, before = self._found_alone(patch, kept), self._found_before(data, found_xy, radius)
+        return Found(*classified(patch, detection, kept, pairs, reach, alone, settings, before), {})
+
+    def _found_before(self, data, found_xy, radius):
+        """Return which detections on a real image the detector has before injection too; None on a simulated one."""
+        if self.settings.get("sky") != "adopt" or self.finder.name == "truth":
+            return None
+        bands = {b: replace(i, science=i.planes.get("BASE", i.science)) for b, i in data.patch.bands.items()}
+        there = np.column_stack(self.finder.positions(replace(data.patch, bands=bands), data.sky))
+        if not len(there) or not len(found_xy):
+            return np.zeros(len(found_xy), bool)
+        return cKDTree(there).query(found_xy)[0] <= radius
 
     def _found_alone(self, patch, kept):
         """Return whether the detector finds each target on empty sky, with the same noise: 1, 0, or -1 (not tried)."""

@@ -14,6 +14,7 @@ OUTCOMES = {
     "shredded": "one source, several detections",
     "missed": "a source without detection",
     "spurious": "a detection without source",
+    "unlisted": "real image: a detection that belongs to no source of the list, and that was there before injection",
     "failed": "detected, but the deblender or the fit gave up",
 }
 
@@ -25,7 +26,7 @@ class Outcomes:
     Attributes
     ----------
     truth : (N,) array of str
-        Outcome of each source (`OUTCOMES`, never "spurious").
+        Outcome of each source (`OUTCOMES`, never "spurious" or "unlisted").
     detection : (M,) array of str
         Outcome of each detection (never "missed").
     blend : (N,) int array
@@ -71,7 +72,7 @@ def links(truth_xy, detections_xy, reach):
     return source, det, np.hypot(*(truth_xy[source] - detections_xy[det]).T)
 
 
-def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
+def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None, before=None):
     """Return the outcome of each source and each detection.
 
     A source belongs to the detection it is assigned to (the A(d) of the ladder), else to the nearest
@@ -79,6 +80,10 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
     the footprint of one is a piece of it: the nearest such source is shredded. A piece of a merged blend
     leaves that unrecognised. With more than one source and more than one
     detection in a blend these rules say which of them were recognised.
+
+    On a real image the list of sources ends before the sky does. A detection to which no source belongs and that is
+    there without the injected sources too may be a real source, noise, or a piece of a listed one: nothing on the
+    image tells, so it is "unlisted" and makes no source shredded.
 
     Parameters
     ----------
@@ -93,6 +98,8 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
         Which sources overlap another.
     failed : (M,) bool array, optional
         Detections whose deblending or fit failed.
+    before : (M,) bool array, optional
+        Detections that are there before injection too.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
     n, m = len(truth_xy), len(detections_xy)
     belongs = np.array(assigned, dtype=np.int64)
     overlap = np.asarray(overlap, dtype=bool)
-    failed = np.zeros(m, dtype=bool) if failed is None else np.asarray(failed, dtype=bool)
+    failed, before = (np.zeros(m, dtype=bool) if v is None else np.asarray(v, dtype=bool) for v in (failed, before))
 
     source, det, distance = links(truth_xy, detections_xy, reach)
     closest = np.lexsort((distance, source))
@@ -123,7 +130,7 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
     is_piece = np.zeros(m, dtype=bool)
     closest = np.lexsort((distance, det))
     first_det, at = np.unique(det[closest], return_index=True)
-    free = members[first_det] == 0
+    free = (members[first_det] == 0) & ~before[first_det]
     is_piece[first_det[free]] = True
     pieces[source[closest[at[free]]]] = True
 
@@ -134,7 +141,7 @@ def classify(truth_xy, detections_xy, assigned, reach, overlap, failed=None):
         ["failed", "unrecognised", "shredded", "recognised"],
         "isolated",
     )
-    detection = np.full(m, "spurious", dtype="U12")
+    detection = np.where(before, "unlisted", "spurious").astype("U12")
     detection[is_piece] = "shredded"
     detection[own] = truth[found]  # all members of one detection share their outcome
     return Outcomes(truth, detection, blends[:n], blends[n:])
