@@ -52,6 +52,9 @@ from pages import (
 REFERENCE = ROOT / "config" / "presets" / "reference.yaml"
 """It has the comparisons, which the laptop study has not."""
 
+WRITTEN = sorted([ROOT / "README.md", ROOT / "Snakefile", *ROOT.glob("docs/*.md"), *ROOT.glob("config/**/*.yaml")])
+"""What tells users which commands to type."""
+
 # --- links, commands, configuration ---------------------------------------------------------------
 
 
@@ -113,6 +116,14 @@ def test_commands_are_ones_that_exist(page, rules):
         assert all(t in rules or t.startswith("results/") for t in given.targets), words
         if given.workflow_profile:
             assert (ROOT / "profiles" / given.workflow_profile / "config.yaml").is_file(), words
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_after_configfile_there_are_configuration_files_alone(path):
+    """It takes every word after it, a target too: in blocks, in text and in the headers of presets."""
+    for call in re.findall(r"snakemake [^`#\n]*", path.read_text(encoding="utf-8")):
+        for words in re.findall(r"--configfile((?: (?!-)[\w./<>-]+)*)", re.sub(r"  .*", "", call)):
+            assert all(word.endswith(".yaml") for word in words.split()), call
 
 
 def presets():

@@ -34,6 +34,7 @@ PAGES = (
             "numbers",
             "slurm",
             "matrix",
+            "check",
             "deblenders",
             "architecture",
             "add-a-measurement",
