@@ -10,8 +10,10 @@ from blendimpact.data.provenance import stage_digest
 from blendimpact.data.receipts import forget_missing
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.checks import check_images
+from blendimpact.stages.packages import require_packages
 from blendimpact.stages.plan import INPUTS, config_file, fetched, prepare_jobs, prepared, read_study
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 prepare_jobs(sys.path[0])
 
@@ -24,6 +26,8 @@ try:
     )
     if workflow.is_main_process:
         check_images(plan.settings.values())
+        if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+            require_packages(plan)
         for sentence in plan.notes():
             logger.warning(f"Note: {sentence}")
 except StudyError as error:

@@ -7,12 +7,15 @@ import blendimpact.detect
 import numpy as np
 import pytest
 from astropy.table import Table
+from blendimpact.config import study
 from blendimpact.config.plugins import Family
 from blendimpact.data.children import DEBLEND_BITS, Children
 from blendimpact.deblend import DEBLENDERS
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import Detection, detection_table
 from blendimpact.errors import StudyError
+from blendimpact.stages.packages import require_packages
+from blendimpact.stages.plan import read_study
 from patch_maker import make_patch
 from pydantic import Field
 
@@ -218,3 +221,57 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(text, words, tmp_path
     with pytest.raises(StudyError, match=words) as error:
         DETECTORS.names()
     assert "broken.py:" in error.value.where
+
+
+BROKEN = '''
+"""A detector."""
+from blendimpact.detect import DETECTORS
+
+
+@DETECTORS.register("toy")
+class Toy:
+    """A detector."""
+
+    requires = "no_such_package.part"
+
+    def __init__(self, cut=1.0):
+        self.cut = cut / 0
+
+    def find(self, patch):
+        """Nothing that a detector must have."""
+'''
+
+
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("cut / 0", "cut / 0", r"'toy' cannot be used: ZeroDivisionError: .*toy.py:13"),
+        ("cut / 0", "cut", "'toy' has no method 'detect'"),
+        ("blendimpact.detect import", "blendimpact.detcet import", "cannot be used: ModuleNotFoundError.*toy.py:3"),
+        ("import DETECTORS", "import DETECTOR", "cannot be used: ImportError: .*toy.py:3"),
+    ],
+)
+def test_a_member_without_options_that_cannot_be_used_is_refused_before_any_job(old, new, says, tmp_path, monkeypatch):
+    (tmp_path / "toy.py").write_text(BROKEN.replace(old, new))
+    monkeypatch.setattr(blendimpact.detect, "__path__", [*blendimpact.detect.__path__, str(tmp_path)])
+    sys.modules.pop("blendimpact.detect.toy", None)
+    config = study.load_config(overrides={"cases": {"two_point": {"detector": "toy"}}})
+    with pytest.raises(StudyError, match=rf"cases.two_point.detector: .*{says}"):
+        study.validate(config, families={"detectors": DETECTORS})
+    sys.modules.pop("blendimpact.detect.toy", None)
+    DETECTORS._members.pop("toy", None)
+
+
+def test_a_package_that_is_not_installed_is_known_without_an_import(tmp_path, monkeypatch):
+    (tmp_path / "toy.py").write_text(BROKEN)
+    monkeypatch.setattr(blendimpact.detect, "__path__", [*blendimpact.detect.__path__, str(tmp_path)])
+    assert DETECTORS.absent("toy") == "no_such_package.part" and DETECTORS.absent("sep") is None
+
+
+def test_what_a_case_works_with_must_be_installed_and_what_is_compared_need_not(monkeypatch):
+    monkeypatch.setattr(DEBLENDERS, "absent", lambda name: "scarlet9" if name == "symmetric" else None)
+    sky = {"deblenders": ["sep", "symmetric"], "skies": {"a": {"case": "two_point"}}}
+    require_packages(read_study(study.load_config(overrides={"comparison": sky}), None))
+    config = study.load_config(overrides={"cases": {"two_point": {"deblender": "symmetric"}}})
+    with pytest.raises(StudyError, match="scenario fiducial: deblender: .* needs the package scarlet9"):
+        require_packages(read_study(config, None))

@@ -19,6 +19,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
+import traceback
 from dataclasses import dataclass, field
 from functools import cache, wraps
 from pathlib import Path
@@ -26,7 +27,7 @@ from pathlib import Path
 from pydantic import create_model
 
 from ..errors import MissingPackage, StudyError
-from .files import Problem, nearest
+from .files import Problem, nearest, shown
 from .models import UNKNOWN, Model, Number, Text, read
 
 USUAL = "imaging"
@@ -44,6 +45,8 @@ class Declaration:
         Its conda environment, a file of ``envs/`` without ``.yaml``: class attribute ``environment``.
     memory_mb : int
         Memory of its jobs: class attribute ``memory_mb``.
+    requires : str or None
+        Package that it imports when it works and that the study does not install: class attribute ``requires``.
     inputs, uses, follows : tuple of str
     ending : str
     transient : bool
@@ -61,10 +64,11 @@ class Declaration:
     follows: tuple = ()
     ending: str = "parquet"
     transient: bool = False
+    requires: str | None = None
     entry_point: object = field(default=None, compare=False)
 
 
-DECLARED = ("environment", "memory_mb", "inputs", "uses", "follows", "ending", "transient")
+DECLARED = ("environment", "memory_mb", "inputs", "uses", "follows", "ending", "transient", "requires")
 """Class attributes that are read from the source: constants, or tuples of them."""
 
 
@@ -171,6 +175,14 @@ class Family:
             memory_mb=max((d.memory_mb for d in found), default=Declaration.memory_mb),
         )
 
+    def absent(self, name):
+        """Return the package that a member works with and that is not installed here, or None."""
+        package = self.declaration(name).requires
+        try:
+            return None if package is None or importlib.util.find_spec(package) else package
+        except ModuleNotFoundError:  # not even its parent
+            return package
+
     def member(self, name):
         """Return the class of a member, imported when it is first asked for.
 
@@ -189,13 +201,7 @@ class Family:
 
     def options(self, name):
         """Return the model of a member's options, made of the arguments of its ``__init__``."""
-        fields = {}
-        for argument in inspect.signature(self.member(name).__init__).parameters.values():
-            if argument.name != "self" and argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
-                default = ... if argument.default is argument.empty else argument.default
-                typed = argument.annotation is not argument.empty
-                fields[argument.name] = (argument.annotation if typed else _type_of(default), default)
-        return create_model(f"options_of_{name}", __base__=Model, **fields)
+        return _options(self.member(name), name)
 
     def problems(self, name, options):
         """Return the list of `config.files.Problem` of a member's options, keys counted from the options.
@@ -206,20 +212,19 @@ class Family:
         if name not in (names := self.names()):
             return [Problem((), f"there is no {self.kind} called {name!r}", nearest(name, names))]
         try:
-            settings, found = self._read(name, options)
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
-                raise
-            return []
-        if found or not options:
+            self.member(name)
+            _, found = self._read(name, options)
+            if not found:
+                self.create(name, options)
             return found
-        try:
-            self.member(name)(**settings)
         except MissingPackage:  # said by what needs it, and all else is made
             return []
         except StudyError as error:  # options that do not go together
             return [Problem((), error.what, error.remedy or "")]
-        return []
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(__name__.split(".")[0]):
+                return []
+            return [Problem((), f"the {self.kind} {name!r} cannot be used: {_said(error)}", "mend it there")]
 
     def _read(self, name, options):
         """Return (options as arguments or None, list of `Problem`)."""
@@ -264,12 +269,9 @@ class Family:
 
 
 def member_problems(family, block):
-    """Yield the `Problem` of the options of members of a family, {name: options}; without a family there is none.
-
-    Where there are no options the member is not imported.
-    """
+    """Yield the `Problem` of members of a family and their options, {name: options}; without a family there is none."""
     for name, options in block.items() if family else ():
-        found = family.problems(name, options) if options else unknown(family, name)
+        found = unknown(family, name) or family.problems(name, options)
         yield from (problem.below(name) for problem in found)
 
 
@@ -278,6 +280,23 @@ def unknown(family, name):
     if family is None or name is None or name in (names := family.names()):
         return []
     return [Problem((), f"there is no {family.kind} {name!r}", nearest(name, names))]
+
+
+@cache
+def _options(cls, name):
+    fields = {}
+    for argument in inspect.signature(cls.__init__).parameters.values():
+        if argument.name != "self" and argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
+            default = ... if argument.default is argument.empty else argument.default
+            typed = argument.annotation is not argument.empty
+            fields[argument.name] = (argument.annotation if typed else _type_of(default), default)
+    return create_model(f"options_of_{name}", __base__=Model, **fields)
+
+
+def _said(error):
+    """Return what went wrong in a plug-in, with file and line."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({shown(last.filename)}:{last.lineno})"
 
 
 def _type_of(default):

@@ -269,7 +269,11 @@ def _found(study, case, changes, families, scenario=FIDUCIAL):
         if key not in study:
             continue
         key = key.removesuffix("s")
-        found += [problem.below(key) for problem in unknown(family, getattr(settings, key))]
+        name = getattr(settings, key)
+        wrong = unknown(family, name)
+        if name and not wrong and name not in study[f"{key}s"]:  # else it is said of its options
+            wrong = family.problems(name, {})
+        found += [problem.below(key) for problem in wrong]
     return found
 
 

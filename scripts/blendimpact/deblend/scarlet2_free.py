@@ -41,6 +41,7 @@ class Scarlet2Free(Scarlet2):
     """
 
     environment = "scarlet"
+    requires = "scarlet2"
     memory_mb = 1500
     kind = "free"
 

@@ -30,6 +30,7 @@ class Scarlet2Sersic(Scarlet2):
     """
 
     environment = "scarlet"
+    requires = "scarlet2"
     memory_mb = 1500
     kind = "sersic"
 

@@ -42,6 +42,8 @@ class ScarletLiteDeblender(ExternalDeblender):
         See `ExternalDeblender`.
     """
 
+    requires = "lsst.scarlet.lite"
+
     def __init__(
         self,
         min_snr: NotNegative = 50.0,

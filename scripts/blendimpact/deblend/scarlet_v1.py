@@ -42,6 +42,8 @@ class ScarletDeblender(ExternalDeblender):
         See `ExternalDeblender`.
     """
 
+    requires = "scarlet"
+
     def __init__(
         self,
         max_components: Count = 1,

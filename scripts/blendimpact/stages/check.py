@@ -17,6 +17,7 @@ from ..data.packages import read_receipt
 from ..data.whole import opened
 from ..errors import StudyError, all_of
 from .check_inputs import adopted, catalogue_lines, fetched_image, image_lines
+from .packages import require_packages
 from .plan import INPUTS, Job, Plan, read_study
 
 CPU_PER_MEGAPIXEL = 17.0
@@ -88,6 +89,7 @@ def check(plan):
     """
     page = Page()
     page.add(study_lines, plan)
+    page.ask(require_packages, plan)
     for add in (add_images, add_surveys, add_plugins, add_board, add_needs):
         add(page, plan)
     notes = [f"note: {sentence}" for sentence in plan.notes()]

@@ -51,6 +51,8 @@ class SfftSubtractor:
         Side of a stamp in pixels, odd.
     """
 
+    requires = "sfft"
+
     def __init__(
         self,
         kernel_half: Count | None = None,

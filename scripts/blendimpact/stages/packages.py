@@ -1,0 +1,28 @@
+"""What the plug-ins of a study work with must be installed, where jobs have no environments of their own."""
+
+from ..config.settings import roles
+from ..errors import StudyError, all_of
+from .plan import FAMILIES
+
+
+def require_packages(plan):
+    """Refuse what cases work with and is not installed.
+
+    What is compared side by side may be absent: its tables say so.
+
+    Raises
+    ------
+    StudyError
+        That names all of it.
+    """
+    refused = {}
+    for key, settings in plan.settings.items():
+        for role in roles(settings).values() if key not in plan.skies.values() else ():
+            family, name = FAMILIES[role.options], settings[role.key]
+            if package := family.absent(name):
+                what = f"the {family.kind} {name!r} needs the package {package}, which is not installed"
+                where = f"cases.{key[0]}, scenario {key[1]}: {role.key}"
+                remedy = "see docs/deblenders.md, let jobs have environments (--sdm conda), or choose another"
+                refused.setdefault(name, StudyError(what, where, remedy))
+    if refused:
+        raise all_of(list(refused.values()))
