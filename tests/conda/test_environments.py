@@ -28,7 +28,7 @@ FAMILIES = (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)
 # conda-forge's name: PyPI's name
 PYPI = {"matplotlib-base": "matplotlib"}
 # What only Snakemake itself needs; what plug-ins need that a user installs, imported only when they are used.
-OPTIONAL = {"grimp", "scarlet2", "jax", "equinox", "numpyro", "scarlet", "lsst"}
+OPTIONAL = {"grimp", "scarlet2", "jax", "equinox", "numpyro", "scarlet", "lsst", "piff"}
 
 
 def environments(root):
