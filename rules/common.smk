@@ -9,6 +9,7 @@ from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.data.receipts import forget_missing
 from blendimpact.errors import StudyError
+from blendimpact.populations.catalogue_checks import check_catalogues
 from blendimpact.sky.adopt.checks import check_images
 from blendimpact.stages.packages import require_packages
 from blendimpact.stages.plan import INPUTS, config_file, fetched, prepare_jobs, prepared, read_study
@@ -28,7 +29,7 @@ try:
         check_images(plan.settings.values())
         if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
             require_packages(plan)
-        for sentence in plan.notes():
+        for sentence in [*plan.notes(), *check_catalogues(plan.settings.values())]:
             logger.warning(f"Note: {sentence}")
 except StudyError as error:
     raise WorkflowError(str(error)) from None

@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 from blendimpact.data.frames import jacobian, pixel_to_sky, sky_to_pixel
-from blendimpact.populations.catalogue import on_patch
+from blendimpact.populations.user_catalogue import on_patch
 from blendimpact.sky.injection import inject
 
 CENTRE = (61.0, 93.0)  # 0-based pixel that the header calls CRPIX

@@ -20,7 +20,7 @@ from blendimpact.data import catalogues
 from blendimpact.errors import StudyError
 from blendimpact.ladder.aggregate import FOM_COLUMNS, SHOWN, aggregate
 from blendimpact.ladder.rungs import RUNGS
-from blendimpact.populations.catalogue import SOURCE_TYPES
+from blendimpact.populations.source_types import SOURCE_TYPES
 from blendimpact.report.cells import CELL_COLUMNS, matrix_cells, write_cells
 from blendimpact.report.comparison.foms import BLENDED, OUTLIER
 from blendimpact.report.comparison.foms import FIGURES_OF_MERIT as COMPARED

@@ -5,7 +5,8 @@ from blendimpact.config.surveys import load_survey
 from blendimpact.data import catalogues
 from blendimpact.data.catalogues import describe
 from blendimpact.data.images import PatchWriter
-from blendimpact.populations.catalogue import on_patch, read_catalogue
+from blendimpact.populations.catalogue import read_catalogue
+from blendimpact.populations.user_catalogue import on_patch
 from blendimpact.sky.epochs import add_template, template_survey, without_transients
 from blendimpact.sky.injection import inject
 from blendimpact.sky.patches import simulate_patch

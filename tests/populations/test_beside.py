@@ -8,8 +8,8 @@ import sky_maker
 from blendimpact.config.sky import Inject
 from blendimpact.populations import beside
 from blendimpact.populations.beside import MOST, WEIGHT, Counts, Hosts, place_beside
-from blendimpact.populations.catalogue import completed
 from blendimpact.populations.sersic import Sersic
+from blendimpact.populations.source_types import completed
 from blendimpact.sky.injection import inject, patch_number
 from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream

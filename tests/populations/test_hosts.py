@@ -10,7 +10,8 @@ from blendimpact.populations.hosts import PHASES, SCATTER, Hosts
 from blendimpact.populations.static_sky import PLANTED_IDS
 from blendimpact.populations.supernova import NUCLEAR, magnitudes_at
 from blendimpact.sky.epochs import plant, without_transients
-from blendimpact.sky.injection import INJECTED_IDS, inject
+from blendimpact.sky.injection import inject
+from blendimpact.sky.injection_flags import INJECTED_IDS
 from blendimpact.sky.profiles import draw_source
 from blendimpact.sky.true_scene import TruthScene
 from blendimpact.subtract import SUBTRACTORS

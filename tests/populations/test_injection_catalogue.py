@@ -11,15 +11,11 @@ from blendimpact.data.frames import jacobian
 from blendimpact.data.images import BandImage, Patch
 from blendimpact.errors import StudyError
 from blendimpact.populations.base import Population
-from blendimpact.populations.catalogue import (
-    SOURCE_TYPES,
-    completed,
-    on_patch,
-    read_catalogue,
-    sky_shape_to_pixels,
-    standardise,
-)
+from blendimpact.populations.catalogue import read_catalogue, standardise
+from blendimpact.populations.source_types import SOURCE_TYPES, completed
 from blendimpact.populations.targets import draw_magnitudes, lattice
+from blendimpact.populations.user_catalogue import on_patch
+from blendimpact.sky.blends import sky_shape_to_pixels
 from blendimpact.stats.streams import stream
 from target_maker import draw
 

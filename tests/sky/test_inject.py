@@ -10,8 +10,8 @@ from blendimpact.data import catalogues
 from blendimpact.data.images import PatchFile, PatchWriter
 from blendimpact.errors import StudyError
 from blendimpact.sky.adopt.noise import draw_noise
-from blendimpact.sky.injection import INJECTED_IDS, inject, patch_number
-from blendimpact.sky.injection_flags import FLAG, INJECTION_BITS
+from blendimpact.sky.injection import inject, patch_number
+from blendimpact.sky.injection_flags import FLAG, INJECTED_IDS, INJECTION_BITS
 from blendimpact.sky.profiles import add_stamp, draw_source
 from blendimpact.stats.streams import stream
 

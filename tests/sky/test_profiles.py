@@ -10,6 +10,7 @@ import galsim
 import numpy as np
 import pytest
 from astropy.io import fits
+from blendimpact.data.frames import pixel_to_sky
 from blendimpact.data.psf import psf_pixels
 from blendimpact.errors import StudyError
 from blendimpact.sky import profiles, sersic_tables, spectra
@@ -381,7 +382,7 @@ def test_refuses_a_stamp_without_wcs(tmp_path):
 def test_wcs_of_patches():
     """North up, east left, the scale asked for, the centre at the reference point, no two in one place."""
     wcs = profiles.wcs_for_patch(3, (200, 300), 0.2)
-    ra, dec = profiles.pixel_to_sky(wcs, np.array([149.5, 150.5, 149.5]), np.array([99.5, 99.5, 100.5]))
+    ra, dec = pixel_to_sky(wcs, np.array([149.5, 150.5, 149.5]), np.array([99.5, 99.5, 100.5]))
     assert (ra[0], dec[0]) == pytest.approx(tuple(wcs.wcs.crval), abs=1e-9)
     assert (ra[1] - ra[0]) * np.cos(np.radians(dec[0])) * 3600 == pytest.approx(-0.2, rel=1e-6)
     assert (dec[2] - dec[0]) * 3600 == pytest.approx(0.2, rel=1e-6)

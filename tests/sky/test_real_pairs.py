@@ -16,7 +16,8 @@ from blendimpact.search.filters import forced
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import CONTEXT_IDS, adopt_patches
 from blendimpact.sky.adopt.template import WCS_TOLERANCE, wcs_offset
-from blendimpact.sky.injection import INJECTED_IDS, inject
+from blendimpact.sky.injection import inject
+from blendimpact.sky.injection_flags import INJECTED_IDS
 from blendimpact.subtract import SUBTRACTORS
 from pages import directory, write_pair
 from sky_maker import epoch

@@ -1,6 +1,7 @@
 """One science case: its keys, what its scenarios may override, and what is wrong with the whole of its settings."""
 
 import math
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from .measure import Measure
 from .models import Distinct, Given, Model, Name, Number, Positive, Share, Text, absent, override
 from .plugins import unknown
 from .real_image import blocks, load_image
-from .sky import TRANSIENTS, Epochs, Inject, Patch, Population, catalogue_problems
+from .sky import TRANSIENTS, Epochs, Inject, Patch, Population
 from .surveys import survey_of
 
 RungName = Literal["isolated", "exact", "oracle", "undeblended", "deblended", "merged", "pipeline"]
@@ -277,8 +278,9 @@ class Settings(Keys):
         inject, key = self.inject, ("inject",)
         if not image and inject.realisations > 1:
             yield Problem((*key, "realisations"), "is for real images", "simulated sky: raise patch.count instead")
-        if inject.catalogue:
-            yield from (p.below(*key, "catalogue") for p in catalogue_problems(inject.catalogue, self.bands))
+        if inject.catalogue and not Path(inject.catalogue).is_file():
+            what = f"there is no file {inject.catalogue}"
+            yield Problem((*key, "catalogue"), what, "give the path relative to the working directory")
 
 
 def injection_problems(family, settings):

@@ -1,7 +1,5 @@
 """What is on the sky of a case: its patches, what is drawn on them, their epochs, and the targets that are added."""
 
-import csv
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -9,7 +7,6 @@ from pydantic import Field
 from .files import Problem
 from .models import Given, Model, Name, Number, Open, Pair, Positive, Share, Text, Whole, absent
 
-INJECTION_COLUMNS = ("ra", "dec", "source_type")
 TRANSIENTS = "transients"
 """Population of what is there in one epoch alone."""
 
@@ -216,6 +213,10 @@ class Inject(Open):
         "pixel", description="catalogue: a trail's magnitude is that of one pixel of it, or of all of it."
     )
 
+    fits_alignment: Literal["wcs", "pixel"] = Field(
+        "wcs", description="catalogue: stamps lie as their own WCS has them on the sky, or as their pixels lie."
+    )
+
     def problems(self):
         if (self.catalogue is None) == (self.population is None):
             remedy = "say where the targets come from; population: null, or catalogue: null, removes what was there"
@@ -229,37 +230,3 @@ class Inject(Open):
     def plain(self):
         plain = super().plain()
         return {k: v for k, v in plain.items() if not (self.catalogue and k in self.model_extra)}
-
-
-def catalogue_problems(path, bands):
-    """Yield what is wrong with an injection catalogue, for these bands."""
-    if not Path(path).is_file():
-        yield Problem((), f"there is no file {path}", "give the path relative to the working directory")
-        return
-    try:
-        columns = _columns(path)
-    except Exception as error:  # of any reader
-        yield Problem((), f"{path} cannot be read ({error})", "give a CSV, ECSV, Parquet or FITS table")
-        return
-    magnitudes = [f"mag_{b}" for b in bands]
-    missing = [c for c in INJECTION_COLUMNS if c not in columns]
-    if "mag" not in columns:
-        missing += [c for c in magnitudes if c not in columns]
-    if missing:
-        yield Problem(
-            (),
-            f"{path} lacks the columns {', '.join(missing)}",
-            f"columns of LSST's source_injection: {', '.join(INJECTION_COLUMNS)}, mag (or "
-            f"{', '.join(magnitudes)}), and as needed n, half_light_radius, q, beta, stamp, "
-            "trail_length",
-        )
-
-
-def _columns(path):
-    if str(path).endswith(".csv"):
-        with open(path, newline="", encoding="utf-8") as file:
-            lines = (line for line in file if not line.startswith("#"))
-            return [c.strip() for c in next(csv.reader(lines), [])]
-    from astropy.table import Table
-
-    return Table.read(path).colnames

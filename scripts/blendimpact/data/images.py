@@ -301,6 +301,12 @@ class PatchFile:
         """Return the list of (patch index, twin) in the order of the file."""
         return list(self._index)
 
+    def places(self):
+        """Yield (WCS, (ny, nx)) of each patch; no pixels are read."""
+        for bands in self._index.values():
+            header = self._hdus[next(iter(bands.values()))["SCI"]].header
+            yield WCS(header), (header["NAXIS2"], header["NAXIS1"])
+
     def cards(self):
         """Return the primary header."""
         return self._hdus[0].header

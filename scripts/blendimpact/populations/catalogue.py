@@ -1,64 +1,31 @@
-"""Injection catalogues with the columns of LSST's source_injection package.
+"""Injection catalogues: read from the files that users have, checked, in the units and conventions of the study.
 
-Conventions, as that package's code has them (its documentation leaves the first two open):
+`source_types` has the types, and what sizes and shapes mean. The other conventions of LSST's source_injection:
 
-* ``half_light_radius`` (arcsec) is GalSim's, before a shear by ``q`` and ``beta`` that preserves area: it is
-  the circularised radius, sqrt(a b), not the semi-major axis a.
-* ``beta`` (deg) of a galaxy is GalSim's angle in sky coordinates with u towards east and v towards north
-  (afw's ``linearizePixelToSky``): from east through north. The position angle of the major axis, from
-  north through east, is 90 deg - beta. A catalogue whose ``beta`` is a position angle is read
-  with ``beta="position_angle"``.
 * ``beta`` of a Trail is measured in the image, from the x axis counterclockwise, and ``trail_length`` is in
   pixels unless the column has a unit; ``mag`` is that of a piece one pixel long, unless read with
-  ``trail_mag="total"``.
+  ``trail_mag="total"``. A catalogue whose ``beta`` of galaxies is a position angle is read with
+  ``beta="position_angle"``.
 * ``mag`` is one band's; ``mag_<band>`` columns, if there are any, go before it.
 * ``Comet`` is the study's own: `sky.comets` has the profile. ``mag`` is that of nucleus, coma and tail
   together, ``tail_angle`` is measured as that of a trail.
-* ``draw_size`` is not used: a stamp ends where its surface brightness is negligible.
+* Every row is injected, whatever its visit or detector, at its ra and dec; a stamp ends where its surface brightness
+  is negligible, whatever ``draw_size`` says. Columns that are not used are named in ``meta["notes"]``.
 """
 
 import os
+from pathlib import Path
 
 import numpy as np
 from astropy import units
-from astropy.table import MaskedColumn, Table
+from astropy.table import Table
 
 from ..data.catalogues import describe
-from ..data.frames import pixel_to_sky, sky_to_pixel
 from ..errors import StudyError
-from ..sky.blends import moments_to_shape
-from .extras import COMET, comet_columns
+from .columns import Columns, named_rows
+from .extras import comet_columns
+from .source_types import COLUMNS, SOURCE_TYPES, check_complete, shapes, sizes
 
-# source_type -> (kind, Sersic index if it is fixed, columns that a row needs)
-SOURCE_TYPES = {
-    "Sersic": ("sersic", None, ("n", "half_light_radius")),
-    "Exponential": ("sersic", 1.0, ("half_light_radius",)),
-    "DeVaucouleurs": ("sersic", 4.0, ("half_light_radius",)),
-    "Gaussian": ("sersic", 0.5, ("half_light_radius",)),
-    "DeltaFunction": ("star", None, ()),
-    "Star": ("star", None, ()),
-    "Stamp": ("stamp", None, ("stamp",)),
-    "Trail": ("trail", None, ("trail_length",)),
-    "Comet": ("comet", None, ("nucleus_fraction", "coma_radius")),
-    "Galaxy": (
-        "galaxy",
-        None,
-        ("hlr_bulge", "n_bulge", "g1_bulge", "g2_bulge", "hlr_disk", "n_disk", "g1_disk", "g2_disk"),
-    ),
-}
-COLUMNS = {
-    "injection_id": (None, "id of the source in its catalogue"),
-    "ra": ("deg", "right ascension"),
-    "dec": ("deg", "declination"),
-    "source_type": (None, "type of profile, as in LSST's source_injection; Galaxy: bulge and disk"),
-    "n": (None, "Sersic index"),
-    "half_light_radius": ("arcsec", "circularised half-light radius"),
-    "q": (None, "axis ratio"),
-    "beta": ("deg", "galaxy: angle of the major axis from east through north; trail: from the x axis"),
-    "stamp": (None, "FITS file of a stamp"),
-    "trail_length": ("arcsec", "length of a trail"),
-    **COMET,
-}
 FORMATS = {
     ".csv": "ascii.csv",
     ".ecsv": "ascii.ecsv",
@@ -67,52 +34,23 @@ FORMATS = {
     ".parquet": "parquet",
     ".parq": "parquet",
 }
-PADDING = 100.0
-_LISTED = 5
-
-
-def _rows(bad, ids=None):
-    """Return text that names the rows (0-based) where ``bad`` is set."""
-    where = np.flatnonzero(bad)
-    shown = ", ".join(str(k) if ids is None else f"{k} (injection_id {ids[k]})" for k in where[:_LISTED])
-    return f"{len(where)} rows: {shown}" + (", ..." if len(where) > _LISTED else "")
-
-
-def completed(drawn, who):
-    """Return what a population has drawn, as a catalogue would be read.
-
-    Sersic profiles that say nothing of it are round, and each type has its index.
-
-    Parameters
-    ----------
-    drawn : Table
-        Columns of an injection catalogue.
-    who : str
-        The population, for messages.
-
-    Raises
-    ------
-    StudyError
-        If a source has an unknown type, or a column that its type needs is missing.
-    """
-    types = np.asarray(drawn["source_type"]).astype(str)
-    for name in map(str, np.unique(types)):
-        if name not in SOURCE_TYPES:
-            known = f"known are {', '.join(SOURCE_TYPES)}"
-            raise StudyError(f"{who} drew the unknown source_type {name!r}", None, known)
-        kind, index, needed = SOURCE_TYPES[name]
-        if missing := [c for c in needed if c not in drawn.colnames]:
-            raise StudyError(f"{who} drew {name} sources without {', '.join(missing)}", None, "add these columns")
-        if kind == "sersic":
-            for column, default in (("q", 1.0), ("beta", 0.0), ("n", index)):
-                if column not in drawn.colnames:
-                    drawn[column] = np.full(len(drawn), np.nan)
-                unsaid = (types == name) & np.isnan(np.asarray(drawn[column], float))
-                if default is not None:
-                    drawn[column][unsaid] = default
-            if index is not None:
-                drawn["n"][types == name] = index
-    return drawn
+MAGNITUDES = (0.0, 40.0)
+"""Catalogues have numbers outside of these (99, -99, -9999) where they know no magnitude."""
+UNUSED = {
+    "visit": "every row is injected, whatever its visit",
+    "detector": "every row is injected, whatever its detector",
+    "draw_size": "a source is drawn to where it is negligible",
+    "x": "sources are put at ra and dec",
+    "y": "sources are put at ra and dec",
+}
+"""Columns of source_injection that say nothing here, and why."""
+REFUSED = {
+    "trunc": "truncated profiles are not drawn",
+    "flux_untruncated": "truncated profiles are not drawn",
+    "shear": "give g1 and g2, or q and beta",
+    "band": "give one row per source, with a column mag_<band> for each band",
+}
+"""Columns that would change what is drawn, and what to do."""
 
 
 def read_catalogue(path, bands, pixel_scale, beta="source_injection", trail_mag="pixel"):
@@ -137,7 +75,8 @@ def read_catalogue(path, bands, pixel_scale, beta="source_injection", trail_mag=
         ``injection_id``, ``ra``, ``dec`` (deg), ``source_type``, ``mag_<band>``, and what there is of
         ``n``, ``half_light_radius`` (arcsec), ``q``, ``beta`` (deg, source_injection's), ``stamp`` (path,
         relative to the catalogue's folder), ``trail_length`` (arcsec), NaN where a row has none.
-        ``mag_<band>`` of a trail is that of the whole trail.
+        ``mag_<band>`` of a trail is that of the whole trail. ``meta["notes"]``: sentences on what is not used, and on
+        rows that cannot be drawn.
 
     Raises
     ------
@@ -150,7 +89,7 @@ def read_catalogue(path, bands, pixel_scale, beta="source_injection", trail_mag=
     if kind is None:
         raise StudyError("unknown format of an injection catalogue", where, f"use one of {', '.join(FORMATS)}")
     try:
-        given = Table.read(path, format=kind)
+        given = _table(path, kind)
     except FileNotFoundError as error:
         raise StudyError("the injection catalogue is not there", where, "check inject.catalogue") from error
     except Exception as error:  # each reader raises its own
@@ -162,6 +101,16 @@ def read_catalogue(path, bands, pixel_scale, beta="source_injection", trail_mag=
     return standardise(given, bands, pixel_scale, where, beta, trail_mag)
 
 
+def _table(path, kind):
+    """Return a table as it stands in its file; text may begin with a byte order mark, and with comments."""
+    if not kind.startswith("ascii"):
+        return Table.read(path, format=kind)
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    if kind == "ascii.csv":
+        lines = [line for line in lines if not line.startswith("#")]
+    return Table.read(lines, format=kind)
+
+
 def standardise(given, bands, pixel_scale, where="catalogue", beta="source_injection", trail_mag="pixel"):
     """Check a table of sources and convert it to the units of `read_catalogue`, which see."""
     missing = [name for name in ("ra", "dec", "source_type") if name not in given.colnames]
@@ -171,116 +120,108 @@ def standardise(given, bands, pixel_scale, where="catalogue", beta="source_injec
             where,
             "the columns are those of LSST's source_injection; there are " + ", ".join(given.colnames),
         )
-    n = len(given)
-    out = Table()
-    out["injection_id"] = _ids(given, where)
-    ids = np.asarray(out["injection_id"])
-    types = np.array([str(t.decode() if isinstance(t, bytes) else t).strip() for t in given["source_type"]])
+    given, out = Columns(given, where), Table()
+    out["injection_id"] = ids = given.ids("injection_id")
+    types = np.array(given.texts("source_type"))
     unknown = ~np.isin(types, list(SOURCE_TYPES))
     if unknown.any():
         raise StudyError(
-            f"unknown source_type {', '.join(sorted(set(types[unknown])))} in {_rows(unknown, ids)}",
+            f"unknown source_type {', '.join(sorted(set(types[unknown])))} in {named_rows(unknown, ids)}",
             where,
             f"known are {', '.join(SOURCE_TYPES)}",
         )
+    kinds = np.array([SOURCE_TYPES[t][0] for t in types])
     for name in ("ra", "dec"):
-        out[name] = _numbers(given, name, units.deg, where)
+        out[name] = given.numbers(name, units.deg)
     out["source_type"] = types
     for band in bands:
-        names = [m for m in (f"mag_{band}", f"{band}_mag", "mag") if m in given.colnames]
-        if not names:
-            raise StudyError(f"no magnitudes in band {band}", where, f"add a column mag_{band}, or mag for all bands")
-        out[f"mag_{band}"] = _numbers(given, names[0], units.mag, where)
-    for name, unit in (("n", None), ("half_light_radius", units.arcsec), ("q", None), ("beta", units.deg)):
-        out[name] = _numbers(given, name, unit, where) if name in given.colnames else np.full(n, np.nan)
-    kinds = np.array([SOURCE_TYPES[t][0] for t in types])
-    for t, (_, index, _) in SOURCE_TYPES.items():
-        if index is not None:
-            out["n"][types == t] = index
-    shaped = kinds == "sersic"
-    # round where it says nothing, as source_injection has it
-    out["q"] = np.where(shaped & np.isnan(out["q"]), 1.0, out["q"])
-    out["beta"] = np.where((shaped | (kinds == "trail")) & np.isnan(out["beta"]), 0.0, out["beta"])
-    if beta == "position_angle":
-        out["beta"] = np.where(shaped, 90.0 - out["beta"], out["beta"])
-    elif beta != "source_injection":
-        raise StudyError(f"unknown convention {beta!r} of beta", "inject.beta", "source_injection or position_angle")
-    _trails(out, given, kinds, pixel_scale, bands, trail_mag, where)
+        out[f"mag_{band}"] = given.magnitudes(band)
+    _profiles(out, given, types, kinds, ids, beta)
+    _trails(out, given, kinds, pixel_scale, bands, trail_mag)
     if (kinds == "comet").any():
-        comet_columns(out, given, kinds == "comet", _numbers, where, lambda bad: _rows(bad, ids))
+        comet_columns(out, given, kinds == "comet", lambda bad: named_rows(bad, ids))
     folder = os.path.dirname(where)
-    out["stamp"] = (
-        [os.path.join(folder, p) if p else "" for p in _texts(given["stamp"])]
-        if "stamp" in given.colnames
-        else np.full(n, "", dtype="U1")
-    )
+    stamps = given.texts("stamp") if "stamp" in given else [""] * len(out)
+    out["stamp"] = np.array([os.path.join(folder, p) if p else "" for p in stamps], dtype=str)
     for name in ("redshift", *SOURCE_TYPES["Galaxy"][2], *(f"bulge_fraction_{b}" for b in bands)):
-        if name in given.colnames:
-            out[name] = _numbers(given, name, units.arcsec if name.startswith("hlr") else None, where)
-    _complete(out, types, bands, where, ids)
+        if name in given:
+            out[name] = given.numbers(name, units.arcsec if name.startswith("hlr") else None)
+    check_complete(out, types, bands, where, ids)
+    _check_places(out, ids, where)
+    out.meta["notes"] = [*_unused(given, bands), *_without_magnitude(out, bands, ids, where)]
     return describe(out, {**COLUMNS, **{f"mag_{b}": ("mag", f"AB magnitude in {b}") for b in bands}})
 
 
-def _ids(given, where):
-    if "injection_id" not in given.colnames:
-        return np.arange(len(given), dtype=np.int64)
-    values = given["injection_id"]
-    values = values.filled(-1) if isinstance(values, MaskedColumn) else values
-    try:
-        ids = np.asarray(values, dtype=np.int64)
-        wrong = (ids != np.asarray(values)) | (ids < 0) | (ids >= 2**62)
-    except (TypeError, ValueError):
-        ids, wrong = None, np.ones(len(given), bool)
-    if wrong.any():
+def _profiles(out, given, types, kinds, ids, beta):
+    """Add index, size and shape of Sersic profiles, and the angle of trails."""
+    out["n"] = given.numbers("n") if "n" in given else np.full(len(out), np.nan)
+    for name, (_, index, _) in SOURCE_TYPES.items():
+        if index is not None:
+            out["n"][types == name] = index
+    out["half_light_radius"] = sizes(given, types, np.asarray(out["n"]), ids)
+    shaped = kinds == "sersic"
+    q, angle = shapes(given, shaped, ids)
+    # round where it says nothing, as source_injection has it
+    out["q"] = np.where(shaped & np.isnan(q), 1.0, q)
+    angle = np.where((shaped | (kinds == "trail")) & np.isnan(angle), 0.0, angle)
+    if beta not in ("source_injection", "position_angle"):
+        raise StudyError(f"unknown convention {beta!r} of beta", "inject.beta", "source_injection or position_angle")
+    out["beta"] = np.where(shaped, 90.0 - angle, angle) if beta == "position_angle" else angle
+
+
+def _check_places(out, ids, where):
+    """Raise if there is no such place on the sky."""
+    for name, low, high in (("ra", -180, 360), ("dec", -90, 90)):
+        values = np.asarray(out[name])
+        outside = (values < low) | (values > high)
+        if outside.any():
+            raise StudyError(
+                f"{name} is outside of {low} to {high} deg in {named_rows(outside, ids)} ({values[outside][0]:g})",
+                where,
+                "give ICRS degrees, or the column's unit",
+            )
+
+
+def _unused(given, bands):
+    """Return sentences on the columns that are not used; raise if they would change what is drawn."""
+    unread = given.unread()
+    for name in (n for n in REFUSED if n in unread):
+        if name == "band" and set(given.texts(name)) <= {bands[0]} and len(bands) == 1:
+            continue
+        if given.filled(name).any():
+            raise StudyError(f"column {name} cannot be used", given.where, f"{REFUSED[name]}, or remove the column")
+    known = {name: UNUSED[name] for name in unread if name in UNUSED}
+    others = [name for name in unread if name not in UNUSED]
+    said = [f"{given.where}: column {name} is not used: {why}" for name, why in known.items()]
+    return said + ([f"{given.where}: columns that are not used: {', '.join(others)}"] if others else [])
+
+
+def _without_magnitude(out, bands, ids, where):
+    """Return a sentence on the rows whose numbers are no magnitudes; raise if no row has any."""
+    bad = np.zeros(len(out), bool)
+    for band in bands:
+        mag = np.asarray(out[f"mag_{band}"])
+        bad |= ~((mag > MAGNITUDES[0]) & (mag < MAGNITUDES[1]))
+    if bad.all():
         raise StudyError(
-            f"injection_id must be a whole number >= 0, and is not in {_rows(wrong)}",
-            where,
-            "number the sources, or leave the column out",
+            f"no row has a magnitude between {MAGNITUDES[0]:g} and {MAGNITUDES[1]:g}", where, "give AB magnitudes"
         )
-    _, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    if (counts > 1).any():
-        twice = np.isin(ids, ids[first[counts > 1]])
-        raise StudyError(f"the same injection_id in {_rows(twice, ids)}", where, "give each source its own")
-    return ids
+    if not bad.any():
+        return []
+    return [f"{where}: no magnitude, so flagged BAD_PARAMETERS and not injected: {named_rows(bad, ids)}"]
 
 
-def _texts(column):
-    column = column.filled("") if isinstance(column, MaskedColumn) else column
-    return [(v.decode() if isinstance(v, bytes) else str(v)).strip() for v in column]
-
-
-def _numbers(given, name, unit, where):
-    """Return a column as float64 in ``unit`` (what has no unit is in it already), NaN where masked."""
-    column = given[name]
-    if isinstance(column, MaskedColumn) or hasattr(column, "mask"):
-        column = column.astype(float).filled(np.nan) if hasattr(column, "filled") else column
-    try:
-        own = getattr(column, "unit", None)
-        values = np.asarray(column, dtype=float)
-        if unit is not None and own is not None and own != unit:
-            values = (values * units.Unit(own)).to(unit).value
-    except (TypeError, ValueError, units.UnitConversionError) as error:
-        raise StudyError(
-            f"column {name} does not hold numbers in {unit or 'no unit'} ({error})",
-            where,
-            f"convert it to {unit}" if unit else "give numbers",
-        ) from error
-    return values.copy()
-
-
-def _trails(out, given, kinds, pixel_scale, bands, trail_mag, where):
+def _trails(out, given, kinds, pixel_scale, bands, trail_mag):
     """Put ``trail_length`` in arcsec and the magnitudes of trails for their whole length."""
     if trail_mag not in ("pixel", "total"):
         raise StudyError(f"unknown magnitude {trail_mag!r} of trails", "inject.trail_mag", "pixel or total")
     out["trail_length"] = np.full(len(out), np.nan)
-    if "trail_length" not in given.colnames:
+    if "trail_length" not in given:
         return
-    column = given["trail_length"]
-    own = getattr(column, "unit", None)
-    if own is None or own == units.pix:
-        length = _numbers(given, "trail_length", None, where) * pixel_scale
+    if given.unit("trail_length") in (None, units.pix):
+        length = given.numbers("trail_length") * pixel_scale
     else:
-        length = _numbers(given, "trail_length", units.arcsec, where)
+        length = given.numbers("trail_length", units.arcsec)
     trail = kinds == "trail"
     out["trail_length"] = np.where(trail, length, np.nan)
     if trail_mag == "pixel":
@@ -288,93 +229,3 @@ def _trails(out, given, kinds, pixel_scale, bands, trail_mag, where):
             brighter = np.where(trail & (length > 0), 2.5 * np.log10(length / pixel_scale), 0.0)
         for band in bands:
             out[f"mag_{band}"] = np.where(trail, out[f"mag_{band}"] - brighter, out[f"mag_{band}"])
-
-
-def _complete(out, types, bands, where, ids):
-    """Raise if a row lacks what its type needs."""
-    needed = {
-        "ra": np.ones(len(out), bool),
-        "dec": np.ones(len(out), bool),
-        **{f"mag_{b}": np.ones(len(out), bool) for b in bands},
-    }
-    for name, (_, _, columns) in SOURCE_TYPES.items():
-        extra = tuple(f"bulge_fraction_{b}" for b in bands) if name == "Galaxy" else ()
-        for column in (*columns, *extra):
-            needed[column] = needed.get(column, np.zeros(len(out), bool)) | (types == name)
-    for column, rows in needed.items():
-        if not rows.any():
-            continue
-        if column not in out.colnames:
-            raise StudyError(f"column {column} is missing, needed in {_rows(rows, ids)}", where, "add it")
-        values = out[column]
-        empty = rows & (np.asarray(values) == "" if column == "stamp" else ~np.isfinite(np.asarray(values)))
-        if empty.any():
-            raise StudyError(
-                f"column {column} is empty or not a number in {_rows(empty, ids)}",
-                where,
-                "fill it, or leave these rows out",
-            )
-
-
-def on_patch(catalogue, patch, padding=PADDING):
-    """Return the rows of a catalogue that lie on a patch or within ``padding`` pixels of it."""
-    image = patch.reference
-    ny, nx = patch.shape
-    ra, dec = (np.radians(np.asarray(catalogue[name], float)) for name in ("ra", "dec"))
-    ra0, dec0 = np.radians(pixel_to_sky(image.wcs, (nx - 1) / 2, (ny - 1) / 2))
-    # first by distance on the sphere: a tangent plane also shows the other half of the sky
-    square = np.sin((dec - dec0) / 2) ** 2 + np.cos(dec) * np.cos(dec0) * np.sin((ra - ra0) / 2) ** 2
-    reach = np.radians((0.5 * np.hypot(nx, ny) + 1.5 * padding) * image.pixel_scale / 3600)
-    near = catalogue[2 * np.arcsin(np.sqrt(np.minimum(square, 1))) < reach]
-    if not len(near):
-        return near
-    x, y = sky_to_pixel(image.wcs, near["ra"], near["dec"])
-    return near[(x > -padding) & (x < nx - 1 + padding) & (y > -padding) & (y < ny - 1 + padding)]
-
-
-class UserCatalogue:
-    """The sources of an injection catalogue, drawn as a population is.
-
-    Parameters
-    ----------
-    path : path-like
-    settings : dict
-        ``bands``, ``pixel_scale`` and ``inject``: ``beta``, ``trail_mag``.
-    """
-
-    columns = COMET
-
-    def __init__(self, path, settings):
-        inject = settings["inject"]
-        self.path, self.bands, self.sources = path, settings["bands"], None
-        self.options = {key: inject[key] for key in ("beta", "trail_mag") if key in inject}
-
-    def draw(self, settings, patch, *_):
-        """Return the sources on a patch; the file is read for the first one."""
-        if self.sources is None:
-            self.sources = read_catalogue(self.path, self.bands, patch.pixel_scale, **self.options)
-        return on_patch(self.sources, patch)
-
-
-def sky_shape_to_pixels(q, beta, matrix):
-    """Return the reduced shear (g1, g2) along the pixel axes of a galaxy given on the sky.
-
-    Parameters
-    ----------
-    q, beta : float
-        Axis ratio, and angle of the major axis in deg from east through north.
-    matrix : (2, 2) array
-        From `data.frames.jacobian`.
-
-    Returns
-    -------
-    tuple of float
-        |g| = (1 - q) / (1 + q). Second moments transform as M^-1 Q M^-T, so orientation, parity and
-        anisotropy of the WCS are all in it.
-    """
-    angle = np.radians(beta)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    inverse = np.linalg.inv(matrix)
-    moments = inverse @ turn @ np.diag([1 / q, q]) @ turn.T @ inverse.T
-    g1, g2 = moments_to_shape(moments)
-    return float(g1), float(g2)

@@ -41,7 +41,17 @@ TRANSIENT = {
     "delta": ("au", "comet: distance from the observer"),
     "afrho": ("cm", "comet: A f rho of the coma alone within 3 arcsec; coma_9p: of all light within coma_radius"),
 }
-EXTRAS = {**COMET, **TRANSIENT}
+STAMP = {
+    f"stamp_{axes}": ("arcsec", f"stamp: {what} of its pixels on the image, in pixels times the pixel scale")
+    for axes, what in (
+        ("xx", "x axis along the x axis"),
+        ("xy", "y axis along the x axis"),
+        ("yx", "x axis along the y axis"),
+        ("yy", "y axis along the y axis"),
+    )
+}
+"""Matrix that maps the pixels of a stamp to the axes of the image; without it a stamp is only scaled."""
+EXTRAS = {**COMET, **TRANSIENT, **STAMP}
 _DEFAULTS = {
     "coma_slope": STEADY,
     "coma_asymmetry": 0.0,
@@ -73,26 +83,22 @@ def add_blank(truth, catalogue, columns=EXTRAS):
     describe(truth, {name: text for name, text in columns.items() if name in catalogue.colnames})
 
 
-def comet_columns(out, given, comet, numbers, where, rows):
+def comet_columns(out, given, comet, rows):
     """Read the columns of comets from a user's table into ``out``; refuse what cannot be drawn.
 
     Parameters
     ----------
-    out, given : Table
-        The catalogue that is made, and the user's.
+    out : Table
+        The catalogue that is made.
+    given : columns.Columns
+        The user's.
     comet : (N,) bool array
         Which rows are comets.
-    numbers, rows : callable
-        `catalogue._numbers`, and what names the rows of a mask.
-    where : str
-        The file.
+    rows : callable
+        What names the rows of a mask.
     """
     for name, (unit, _) in COMET.items():
-        values = (
-            numbers(given, name, units.Unit(unit) if unit else None, where)
-            if name in given.colnames
-            else np.full(len(out), np.nan)
-        )
+        values = given.numbers(name, units.Unit(unit) if unit else None) if name in given else np.full(len(out), np.nan)
         default = _DEFAULTS.get(name)
         if default is not None:
             values = np.where(np.isnan(values), default, values)
@@ -111,4 +117,4 @@ def comet_columns(out, given, comet, numbers, where, rows):
         (short, "tail_length and tail_width", "a tail with light needs a length and a width in arcsec"),
     ):
         if bad.any():
-            raise StudyError(f"{what} out of range in {rows(bad)}", where, remedy)
+            raise StudyError(f"{what} out of range in {rows(bad)}", given.where, remedy)

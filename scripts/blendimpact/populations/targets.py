@@ -9,7 +9,7 @@ from ..errors import StudyError
 from ..sky.patches import pointing
 from ..stats.streams import stream
 from .beside import WEIGHT, Counts, Hosts, lattice_of, place_beside
-from .catalogue import COLUMNS
+from .source_types import COLUMNS
 
 
 def lattice(number, side, separation, rng):

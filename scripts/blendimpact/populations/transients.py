@@ -17,11 +17,11 @@ from ..sky.profiles import draw_source
 from ..stats.streams import stream
 from . import POPULATIONS
 from .base import BANDS, Population
-from .catalogue import COLUMNS, SOURCE_TYPES
 from .drawn import blocks, member
 from .extras import EXTRAS, blank
 from .hosts import Hosts
 from .kinds import Kind
+from .source_types import COLUMNS, SOURCE_TYPES
 from .static_sky import StaticSky
 
 SNR = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(ascending)]

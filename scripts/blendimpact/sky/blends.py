@@ -141,3 +141,27 @@ def _peak_heights(image, floor):
     xy = (around[:, 2, 2] + around[:, 0, 0] - around[:, 2, 0] - around[:, 0, 2]) / 4
     # The top of the parabola is at -H^-1 g, higher by -g H^-1 g / 2.
     return middle - 0.5 * (gx**2 * yy - 2 * gx * gy * xy + gy**2 * xx) / (xx * yy - xy**2)
+
+
+def sky_shape_to_pixels(q, beta, matrix):
+    """Return the reduced shear (g1, g2) along the pixel axes of a galaxy given on the sky.
+
+    Parameters
+    ----------
+    q, beta : float
+        Axis ratio, and angle of the major axis in deg from east through north.
+    matrix : (2, 2) array
+        From `data.frames.jacobian`.
+
+    Returns
+    -------
+    tuple of float
+        |g| = (1 - q) / (1 + q). Second moments transform as M^-1 Q M^-T, so orientation, parity and
+        anisotropy of the WCS are all in it.
+    """
+    angle = np.radians(beta)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    inverse = np.linalg.inv(matrix)
+    moments = inverse @ turn @ np.diag([1 / q, q]) @ turn.T @ inverse.T
+    g1, g2 = moments_to_shape(moments)
+    return float(g1), float(g2)

@@ -42,6 +42,10 @@ class Comet:
         """Return 0: nothing is outside of ``extent``, and the wing is the PSF's."""
         return 0.0
 
+    def reach(self, share=1.0):
+        """Return ``extent``: nothing is outside."""
+        return self.extent
+
 
 def _ramp(q):
     """Return int_0^1 2 (1 - u) exp(-i q u) du: a line that falls linearly to nothing."""

@@ -3,24 +3,22 @@
 import json
 from dataclasses import replace
 
-import galsim
 import numpy as np
 from astropy.table import Table, vstack
 
 from ..config.settings import REALISATIONS, block_of
 from ..data.catalogues import describe
-from ..data.frames import jacobian, pixel_to_sky, sky_to_pixel
 from ..data.images import MASK_BITS
 from ..data.light import real_light, sky_variance
 from ..errors import StudyError
-from ..populations.catalogue import SOURCE_TYPES, sky_shape_to_pixels
-from ..populations.extras import EXTRAS, add_blank, extras_of
+from ..populations.catalogue import MAGNITUDES
+from ..populations.extras import EXTRAS, add_blank
 from ..stats.streams import stream
 from .adopt.noise import NOISE_META, draw_noise
 from .adopt.patches import truth_columns
 from .blends import purity
-from .half_light import half_light_radius
-from .injection_flags import FLAG, INJECTED_IDS, NO_TARGET, NOT_INJECTED
+from .injected_rows import injected_rows
+from .injection_flags import FLAG, NO_TARGET, NOT_INJECTED
 from .profiles import Stamp, add_stamp, draw_source, overlap, photon_noise
 
 PURITY_THRESHOLD = 0.05
@@ -74,7 +72,7 @@ def inject(patch, truth, catalogue, seed, case, settings, extras=EXTRAS):
     real = any("BASE" in image.planes for image in patch.bands.values())
     bands = {name: _Band(image, real) for name, image in patch.bands.items()}
     first = next(iter(bands.values())).image
-    rows = _rows(catalogue, patch, first, bands, settings.get("shape_band") or next(iter(bands)), extras)
+    rows = injected_rows(catalogue, patch, first, bands, settings.get("shape_band") or next(iter(bands)), extras)
     for row in rows:
         _draw(row, patch, bands, seed, case, settings.get("inject") or {})
     noise = _noise_models(truth, bands) if real else {}
@@ -172,91 +170,13 @@ def _noise_models(truth, bands):
     return {name: np.array(known[name]["correlation"]) for name in bands}
 
 
-def _rows(catalogue, patch, image, bands, reference, extras):
-    """Return a truth row (dict) per row of the catalogue: positions in this twin, shapes along the axes."""
-    names = catalogue.colnames
-    n = len(catalogue)
-    if "x" in names and "y" in names:
-        x, y = np.asarray(catalogue["x"], float), np.asarray(catalogue["y"], float)
-    elif n:
-        x, y = sky_to_pixel(image.wcs, catalogue["ra"], catalogue["dec"])
-    else:
-        x = y = np.empty(0)
-    inside = patch.inside(x, y)  # before shear, so that both twins have the same targets
-    if patch.shear:
-        (a, b), (c, d) = galsim.Shear(g1=patch.shear).getMatrix()
-        cx, cy = (patch.shape[1] - 1) / 2, (patch.shape[0] - 1) / 2
-        x, y = cx + a * (x - cx) + b * (y - cy), cy + c * (x - cx) + d * (y - cy)
-    ra, dec = pixel_to_sky(image.wcs, x, y) if n else (x, y)
-    out = []
-    for k, source in enumerate(catalogue):
-        kind = SOURCE_TYPES[source["source_type"]][0]
-        number = int(source["injection_id"])
-        row = {
-            "source_id": INJECTED_IDS + number,
-            "injection_id": number,
-            "kind": kind,
-            "x": float(x[k]),
-            "y": float(y[k]),
-            "ra": float(ra[k]),
-            "dec": float(dec[k]),
-            "role": "target" if inside[k] else "scene",
-            "injection_flag": 0,
-            "stamp": "",
-            "hlr": np.nan,
-            "redshift": float(source["redshift"]) if "redshift" in names else np.nan,
-            "ambiguous": False,
-            "evolution": str(source["evolution"]) if "evolution" in names else "",
-            **extras_of(source, extras),
-        }
-        for name, band in bands.items():
-            row[f"mag_{name}"] = mag = float(source[f"mag_{name}"])
-            row[f"flux_{name}"] = 10 ** (0.4 * (band.image.zero_point - mag))
-            row[f"snr_{name}"] = row[f"purity_{name}"] = row[f"bulge_fraction_{name}"] = np.nan
-        _profile(row, source, names, kind, image, bands, reference)
-        out.append(row)
-    return out
-
-
-def _profile(row, source, names, kind, image, bands, reference):
-    for part in ("bulge", "disk"):
-        for key in ("hlr", "n", "g1", "g2"):
-            value = source[f"{key}_{part}"] if kind == "galaxy" and f"{key}_{part}" in names else np.nan
-            row[f"{key}_{part}"] = float(value)
-    row["trail_length"], row["trail_angle"] = np.nan, np.nan
-    if kind == "galaxy":
-        for name in bands:
-            row[f"bulge_fraction_{name}"] = float(source[f"bulge_fraction_{name}"])
-        row["hlr"] = float(
-            half_light_radius(
-                row[f"bulge_fraction_{reference}"], row["hlr_bulge"], row["hlr_disk"], row["n_bulge"], row["n_disk"]
-            )
-        )
-    elif kind == "sersic":
-        q = float(source["q"])
-        row["hlr"] = row["hlr_disk"] = float(source["half_light_radius"])
-        row["n_disk"] = float(source["n"])
-        if 0 < q <= 1:
-            row["g1_disk"], row["g2_disk"] = sky_shape_to_pixels(
-                q, float(source["beta"]), jacobian(image.wcs, row["x"], row["y"])
-            )
-    elif kind == "trail":
-        row["trail_length"], row["trail_angle"] = float(source["trail_length"]), float(source["beta"])
-    elif kind == "stamp":
-        row["stamp"] = str(source["stamp"])
-    elif kind == "comet":
-        pass  # all it has are extras; a half-light radius before the PSF it has none that fits the coma's meaning
-    else:
-        row["hlr"] = 0.0
-
-
 def _draw(row, patch, bands, seed, case, options):
     """Draw one source into all bands, or flag it and draw it into none."""
     stamps = {}
     try:
         for name, band in bands.items():
-            if not 0 < row[f"flux_{name}"] < np.inf:
-                raise StudyError("no positive flux", f"source {row['source_id']}")
+            if not MAGNITUDES[0] < row[f"mag_{name}"] < MAGNITUDES[1]:
+                raise StudyError(f"no magnitude in {name}", f"source {row['source_id']}")
             stamps[name] = draw_source(row, band.image, patch.shear)
             if not np.isfinite(stamps[name].array).all():
                 raise FloatingPointError("pixels that are not finite")

@@ -23,7 +23,11 @@ from .spectra import Psf, grid, light_of, source_name
 SURFACE_BRIGHTNESS = 31.5
 """AB mag/arcsec2 to which a stamp holds a source: 2 % of the sky's rms per pixel in a ten-year i coadd."""
 MAX_STAMP = 384
-"""Pixels; bounds the cost of the wings of the brightest galaxies."""
+"""Pixels; bounds the cost of the wings of the brightest galaxies, but for those that have light outside of it."""
+LARGEST = 4096
+"""Pixels of the largest FFT, of which there may be several per pixel of the image."""
+FOLDED = 0.05
+"""Part of the light of a source that may be outside of the largest stamp, and is folded back into it."""
 _SCALE_DIGITS = 6  # arcsec; a WCS read from FITS gives the pixel scale to 1e-13 only
 
 
@@ -106,12 +110,41 @@ def stamp_size(row, image):
     """Return the side in pixels of the natural stamp of a source.
 
     It reaches to where each component of the source and the wing of its PSF have fallen below
-    `SURFACE_BRIGHTNESS`, holds the fraction `sersic_tables.ENCLOSED` of each component's light and GalSim's
-    good size for the PSF (outside of which is 0.5 % of a point source), and ends at `MAX_STAMP`.
+    `SURFACE_BRIGHTNESS`, or to `MAX_STAMP`. It holds the fraction `sersic_tables.ENCLOSED` of the source's light and
+    GalSim's good size for the PSF (outside of which is 0.5 % of a point source), or as much as fits into `LARGEST`.
+
+    Raises
+    ------
+    StudyError
+        If more than `FOLDED` of the light would be outside.
     """
     psf = Psf.of(image, round(float(image.pixel_scale), _SCALE_DIGITS))
     light = light_of(row, image.band, 0.0)
     return _size(light, float(row[f"flux_{image.band}"]), psf, _limit(image.zero_point))
+
+
+def reach_of(row, band, scale):
+    """Return how far the light of a source is drawn, without the wings of the PSF.
+
+    Parameters
+    ----------
+    row : mapping
+        As for `draw_source`, with ``mag_<band>``.
+    band : str
+    scale : float
+        Arcsec per pixel.
+
+    Returns
+    -------
+    float
+        Arcsec; 0 of what cannot be drawn.
+    """
+    try:
+        light = light_of(row, band, 0.0)
+    except StudyError:
+        return 0.0
+    end = light.radius(10 ** (0.4 * (float(row[f"mag_{band}"]) - SURFACE_BRIGHTNESS)))
+    return max(light.extent, min(end, max(light.reach(), 0.5 * MAX_STAMP * scale)))
 
 
 def add_stamp(array, stamp):
@@ -202,4 +235,9 @@ def _size(light, flux, psf, limit):
     if core:
         wing = max(wing, core + 0.5 * psf.fwhm)
     side = max(min(2 * wing / psf.scale, MAX_STAMP), psf.good_size) + 2 * light.extent / psf.scale
-    return 2 * next_fast_len(int(np.ceil(side / 2)), real=True)
+    if 2 * wing / psf.scale > MAX_STAMP:  # else all of the light is inside
+        side = max(side, 2 * light.reach() / psf.scale)
+    n, most = 2 * next_fast_len(int(np.ceil(side / 2)), real=True), 2 * (LARGEST // (2 * psf.over))
+    if n > most and 2 * light.reach(1 - FOLDED) / psf.scale > most:
+        raise StudyError(f"a source {n} pixels across, where {most} can be drawn", remedy="give a smaller size")
+    return min(n, most)

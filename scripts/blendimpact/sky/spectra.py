@@ -17,6 +17,7 @@ from ..errors import StudyError
 from ..stats.streams import stream
 from . import sersic_tables
 from .comets import comet_of
+from .sersic_tables import ENCLOSED
 
 KNOTS = 12
 """Clumps of a galaxy's disk, if it has any."""
@@ -45,8 +46,9 @@ class Point:
     """A point source.
 
     What every light has: ``extent`` (arcsec), the half-size of what must be in its stamp;
-    `transform` on a `Grid`, of unit flux, None if it is 1; and `radius` (arcsec), where its surface
-    brightness has fallen to ``ratio`` of its flux per arcsec2, before the PSF.
+    `transform` on a `Grid`, of unit flux, None if it is 1; `radius` (arcsec), where its surface
+    brightness has fallen to ``ratio`` of its flux per arcsec2, before the PSF; and `reach` (arcsec), which holds
+    a share of its light.
     """
 
     extent = 0.0
@@ -57,6 +59,10 @@ class Point:
     def radius(self, ratio):
         """Return 0: the wing is the PSF's."""
         return 0.0
+
+    def reach(self, share=ENCLOSED):
+        """Return ``extent``: nothing is outside."""
+        return self.extent
 
 
 class Sersics:
@@ -88,13 +94,19 @@ class Sersics:
     def radius(self, ratio):
         """Return where the largest component ends, by its brightness and by `sersic_tables.ENCLOSED`."""
         largest = 0.0
-        for weight, n, hlr, (a, _, c) in self.parts:
-            stretch = 0.5 * (a + c)  # (r^2 + 1 / r^2) / 2 of the axis ratio 1 / r^2
-            major = hlr * np.sqrt(stretch + np.sqrt(max(stretch * stretch - 1, 0.0)))
+        for weight, n, hlr, shape in self.parts:
+            major = _major(hlr, shape)
             x, brightness, enclosed = sersic_tables.profile(n)
             outer = np.interp(-np.log(ratio * hlr * hlr / weight), -brightness, x)
             largest = max(largest, major * max(outer, enclosed))
         return largest
+
+    def reach(self, share=ENCLOSED):
+        """Return the radius that holds a share of all light, as if round with the major axis."""
+        parts = [(weight, n, _major(hlr, shape)) for weight, n, hlr, shape in self.parts]
+        radius = np.geomspace(0.01, 1.0, 200) * max(major * sersic_tables.profile(n)[2] for _, n, major in parts)
+        inside = sum(weight * sersic_tables.enclosed(n, radius / major) for weight, n, major in parts)
+        return float(np.interp(share, inside, radius))
 
 
 class Knots:
@@ -131,14 +143,14 @@ class Clumpy:
     extent = 0.0
 
     def __init__(self, parts, whole):
-        self.parts, self.radius = parts, whole.radius
+        self.parts, self.radius, self.reach = parts, whole.radius, whole.reach
 
     def transform(self, grid):
         """Return the sum of the transforms."""
         return sum(part.transform(grid) for part in self.parts)
 
 
-class Trail:
+class Trail(Point):
     """A line of ``length`` arcsec at ``angle`` deg from the x axis, counter-clockwise."""
 
     def __init__(self, length, angle):
@@ -150,16 +162,21 @@ class Trail:
         along = self.direction[0] * grid.kx + self.direction[1] * grid.ky
         return np.sinc(along * (self.extent / np.pi))
 
-    def radius(self, ratio):
-        """Return 0: the wing is the PSF's."""
-        return 0.0
 
+class Picture(Point):
+    """An image from a FITS file, of unit flux.
 
-class Picture:
-    """An image from a FITS file, of unit flux."""
+    Parameters
+    ----------
+    path : str
+    shear : float
+    matrix : tuple of float, optional
+        xx, xy, yx, yy: maps its pixels to arcsec along the axes of the image (`populations.extras.STAMP`); without it
+        they are as large as its WCS says, and not turned.
+    """
 
-    def __init__(self, path, shear):
-        self.object, self.extent = _picture(path)
+    def __init__(self, path, shear, matrix=None):
+        self.object, self.extent = _picture(path, matrix)
         self.shear = shear
 
     def transform(self, grid):
@@ -167,12 +184,14 @@ class Picture:
         picture = self.object.shear(g1=self.shear) if self.shear else self.object
         return _rfft_layout(picture, grid.n, grid.scale)
 
-    def radius(self, ratio):
-        """Return 0: nothing is outside of the image."""
-        return 0.0
-
 
 _EXPONENTIAL = 1 / galsim.Exponential._hlr_factor  # scale radius of unit half-light radius
+
+
+def _major(hlr, shape):
+    """Return the half-light radius along the major axis."""
+    stretch = 0.5 * (shape[0] + shape[2])  # (r^2 + 1 / r^2) / 2 of the axis ratio 1 / r^2
+    return hlr * np.sqrt(stretch + np.sqrt(max(stretch * stretch - 1, 0.0)))
 
 
 def _shape(g1, g2, shear):
@@ -203,7 +222,7 @@ def light_of(row, band, shear):
         for weight, part in ((bulge, "bulge"), (1.0 - bulge, "disk")):
             if weight != 0.0:  # also lets NaN through, to be refused
                 parts.append(_component(row, part, weight, shear))
-        share = _knots(row) if kind == "galaxy" else 0.0
+        share = _number(row, "knots", 0.0) if kind == "galaxy" else 0.0
         return _clumpy(row, parts, share, shear) if share > 0 and bulge < 1.0 else Sersics(parts)
     if kind == "trail":
         length = float(row["trail_length"])
@@ -215,7 +234,8 @@ def light_of(row, band, shear):
     if kind == "comet":
         return comet_of(row, source_name(row))
     if kind == "stamp":
-        return Picture(str(row["stamp"]), shear)
+        matrix = tuple(_number(row, f"stamp_{axes}") for axes in ("xx", "xy", "yx", "yy"))
+        return Picture(str(row["stamp"]), shear, matrix if np.isfinite(matrix).all() else None)
     raise StudyError(f"a source of kind {kind!r} cannot be drawn", source_name(row), f"kinds are {', '.join(KINDS)}")
 
 
@@ -232,12 +252,12 @@ def _component(row, part, weight, shear):
     return weight, n, hlr, _shape(g1, g2, shear)
 
 
-def _knots(row):
-    """Return the part of the disk's light that is in knots; rows without such a column have none."""
+def _number(row, name, otherwise=np.nan):
+    """Return a number of a row; rows without such a column have another."""
     try:
-        return float(row["knots"])
+        return float(row[name])
     except KeyError:
-        return 0.0
+        return otherwise
 
 
 def _clumpy(row, parts, share, shear):
@@ -265,18 +285,45 @@ def source_name(row):
 
 
 @lru_cache(maxsize=64)
-def _picture(path):
+def _read(path):
+    """Return pixels and celestial WCS (None: it has none) of a stamp."""
     with reading(path, "an image to inject", "give a FITS file with an image"), fits.open(path) as hdus:
         number = next(i for i, hdu in enumerate(hdus) if hdu.is_image and hdu.size)
-        data, header = np.array(hdus[number].data, dtype=float), hdus[number].header
-        wcs = WCS(header)
+        data, wcs = np.array(hdus[number].data, dtype=float), WCS(hdus[number].header)
     if data.ndim != 2 or not np.isfinite(data).all() or not data.sum() > 0:
         raise StudyError("the image must have two axes, finite pixels and a positive sum", path)
-    if not wcs.has_celestial:
-        raise StudyError("the image has no celestial WCS, so its pixel scale is not known", path)
-    scale = 3600 * float(np.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix))))
-    picture = galsim.InterpolatedImage(galsim.Image(data, scale=scale), flux=1.0, calculate_stepk=False)
-    return picture, 0.5 * scale * max(data.shape)
+    return data, wcs.celestial if wcs.has_celestial else None
+
+
+def read_stamp(path):
+    """Return pixels and celestial WCS of a stamp.
+
+    Raises
+    ------
+    StudyError
+        If it is no image, or has no WCS.
+    """
+    data, wcs = _read(path)
+    if wcs is None:
+        raise StudyError(
+            "the image has no celestial WCS, so its pixel scale is not known",
+            path,
+            "give it one, or set inject.fits_alignment: pixel",
+        )
+    return data, wcs
+
+
+@lru_cache(maxsize=64)
+def _picture(path, matrix):
+    if matrix is None:
+        data, wcs = read_stamp(path)
+        scale = 3600 * float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
+        image, extent = galsim.Image(data, scale=scale), 0.5 * scale * max(data.shape)
+    else:
+        data, _ = _read(path)
+        image = galsim.Image(data, wcs=galsim.JacobianWCS(*matrix))
+        extent = 0.5 * float((np.abs(matrix).reshape(2, 2) @ data.shape[::-1]).max())
+    return galsim.InterpolatedImage(image, flux=1.0, calculate_stepk=False), extent
 
 
 class Psf:

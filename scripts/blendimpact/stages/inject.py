@@ -1,6 +1,7 @@
 """Add targets of known light to the patches of one chunk."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,11 @@ from ..data.progress import progress
 from ..populations import read_tables
 from ..populations.base import injected
 from ..populations.beside import WEIGHT
-from ..populations.catalogue import UserCatalogue, completed
+from ..populations.source_types import completed
+from ..populations.user_catalogue import UserCatalogue, check_on_image
 from ..sky.epochs import plant, without_transients
 from ..sky.injection import inject
+from ..sky.injection_flags import FLAG
 from .simulate import image_facts
 
 
@@ -44,6 +47,8 @@ def run(
     tables = read_tables(tables)
     rows, made, epochs = [], [], json.loads(known.meta.get(EPOCHS_META, "{}"))
     with PatchFile(images) as file, PatchWriter(images_out, cards) as writer:
+        if catalogue:
+            _say(population, file, settings)
         work = _work(file, patches, settings)
         for index, held, twin, block, realisation in progress(work, "inject"):
             patch = replace(file.read(held, twin), index=index)
@@ -56,12 +61,30 @@ def run(
             rows.append(_of_this_scenario(truth, index, settings["scenario"]))
             made.append((index, block, twin))
         facts = image_facts(file.read(*next(iter(file.keys()))))
+    _count_flags(rows)
     depth = {name: known.meta[name] for name in (DEPTH_META, EPOCHS_META) if name in known.meta}
     catalogues.write(
         catalogues.stack(rows or [known[:0]]),
         truth_out,  # all blocks of a chunk can be left out
         {**(meta or {}), **facts, **depth, PATCHES_META: json.dumps(made)},
     )
+
+
+def _say(population, file, settings):
+    """Print what of a user's catalogue is not used, and how many of its sources lie on the real image."""
+    for key in file.keys()[:1]:
+        sources = population.read(file.read(*key).pixel_scale)
+        print("\n".join(sources.meta["notes"]))
+        if settings["sky"] == "adopt":
+            number = check_on_image(sources, file.places(), population.path)
+            print(f"{number} of the {len(sources)} sources of {population.path} lie on the image")
+
+
+def _count_flags(tables):
+    """Print how many sources were tried, and how many have each flag."""
+    tried = [int(flag) for t in tables for flag, k in zip(t["injection_flag"], t["injection_id"]) if k >= 0]
+    counts = Counter(name for flag in tried for name, _ in FLAG.decode(flag))
+    print(f"{len(tried)} sources tried; flags: {', '.join(f'{n} {k}' for n, k in sorted(counts.items())) or 'none'}")
 
 
 def _work(file, patches, settings):

@@ -10,7 +10,7 @@ from ..config.surveys import load_survey
 from ..errors import StudyError
 from ..populations import POPULATIONS, drawn_tables, tables_of
 from ..populations.base import Population, injected
-from ..populations.catalogue import completed
+from ..populations.source_types import completed
 from ..report.trial import draw_sample
 from ..sky.injection import inject
 from ..sky.patches import simulate_patch
