@@ -106,6 +106,18 @@ def test_without_any_score_there_is_a_table_without_rows(scores, tmp_path):
     assert len(matrix.read_foms([])[0]) == 0  # a study whose cases are all disabled
 
 
+def test_a_sky_without_a_scored_target_says_so(scores, tmp_path):
+    """Neither a traceback of the bootstrap nor a silent gap: all sources flagged, say."""
+    for path in scores:
+        if path.parts[-3] == "clustered" or path.parts[-4] == "galaxies":
+            catalogues.write(Scores(path.parts[-4], path.parts[-3]).table(), path)
+    tables = by_case(tmp_path, scores)
+    after, missing = matrix.read_foms(tables)
+    assert set(after["scenario"]) == {"fiducial"} and set(after["case"]) == {"two_point"}
+    assert set(missing) == {"two_point", "galaxies"}
+    assert "no target was scored" in missing["galaxies"] and "in scenario clustered" in missing["two_point"]
+
+
 def test_figures_of_a_case_are_where_the_page_takes_them_from(scores, tmp_path):
     """Also of a case that has no rows: they say so."""
     missing_inputs.mark([path for path in scores if path.parts[-4] == "galaxies"], "no image today")

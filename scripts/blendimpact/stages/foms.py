@@ -11,6 +11,10 @@ from ..data import catalogues, missing_inputs
 from ..ladder.aggregate import FOM_COLUMNS, aggregate
 from ..ladder.scenarios import paired_differences
 
+NOTHING_SCORED = (
+    "no target was scored in scenario {}: none was drawn or injected, or all were flagged (the logs of inject "
+    "count the flags, truth tables have them)"
+)
 ABSENT = "absent"
 """Key of a table's metadata: why some or all scores of its case are not to be had."""
 AGGREGATED_FROM = ("sources",)
@@ -48,7 +52,7 @@ def run(case, scores, bootstrap, seed, foms_out, meta=None, pairs=(), scenarios_
 
 
 def read_scores(paths):
-    """Return {scenario: stacked score table}, and the reason of the first score that is absent, or None.
+    """Return {scenario: stacked score table}, and the reason of the first score that is absent or empty, or None.
 
     Scenarios are told apart by the path, ``.../<scenario>/score/<chunk>.parquet``.
     """
@@ -60,7 +64,12 @@ def read_scores(paths):
             why = why or reason
         else:
             parts.setdefault(scenario, []).append(catalogues.read(path))
-    return {scenario: catalogues.stack(tables) for scenario, tables in parts.items()}, why
+    stacked = {scenario: catalogues.stack(tables) for scenario, tables in parts.items()}
+    for scenario in [name for name, table in stacked.items() if not len(table)]:
+        print(NOTHING_SCORED.format(scenario))
+        why = why or NOTHING_SCORED.format(scenario)
+        del stacked[scenario]
+    return stacked, why
 
 
 def no_foms():

@@ -74,7 +74,8 @@ def _say(population, file, settings):
     """Print what of a user's catalogue is not used, and how many of its sources lie on the real image."""
     for key in file.keys()[:1]:
         sources = population.read(file.read(*key).pixel_scale)
-        print("\n".join(sources.meta["notes"]))
+        for sentence in sources.meta["notes"]:
+            print(sentence)
         if settings["sky"] == "adopt":
             number = check_on_image(sources, file.places(), population.path)
             print(f"{number} of the {len(sources)} sources of {population.path} lie on the image")
