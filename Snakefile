@@ -25,6 +25,7 @@ include: "rules/subtract.smk"
 include: "rules/detect.smk"
 include: "rules/deblend.smk"
 include: "rules/measure.smk"
+include: "rules/photo_z.smk"
 include: "rules/score.smk"
 include: "rules/matrix.smk"
 

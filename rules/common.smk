@@ -9,10 +9,12 @@ from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.data.receipts import forget_missing
 from blendimpact.errors import StudyError
+from blendimpact.ladder.redshifts import check_fluxes
 from blendimpact.populations.catalogue_checks import check_catalogues
 from blendimpact.sky.adopt.checks import check_images
 from blendimpact.stages.packages import require_packages
-from blendimpact.stages.plan import INPUTS, config_file, fetched, prepare_jobs, prepared, read_study
+from blendimpact.stages.paths import INPUTS, config_file, fetched, prepared
+from blendimpact.stages.plan import prepare_jobs, read_study
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
@@ -27,6 +29,7 @@ try:
     )
     if workflow.is_main_process:
         check_images(plan.settings.values())
+        check_fluxes(plan.settings)
         if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
             require_packages(plan)
         for sentence in [*plan.notes(), *check_catalogues(plan.settings.values())]:

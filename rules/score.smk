@@ -5,6 +5,7 @@ rule score:
         detections=plan.product("detect", "{chunk}.detections.parquet"),
         assignments=plan.product("detect", "{chunk}.assignments.parquet"),
         measurements=plan.product("measure", "{chunk}"),
+        redshifts=plan.redshifts,
     output:
         scores=data(plan.product("score", "{chunk}.parquet")),
     log:

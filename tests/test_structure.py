@@ -17,7 +17,7 @@ LAYERS = (
     ("__main__",),
     ("stages",),
     ("cases", "report"),
-    ("ladder", "detect", "deblend", "subtract", "search", "measure"),
+    ("ladder", "detect", "deblend", "subtract", "search", "measure", "photoz"),
     ("sky", "populations", "fitting"),
     ("data", "stats", "config"),
     ("errors",),

@@ -176,6 +176,8 @@ cases:
       ring: null
       sky: null
       sky_clustered: null
+      photo_z: null
+      photo_z_training: null
       sparse: {population: {stars: {surface_density: 1.0e+4}}}
       real: {sky: adopt, image: des_dr2_g, bands: [g], shape_band: g, inject: {realisations: 3}}
 """

@@ -73,7 +73,7 @@ def rules(tmp_path_factory):
 
 def test_every_page_is_there_and_has_examples():
     assert all(blocks(page) for page in PAGES if not page.endswith("numbers.md"))
-    endings = (".py", ".yaml", ".yaml", ".csv", ".py")
+    endings = (".py", ".yaml", ".yaml", ".csv", ".py", ".py")
     assert all(saved(page, ending) for page, ending in zip(WORKED, endings))
 
 

@@ -38,6 +38,7 @@ PAGES = (
             "deblenders",
             "architecture",
             "add-a-measurement",
+            "add-an-estimator",
         )
     ),
     CASE_PAGE,
@@ -49,6 +50,7 @@ WORKED = (
     "docs/add-a-real-image.md",
     "docs/inject-your-own.md",
     "docs/add-a-measurement.md",
+    "docs/add-an-estimator.md",
 )
 
 

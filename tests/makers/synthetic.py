@@ -26,7 +26,9 @@ CONFIG = {
             "stamp": 9.0,
             "patch": {"size": 90, "border": 24, "count": 3},
             "population": {"galaxies": {"mag_max": 26.0}},
-            "scenarios": dict.fromkeys(("shear", "shear_peaks", "ring", "sky", "sky_clustered")),
+            "scenarios": dict.fromkeys(
+                ("shear", "shear_peaks", "ring", "sky", "sky_clustered", "photo_z", "photo_z_training")
+            ),
         },
         "galaxies": {
             "image": "field.yaml",

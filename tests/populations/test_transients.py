@@ -221,7 +221,9 @@ def test_trails_and_comets_on_a_real_image():
 def study(**case):
     base = load_yaml(CONFIG_DIR / "config.yaml").data
     block = {
-        "scenarios": dict.fromkeys(("shear", "shear_peaks", "ring", "sky", "sky_clustered")),
+        "scenarios": dict.fromkeys(
+            ("shear", "shear_peaks", "ring", "sky", "sky_clustered", "photo_z", "photo_z_training")
+        ),
         "shear": 0,
         "noise_pairs": False,
         "survey": "lsst_visit",

@@ -16,7 +16,7 @@ SMALL = {
     "cases": {
         "two_point": {
             "patch": {"count": 10},
-            "scenarios": dict.fromkeys(("shear", "shear_peaks", "sky", "sky_clustered")),
+            "scenarios": dict.fromkeys(("shear", "shear_peaks", "sky", "sky_clustered", "photo_z", "photo_z_training")),
         },
         "galaxies": {"patch": {"count": 2}, "scenarios": {"simulated": None}},
         "crowded_fields": {"enabled": False},

@@ -10,6 +10,7 @@ from ..errors import MissingPackage, StudyError
 from .files import Problem, nearest
 from .measure import Measure
 from .models import Distinct, Given, Model, Name, Number, Positive, Share, Text, absent, override
+from .photo_z import PhotoZ
 from .plugins import unknown
 from .real_image import blocks, load_image
 from .sky import TRANSIENTS, Epochs, Inject, Patch, Population
@@ -85,6 +86,9 @@ class Keys(Model):
         description="Children on which the detections of each sheared twin are measured on the other one too, carried "
         "through the shear: merged (exact), pipeline (the deblender's), undeblended (raw pixels), oracle (the "
         "brightest source of each alone). Needs a shear; independent of `rungs`.",
+    )
+    photo_z: PhotoZ | None = Field(
+        None, description="Photometric redshifts of all rungs, and their figures of merit; null: none."
     )
     measure: Measure = Field(
         Measure(), description="How child images are measured, where it differs from the study's `measure`."
@@ -169,6 +173,8 @@ class Settings(Keys):
                 f"is {patch.border} pixels, less than half a stamp ({least})",
                 f"give at least {least}, or a smaller stamp: sources at the edge would be cut",
             )
+        if image and patch.first:
+            yield Problem(("patch", "first"), "is for simulated sky", "remove it")
         if image and None not in (patch.size, patch.border):
             available = len(blocks(image, patch.plain()))
             if (patch.count or 1) > available:

@@ -14,43 +14,21 @@ REALISATIONS = 1000  # patch number = block * REALISATIONS + realisation of a re
 
 # What a stage cannot depend on. Everything else is taken to matter, so that forgetting a key here
 # costs a rerun and never a stale result.
+_SCORED = ("photo_z",)
+_MEASURED = (*_SCORED, "rungs", "swapped")
+_SIMULATED = (*_MEASURED, "inject", "match_radius", "detector", "deblender", "subtractor", "finder", "measure")
 _LATER = {
-    "simulate": (
-        "inject",
-        "match_radius",
-        "detector",
-        "deblender",
-        "subtractor",
-        "finder",
-        "rungs",
-        "swapped",
-        "measure",
-    ),
-    "adopt": (
-        "inject",
-        "match_radius",
-        "detector",
-        "deblender",
-        "subtractor",
-        "finder",
-        "rungs",
-        "swapped",
-        "measure",
-        "shear",
-        "ring",
-        "noise_pairs",
-        "population",
-        "epochs",
-    ),
-    "inject": ("detector", "deblender", "subtractor", "finder", "rungs", "swapped", "measure"),
-    "subtract": ("match_radius", "detector", "deblender", "finder", "rungs", "swapped"),
-    "detect": ("deblender", "rungs", "swapped"),
-    "deblend": (),
-    "measure": (),
+    "simulate": _SIMULATED,
+    "adopt": (*_SIMULATED, "shear", "ring", "noise_pairs", "population", "epochs"),
+    "inject": (*_MEASURED, "detector", "deblender", "subtractor", "finder", "measure"),
+    "subtract": (*_MEASURED, "match_radius", "detector", "deblender", "finder"),
+    "detect": (*_MEASURED, "deblender"),
+    "deblend": _SCORED,
+    "measure": _SCORED,
     "score": (),
-    "reference": ("deblender", "rungs", "swapped"),
-    "compare": ("deblender", "rungs", "swapped"),
-    "compare_engines": ("detector", "deblender", "subtractor", "finder", "rungs", "swapped"),
+    "reference": (*_MEASURED, "deblender"),
+    "compare": (*_MEASURED, "deblender"),
+    "compare_engines": (*_MEASURED, "detector", "deblender", "subtractor", "finder"),
 }
 COMPARED = "compare_"  # scenario of a sky of the comparison: this and the sky's name
 
@@ -208,14 +186,16 @@ def visits_of(settings):
 def patches(settings):
     """Return the numbers of the patches of one case and scenario.
 
-    Simulated: 0, 1, ... count - 1. Real image, or simulated sky that is visited repeatedly: for each of the
-    ``count`` blocks, realisation or visit r has the number ``block * 1000 + r``, so more of either renumber nothing.
+    Simulated: ``count`` from ``patch.first`` on, which is 0 unless it is given. Real image, or simulated sky that is
+    visited repeatedly: for each of the ``count`` blocks, realisation or visit r has the number ``block * 1000 + r``, so
+    more of either renumber nothing.
     """
     count, visits = settings["patch"]["count"], visits_of(settings)
+    first = settings["patch"].get("first", 0)
     if settings["sky"] != "adopt" and visits == 1:
-        return list(range(count))
+        return list(range(first, first + count))
     each = (settings["inject"] or {}).get("realisations", 1) if settings["sky"] == "adopt" else visits
-    return [b * REALISATIONS + r for b in range(count) for r in range(each)]
+    return [b * REALISATIONS + r for b in range(first, first + count) for r in range(each)]
 
 
 def block_of(settings, patch):

@@ -38,6 +38,12 @@ class Patch(Model):
         description="Patches per block of simulated sky: the same stars, artificial ones too, with "
         "other noise and another sub-pixel pointing.",
     )
+    first: Whole | None = absent(
+        ge=0,
+        le=1000000,
+        description="Number of the first block of simulated sky, default 0: scenarios of a case whose numbers differ "
+        "share no sky.",
+    )
     most: Whole | None = absent(
         ge=1, description="Real images: where count is not given, use no more blocks than this."
     )

@@ -1,5 +1,6 @@
 """The configuration of a study: overlays, checks, and the settings of one case and scenario."""
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -11,6 +12,7 @@ from .files import CONFIG_DIR, Problem, Source, load_yaml, merge, nearest, raise
 from .measure import Measure
 from .models import STUDY, Distinct, Model, Name, Options, Text, Whole, override, read
 from .notes import jobs, warnings
+from .photo_z import photo_z_problems
 from .plugins import member_problems, unknown
 from .real_image import image_files, load_image
 from .settings import (
@@ -79,6 +81,11 @@ class SubtractionComparison(Model):
     patches: Whole = Field(ge=1, description="So many patches of the case, the first ones, or as many as it has.")
 
 
+def _options(plugins, one):
+    text = f"Options of the {plugins} by name; which options there are is the {one}'s own matter."
+    return Field({}, description=text)
+
+
 class Study(Model):
     """The configuration of a study: config/config.yaml with overlays laid over it."""
 
@@ -92,20 +99,11 @@ class Study(Model):
     )
     bootstrap: Whole = Field(1000, ge=100, le=100000, description="Bootstrap resamples behind each interval.")
     cases: dict[Name, Case] = Field(min_length=1, description="Science cases (rows of the matrix) by name.")
-    detectors: dict[str, Options] = Field(
-        {}, description="Options of the detectors by name; which options there are is the detector's own matter."
-    )
-    deblenders: dict[str, Options] = Field(
-        {}, description="Options of the deblenders by name; which options there are is the deblender's own matter."
-    )
-    finders: dict[str, Options] = Field(
-        {}, description="Options of the difference finders by name; which options there are is the finder's own matter."
-    )
-    subtractors: dict[str, Options] = Field(
-        {},
-        description="Options of the engines of difference imaging by name; which options there are is the engine's "
-        "own matter.",
-    )
+    detectors: dict[str, Options] = _options("detectors", "detector")
+    deblenders: dict[str, Options] = _options("deblenders", "deblender")
+    finders: dict[str, Options] = _options("difference finders", "finder")
+    subtractors: dict[str, Options] = _options("engines of difference imaging", "engine")
+    estimators: dict[str, Options] = _options("estimators of photometric redshifts", "estimator")
     measure: override(Measure) = Field(override(Measure)(), description="How child images are measured.")
     comparison: Comparison | None = Field(
         None, description="Deblenders side by side on the same patches; null: leave it out."
@@ -266,10 +264,12 @@ def _found(study, case, changes, families, scenario=FIDUCIAL):
     for key, family in families.items() if settings else ():
         if key == "populations":
             found += [*population_problems(family, settings), *injection_problems(family, settings)]
+        if key == "estimators" and settings.photo_z:
+            found += photo_z_problems(family, settings, partial(merged_settings, study, case))
         if key not in study:
             continue
         key = key.removesuffix("s")
-        name = getattr(settings, key)
+        name = getattr(settings, key, None)
         wrong = unknown(family, name)
         if name and not wrong and name not in study[f"{key}s"]:  # else it is said of its options
             wrong = family.problems(name, {})

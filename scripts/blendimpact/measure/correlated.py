@@ -67,6 +67,13 @@ class Correlation:
             for template, error in zip(templates, (flux_error, *errors))
         )
 
+    def sums(self, error, weights):
+        """Return the errors of sums of pixels that are weighted by ``weights``, (k, k)."""
+        if not isinstance(self.noise, NoiseModel):
+            return error * self.noise
+        share = self._share(error, self.sky * (weights**2).sum())
+        return error * np.sqrt(1 + (self.noise.variance_factor(weights) - 1) * share)
+
 
 def noise_of(option, meta, bands):
     """Return what the option ``measure.noise_correlation`` means, {band: number or `NoiseModel`}.

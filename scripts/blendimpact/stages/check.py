@@ -18,7 +18,8 @@ from ..data.whole import opened
 from ..errors import StudyError, all_of
 from .check_inputs import adopted, catalogue_lines, fetched_image, image_lines
 from .packages import require_packages
-from .plan import INPUTS, Job, Plan, read_study
+from .paths import INPUTS
+from .plan import Job, Plan, read_study
 
 CPU_PER_MEGAPIXEL = 17.0
 """CPU-s per 1e6 pixels of a patch, band and copy (twins, pairs): 16 of the laptop study, 17 of the preset reference."""

@@ -17,11 +17,13 @@ def require_packages(plan):
     """
     refused = {}
     for key, settings in plan.settings.items():
-        for role in roles(settings).values() if key not in plan.skies.values() else ():
-            family, name = FAMILIES[role.options], settings[role.key]
+        own = [(FAMILIES[role.options], settings[role.key], role.key) for role in roles(settings).values()]
+        if settings["photo_z"]:
+            own.append((FAMILIES["estimators"], settings["photo_z"]["estimator"], "photo_z.estimator"))
+        for family, name, place in own if key not in plan.skies.values() else ():
             if package := family.absent(name):
                 what = f"the {family.kind} {name!r} needs the package {package}, which is not installed"
-                where = f"cases.{key[0]}, scenario {key[1]}: {role.key}"
+                where = f"cases.{key[0]}, scenario {key[1]}: {place}"
                 remedy = "see docs/deblenders.md, let jobs have environments (--sdm conda), or choose another"
                 refused.setdefault(name, StudyError(what, where, remedy))
     if refused:

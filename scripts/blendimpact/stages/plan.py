@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..cases.base import case_names, with_needs
 from ..cases.files import BOARD, case_files
 from ..config import study as study_config
-from ..config.files import CONFIG_DIR, find
+from ..config.files import find
 from ..config.registry import load_inputs
 from ..config.settings import FIDUCIAL, roles, same_sky
 from ..data import lifetime
@@ -19,14 +19,15 @@ from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..errors import StudyError
 from ..measure import MEASUREMENTS
+from ..photoz import ESTIMATORS
 from ..populations import POPULATIONS, drawn_tables, tables_of
 from ..search import FINDERS
 from ..subtract import SUBTRACTORS
+from .paths import fetched, prepared
 
-INPUTS = "results/inputs"
-"""Folder of what is fetched, and of the tables made of it: all studies share them."""
 FAMILIES = {
-    family.config_key: family for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS, POPULATIONS)
+    family.config_key: family
+    for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS, MEASUREMENTS, POPULATIONS, ESTIMATORS)
 }
 
 
@@ -69,21 +70,6 @@ def prepare_jobs(scripts):
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [scripts, os.environ.get("PYTHONPATH")]))
-
-
-def config_file(name):
-    """Return the path of a file of ``config/``, relative to the working directory."""
-    return os.path.relpath(CONFIG_DIR / name)
-
-
-def fetched(name):
-    """Return the path of the receipt of an input, which lies beside its files."""
-    return f"{INPUTS}/{name}/receipt.json"
-
-
-def prepared(name):
-    """Return the path of what a population is drawn from."""
-    return f"{INPUTS}/population/{name}.{POPULATIONS.declaration(name).ending}"
 
 
 class Plan:
@@ -233,11 +219,13 @@ class Plan:
         return chunks[job.chunk]
 
     def member(self, job, task):
-        """Return the family and the name of what finds ("find") or separates ("separate") sources in a job.
+        """Return family and name of what is to "find" or "separate" sources, or "estimate" redshifts, in a job.
 
         An engine that is compared is named by the path of its products; else it is that of the case and scenario.
         """
         settings = self.settings_of(job)
+        if task == "estimate":
+            return ESTIMATORS, settings["photo_z"]["estimator"]
         role = roles(settings)[task]
         engine = getattr(job, "engine", None) if task == "separate" else None
         return FAMILIES[role.options], engine or settings[role.key]
@@ -384,6 +372,16 @@ class Plan:
     def separated_before(self, job):
         """Return what is separated before sources are detected: differences, in cases that have them."""
         return self.separated(job) if roles(self.settings_of(job))["separate"].first else []
+
+    def training(self, job, what):
+        """Return what a pattern, or a function of a job, is for each chunk that redshifts are trained on."""
+        scenario = self.settings_of(job)["photo_z"]["training"]
+        jobs = [Job(job.case, scenario, chunk) for chunk in self.chunks[job.case, scenario]]
+        return [what(each) if callable(what) else what.format(**each._asdict()) for each in jobs]
+
+    def redshifts(self, job):
+        """Return the photometric redshifts of a chunk, if there are any."""
+        return self._made(job, "redshift", f"{job.chunk}.parquet") if self.settings_of(job)["photo_z"] else []
 
     def first_chunk(self, what):
         """Return a function of a case: a pattern, or a function of a job, for its first fiducial chunk."""

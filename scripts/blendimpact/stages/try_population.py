@@ -14,7 +14,8 @@ from ..populations.source_types import completed
 from ..report.trial import draw_sample
 from ..sky.injection import inject
 from ..sky.patches import simulate_patch
-from .plan import prepared, read_study
+from .paths import prepared
+from .plan import read_study
 
 CASE, LABEL = "two_point", "tried"
 FEW = {"per_patch": 9, "separation": 8}

@@ -1,7 +1,9 @@
-"""Figures of the shapes row."""
+"""Figures of shapes and photometric redshifts."""
 
+from ...ladder.redshifts import FRIENDS
 from ...report.figures import against_density, by_stratum, ladder
 from ..base import FigureSpec
+from .photo_z_drawing import catalogue_blends, diagrams, terms_by_stratum
 
 DENSITIES = ("half_density", "shear", "double_density")
 RUNGS = ("oracle", "undeblended", "deblended")
@@ -95,5 +97,46 @@ FIGURES = (
             "scenarios": DENSITIES,
         },
         "Shear bias by re-detection (swapped lists, exact children, lensing sample) against source density.",
+    ),
+    FigureSpec(
+        "ladder_PZ-M1",
+        ladder,
+        {"fom": "PZ-M1.outliers"},
+        "Photo-z outliers on each rung, and what each stage adds.",
+        scenario="photo_z",
+    ),
+    FigureSpec(
+        "ladder_PZ-B1",
+        ladder,
+        {"fom": "PZ-B1"},
+        "Mean change of g - i against the isolated image of the same source.",
+        scenario="photo_z",
+    ),
+    FigureSpec(
+        "photo_z",
+        diagrams,
+        {"fom": "PZ-M1.cells", "rungs": ("isolated", "oracle", "deblended", "merged", "pipeline")},
+        "Estimated against true redshift, the same galaxies on each rung.",
+        scenario="photo_z",
+    ),
+    FigureSpec(
+        "photo_z_outliers",
+        terms_by_stratum,
+        {
+            "fom": "PZ-M1.outliers",
+            "strata": {"magnitude": "true magnitude", "blendedness": "blendedness (1 - purity)"},
+            "terms": ("measurement", "deblending", "detection"),
+            "ylabel": "outliers that the stage adds",
+        },
+        "Photo-z outliers that each stage adds, against magnitude and blendedness.",
+        scenario="photo_z",
+    ),
+    FigureSpec(
+        "photo_z_catalogue_blends",
+        catalogue_blends,
+        {"rungs": (FRIENDS, "merged", "pipeline")},
+        "Blends as catalogues imitate them, friends of friends within 1 arcsec with their fluxes summed, beside the "
+        "blends of the pixels: which there are, and what they do to redshifts.",
+        scenario="photo_z",
     ),
 )

@@ -8,8 +8,10 @@ from ...ladder.objects import KEY
 from ...ladder.paired import add_paired
 from ...ladder.rungs import ORDER, REAL, REFERENCE, rungs_of
 from ...stats.figures_of_merit import Scores, parts
+from .blends import add_blends
 from .detection import add_efficiency, add_outcomes, add_unrecognised
 from .foms import FLUX_BOUND, RESIDUAL_EDGES, RESPONSE_EDGES
+from .photo_z import add_photo_z
 from .samples import CUTS, by_blendedness, lensing, objects_of
 from .swapped import add_swapped
 from .truth_sky import add_counts, add_purity
@@ -23,7 +25,8 @@ def score(tables, settings, facts):
     Parameters
     ----------
     tables : dict of str to Table
-        ``truth``, ``detections``, ``assignments``, ``measurements``, and ``swapped`` where there is a shear.
+        ``truth``, ``detections``, ``assignments``, ``measurements``, ``swapped`` where there is a shear, and
+        ``redshifts`` where they are estimated.
     settings : dict
         Of the case and scenario.
     facts : data.facts.Facts
@@ -36,7 +39,11 @@ def score(tables, settings, facts):
     twins = sorted(made["twin"].unique())
     scores = Scores(settings["case"], settings["scenario"], copies=max(len(twins), 1))
     if rungs_of(settings):
-        _measured(scores, objects_of(tables, truth, blocks, settings, facts.zero_point), made, settings, facts)
+        objects = objects_of(tables, truth, blocks, settings, facts.zero_point)
+        _measured(scores, objects, made, settings, facts)
+        if "redshifts" in tables:
+            samples = add_photo_z(scores, objects, tables, truth, twins, settings)
+            add_blends(scores, tables, truth, blocks, samples, settings, facts.pixel_scale)
     if len(tables.get("swapped", ())):
         add_swapped(scores, tables, truth, blocks, settings, CUTS)
     add_outcomes(scores, tables, truth, blocks, settings)
