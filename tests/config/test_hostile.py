@@ -93,7 +93,8 @@ def test_what_is_wrong_in_a_case_is_not_said_again_of_each_scenario(check):
 
 def test_a_problem_that_each_scenario_mends_is_none_and_one_of_its_own_is_said(check):
     case = "cases: {two_point: {shape_band: q, scenarios: {fiducial: {shape_band: i}, ring: {shape_band: %s}, " + (
-        "shear: {shape_band: i}, shear_peaks: null, sky: null, sky_clustered: null, photo_z: null, photo_z_training: null}}}"
+        "shear: {shape_band: i}, shear_peaks: null, sky: null, sky_clustered: null, photo_z: null, "
+        "photo_z_training: null}}}"
     )
     assert check(case % "i")
     with pytest.raises(StudyError) as error:
