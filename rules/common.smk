@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
+from blendimpact.cases.declared import check_cases
 from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.data.receipts import forget_missing
@@ -28,6 +29,7 @@ try:
         plugins=workflow.is_main_process,  # not again in the process of each job
     )
     if workflow.is_main_process:
+        check_cases(plan.cases)
         check_images(plan.settings.values())
         check_fluxes(plan.settings)
         if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:

@@ -109,7 +109,11 @@ def needed_measurements(name):
         If they are not written there as a tuple of names.
     """
     path = importlib.util.find_spec(f"{__package__}.{name}").origin
-    for call in ast.walk(ast.parse(Path(path).read_bytes())):
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except SyntaxError as error:
+        raise StudyError(f"is no valid Python: {error.msg}", f"{path}:{error.lineno}", "mend the file") from None
+    for call in ast.walk(tree):
         if isinstance(call, ast.Call) and getattr(call.func, "id", None) == ScienceCase.__name__:
             for keyword in call.keywords:
                 if keyword.arg == "measurements":

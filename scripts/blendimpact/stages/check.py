@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from ..cases.board import load_board
+from ..cases.declared import check_cases
 from ..cases.external_checks import load_external_checks
-from ..cases.requirements import load_requirements
 from ..config.files import CONFIG_DIR, shown
 from ..config.settings import roles
 from ..config.study import jobs, load_config
@@ -177,10 +177,9 @@ def add_plugins(page, plan):
 
 def add_board(page, plan):
     """Add the rows of the board, and read what they are compared with."""
-    board = page.ask(load_board, plan.cases) or []
-    page.ask(load_requirements, None, plan.cases)
+    page.ask(check_cases, plan.cases)
     page.ask(load_external_checks)
-    for row in board:
+    for row in page.ask(load_board, plan.cases) or ():
         names = [cell["fom"] for subrow in row["subrows"] for cell in subrow["cells"].values() if "fom" in cell]
         page.lines.append(f"board {row['case']}: {row['title']}; headlines {', '.join(names) or 'none'}")
 
