@@ -105,6 +105,7 @@ def made(sources, twins=TWINS, blocks=2, e1=None, stars=(), missed=(), merged=No
                             "y": truth[-1]["y"],
                             "inside": True,
                             "n_members": members,
+                            "outcome": "isolated",
                         }
                     )
                 for rung in LADDER:
@@ -156,6 +157,17 @@ def test_completeness_of_three_in_four():
     assert found["WL-D3.recall", "alone", "all", "all"]["value"] == 1
     assert found["WL-D3.precision", "pipeline", "all", "all"]["value"] == 1
     assert found["WL-D3.f1", "pipeline", "all", "all"]["value"] == pytest.approx(2 * 3 / (4 + 3))
+
+
+@pytest.mark.parametrize("outcome, spurious", [("spurious", 0.2), ("unlisted", 0.0)])
+def test_detections_on_a_real_image_that_nobody_can_judge_are_not_counted(outcome, spurious):
+    tables = made(4)
+    for row in [row for row in tables["detections"] if row["det_id"] == 1]:
+        tables["detections"].add_row({**dict(row), "det_id": 9, "n_members": 0, "outcome": outcome})
+    found = values(scored(tables, SETTINGS))
+    assert found["WL-D3.spurious", "pipeline", "all", "all"]["value"] == pytest.approx(spurious)
+    assert found["WL-D3.precision", "pipeline", "all", "all"]["value"] == pytest.approx(1 - spurious)
+    assert found["WL-D3.f1", "pipeline", "all", "all"]["value"] == pytest.approx(8 / (8 + 5 * spurious))
 
 
 def test_a_merged_source_is_one_detection_less():

@@ -5,10 +5,9 @@ from functools import cached_property
 
 import numpy as np
 from astropy.table import Table
-from scipy.spatial import cKDTree
 
 from ..data.children import Children
-from ..data.matching import assign
+from ..data.matching import assign, match
 from ..deblend import DEBLENDERS
 from ..detect import DETECTORS
 from ..detect.base import detect_on_stamps
@@ -33,7 +32,7 @@ class ImageLadder(Ladder):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self._before = None, {}  # patch and twin; its sky before anything was injected
+        self._before = None, None  # patch and twin; as it was before anything was injected, and its sky
         self._shared = None, {}, {}  # patch and twin; stamps and noiseless measurements of their sources
 
     @cached_property
@@ -70,14 +69,27 @@ class ImageLadder(Ladder):
         return Found(*classified(patch, detection, kept, pairs, reach, alone, settings, before), {})
 
     def _found_before(self, data, found_xy, radius):
-        """Return which detections on a real image the detector has before injection too; None on a simulated one."""
-        if self.settings.get("sky") != "adopt" or self.finder.name == "truth":
+        """Return which detections on a real image the detector has before injection too; None on a simulated one.
+
+        Each of those before injection stands for one detection: a second one beside it is new.
+        """
+        if self.finder.name == "truth" or not (before := self._before_injection(data)):
             return None
-        bands = {b: replace(i, science=i.planes.get("BASE", i.science)) for b, i in data.patch.bands.items()}
-        there = np.column_stack(self.finder.positions(replace(data.patch, bands=bands), data.sky))
-        if not len(there) or not len(found_xy):
-            return np.zeros(len(found_xy), bool)
-        return cKDTree(there).query(found_xy)[0] <= radius
+        there = np.column_stack(self.finder.positions(*before))
+        known = np.zeros(len(found_xy), bool)
+        known[match(there, found_xy, radius)["detection"]] = True
+        return known
+
+    def _before_injection(self, data):
+        """Return the patch of a real image and its sky as they were before injection; None of a simulated one."""
+        if not any("BASE" in image.planes for image in data.patch.bands.values()):
+            return None
+        key = data.patch.index, data.patch.twin
+        if self._before[0] != key:
+            bands = {b: replace(image, science=image.planes["BASE"]) for b, image in data.patch.bands.items()}
+            patch = replace(data.patch, bands=bands)
+            self._before = key, (patch, estimate_sky(patch, self.settings["measure"].get("sky")))
+        return self._before[1]
 
     def _found_alone(self, patch, kept):
         """Return whether the detector finds each target on empty sky, with the same noise: 1, 0, or -1 (not tried)."""
@@ -205,15 +217,10 @@ class ImageLadder(Ladder):
 
     def estimated(self, data):
         """Return what `TruthScene.deblended` is told of an estimated sky: ``sky``, ``faint``, ``base_sky``."""
-        options = self.settings["measure"].get("sky")
-        if sky_options(options)["known"]:
+        if sky_options(self.settings["measure"].get("sky"))["known"]:
             return {"sky": data.sky}
-        if any("BASE" in image.planes for image in data.patch.bands.values()):
-            key = data.patch.index, data.patch.twin
-            if self._before[0] != key:
-                before = {b: replace(image, science=image.planes["BASE"]) for b, image in data.patch.bands.items()}
-                self._before = key, estimate_sky(replace(data.patch, bands=before), options)
-            return {"sky": data.sky, "base_sky": self._before[1]}
+        if before := self._before_injection(data):
+            return {"sky": data.sky, "base_sky": before[1]}
         faint = ~detectable(data.truth, self.settings["truth_snr"])
         return {"sky": data.sky, "faint": [int(i) for i in data.truth["source_id"][faint]]}
 

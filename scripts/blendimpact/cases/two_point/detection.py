@@ -23,7 +23,8 @@ def add_outcomes(scores, tables, truth, blocks, settings):
     every_link = links
     links = links[(links["role"] == "target") & (links["kind"] != "star")].reset_index(drop=True)
     found = tables["detections"].to_pandas()
-    found = found[found["inside"]].copy()
+    # Of a real image nobody knows whether what was there before injection, and is on no list, is a source.
+    found = found[found["inside"] & (found["outcome"] != "unlisted")].copy()
     # Detections of stars, and of galaxies in the border, are neither true nor false finds of a target.
     main = every_link[every_link["dominant"] & ((every_link["role"] != "target") | (every_link["kind"] == "star"))]
     other = main.set_index(["patch", "twin", "det_id"]).index
