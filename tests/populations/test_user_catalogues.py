@@ -308,6 +308,21 @@ def test_a_large_galaxy_is_drawn_as_galsim_draws_it(x, y):
     assert rows["injection_flag"].tolist() == [FLAG.PARTLY_OFF]
 
 
+def test_saturated_cores_have_no_data():
+    """Of the bright star itself, and of a galaxy beside its core."""
+    patch, truth = sky_maker.real_patch()
+    bright = {"x": 84.0, "y": 75.0, "source_type": "Star", "mag": 14.0}
+    rows = [bright, {**bright, "x": 85.2, "mag": 23.0}, {**bright, "x": 120.0, "mag": 21.0}]
+    out, found = inject(patch, truth, sky_maker.sources(patch, rows), 1, "galaxies", QUIET)
+    before, after = patch.bands["g"], out.bands["g"]
+    new = (after.mask & ~before.mask) == 1
+    assert new[75, 84] and not new[75, 110:].any() and after.mask.dtype == before.mask.dtype
+    assert np.array_equal(new, (after.science >= sky_maker.SATURATION) & (after.planes["MODEL"] > 300) & ~before.mask)
+    flags = found["injection_flag"][-3:].tolist()
+    assert flags[0] == FLAG.TOO_BRIGHT and flags[1] == FLAG.MASKED_CENTRE and flags[2] == 0
+    assert found["role"][-3:].tolist() == ["scene", "scene", "target"]
+
+
 def test_what_is_larger_than_can_be_drawn_is_flagged():
     patch, truth = sky_maker.real_patch()
     catalogue = given(patch, x=85.0, y=75.0, source_type="DeVaucouleurs", half_light_radius=500.0, mag=12.0)

@@ -111,10 +111,10 @@ class _Band:
         self.sky_variance = sky_variance(image, known)
         good = (image.mask & BAD) == 0
         self.typical = float(np.median(self.sky_variance[good] if good.any() else self.sky_variance))
-        self._total = None
+        self._total = self._saturated = None
 
     def add(self, stamp, noise):
-        self._total = None
+        self._total = self._saturated = None
         add_stamp(self.light, stamp)
         add_stamp(self.photons, noise)
 
@@ -123,6 +123,13 @@ class _Band:
         if self._total is None:
             self._total = self.before + self.foreign + self.light
         return self._total
+
+    def saturated(self):
+        """Return the pixels that injected light saturates: they have no data, as those of the image's own stars."""
+        if self._saturated is None:
+            level = np.inf if self.image.saturation is None else self.image.saturation
+            self._saturated = (self.light > 0.1 * level) & (self.image.science + self.light >= level)
+        return self._saturated
 
     def snr(self, stamp):
         """Return the matched-filter S/N of a stamp on the sky's (white) noise."""
@@ -151,7 +158,7 @@ class _Band:
             image,
             science=(image.science + self.light + self.photons).astype(np.float32),
             variance=(image.variance + np.maximum(self.light, 0) / image.gain).astype(np.float32),
-            mask=image.mask.copy(),
+            mask=np.where(self.saturated(), image.mask | BAD, image.mask),
             planes=planes,
         )
 
@@ -211,9 +218,14 @@ def _place(row, patch, bands, stamps):
         return
     if any(stamp.array[part].shape != stamp.array.shape for stamp, part in zip(stamps.values(), reach)):
         row["injection_flag"] |= FLAG.PARTLY_OFF
-    xi, yi = int(np.floor(row["x"] + 0.5)), int(np.floor(row["y"] + 0.5))
-    if 0 <= xi < nx and 0 <= yi < ny and any(band.image.mask[yi, xi] & BAD for band in bands.values()):
+    if any(_centre_in(band.image.mask & BAD, row) for band in bands.values()):
         row["injection_flag"] |= FLAG.MASKED_CENTRE
+
+
+def _centre_in(plane, row):
+    """Return whether the pixel of a source's centre is set."""
+    xi, yi = int(np.floor(row["x"] + 0.5)), int(np.floor(row["y"] + 0.5))
+    return 0 <= xi < plane.shape[1] and 0 <= yi < plane.shape[0] and bool(plane[yi, xi])
 
 
 def _measure(row, patch, bands):
@@ -224,13 +236,15 @@ def _measure(row, patch, bands):
         row[f"snr_{name}"] = band.snr(stamp)
         row[f"purity_{name}"] = band.purity(stamp)
         square += row[f"snr_{name}"] ** 2
-        saturation = band.image.saturation
-        if saturation is not None:
-            image, part = overlap(patch.shape, stamp)
-            own = stamp.array[part] > 0.1 * saturation
-            if ((band.image.science + band.light)[image][own] >= saturation).any():
-                row["injection_flag"] |= FLAG.TOO_BRIGHT
-                row["role"] = "scene"
+        if not (saturated := band.saturated()).any():
+            continue
+        image, part = overlap(patch.shape, stamp)
+        if saturated[image][stamp.array[part] > 0.1 * band.image.saturation].any():
+            row["injection_flag"] |= FLAG.TOO_BRIGHT
+            row["role"] = "scene"
+        elif _centre_in(saturated, row):
+            row["injection_flag"] |= FLAG.MASKED_CENTRE
+            row["role"] = "scene"
     row["snr"] = np.sqrt(square) if square else np.nan
 
 
