@@ -9,6 +9,7 @@ from pydantic import Field
 from ..errors import StudyError
 from .files import Problem, find, load_yaml, raise_problems, shown
 from .models import Hdu, Model, Name, Number, Positive, Text, Whole, absent, load_checked
+from .surveys import sampling_problems
 
 NO_BLOCK = Problem(("tiling",), "no block fits into the image", "make block and border smaller")
 INHERITED = "psf", "mask", "sky"
@@ -32,7 +33,7 @@ class Psf(Model):
         "for one of the optics alone (STPSF): it is convolved with the pixel. It matters where it is resampled.",
     )
     fwhm: Positive | None = absent(description="FWHM in arcsec (moffat, kolmogorov).")
-    beta: Number | None = absent(gt=1, le=100, description="Slope of the Moffat profile.")
+    beta: Number | None = absent(ge=2, le=100, description="Slope of the Moffat profile.")
     size: Whole = Field(
         41,
         ge=11,
@@ -261,16 +262,25 @@ def load_image(name_or_path):
     """
     path = Path(find("images", name_or_path))
     image = _load_image(str(path), path.stat().st_mtime_ns)
-    if None not in (image.get("size"), image.get("pixel_scale")):
-        return image
-    file = Path(image["file"])
-    if not file.is_file():
-        raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
-    found = _geometry(str(file), image["hdu"], file.stat().st_mtime_ns)
-    image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
-    if not blocks(image, {"size": image["tiling"]["block"], "border": image["tiling"]["border"]}):
-        raise_problems([NO_BLOCK], [load_yaml(path)])
+    if None in (image.get("size"), image.get("pixel_scale")):
+        file = Path(image["file"])
+        if not file.is_file():
+            raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
+        found = _geometry(str(file), image["hdu"], file.stat().st_mtime_ns)
+        image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
+        if not blocks(image, {"size": image["tiling"]["block"], "border": image["tiling"]["border"]}):
+            raise_problems([NO_BLOCK], [load_yaml(path)])
+    found = list(_psf_problems(image))
+    raise_problems(found, [load_yaml(path)] if found else ())
     return image
+
+
+def _psf_problems(image):
+    """Yield that the pixels do not sample a profile that is the PSF of the image, or of its template."""
+    for key, plane in ((), image), (("template",), image.get("template") or {}):
+        fwhm = plane.get("psf", {}).get("fwhm")
+        if fwhm is not None:
+            yield from sampling_problems((*key, "psf", "fwhm"), fwhm, image["pixel_scale"])
 
 
 @lru_cache
