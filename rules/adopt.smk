@@ -14,7 +14,7 @@ rule adopt:
     conda:
         "../envs/imaging.yaml"
     resources:
-        **needs(2000, 30),
+        **needs(lambda wildcards: 1000 * (1 + len(plan.settings_of(wildcards)["bands"])), 30),
     params:
         **stage("adopt"),
         settings=plan.settings_for("adopt"),

@@ -7,8 +7,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from blendimpact.config import study
 from blendimpact.config.files import CONFIG_DIR
-from blendimpact.config.real_image import blocks
 from blendimpact.config.registry import load_inputs
+from blendimpact.config.tiling import blocks
 from blendimpact.data.packages import members
 from blendimpact.errors import StudyError
 

@@ -45,6 +45,7 @@ from pages import (
     saved,
     snakemake_calls,
     table_after,
+    write_bands,
     write_field,
     write_pair,
 )
@@ -196,6 +197,7 @@ def test_the_commands_of_a_worked_example_plan_a_run(page, tree):
         lay_out(name, tree)
     write_field(tree / "my_field.fits")
     write_pair(tree)
+    write_bands(tree)
     calls = {tuple(w for w in words[1:] if w != "-n") for _, words in snakemake_calls(page)}
     assert calls
     for words in calls:

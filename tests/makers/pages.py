@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import band_maker
 import numpy as np
 import pytest
 import sky_maker
@@ -146,6 +147,11 @@ def write_pair(folder):
     sky_maker.write(folder / "my_template.fits", sky_maker.epoch(0.9, 0.3, 10**-0.4, 2), MAGZERO=29.0)
 
 
+def write_bands(folder):
+    """Write the image in three bands that docs/add-a-real-image.md describes."""
+    band_maker.write_one(folder / "my_bands.fits", band_maker.make()[0])
+
+
 @contextlib.contextmanager
 def directory(folder, *pages):
     """Go to a directory with the project's configuration and the files of some pages, for a while."""
@@ -154,6 +160,7 @@ def directory(folder, *pages):
         lay_out(page, folder)
     write_field(folder / "my_field.fits")
     sky_maker.write(folder / "my_visit.fits", np.zeros(sky_maker.PAIR))  # its header is enough
+    band_maker.write_one(folder / "my_bands.fits", dict.fromkeys(band_maker.BANDS, np.zeros((300, 320))))
     surveys.survey_of.cache_clear()
     with pytest.MonkeyPatch.context() as patcher:
         patcher.chdir(folder)

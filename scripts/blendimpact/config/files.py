@@ -153,7 +153,8 @@ def kind_of(value):
 
 def nearest(word, known):
     """Return advice that names the nearest of the ``known`` words, and all of them."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.6)
+    same = [str(k) for k in known if str(k).casefold() == str(word).casefold()]
+    close = same or difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.6)
     listed = "known: " + (", ".join(str(k) for k in known) or "none")
     return f"did you mean {close[0]!r}? ({listed})" if close else listed
 

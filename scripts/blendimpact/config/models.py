@@ -50,6 +50,10 @@ class Model(BaseModel):
         """Yield each `Problem` that no single field sees, its key counted from this model; `read` asks all models."""
         return ()
 
+    def complete(self):
+        """Return the fields, by name, whose own problems `read` looks for."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
     def plain(self):
         """Return the settings as a dict of JSON-able values, with defaults; keys that are `absent` are left out."""
         return {name: _plain(getattr(self, name)) for name in self._told()}
@@ -189,8 +193,10 @@ def _json(value):
 Text = Annotated[str, Field(min_length=1)]
 Given = Annotated[Text, AfterValidator(_printable)]
 """A name or a path on one line. Braces are Snakemake's: they would be wildcards."""
-NAME, STUDY = r"^[a-z][a-z0-9_]*$", r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+NAME, STUDY, BAND = r"^[a-z][a-z0-9_]*$", r"^[A-Za-z0-9][A-Za-z0-9_-]*$", r"^[A-Za-z0-9]+$"
 Name = Annotated[str, Field(pattern=NAME)]
+Band = Annotated[str, Field(pattern=BAND)]
+"""A band of an image; it is part of the names of HDUs."""
 Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number; 5.0 is one."""
 Number = Annotated[float, WrapValidator(lambda value, check: (check(_bounded(value)), value)[1])]
@@ -226,6 +232,7 @@ _TYPES = {
 _PATTERNS = {
     NAME: "small letters, digits and _, a letter first",
     STUDY: "letters, digits, _ and -, a letter or digit first",
+    BAND: "letters and digits",
 }
 _LIMITS = {
     "greater_than_equal": ("ge", "must be at least {}"),
@@ -317,7 +324,7 @@ def _problems(value, key=()):
     """Yield the problems of all models in a value, each with its whole key."""
     if isinstance(value, Model):
         yield from (problem.below(*key) for problem in value.problems())
-        value = {name: getattr(value, name) for name in type(value).model_fields}
+        value = value.complete()
     if isinstance(value, (dict, list)):
         for name, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _problems(part, (*key, name))

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..errors import StudyError
-from .files import Problem, find, load_yaml, raise_problems, shown
-from .models import Hdu, Model, Name, Number, Positive, Text, Whole, absent, load_checked
-from .surveys import sampling_problems
+from .files import Problem, find, load_yaml, merge, raise_problems, shown
+from .models import Band, Hdu, Model, Name, Number, Positive, Text, Whole, absent, load_checked, override, read
+from .tiling import Tiling, no_block
 
-NO_BLOCK = Problem(("tiling",), "no block fits into the image", "make block and border smaller")
 INHERITED = "psf", "mask", "sky"
 """Keys of an image that hold for its template too, unless that has its own."""
+FORMS = [("file", "member"), *((key, f"{key}_key") for key in ("zero_point", "gain", "exposure", "saturation"))]
+"""Two ways to say the same: a band that says it in one way does not have what is said above it in the other."""
 FROM_HERE = "check the path: it is counted from the directory where Snakemake runs"
 
 
@@ -33,7 +34,7 @@ class Psf(Model):
         "for one of the optics alone (STPSF): it is convolved with the pixel. It matters where it is resampled.",
     )
     fwhm: Positive | None = absent(description="FWHM in arcsec (moffat, kolmogorov).")
-    beta: Number | None = absent(ge=2, le=100, description="Slope of the Moffat profile.")
+    beta: Number | None = absent(gt=1, le=100, description="Slope of the Moffat profile.")
     size: Whole = Field(
         41,
         ge=11,
@@ -173,28 +174,26 @@ class Template(Plane):
             yield ("member",)
 
 
-class Tiling(Model):
-    """How the image is cut into blocks, the unit of resampling."""
-
-    block: Whole = Field(300, ge=32, description="Side of a block in pixels.")
-    border: Whole = Field(36, ge=0, description="Pixels around a block without targets.")
-    region: list[Annotated[Whole, Field(ge=0)]] | None = Field(
-        None,
-        min_length=4,
-        max_length=4,
-        description="Usable part [x0, x1, y0, y1] in pixels, 0-based, half-open; null: all of it.",
-    )
+BandPlane = override(Plane)
+"""What one of several bands has of its own."""
 
 
 class Image(Plane):
-    """One real image in one band: where its pixels are, and what is needed to inject sources of known truth into it.
+    """One real image: where its pixels are, and what is needed to inject sources of known truth into it.
 
-    The pixels are either a `file` of your own or a `member` of a fetched `input`.
+    The pixels are either a `file` of your own or a `member` of a fetched `input`. An image has one `band`, or several
+    registered `bands`: then each has what is given above them, and its own keys laid over that.
     """
 
     name: Name = Field(description="Name; the same as that of the YAML file.")
     title: Text = Field(description="What the image shows, for tables and captions.")
-    band: Text = Field(description="Band, as named in the `bands` of the case.")
+    band: Band | None = absent(description="Band of an image in one band, as named in the `bands` of the case.")
+    bands: dict[Band, BandPlane] | None = absent(
+        min_length=1,
+        description="In place of `band`: several bands on the same pixels, by name; each has its file or HDU, and all "
+        "else that is not the same for all: zero_point, gain, psf, variance, mask ...",
+    )
+    psf: Psf | None = absent(description="The PSF; of several bands it may be given in each.")
     input: Text | None = absent(description="Entry of config/inputs.yaml that holds the image.")
     size: list[Annotated[Whole, Field(ge=1)]] | None = absent(
         min_length=2,
@@ -219,16 +218,49 @@ class Image(Plane):
     note: str | None = absent(description="What else a user should know.")
 
     def plain(self):
-        """Return the entry as a dict; what its template does not say of PSF, mask and sky is as for the image."""
+        """Return the entry as a dict; what its template does not say of PSF, mask and sky is as for the image.
+
+        Each of several bands is there as a complete entry of one band.
+        """
         out = super().plain()
+        if self.bands is not None:
+            shared = {key: value for key, value in out.items() if key not in Plane.model_fields}
+            return {**shared, "bands": {name: read(self._of_band(name), Image)[0].plain() for name in self.bands}}
         if self.template:
             as_here = {**out, "sky": {key: value for key, value in out["sky"].items() if key != "level"}}
             out["template"] |= {key: as_here[key] for key in INHERITED if key not in self.template.model_fields_set}
         return out
 
+    def _of_band(self, name):
+        """Return the entry of one of several bands, as a dict: its keys over those that are given above it."""
+        own = self.bands[name].plain()
+        other = {key: form for pair in FORMS for key, form in (pair, pair[::-1])}
+        given = {key: value for key, value in super().plain().items() if key in self.model_fields_set}
+        shared = {k: v for k, v in given.items() if k != "bands" and other.get(k) not in own}
+        return {**merge(shared, own), "band": name}
+
+    def complete(self):
+        """Return the fields that are complete: what is above several bands is a part of each."""
+        return {k: v for k, v in super().complete().items() if self.bands is None or k not in Plane.model_fields}
+
     def problems(self):
+        if (self.band is None) == (self.bands is None):
+            what = "the key 'band' is missing" if self.band is None else "has `band` and `bands`"
+            yield Problem((), what, "give band: its name, or bands: {g: {...}, r: {...}} for several")
+        elif self.bands is None:
+            yield from self._band_problems()
+        elif self.template:
+            yield Problem(("template",), "is for images in one band", "give the pair an entry of its own")
+        else:
+            for name in self.bands:
+                yield from (problem.below("bands", name) for problem in read(self._of_band(name), Image)[1])
+
+    def _band_problems(self):
+        """Yield the problems of an entry of one band."""
         yield from super().problems()
-        if self.template and self.template.psf is None and self.psf.kind != "measured":
+        if self.psf is None:
+            yield Problem((), "the key 'psf' is missing", "add it: kind measured, file, moffat or kolmogorov")
+        elif self.template and self.template.psf is None and self.psf.kind != "measured":
             yield Problem(
                 ("template",),
                 f"the key 'psf' is missing: that of the image is given (kind: {self.psf.kind}), not measured",
@@ -246,8 +278,8 @@ class Image(Plane):
         else:
             lacking = [key for key in ("size", "pixel_scale") if getattr(self, key) is None]
             yield from (Problem((), f"the key {key!r} is missing", "add it: no file is read yet") for key in lacking)
-        if self.size and not blocks(self.plain(), {"size": self.tiling.block, "border": self.tiling.border}):
-            yield NO_BLOCK
+        if self.size:
+            yield from no_block(self.size, self.tiling.plain())
 
 
 def load_image(name_or_path):
@@ -262,25 +294,27 @@ def load_image(name_or_path):
     """
     path = Path(find("images", name_or_path))
     image = _load_image(str(path), path.stat().st_mtime_ns)
-    if None in (image.get("size"), image.get("pixel_scale")):
-        file = Path(image["file"])
-        if not file.is_file():
-            raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
-        found = _geometry(str(file), image["hdu"], file.stat().st_mtime_ns)
-        image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
-        if not blocks(image, {"size": image["tiling"]["block"], "border": image["tiling"]["border"]}):
-            raise_problems([NO_BLOCK], [load_yaml(path)])
-    found = list(_psf_problems(image))
-    raise_problems(found, [load_yaml(path)] if found else ())
+    if None not in (image.get("size"), image.get("pixel_scale")):
+        return image
+    first = next(iter(bands_of(image).values()))
+    file = Path(first["file"])
+    if not file.is_file():
+        raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
+    found = _geometry(str(file), first["hdu"], file.stat().st_mtime_ns)
+    image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
+    raise_problems(list(no_block(image["size"], image["tiling"])), [load_yaml(path)])
     return image
 
 
-def _psf_problems(image):
-    """Yield that the pixels do not sample a profile that is the PSF of the image, or of its template."""
-    for key, plane in ((), image), (("template",), image.get("template") or {}):
-        fwhm = plane.get("psf", {}).get("fwhm")
-        if fwhm is not None:
-            yield from sampling_problems((*key, "psf", "fwhm"), fwhm, image["pixel_scale"])
+def bands_of(image):
+    """Return {band: entry}, each as that of an image in one band.
+
+    Parameters
+    ----------
+    image : dict
+        As `load_image` returns it.
+    """
+    return image.get("bands") or {image["band"]: image}
 
 
 @lru_cache
@@ -296,41 +330,18 @@ def _geometry(path, hdu, _mtime):
     return geometry(path, hdu)
 
 
-def image_files(image):
+def image_files(image, bands=None):
     """Return the files of a user's own that an image is read from, each once; none of a fetched one.
 
     Parameters
     ----------
     image : dict
         As `load_image` returns it.
+    bands : collection of str, optional
+        Those that are used; all by default.
     """
     parts = []
-    for entry in (image, image.get("template") or {}):
-        parts += [entry, *(entry.get(key) or {} for key in ("psf", "variance", "mask"))]
+    for band, spec in bands_of(image).items():
+        for entry in (spec, spec.get("template") or {}) if bands is None or band in bands else ():
+            parts += [entry, *(entry.get(key) or {} for key in ("psf", "variance", "mask"))]
     return list(dict.fromkeys(part["file"] for part in parts if "file" in part))
-
-
-def blocks(image, patch):
-    """Return the blocks of a real image, spread evenly whatever number of them is used.
-
-    Parameters
-    ----------
-    image : dict
-        As `load_image` returns it.
-    patch : dict
-        ``size`` and ``border`` in pixels.
-
-    Returns
-    -------
-    list of (x0, y0)
-        First pixel (0-based) of the inside of each block. The insides do not overlap; borders
-        reach into neighbours. Block b of the study is entry b.
-    """
-    x0, x1, y0, y1 = image["tiling"]["region"] or (0, image["size"][0], 0, image["size"][1])
-    size, border = patch["size"], patch["border"]
-    columns, rows = ((end - start - 2 * border) // size for start, end in ((x0, x1), (y0, y1)))
-    if columns < 1 or rows < 1:
-        return []
-    grid = [(x0 + border + i * size, y0 + border + j * size) for j in range(rows) for i in range(columns)]
-    # the golden-section sequence visits the grid evenly from its first entries on
-    return [grid[k] for k in sorted(range(len(grid)), key=lambda k: (k * 0.6180339887498949) % 1)]

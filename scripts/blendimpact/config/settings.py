@@ -5,8 +5,9 @@ from typing import NamedTuple
 from ..errors import StudyError
 from .case import FIDUCIAL, Settings
 from .files import merge, nearest
-from .real_image import blocks, load_image
+from .real_image import load_image
 from .surveys import ZERO_POINT, survey_of
+from .tiling import blocks
 
 FINDER = "matched_filter"
 """Difference finder of a case that has a subtractor and names none."""
@@ -78,7 +79,8 @@ def merged_settings(config, case, scenario):
         patch.setdefault("count", max(min(available, most or available), 1))
         if scenario.startswith(COMPARED):  # so that another image of the case needs no other comparison
             patch["count"] = min(patch["count"], available)
-        settings |= {"pixel_scale": image["pixel_scale"], "zero_point": image.get("zero_point")}
+        zero_point = ZERO_POINT if "bands" in image else image.get("zero_point")  # several bands are brought to one
+        settings |= {"pixel_scale": image["pixel_scale"], "zero_point": zero_point}
     elif settings.get("sky", "simulate") == "simulate" and settings.get("survey"):
         settings |= {"pixel_scale": survey_of(settings["survey"]).pixel_scale, "zero_point": ZERO_POINT}
     return {**settings, "patch": patch}

@@ -15,7 +15,7 @@ class Patch(Model):
     """The block of sky that is resampled."""
 
     size: Whole | None = absent(
-        ge=32, le=10000, description="Side in pixels inside the border. Real images: default tiling.block."
+        ge=16, le=10000, description="Side in pixels inside the border. Real images: default tiling.block."
     )
     border: Whole | None = absent(
         ge=0,
@@ -131,7 +131,7 @@ class Template(Model):
     survey: Given | None = absent(description="A file of config/surveys by name, or a path.")
     visits: Whole | None = absent(ge=1, description="Visits of the case's `survey` that are added up.")
     fwhm: Positive | None = absent(
-        ge=0.02, le=30, description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays."
+        description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays."
     )
 
     def problems(self):

@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .brief import Brief
 from .flags import Bits
 from .reading import reading
 from .stamps import origins, reaches_outside
@@ -32,8 +31,8 @@ BITS = DEBLEND_BITS = Bits(
 )
 
 
-@dataclass(repr=False)
-class Children(Brief):
+@dataclass
+class Children:
     """One child image per centre, sky-subtracted, in the bands of the patch.
 
     Attributes

@@ -11,7 +11,6 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from ..errors import StudyError
-from .brief import Brief
 from .flags import Bits
 from .hdus import pixel_scale_of
 from .reading import AGAIN, reading
@@ -34,8 +33,8 @@ _FITS_BLOCK = 2880  # bytes: an empty primary header
 _NAME = re.compile(r"P(?P<index>\d+)_(?P<twin>[A-Z]+)_(?P<band>[A-Za-z0-9]+)_(?P<plane>[A-Z]+)$")
 
 
-@dataclass(repr=False)
-class BandImage(Brief):
+@dataclass
+class BandImage:
     """One band of a patch.
 
     Attributes
@@ -97,8 +96,8 @@ class BandImage(Brief):
         return pixel_scale_of(self.wcs)
 
 
-@dataclass(repr=False)
-class Patch(Brief):
+@dataclass
+class Patch:
     """A block of sky in all its bands: the unit of resampling.
 
     Attributes

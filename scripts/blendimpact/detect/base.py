@@ -8,7 +8,6 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import cKDTree
 
-from ..data.brief import Brief
 from ..data.catalogues import describe
 from ..data.flags import Bits
 from ..data.images import Patch
@@ -52,8 +51,8 @@ COLUMNS = {
 }
 
 
-@dataclass(repr=False)
-class Detection(Brief):
+@dataclass
+class Detection:
     """What a detector found on one patch.
 
     Attributes

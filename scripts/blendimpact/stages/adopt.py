@@ -12,7 +12,7 @@ from ..sky.adopt.patches import adopt_patches
 
 def run(settings, seed, image_spec, inputs_dir, images_out, truth_out, report_out, cards=None, meta=None):
     """Write the patches of a real image, its own sources, and what was measured on it (JSON)."""
-    image = adopt(load_image(image_spec), inputs_dir)
+    image = adopt(load_image(image_spec), inputs_dir, settings["bands"])
     for sentence in [*image.report["warnings"], *image.report.get("template", {}).get("warnings", [])]:
         print(f"Warning: {sentence}")
     tables = []

@@ -127,7 +127,7 @@ def add_images(page, plan):
     for name, settings in uses.items():
         if not fetched_image(name, INPUTS):
             page.lines.append(f"image {name}: not fetched yet (`snakemake check` fetches it)")
-        elif (image := page.ask(adopted, name, INPUTS)) is not None:
+        elif (image := page.ask(adopted, name, INPUTS, settings)) is not None:
             images[name] = image
             page.add(image_lines, name, settings, image)
     seen = set()

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..config.real_image import blocks, load_image
+from ..config.real_image import load_image
+from ..config.tiling import blocks
 from ..data.frames import sky_to_pixel
 from ..data.packages import read_receipt
 from ..populations.catalogue import read_catalogue
@@ -25,10 +26,14 @@ def image_lines(name, settings, image):
     name : str
     settings : list of dict
         Of the cases and scenarios that use it.
-    image : sky.adopt.image.AdoptedImage
+    image : sky.adopt.image.AdoptedImage or sky.adopt.bands.AdoptedBands
     """
-    spec, report = image.spec, image.report
-    lines = [f"image {name}", *_facts(spec, report), *_measured(report), _used(spec, settings, report)]
+    lines = [f"image {name}"]
+    for one in image.bands.values():
+        lines += [*_facts(one.spec, one.report), *_measured(one.report)]
+    if len(image.bands) > 1:
+        lines.append(_registered(image.report))
+    lines.append(_used(image.spec, settings, image.report))
     if image.template is not None:
         below = [*_facts(image.template.spec, image.template.report), *_measured(image.template.report)]
         lines += ["  template", *("  " + line for line in below)]
@@ -40,6 +45,9 @@ def _facts(spec, report):
     scale = report["pixel_scale_arcsec"]
     yield f"  {report['file']}, HDU {spec.get('hdu', 0)}: {nx} x {ny} pixels of {scale:.4f} arcsec, band {spec['band']}"
     shown = [f"unit {report['unit'] or 'not stated'}"]
+    if report["scaled"]:
+        before = report["scaled"]
+        shown[0] += f" (the file: {before['unit']} of zero point {before['zero_point']:.6g}; all here is in the former)"
     for key, meaning in GIVEN.items():
         value, keyword = report.get(key), spec.get(f"{key}_key")
         source = f"header {keyword}" if keyword else "entry" if spec.get(key) is not None else "header"
@@ -65,6 +73,20 @@ def _measured(report):
     yield f"  depth (5 sigma, point source) {said}; {report['objects']} objects in {report['area_arcmin2']:.1f} arcmin2"
 
 
+def _registered(report):
+    registration = report["registration"]
+    said = [
+        f"{band} by ({found['shift'][0]:+.2f}, {found['shift'][1]:+.2f}) of {found['matched']} sources"
+        if found["shift"]
+        else f"{band} not known ({found['matched']} bright sources in both)"
+        for band, found in registration["shifts"].items()
+    ]
+    return (
+        f"  bands shifted against {registration['reference']}, pixels: {', '.join(said)}; "
+        f"{report['objects']} objects found on all bands together"
+    )
+
+
 def _used(spec, settings, report):
     patch, pixels = settings[0]["patch"], report["shape"][0] * report["shape"][1]
     share = patch["count"] * patch["size"] ** 2 / pixels
@@ -74,9 +96,10 @@ def _used(spec, settings, report):
     )
 
 
-def adopted(name, inputs):
-    """Return a real image as the study adopts it."""
-    return adopt(load_image(name), inputs)
+def adopted(name, inputs, settings):
+    """Return a real image as the study adopts it, in all bands that its cases and scenarios use."""
+    used = dict.fromkeys(band for chosen in settings for band in chosen["bands"])
+    return adopt(load_image(name), inputs, list(used))
 
 
 def catalogue_lines(settings, image=None):
@@ -86,7 +109,7 @@ def catalogue_lines(settings, image=None):
     ----------
     settings : dict
         Of a case and scenario whose targets are of a catalogue.
-    image : sky.adopt.image.AdoptedImage, optional
+    image : sky.adopt.image.AdoptedImage or sky.adopt.bands.AdoptedBands, optional
     """
     inject, band = settings["inject"], settings["shape_band"]
     scale = settings["pixel_scale"] or image.pixel_scale
@@ -95,7 +118,7 @@ def catalogue_lines(settings, image=None):
     mag = np.asarray(table[f"mag_{band}"], float)
     yield f"catalogue {inject['catalogue']}"
     yield f"  {len(table)} sources: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items())
-    yield f"  mag_{band} {np.nanmin(mag):.2f} to {np.nanmax(mag):.2f}" + _significance(mag, image)
+    yield f"  mag_{band} {np.nanmin(mag):.2f} to {np.nanmax(mag):.2f}" + _significance(mag, image and image.bands[band])
     if image is not None:
         yield f"  {_places(table, settings, image)}"
 
@@ -110,7 +133,7 @@ def _significance(mag, image):
 
 def _places(table, settings, image):
     x, y = sky_to_pixel(image.wcs, table["ra"], table["dec"])
-    ny, nx = image.science.shape
+    ny, nx = image.shape
     on = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
     size, used = settings["patch"]["size"], np.zeros(len(table), bool)
     for x0, y0 in blocks(image.spec, settings["patch"])[: settings["patch"]["count"]]:

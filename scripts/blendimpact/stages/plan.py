@@ -293,9 +293,10 @@ class Plan:
 
     def image_files(self, job):
         """Return the files of a real image and its template: the receipt of a fetched one, and the user's own."""
-        image = study_config.load_image(self.settings_of(job)["image"])
+        settings = self.settings_of(job)
+        image = study_config.load_image(settings["image"])
         receipts = [fetched(image["input"])] if "input" in image else []
-        return receipts + study_config.image_files(image)
+        return receipts + study_config.image_files(image, settings["bands"])
 
     def tables(self, job):
         """Return what the targets of a case and scenario are drawn from."""

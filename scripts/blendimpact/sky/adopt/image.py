@@ -8,9 +8,11 @@ from astropy.wcs import WCS
 
 from ...config.real_image import Psf
 from ...data.hdus import pixel_scale_of
+from ...data.images import AB_NANOJANSKY
 from ...data.light import real_light
 from ...data.significance import KERNEL_3X3
 from ...errors import StudyError
+from .bands import check_bands, chosen_bands, joined, keys_of_band
 from .detector import find_defects, level_lines
 from .given_psf import check_stars, given_psf
 from .noise import NoiseModel, measure_depth, measure_sky
@@ -82,9 +84,19 @@ class AdoptedImage:
         """Pixel scale in arcsec."""
         return pixel_scale_of(self.wcs)
 
+    @property
+    def shape(self):
+        """(ny, nx)."""
+        return self.science.shape
 
-def adopt(spec, base_dir):
-    """Adopt a real image, and its template if its entry has one.
+    @property
+    def bands(self):
+        """Its one band, as `AdoptedBands` has several."""
+        return {self.band: self}
+
+
+def adopt(spec, base_dir, bands=None):
+    """Adopt a real image: its template too if its entry has one, or its several bands.
 
     Parameters
     ----------
@@ -92,16 +104,25 @@ def adopt(spec, base_dir):
         Entry of the image, as `config.real_image.load_image` returns it.
     base_dir : path-like
         Folder of the fetched inputs; planes given as ``file`` do not need it.
+    bands : sequence of str, optional
+        Which of several bands; all by default.
 
     Returns
     -------
-    AdoptedImage
+    AdoptedImage or AdoptedBands
 
     Raises
     ------
     StudyError
         With file, key and remedy, for whatever cannot be used.
     """
+    if "bands" in spec:
+        check_bands(spec, base_dir, bands)
+        images = {}
+        for band, entry in chosen_bands(spec, bands).items():
+            with keys_of_band(spec, band):
+                images[band] = _adopt(entry, base_dir, AB_NANOJANSKY)
+        return joined(spec, images)
     earlier = template_spec(spec)
     if earlier is None:
         return _adopt(spec, base_dir)
@@ -113,9 +134,9 @@ def adopt(spec, base_dir):
     return image
 
 
-def _adopt(spec, base_dir):
-    """Adopt one image."""
-    read = read_science(spec, base_dir)
+def _adopt(spec, base_dir, zero_point=None):
+    """Adopt one image, in the unit of this AB magnitude or its own."""
+    read = read_science(spec, base_dir, zero_point)
     mask = read_mask(spec, read, base_dir)
     given = read_variance(spec, read, mask, base_dir)
     detector = spec.get("detector") or {}

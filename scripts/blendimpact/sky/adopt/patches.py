@@ -9,7 +9,7 @@ from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs.utils import fit_wcs_from_points
 
 from ...config.case import Keys
-from ...config.real_image import Tiling, blocks
+from ...config.tiling import Tiling, blocks
 from ...data.catalogues import describe
 from ...data.frames import pixel_to_sky
 from ...data.images import BandImage, Patch
@@ -118,7 +118,7 @@ def adopt_patches(image, settings, seed, case, scenario):
 
     Parameters
     ----------
-    image : AdoptedImage
+    image : AdoptedImage or AdoptedBands
         Its ``report`` gets the entry ``blocks``.
     settings : dict
         ``patch`` with ``size`` and ``border`` in pixels (else the tiling of the image's entry), ``bands``,
@@ -141,18 +141,19 @@ def adopt_patches(image, settings, seed, case, scenario):
     Raises
     ------
     StudyError
-        If the image's band is not asked for, or no block can be used.
+        If the image's bands are not those that are asked for, or no block can be used.
     """
-    if list(settings.get("bands", [image.band])) != [image.band]:
+    if list(settings.get("bands", image.bands)) != list(image.bands):
+        known = ", ".join(image.bands)
         raise StudyError(
-            f"the image {image.name} is in band {image.band}, the case asks for {settings['bands']}",
+            f"the image {image.name} is in band {known}, the case asks for {settings['bands']}",
             f"cases.{case}.bands",
-            f"bands: [{image.band}]",
+            f"bands: [{known}]",
         )
     tiling = {**Tiling().plain(), **(image.spec.get("tiling") or {})}
     size = settings.get("patch", {}).get("size") or tiling["block"]
     border = settings.get("patch", {}).get("border", tiling["border"])
-    entry = {"tiling": {"region": tiling["region"]}, "size": image.science.shape[::-1]}
+    entry = {"tiling": {"region": tiling["region"]}, "size": image.shape[::-1]}
     origins = blocks(entry, {"size": size, "border": border})
     if not origins:
         raise StudyError(
@@ -187,20 +188,20 @@ def _cut(image, block, x0, y0, side, border, case, scenario):
     here = np.s_[y0 : y0 + side, x0 : x0 + side]
     owner = image.segmentation[here]
     seg = np.where(owner > 0, owner + CONTEXT_IDS, 0).astype(np.int32)
-    band = _band(image, x0, y0, side)
-    band.planes = {"BASE": band.science.copy(), "SEG": seg}
-    templates = {}
+    wcs = cut_wcs(image.wcs, x0, y0, owner.shape)  # those of bands and templates agree to `template.WCS_TOLERANCE`
+    bands, templates = {}, {}
+    for name, one in image.bands.items():
+        bands[name] = _band(one, x0, y0, side, wcs)
+        bands[name].planes = {"BASE": bands[name].science.copy(), "SEG": seg}
     if image.template is not None:
-        templates[image.band] = _band(image.template, x0, y0, side)
-        templates[image.band].wcs = band.wcs.deepcopy()  # theirs agree within `template.WCS_TOLERANCE`
-    patch = Patch(block, "zero", 0.0, {image.band: band}, border, templates=templates)
+        templates[image.band] = _band(image.template, x0, y0, side, wcs)
+    patch = Patch(block, "zero", 0.0, bands, border, templates=templates)
     numbers = np.unique(owner)
-    rows = image.objects[numbers[numbers > 0] - 1]
-    return patch, _context(rows, band, x0, y0, block, case, scenario, image)
+    return patch, _context(numbers[numbers > 0] - 1, patch, x0, y0, block, case, scenario, image)
 
 
-def _band(image, x0, y0, side):
-    """Cut a square out of an adopted image, without planes."""
+def _band(image, x0, y0, side, wcs):
+    """Cut a square out of one band of an adopted image, without planes."""
     here = np.s_[y0 : y0 + side, x0 : x0 + side]
     science = image.science[here].copy()
     variance = image.sky_variance[here] + real_light(science, image.segmentation[here]) / image.gain
@@ -210,7 +211,7 @@ def _band(image, x0, y0, side):
         variance=variance.astype(np.float32),
         mask=image.mask[here].copy(),
         psf=image.psf.pixels(x0 + (side - 1) / 2, y0 + (side - 1) / 2),
-        wcs=cut_wcs(image.wcs, x0, y0, science.shape),
+        wcs=wcs.deepcopy(),
         zero_point=image.zero_point,
         gain=image.gain,
         psf_model=dict(image.psf.model),
@@ -219,14 +220,11 @@ def _band(image, x0, y0, side):
     )
 
 
-def _context(objects, band, x0, y0, block, case, scenario, image):
-    n, name = len(objects), band.band
+def _context(here, patch, x0, y0, block, case, scenario, image):
+    """Return the truth of a patch: the objects of the image with these indices."""
+    objects, n = image.objects[here], len(here)
     x, y = np.asarray(objects["x"], float) - x0, np.asarray(objects["y"], float) - y0
-    ra, dec = pixel_to_sky(band.wcs, x, y) if n else (np.empty(0), np.empty(0))
-    flux = np.asarray(objects["flux"], float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mag = np.where(flux > 0, band.zero_point - 2.5 * np.log10(flux), np.nan)
-    snr = flux / np.asarray(objects["flux_err"], float)
+    ra, dec = pixel_to_sky(patch.reference.wcs, x, y) if n else (np.empty(0), np.empty(0))
     nan = np.full(n, np.nan)
     values = {
         "case": np.full(n, case, dtype="U32"),
@@ -243,20 +241,27 @@ def _context(objects, band, x0, y0, block, case, scenario, image):
         "dec": dec,
         "redshift": nan,
         "evolution": np.full(n, "", dtype="U1"),
-        "snr": snr,
+        "snr": _flux_and_snr(objects)[1],
         "hlr": np.asarray(objects["hlr"], float) * image.pixel_scale,
         **{key: nan for key in PROFILE_COLUMNS},
         "stamp": np.full(n, "", dtype="U1"),
         "ambiguous": np.zeros(n, bool),
         "injection_id": np.full(n, -1, np.int64),
         "injection_flag": np.zeros(n, np.int32),
-        f"flux_{name}": flux,
-        f"mag_{name}": mag,
-        f"snr_{name}": snr,
-        f"purity_{name}": nan,
-        f"bulge_fraction_{name}": nan,
     }
-    columns = truth_columns([name], None)
+    for name, one in image.bands.items():
+        flux, snr = _flux_and_snr(one.objects[here])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mag = np.where(flux > 0, one.zero_point - 2.5 * np.log10(flux), np.nan)
+        values |= {f"flux_{name}": flux, f"mag_{name}": mag, f"snr_{name}": snr}
+        values |= {f"purity_{name}": nan, f"bulge_fraction_{name}": nan}
+    columns = truth_columns(image.bands, None)
     truth = describe(Table({key: values[key] for key in columns}), columns)
-    truth.meta[NOISE_META] = json.dumps({name: {"correlation": np.round(image.noise.correlation, 6).tolist()}})
+    noise = {name: one.noise.correlation for name, one in image.bands.items()}
+    truth.meta[NOISE_META] = json.dumps({b: {"correlation": np.round(c, 6).tolist()} for b, c in noise.items()})
     return truth
+
+
+def _flux_and_snr(objects):
+    flux = np.asarray(objects["flux"], float)
+    return flux, flux / np.asarray(objects["flux_err"], float)

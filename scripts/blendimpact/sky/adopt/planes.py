@@ -113,7 +113,7 @@ def _what(key, entry):
     return f"{entry['kind']} plane" if "kind" in entry else key
 
 
-def read_science(spec, base_dir):
+def read_science(spec, base_dir, zero_point=None):
     """Read the pixels of an image.
 
     Parameters
@@ -122,14 +122,16 @@ def read_science(spec, base_dir):
         Entry of the image.
     base_dir : path-like
         Folder of the fetched inputs.
+    zero_point : float, optional
+        AB magnitude of the unit to bring the pixels to; default: the unit of the file.
 
     Returns
     -------
     dict
         As `read_facts` returns it, and ``science`` (float32, 0 where there is no data), ``bad`` (bool: not finite, or
         no data: constant, or far from any sky), ``saturated`` (bool), ``nan_fraction``, ``blank_fraction``, and
-        ``scaled``: None, or where the unit is out of the range of float32, the ``factor`` that pixels were multiplied
-        with, and unit and zero point before. Variances are to be multiplied with its square.
+        ``scaled``: None, or where the unit is out of the range of float32 or another is asked for, the ``factor`` that
+        pixels were multiplied with, and unit and zero point before. Variances are to be multiplied with its square.
 
     Raises
     ------
@@ -148,12 +150,15 @@ def read_science(spec, base_dir):
     blank = no_data(data, ~lost)
     read |= {"nan_fraction": float(lost.mean()), "blank_fraction": float((blank & ~lost).mean())}
     read["saturated"] = np.zeros(data.shape, bool) if read["saturation"] is None else data >= read["saturation"]
-    factor = _factor(data, ~(lost | blank))
+    if zero_point is None:
+        factor, unit = _factor(data, ~(lost | blank)), None
+    else:
+        factor, unit = 10 ** (0.4 * (zero_point - read["zero_point"])), "nJy"
     read["scaled"] = {"factor": factor, **{k: read[k] for k in ("unit", "zero_point")}} if factor != 1 else None
     if factor != 1:
         data = data * np.float64(factor)
-        read["unit"] = f"{1 / factor:.0e} {read['unit']}"
-        read["zero_point"] += 2.5 * round(np.log10(factor))
+        read["unit"] = unit or f"{1 / factor:.0e} {read['unit']}"
+        read["zero_point"] = zero_point or read["zero_point"] + 2.5 * round(np.log10(factor))
         read["gain"] /= factor
         if read["saturation"] is not None:
             read["saturation"] *= factor

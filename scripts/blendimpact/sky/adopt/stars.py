@@ -6,6 +6,7 @@ import galsim
 import numpy as np
 import sep
 from astropy.table import Table
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ...data.significance import KERNEL_3X3, extract, smooth
@@ -36,7 +37,7 @@ def find_objects(science, rms, bad):
         ``number`` (value in the segmentation, from 1), ``x``, ``y``, ``a``, ``b``, ``theta``, ``npix``,
         ``flag`` (bits of SEP), ``peak``, ``flux`` and ``flux_err`` (Kron aperture as SExtractor's AUTO,
         neighbours' footprints left out; the isophotal flux where the aperture fails), ``hlr`` (pixels,
-        half of that flux).
+        half of that flux), ``kron`` (semi-axes of its aperture in units of ``a`` and ``b``).
     segmentation : (ny, nx) int32 array
     """
     flux, error = _smooth(science, rms, bad)
@@ -51,8 +52,7 @@ def find_objects(science, rms, bad):
     data = np.ascontiguousarray(science, np.float32)
     noise = np.ascontiguousarray(rms, np.float32)
     alone = {"mask": bad, "segmap": np.ascontiguousarray(segmentation, np.int32), "seg_id": number.astype(np.int32)}
-    kron = np.full(len(found), np.nan)
-    auto, auto_err, hlr = (np.full(len(found), np.nan) for _ in range(3))
+    auto, auto_err, hlr, scale = (np.full(len(found), np.nan) for _ in range(4))
     if len(found):
         kron, _ = sep.kron_radius(data, x, y, a, b, theta, 6.0, **alone)
         scale = KRON_FACTOR * np.where(np.isfinite(kron) & (kron > 0), kron, 1.0)
@@ -75,9 +75,37 @@ def find_objects(science, rms, bad):
             "flux": np.where(bad_flux, isophotal, auto),
             "flux_err": np.where(np.isfinite(auto_err) & (auto_err > 0), auto_err, np.nan),
             "hlr": np.where(np.isfinite(hlr) & (hlr > 0), hlr, np.nan),
+            "kron": scale,
         }
     )
     return objects, segmentation
+
+
+def kron_fluxes(science, rms, bad, objects, segmentation):
+    """Return (flux, error) of objects in another band, in the Kron apertures that they were found with.
+
+    Parameters
+    ----------
+    science, rms : (ny, nx) array
+    bad : (ny, nx) bool array
+    objects, segmentation
+        As `find_objects` returns them. Fluxes may be negative; where an aperture fails the flux is that of the
+        footprint, and the error is not known.
+    """
+    if not len(objects):
+        return np.empty(0), np.empty(0)
+    number = np.asarray(objects["number"], np.int32)
+    flux, error, _ = sep.sum_ellipse(
+        np.ascontiguousarray(science, np.float32),
+        *(np.asarray(objects[key], float) for key in ("x", "y", "a", "b", "theta", "kron")),
+        err=np.ascontiguousarray(rms, np.float32),
+        subpix=5,
+        mask=bad,
+        segmap=np.ascontiguousarray(segmentation, np.int32),
+        seg_id=number,
+    )
+    inside = ndimage.sum_labels(np.where(bad, 0.0, science), segmentation, number)
+    return np.where(np.isfinite(flux), flux, inside), np.where(np.isfinite(error) & (error > 0), error, np.nan)
 
 
 def _smooth(science, rms, bad, rows=512):

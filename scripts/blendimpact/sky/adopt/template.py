@@ -75,20 +75,33 @@ def check_pair(spec, template, base_dir):
     with keys_of_template(spec):
         other, others = read_facts(template, base_dir, pixels=True, what="template")
     where = f"{other.path} ({template['name']})"
-    if hdu.shape != other.shape:
-        raise StudyError(
-            f"the template has {other.shape[1]} x {other.shape[0]} pixels, the image {hdu.shape[1]} x {hdu.shape[0]}",
-            where,
-            "resample the template to the pixels of the image",
-        )
     if not np.isfinite(other.data).any():
         raise StudyError("no pixel of the template is finite", where, "give the `hdu` that holds its pixels")
+    check_pixels((hdu, facts), (other, others), where, "template", "image")
+
+
+def check_pixels(first, second, where, name, reference):
+    """Raise if two images, each as `read_facts` returns it, do not have the same pixels of the sky.
+
+    Parameters
+    ----------
+    first, second : (ImageHdu, dict)
+    where : str
+        The second, for messages.
+    name, reference : str
+        What the second and the first are called.
+    """
+    (hdu, facts), (other, others) = first, second
+    remedy = f"resample the {name} to the pixels of the {reference}"
+    if hdu.shape != other.shape:
+        (ny, nx), (height, width) = hdu.shape, other.shape
+        raise StudyError(f"the {name} has {width} x {height} pixels, the {reference} {nx} x {ny}", where, remedy)
     off = wcs_offset(facts["wcs"], others["wcs"], hdu.shape)
     if not off <= WCS_TOLERANCE:
         raise StudyError(
-            f"the WCS of the template is up to {off:.2f} pixels off that of the image",
+            f"the WCS of the {name} is up to {off:.2f} pixels off that of the {reference}",
             where,
-            f"resample the template to the pixels of the image (to {WCS_TOLERANCE} pixels)",
+            f"{remedy} (to {WCS_TOLERANCE} pixels)",
         )
 
 
@@ -103,12 +116,14 @@ def wcs_offset(first, second, shape):
     return float(off.max()) if np.isfinite(off).all() else np.inf
 
 
-def compare(image, template):
+def compare(image, template, name="template", reference="image"):
     """Measure how well a pair agrees: shift and ratio of the fluxes of sources that both have.
 
     Parameters
     ----------
     image, template : AdoptedImage
+    name, reference : str, optional
+        What the second and the first are called.
 
     Returns
     -------
@@ -139,9 +154,9 @@ def compare(image, template):
     scatter = 1.4826 * np.median(np.abs(delta - shift), axis=0)
     if np.hypot(*shift) > MAX_SHIFT:
         raise StudyError(
-            f"the sources of the template are shifted by {np.hypot(*shift):.2f} pixels in the median of {len(pairs)}",
+            f"the sources of the {name} are shifted by {np.hypot(*shift):.2f} pixels in the median of {len(pairs)}",
             template.name,
-            "register the template to the image",
+            f"register the {name} to the {reference}",
         )
     scale = 10 ** (0.4 * (image.zero_point - template.zero_point))
     ratio = np.asarray(tables[0]["flux"], float)[ours] / np.asarray(tables[1]["flux"], float)[theirs] / scale
