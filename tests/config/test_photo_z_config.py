@@ -1,6 +1,7 @@
 """Photometric redshifts in the configuration: what is wrong with them is said before any job."""
 
 import pytest
+from blendimpact.config.settings import block_of, patches
 from blendimpact.config.study import load_config
 from blendimpact.errors import StudyError
 from blendimpact.ladder.redshifts import check_fluxes
@@ -53,3 +54,13 @@ def test_fluxes_that_nothing_measures_are_refused(training, photo_z, where):
     check_fluxes(plan().settings)
     with pytest.raises(StudyError, match=where):
         check_fluxes(plan(training, **photo_z).settings)
+
+
+def test_blocks_are_counted_from_the_first():
+    study = plan({"patch": {"first": 700, "count": 3}})
+    settings = study.settings["two_point", "photo_z_training"]
+    assert patches(settings) == [700, 701, 702] and block_of(settings, 701) == (701, 0)
+    visited = {**settings, "patch": {**settings["patch"], "visits": 2}}
+    assert patches(visited) == [700000, 700001, 701000, 701001, 702000, 702001]
+    with pytest.raises(StudyError, match=r"patch\.first: is for simulated sky"):
+        read_study(load_config(overrides={"cases": {"galaxies": {"patch": {"first": 3}}}}), None)

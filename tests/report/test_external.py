@@ -186,7 +186,7 @@ def test_the_interval_of_a_difference_covers_as_often_as_it_says():
 
 def test_the_published_values_of_the_study_are_complete():
     checks = load_external_checks()
-    assert {*range(1, 11), "N4", "depth", "CF-M1", "TR-B2", "WL-B3"} == {c["target"] for c in checks}
+    assert {*range(1, 11), "N4", "depth", "CF-M1", "TR-B2", "WL-B3", "PZ-D1", "PZ-M1"} == {c["target"] for c in checks}
     table = external_checks({}, checks)
     assert set(table["agrees"]) == {"not measured"} and len(table) == len(checks)
     assert all(len(reason) > 20 for reason in table["reason"])
