@@ -10,7 +10,7 @@ from blendimpact.cases.files import published_files
 from blendimpact.data.provenance import stage_digest
 from blendimpact.data.receipts import forget_missing
 from blendimpact.errors import StudyError
-from blendimpact.ladder.redshifts import check_fluxes
+from blendimpact.ladder.redshift_checks import check_fluxes
 from blendimpact.populations.catalogue_checks import check_catalogues
 from blendimpact.sky.adopt.checks import check_images
 from blendimpact.stages.packages import require_packages

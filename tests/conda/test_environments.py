@@ -161,6 +161,7 @@ def test_what_a_rule_s_stage_imports_is_in_the_rule_s_environment(rules):
         "ruamel": "ruamel.yaml",
         "pydantic_core": "pydantic",
         "skimage": "scikit-image",
+        "sklearn": "scikit-learn",
         "matplotlib": "matplotlib-base",
     }
     for rule, stage, environment in rules:

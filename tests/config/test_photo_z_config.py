@@ -4,7 +4,7 @@ import pytest
 from blendimpact.config.settings import block_of, patches
 from blendimpact.config.study import load_config
 from blendimpact.errors import StudyError
-from blendimpact.ladder.redshifts import check_fluxes
+from blendimpact.ladder.redshift_checks import check_fluxes
 from blendimpact.stages.plan import Job, read_study
 
 

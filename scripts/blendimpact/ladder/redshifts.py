@@ -9,7 +9,6 @@ from scipy.stats import median_abs_deviation
 
 from ..data import catalogues
 from ..errors import StudyError
-from ..measure.objects import columns_of, made
 from ..photoz.base import LEVELS, Photometry, cross_validated, estimate
 from .objects import wide
 
@@ -121,15 +120,6 @@ def training_table(truths, measured, settings, limit, fluxes):
 def flux_columns(bands, fluxes):
     """Return the columns of `objects.wide` with flux and error in each band, alternating."""
     return [f"flux_{fluxes}{kind}_{band}" for band in bands for kind in ("", "_err")]
-
-
-def check_fluxes(settings):
-    """Raise a `StudyError` if scenarios, {(case, scenario): settings}, do not measure the fluxes of their redshifts."""
-    for (case, scenario), own in settings.items():
-        chosen = own["photo_z"]
-        for name in (scenario, chosen["training"]) if chosen else ():
-            where = f"cases.{case}.scenarios.{name}"
-            require_fluxes(columns_of(made(settings[case, name]["measure"]["measurements"])), chosen["fluxes"], where)
 
 
 def require_fluxes(columns, fluxes, where="photo_z.fluxes"):
