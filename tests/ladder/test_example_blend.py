@@ -2,7 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
-from blendimpact.ladder.example_blend import select_example_blend
+from blendimpact.ladder.example_blend import first_patch, select_example_blend
 
 SETTINGS = {"shape_band": "i", "truth_snr": 5, "stamp": 10.0, "pixel_scale": 0.2, "patch": {"size": 100, "border": 10}}
 
@@ -29,3 +29,11 @@ def test_one_that_every_rung_has_an_image_of_comes_first():
     assert select_example_blend(rows, SETTINGS)[2] == 2
     assert select_example_blend(rows, SETTINGS, assigned(True, False, True))[2] == 1  # 2 is lost, 3 is cut by the edge
     assert select_example_blend(rows, SETTINGS, assigned(False, False, False))[2] == 2  # none: as without detections
+
+
+def test_it_is_of_the_first_patch_however_many_are_in_the_chunk():
+    rows = truth(source_id=[1, 2, 3], patch=[0, 1, 2], snr=[40.0, 90.0, 95.0])
+    chosen = [select_example_blend(rows[:number], SETTINGS) for number in (1, 2, 3)]
+    assert chosen == [(0, "plus", 1)] * 3
+    assert select_example_blend(rows[:0], SETTINGS) is None
+    assert set(first_patch(rows)["source_id"]) == {1} and len(first_patch(rows[:0])) == 0

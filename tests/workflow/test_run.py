@@ -144,6 +144,11 @@ def test_same_bytes_on_two_cores_and_in_other_chunks(study, tmp_path):
     done = run_snakemake(tmp_path / "other", "--cores", 2, "--configfile", config, root=directory.parent / "tree")
     assert done.returncode == 0, done.stdout[-6000:]
     assert digests(tmp_path / "other") == digests(directory)
+    made = [
+        {path.name: path.read_bytes() for path in (folder / "results" / "tiny" / "panels").iterdir()}
+        for folder in (tmp_path / "other", directory)
+    ]
+    assert made[0] == made[1] and made[0]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import numpy as np
 from ..data.stamps import cut
 from .base import stamp_size
 from .differences import injected
+from .example_blend import first_patch
 from .panels import NoPanel, TransientPanel
 
 WISHES = (
@@ -18,7 +19,7 @@ CLEAR = 12.0
 
 
 def transient_panel(ladder, chunk):
-    """Return the `TransientPanel` of one transient of each sort of a chunk, or `NoPanel`.
+    """Return the `TransientPanel` of one transient of each sort of the first patch of a chunk, or `NoPanel`.
 
     Parameters
     ----------
@@ -27,9 +28,9 @@ def transient_panel(ladder, chunk):
         With its truth, its detections, its sky and its differences.
     """
     settings = ladder.settings
-    chosen = select_transients(chunk.tables["truth"], settings["shape_band"])
+    chosen = select_transients(first_patch(chunk.tables["truth"]), settings["shape_band"])
     if not chosen:
-        return NoPanel(f"{settings['case']}: no transient in the first patches to draw")
+        return NoPanel(f"{settings['case']}: no transient in the first patch to draw")
     rows = []
     for name, source in chosen.items():
         data = chunk.read(int(source["patch"]), str(source["twin"]))

@@ -1,15 +1,20 @@
-"""Which blend of a chunk is shown."""
+"""Which blend is shown: one of the first patch, so that how the work is cut into chunks changes no picture."""
 
 import numpy as np
 
 PURITY = (0.4, 0.9)  # a blend that one can see, whose target is still the main object
 
 
+def first_patch(truth):
+    """Return the rows of the first patch of a truth table: the same whatever patches are in the chunk besides."""
+    return truth[np.asarray(truth["patch"]) == min(truth["patch"])] if len(truth) else truth
+
+
 def select_example_blend(truth, settings, assignments=None):
-    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends, None without target.
+    """Return (patch, twin, source_id) of the target with the highest S/N among clear blends of the first patch.
 
     Targets whose stamp lies inside the patch, and that are the brightest member of a detection, come first: of them
-    every rung has an image.
+    every rung has an image. None without target.
 
     Parameters
     ----------
@@ -18,7 +23,7 @@ def select_example_blend(truth, settings, assignments=None):
     assignments : Table, optional
         Without it, nothing is known of detections.
     """
-    band = settings["shape_band"]
+    band, truth = settings["shape_band"], first_patch(truth)
     rows = truth[(np.asarray(truth["role"]) == "target") & (np.asarray(truth["snr"], float) >= settings["truth_snr"])]
     if not len(rows):
         return None

@@ -13,7 +13,7 @@ FIELD = 75  # pixels: half a side of the cut of a star field
 
 
 def blend_panel(ladder, chunk):
-    """Return the `BlendPanel` of the brightest clear blend of a chunk, or `NoPanel`.
+    """Return the `BlendPanel` of the brightest clear blend of the first patch of a chunk, or `NoPanel`.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def blend_panel(ladder, chunk):
     settings = ladder.settings
     chosen = select_example_blend(chunk.tables["truth"], settings, chunk.tables["assignments"])
     if chosen is None:
-        return NoPanel(f"{settings['case']}: no target in the first patches, so no blend to draw")
+        return NoPanel(f"{settings['case']}: no target in the first patch, so no blend to draw")
     index, twin, source_id = chosen
     data = chunk.read(index, twin)
     links, patch = data.assignments, data.patch
