@@ -40,10 +40,9 @@ SETTINGS = {
 
 
 def survey(gain=1e12, sky=1.0):
-    band = SimpleNamespace(
-        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=sky, gain=gain, zero_point=31.4
-    )
-    return SimpleNamespace(name="test", pixel_scale=0.2, bands={"r": band, "i": band})
+    facts = {"psf_model": {"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, "sky_sigma": sky, "gain": gain}
+    bands = {band: SimpleNamespace(**facts, zero_point=31.4, light=band) for band in "ri"}
+    return SimpleNamespace(name="test", pixel_scale=0.2, bands=bands)
 
 
 def sources(rows):

@@ -380,6 +380,9 @@ def test_how_many_lie_on_a_users_image_is_known_before(plain, monkeypatch):
     monkeypatch.setattr(catalogue_checks, "load_image", lambda name: sky_maker.spec_of(image))
     (note,) = check_catalogues([chosen(plain, sky="adopt", image="sky")])
     assert "5 of 5 sources lie on the image sky" in note
+    trail = stars(ra=58.4 + 0.01, source_type="Trail", trail_length=200.0, mag=20.0)
+    trail.write(plain, overwrite=True)  # 91 pixels off the middle of 120: its light comes from outside
+    assert "0 of 5 sources" in check_catalogues([chosen(plain, sky="adopt", image="sky")])[0]
     stars(ra=10.0, dec=20.0).write(plain, overwrite=True)
     with pytest.raises(StudyError, match="none of the 5 sources"):
         check_catalogues([chosen(plain, sky="adopt", image="sky")])
@@ -388,3 +391,14 @@ def test_how_many_lie_on_a_users_image_is_known_before(plain, monkeypatch):
 def test_a_large_catalogue_is_left_to_its_jobs(plain, monkeypatch):
     monkeypatch.setattr(catalogue_checks, "MOST_BYTES", 10)
     assert "only its jobs" in check_catalogues([chosen(plain)])[0]
+
+
+def test_how_far_stamps_reach(tmp_path):
+    """By their own pixel scale, or by that of the image; one that is not there is tried as a point is."""
+    patch, _ = sky_maker.real_patch()
+    catalogue = given(patch, x=0.0, y=0.0, source_type="Stamp", stamp=stamp_file(tmp_path, scale=2.0))
+    half = 0.5 * np.hypot(41, 51)
+    assert reaches(catalogue, "g", SCALE, "wcs")[0] - 192 == pytest.approx(half * 2.0 / SCALE, rel=1e-3)
+    assert reaches(catalogue, "g", SCALE, "pixel")[0] - 192 == pytest.approx(half)
+    gone = given(patch, x=0.0, y=0.0, source_type="Stamp", stamp="gone.fits", mag=20.0)
+    assert reaches(gone, "g", SCALE)[0] == 100

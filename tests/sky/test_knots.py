@@ -70,7 +70,7 @@ def test_a_share_over_1_is_refused():
 @pytest.fixture(scope="module")
 def skies():
     band = SimpleNamespace(
-        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0, zero_point=31.4
+        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0, zero_point=31.4, light="i"
     )
     survey = SimpleNamespace(name="test", pixel_scale=0.2, bands={"g": band, "i": band})
 

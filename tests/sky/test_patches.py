@@ -23,7 +23,11 @@ def survey(sky=2.0, gain=200.0, **psf):
     """Return the least that a survey must be."""
     bands = {
         b: SimpleNamespace(
-            psf_model=psf.get(b, {"kind": "kolmogorov", "fwhm": fwhm}), sky_sigma=sky, gain=gain, zero_point=31.4
+            psf_model=psf.get(b, {"kind": "kolmogorov", "fwhm": fwhm}),
+            sky_sigma=sky,
+            gain=gain,
+            zero_point=31.4,
+            light=b,
         )
         for b, fwhm in (("g", 0.86), ("r", 0.81), ("i", 0.79))
     }

@@ -32,7 +32,7 @@ SETTINGS = {
 def twins():
     """Return {twin: TruthScene} of one crowded patch."""
     band = SimpleNamespace(
-        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0, zero_point=31.4
+        psf_model={"kind": "moffat", "fwhm": 0.8, "beta": 3.5}, sky_sigma=2.0, gain=5.0, zero_point=31.4, light="i"
     )
     survey = SimpleNamespace(name="test", pixel_scale=0.2, bands={"g": band, "i": band})
     made = simulate_patch(SETTINGS, 4, SEED, "demo", "fiducial", survey, synthetic.tables())

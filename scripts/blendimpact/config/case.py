@@ -14,13 +14,15 @@ from .photo_z import PhotoZ
 from .plugins import unknown
 from .real_image import bands_of, load_image
 from .sky import TRANSIENTS, Epochs, Inject, Patch, Population
-from .surveys import survey_of
+from .surveys import SOURCE_BANDS, sampling_problems, survey_of
 from .tiling import blocks
 
 RungName = Literal["isolated", "exact", "oracle", "undeblended", "deblended", "merged", "pipeline"]
 """Rungs of the ladder (`blendimpact.ladder.rungs`)."""
 SwappedName = Literal["oracle", "undeblended", "merged", "pipeline"]
 FIDUCIAL = "fiducial"
+LEAST_STAMP, LARGEST_STAMP = 9, 801
+"""Sides of the stamp of a source in pixels: smaller ones hold no source, of larger ones a patch fills the memory."""
 NO_TEMPLATE = ("none", "truth")
 """Subtractors that do not look at a template."""
 
@@ -139,8 +141,15 @@ class Settings(Keys):
             yield Problem((), f"sky: {self.sky} needs the key {kind!r}", f"name a file of config/{kind}s")
             return
         image = load_image(self.image) if kind == "image" else None
-        known = list(bands_of(image)) if image else list(survey_of(self.survey).bands)
+        bands = dict.fromkeys(bands_of(image)) if image else survey_of(self.survey).bands
+        known = list(bands)
         for band in self.bands:
+            if band in known and not image and bands[band].light is None:
+                yield Problem(
+                    ("bands",),
+                    f"simulated sources have no light in {band!r} of the survey {self.survey}",
+                    f"add bands.{band}.light to the survey: one of {', '.join(SOURCE_BANDS)}",
+                )
             if band not in known:
                 yield Problem(
                     ("bands",), f"the {kind} {getattr(self, kind)} has no band {band!r}", nearest(band, known)
@@ -167,6 +176,12 @@ class Settings(Keys):
         for key in ("size", "border", "count"):
             if getattr(patch, key) is None:
                 yield Problem(("patch",), f"the key {key!r} is missing", f"add patch.{key}, see docs/configuration.md")
+        if not LEAST_STAMP <= 2 * half <= LARGEST_STAMP:
+            yield Problem(
+                ("stamp",),
+                f"is {self.stamp} arcsec, {2 * half:.4g} pixels",
+                f"give {LEAST_STAMP} to {LARGEST_STAMP} pixels of {self.pixel_scale} arcsec",
+            )
         if patch.border is not None and patch.border < half:
             least = math.ceil(half)
             yield Problem(
@@ -199,6 +214,8 @@ class Settings(Keys):
         if image:
             yield Problem(("epochs",), "is for simulated sky", "set epochs: null: a coadd has no second epoch")
             return
+        if self.epochs.template.fwhm:
+            yield from sampling_problems(("epochs", "template", "fwhm"), self.epochs.template.fwhm, self.pixel_scale)
         name, key = self.epochs.template.survey, ("epochs", "template", "survey")
         if name is None:
             return

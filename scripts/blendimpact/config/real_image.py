@@ -9,6 +9,7 @@ from pydantic import Field
 from ..errors import StudyError
 from .files import Problem, find, load_yaml, merge, raise_problems, shown
 from .models import Band, Hdu, Model, Name, Number, Positive, Text, Whole, absent, load_checked, override, read
+from .surveys import sampling_problems
 from .tiling import Tiling, no_block
 
 INHERITED = "psf", "mask", "sky"
@@ -34,7 +35,7 @@ class Psf(Model):
         "for one of the optics alone (STPSF): it is convolved with the pixel. It matters where it is resampled.",
     )
     fwhm: Positive | None = absent(description="FWHM in arcsec (moffat, kolmogorov).")
-    beta: Number | None = absent(gt=1, le=100, description="Slope of the Moffat profile.")
+    beta: Number | None = absent(ge=2, le=100, description="Slope of the Moffat profile.")
     size: Whole = Field(
         41,
         ge=11,
@@ -294,16 +295,28 @@ def load_image(name_or_path):
     """
     path = Path(find("images", name_or_path))
     image = _load_image(str(path), path.stat().st_mtime_ns)
-    if None not in (image.get("size"), image.get("pixel_scale")):
-        return image
-    first = next(iter(bands_of(image).values()))
-    file = Path(first["file"])
-    if not file.is_file():
-        raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
-    found = _geometry(str(file), first["hdu"], file.stat().st_mtime_ns)
-    image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
-    raise_problems(list(no_block(image["size"], image["tiling"])), [load_yaml(path)])
+    if None in (image.get("size"), image.get("pixel_scale")):
+        first = next(iter(bands_of(image).values()))
+        file = Path(first["file"])
+        if not file.is_file():
+            raise StudyError(f"the file {file} is not there", f"{shown(path)}: file", FROM_HERE)
+        found = _geometry(str(file), first["hdu"], file.stat().st_mtime_ns)
+        image = {**image, **{key: value for key, value in found.items() if image.get(key) is None}}
+        raise_problems(list(no_block(image["size"], image["tiling"])), [load_yaml(path)])
+    found = list(_psf_problems(image))
+    raise_problems(found, [load_yaml(path)] if found else ())
     return image
+
+
+def _psf_problems(image):
+    """Yield that the pixels do not sample a profile that is the PSF of the image, or of its template or a band."""
+    several = image.get("bands")
+    planes = {("bands", band): spec for band, spec in several.items()} if several else {(): image}
+    planes[("template",)] = image.get("template") or {}
+    for key, plane in planes.items():
+        fwhm = plane.get("psf", {}).get("fwhm")
+        if fwhm is not None:
+            yield from sampling_problems((*key, "psf", "fwhm"), fwhm, image["pixel_scale"])
 
 
 def bands_of(image):

@@ -131,7 +131,7 @@ class Template(Model):
     survey: Given | None = absent(description="A file of config/surveys by name, or a path.")
     visits: Whole | None = absent(ge=1, description="Visits of the case's `survey` that are added up.")
     fwhm: Positive | None = absent(
-        description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays."
+        ge=0.02, le=30, description="FWHM of the template's PSF in arcsec, in all bands; the exposure stays."
     )
 
     def problems(self):

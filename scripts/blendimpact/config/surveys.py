@@ -5,11 +5,12 @@ of 1 electron/s), sky brightness mu, exposure t and pixel scale p::
 
     gain  = t 10^(-0.4 (31.4 - Z))          electrons per nJy
     S     = t 10^(-0.4 (mu - Z)) p^2        sky electrons per pixel
-    sigma = sqrt(S) / gain                  nJy per pixel
+    sigma = sqrt(S + R^2) / gain            nJy per pixel
     depth = 31.4 - 2.5 log10(5 sigma sqrt(Neff)),  Neff = 1 / sum P^2
 
-with P the PSF on the pixel grid: the sky-limited matched filter of a point source. Read-out
-noise and dark current are left out: they are small against the sky of a coadd.
+with P the PSF on the pixel grid: the matched filter of a point source on empty sky. R is the noise of reading out and
+of the dark current over all exposures; it is 0 where nothing is given: small against the sky of a coadd from the
+ground, not in space.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,15 @@ from .files import Problem, find, load_yaml, nearest, raise_problems
 from .models import Model, Name, Number, Positive, Text, absent, load_checked
 
 ZERO_POINT = 31.4
+SOURCE_BANDS = "ugrizy"
+"""Bands in which the sources of simulated sky have magnitudes."""
+NARROWEST, WIDEST = 0.75, 13.0
+"""FWHM of a PSF in pixels, before the pixel's response: narrower ones no stage samples, and drawing them takes much
+memory; wider ones the 41 pixels of a PSF image do not hold."""
 _GRID = 161  # pixels: the sum of P^2 has converged to 1e-4 for every survey here
+
+
+Magnitude = Annotated[Number, Field(ge=5, le=45)]
 
 
 class SurveyPsf(Model):
@@ -33,22 +42,41 @@ class SurveyPsf(Model):
 
     kind: Literal["kolmogorov", "moffat"] = Field(description="Profile.")
     fwhm: Positive = Field(description="FWHM in arcsec.")
-    beta: Number | None = absent(gt=1, description="Slope of a Moffat profile.")
+    beta: Number | None = absent(ge=2, le=100, description="Slope of a Moffat profile.")
 
     def problems(self):
         if self.kind == "moffat" and self.beta is None:
             yield Problem((), "a Moffat PSF needs `beta`", "add e.g. beta: 2.5")
 
 
+def sampling_problems(key, fwhm, pixel_scale):
+    """Yield that a FWHM (arcsec) is out of the range that pixels of this scale sample."""
+    if not NARROWEST <= fwhm / pixel_scale <= WIDEST:
+        least, most = NARROWEST * pixel_scale, WIDEST * pixel_scale
+        yield Problem(
+            key,
+            f"is {fwhm}, {fwhm / pixel_scale:.3g} pixels of {pixel_scale:.4g} arcsec",
+            f"give {least:.3g} to {most:.3g} arcsec: {NARROWEST:g} to {WIDEST:g} pixels",
+        )
+
+
 class BandInputs(Model):
     """What a simulated image needs to know of one band."""
 
-    exposure: Positive = Field(description="Total exposure in s.")
-    sky_brightness: Number = Field(description="Sky in AB mag/arcsec2.")
-    zero_point_electrons: Number = Field(description="AB magnitude of a source of 1 electron/s.")
+    exposure: Annotated[Number, Field(ge=1e-3, le=1e9)] = Field(description="Total exposure in s.")
+    sky_brightness: Annotated[Number, Field(ge=5, le=40)] = Field(description="Sky in AB mag/arcsec2.")
+    zero_point_electrons: Annotated[Number, Field(ge=10, le=45)] = Field(
+        description="AB magnitude of a source of 1 electron/s."
+    )
     psf: SurveyPsf = Field(description="PSF of the image before the pixel's response.")
-    depth_5sigma: Number = Field(description="5-sigma point-source depth (AB), as this definition gives it.")
-    published_depth: Number | None = absent(description="Depth that the survey publishes, in its own definition.")
+    depth_5sigma: Magnitude = Field(description="5-sigma point-source depth (AB), as this definition gives it.")
+    published_depth: Magnitude | None = absent(description="Depth that the survey publishes, in its own definition.")
+    read_noise: Annotated[Number, Field(ge=0, le=1e6)] | None = absent(
+        description="Noise of reading out and of the dark current, electrons per pixel over all exposures; 0 if absent."
+    )
+    light: Literal["u", "g", "r", "i", "z", "y"] | None = absent(
+        description="Band of the simulated sources whose magnitudes stand for this one; by default that of its name."
+    )
 
 
 class Reference(Model):
@@ -71,12 +99,14 @@ class SurveyFile(Model):
         None, description="Survey year whose requirements apply: Y1, Y10, or null."
     )
     base: Text | None = absent(description="Survey to start from: a name, or a path.")
-    exposure_scale: Positive | None = absent(description="Factor on the base's exposure in every band.")
-    match_depth: dict[Text, Number] | None = absent(
+    exposure_scale: Annotated[Number, Field(ge=1e-4, le=1e4)] | None = absent(
+        description="Factor on the base's exposure in every band."
+    )
+    match_depth: dict[Text, Magnitude] | None = absent(
         min_length=1,
         description="5-sigma point-source depth (AB) per band that the effective exposure is chosen to reach.",
     )
-    pixel_scale: Positive | None = absent(description="Pixel scale in arcsec.")
+    pixel_scale: Annotated[Number, Field(ge=0.005, le=5)] | None = absent(description="Pixel scale in arcsec.")
     bands: dict[Text, BandInputs] | None = absent(
         min_length=1, description="Bands by name, in the order of wavelength."
     )
@@ -102,6 +132,9 @@ class SurveyFile(Model):
                 if k not in own
             )
             numbers = ["pixel_scale", *sorted({k for band in (self.bands or {}).values() for k in band.plain()})]
+        if self.pixel_scale is not None:
+            for name, band in (self.bands or {}).items():
+                yield from sampling_problems(("bands", name, "psf", "fwhm"), band.psf.fwhm, self.pixel_scale)
         yield from (
             Problem(("references",), f"no reference for {k!r}", f"add references.{k}.text")
             for k in numbers
@@ -132,6 +165,10 @@ class SurveyBand:
         Where the stated depth comes from.
     published_depth : float or None
         Depth that the survey publishes, in the definition that its reference gives.
+    read_noise : float
+        Electrons per pixel over all exposures.
+    light : str or None
+        Band of the simulated sources whose magnitudes stand for this one; None: they have none.
     """
 
     name: str
@@ -143,6 +180,8 @@ class SurveyBand:
     depth_5sigma: float
     depth_reference: str
     published_depth: float | None = None
+    read_noise: float = 0.0
+    light: str | None = None
 
     @property
     def zero_point(self):
@@ -168,7 +207,7 @@ class SurveyBand:
     @property
     def sky_sigma(self):
         """Standard deviation of the sky in nJy per pixel."""
-        return float(np.sqrt(self.sky_electrons) / self.gain)
+        return float(np.sqrt(self.sky_electrons + self.read_noise**2) / self.gain)
 
     def neff(self):
         """Return the noise-effective area of the PSF in pixels, 1 / sum P^2."""
@@ -246,20 +285,7 @@ def _load(path, above):
     reference = {key: entry.plain() for key, entry in data.references.items()}
     if data.base is None:
         text = reference.get("depth_5sigma", {}).get("text", "")
-        bands = {
-            name: SurveyBand(
-                name,
-                v.psf.plain(),
-                data.pixel_scale,
-                v.exposure,
-                v.sky_brightness,
-                v.zero_point_electrons,
-                v.depth_5sigma,
-                text,
-                v.published_depth,
-            )
-            for name, v in data.bands.items()
-        }
+        bands = {name: _band(name, band, data.pixel_scale, text) for name, band in data.bands.items()}
         return Survey(data.name, data.title, data.pixel_scale, bands, reference, data.year)
     sibling = path.parent / f"{data.base}.yaml"
     base = _load(sibling if sibling.is_file() else find("surveys", data.base), (*above, path.resolve()))
@@ -278,19 +304,34 @@ def _load(path, above):
     return Survey(data.name, data.title, base.pixel_scale, bands, {**base.reference, **reference}, data.year)
 
 
-def _matched(band, depth, text):
-    # S/N of a point source goes as the square root of the exposure
-    factor = 10 ** (0.8 * (depth - band.depth()))
-    return replace(
-        band, exposure=band.exposure * factor, depth_5sigma=depth, depth_reference=text, published_depth=None
+def _band(name, entry, pixel_scale, text):
+    return SurveyBand(
+        name,
+        entry.psf.plain(),
+        pixel_scale,
+        entry.exposure,
+        entry.sky_brightness,
+        entry.zero_point_electrons,
+        entry.depth_5sigma,
+        text,
+        entry.published_depth,
+        entry.read_noise or 0.0,
+        entry.light or (name if name in tuple(SOURCE_BANDS) else None),
     )
 
 
+def _matched(band, depth, text):
+    longer = _longer(band, 10 ** (0.8 * (depth - band.depth())))
+    return replace(longer, depth_5sigma=depth, depth_reference=text)
+
+
 def _scaled(band, factor, text):
+    deeper = band.depth_5sigma + 1.25 * float(np.log10(factor))
+    return replace(_longer(band, factor), depth_5sigma=deeper, depth_reference=text)
+
+
+def _longer(band, factor):
+    """Return a band of so many times the exposures: S/N of a point source goes as the square root of it."""
     return replace(
-        band,
-        exposure=band.exposure * factor,
-        depth_reference=text,
-        published_depth=None,
-        depth_5sigma=band.depth_5sigma + 1.25 * float(np.log10(factor)),
+        band, exposure=band.exposure * factor, read_noise=band.read_noise * float(np.sqrt(factor)), published_depth=None
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .brief import Brief
 from .flags import Bits
 from .reading import reading
 from .stamps import origins, reaches_outside
@@ -31,8 +32,8 @@ BITS = DEBLEND_BITS = Bits(
 )
 
 
-@dataclass
-class Children:
+@dataclass(repr=False)
+class Children(Brief):
     """One child image per centre, sky-subtracted, in the bands of the patch.
 
     Attributes

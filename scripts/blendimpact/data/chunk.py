@@ -7,6 +7,7 @@ import h5py
 from astropy.table import Table
 
 from . import catalogues
+from .brief import Brief
 from .images import Patch, PatchFile, opposite_twin
 from .progress import progress
 from .reading import reading
@@ -22,8 +23,8 @@ COLUMNS = {
 """What the tables of a chunk must have."""
 
 
-@dataclass
-class PatchData:
+@dataclass(repr=False)
+class PatchData(Brief):
     """One patch and what earlier stages made of it; None is what was not read.
 
     Attributes

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from ..errors import StudyError
+from .brief import Brief
 from .flags import Bits
 from .hdus import pixel_scale_of
 from .reading import AGAIN, reading
@@ -33,8 +34,8 @@ _FITS_BLOCK = 2880  # bytes: an empty primary header
 _NAME = re.compile(r"P(?P<index>\d+)_(?P<twin>[A-Z]+)_(?P<band>[A-Za-z0-9]+)_(?P<plane>[A-Z]+)$")
 
 
-@dataclass
-class BandImage:
+@dataclass(repr=False)
+class BandImage(Brief):
     """One band of a patch.
 
     Attributes
@@ -96,8 +97,8 @@ class BandImage:
         return pixel_scale_of(self.wcs)
 
 
-@dataclass
-class Patch:
+@dataclass(repr=False)
+class Patch(Brief):
     """A block of sky in all its bands: the unit of resampling.
 
     Attributes

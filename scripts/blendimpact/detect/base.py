@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import cKDTree
 
+from ..data.brief import Brief
 from ..data.catalogues import describe
 from ..data.flags import Bits
 from ..data.images import Patch
@@ -51,8 +52,8 @@ COLUMNS = {
 }
 
 
-@dataclass
-class Detection:
+@dataclass(repr=False)
+class Detection(Brief):
     """What a detector found on one patch.
 
     Attributes

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..config.options import NotNegative, Positive
 from ..data.flags import Bits
+from ..data.psf_shift import equivalent_fwhm
 from . import MEASUREMENTS
 from .base import Measurement
 from .photometry import reaches_outside
@@ -128,6 +129,9 @@ def adaptive_moments(stamps, x, y, guess):
 def psf_sigma(patch):
     """Return the adaptive-moment size of each band's PSF in pixels, {band: float}.
 
+    The Gaussian that adaptive moments fit needs a FWHM of about 1.8 pixels. Of narrower PSFs it is the size of the
+    Gaussian with the same noise-equivalent area.
+
     Raises
     ------
     ValueError
@@ -138,10 +142,12 @@ def psf_sigma(patch):
         psf = np.ascontiguousarray(image.psf, dtype=float)
         centre = np.array([psf.shape[0] // 2])
         found = adaptive_moments(psf[None], centre, centre, guess=0.1 * psf.shape[0])
-        if found.flag[0] or found.flux[0] <= 0:
-            reasons = [name for name, _ in BITS.decode(found.flag[0])] or ["NEGATIVE"]
-            raise ValueError(f"the PSF of band {band} has no moments: {', '.join(reasons)}")
         sizes[band] = float(found.sigma[0])
+        if found.flag[0] or found.flux[0] <= 0:
+            sizes[band] = equivalent_fwhm(psf) / 2.3548
+            if not 0 < sizes[band] < 1:
+                reasons = [name for name, _ in BITS.decode(found.flag[0])] or ["NEGATIVE"]
+                raise ValueError(f"the PSF of band {band} has no moments: {', '.join(reasons)}")
     return sizes
 
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from ..config.files import Problem
 from ..config.sky import Inject
+from ..config.surveys import SOURCE_BANDS
 from ..data import catalogues
 from ..data.missing_inputs import mark
 from ..data.whole import whole
 from ..errors import StudyError
 from . import POPULATIONS
 
-BANDS = "ugrizy"
+BANDS = SOURCE_BANDS
 """Bands that the built populations have magnitudes in: LSST's."""
 
 

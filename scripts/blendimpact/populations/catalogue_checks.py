@@ -37,12 +37,13 @@ def check_catalogues(settings):
 
 def _check(chosen, inject):
     from ..sky.adopt.planes import read_facts
-    from .user_catalogue import UserCatalogue, check_on_image
+    from .user_catalogue import UserCatalogue
 
     path = inject["catalogue"]
     if Path(path).stat().st_size > MOST_BYTES:
         return [f"{path}: more than {MOST_BYTES / 1e6:.0f} MB, so that only its jobs read and check it"]
-    sources = UserCatalogue(path, chosen).read(chosen["pixel_scale"] or 1.0)
+    catalogue, scale = UserCatalogue(path, chosen), chosen["pixel_scale"] or 1.0
+    sources = catalogue.read(scale)
     said = list(sources.meta["notes"])
     gone = sorted({str(stamp) for stamp in sources["stamp"] if stamp and not Path(str(stamp)).is_file()})
     if gone:
@@ -50,6 +51,6 @@ def _check(chosen, inject):
     image = load_image(chosen["image"]) if chosen["sky"] == "adopt" else {"input": None}
     if "input" not in image:
         hdu, facts = read_facts(image, None)
-        number = check_on_image(sources, [(facts["wcs"], hdu.shape)], path)
-        said.append(f"{path}: {number} of {len(sources)} sources lie on the image {chosen['image']}")
+        number, of = catalogue.number_on([(facts["wcs"], hdu.shape)], scale)
+        said.append(f"{path}: {number} of {of} sources lie on the image {chosen['image']}")
     return said

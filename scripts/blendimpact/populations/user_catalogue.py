@@ -6,7 +6,7 @@ from astropy.coordinates import SkyCoord
 from ..data.frames import jacobian, pixel_to_sky, sky_to_pixel
 from ..errors import StudyError
 from ..sky.profiles import MAX_STAMP, reach_of
-from ..sky.spectra import read_stamp
+from ..sky.spectra import known_wcs, read_stamp
 from .catalogue import read_catalogue
 from .extras import COMET, STAMP
 from .source_types import SOURCE_TYPES
@@ -18,16 +18,18 @@ COMPACT = 1.0
 """Arcsec: half-light radius of faint galaxies (5 mag below `BRIGHT`) that need no more than `PADDING`."""
 
 
-def reaches(catalogue, band, scale):
+def reaches(catalogue, band, scale, alignment="wcs"):
     """Return how far (pixels) around a patch each source is tried.
 
     Parameters
     ----------
     catalogue : Table
-        From `read_catalogue`, with the columns of `STAMP` where it has stamps.
+        From `read_catalogue`.
     band : str
     scale : float
         Arcsec per pixel.
+    alignment : str
+        Of stamps, as for `oriented`.
     """
     mag = np.asarray(catalogue[f"mag_{band}"], float)
     out = np.where(mag < BRIGHT, np.maximum(PADDING, 0.5 * MAX_STAMP), PADDING)
@@ -35,8 +37,29 @@ def reaches(catalogue, band, scale):
     small = np.asarray(catalogue["half_light_radius"], float) < COMPACT
     wide = (kinds != "star") & ~((kinds == "sersic") & small & (mag > BRIGHT + 5))
     for k in np.flatnonzero(wide):
-        out[k] += reach_of(_row(catalogue[k], kinds[k]), band, scale) / scale
+        if kinds[k] == "stamp":
+            out[k] += _stamp_reach(str(catalogue["stamp"][k]), alignment, scale)
+        else:
+            out[k] += reach_of(_row(catalogue[k], kinds[k]), band, scale) / scale
     return out
+
+
+def _stamp_reach(path, alignment, scale):
+    """Return half the diagonal of a stamp in pixels of the image; 0 if it cannot be drawn."""
+    try:
+        own = _stamp_matrix(path, alignment)
+    except StudyError:
+        return 0.0
+    size = 1.0 if own is None else np.linalg.norm(own, 2) / scale
+    return 0.5 * float(np.hypot(*read_stamp(path)[0].shape)) * size
+
+
+def _stamp_matrix(path, alignment):
+    """Return d(east, north) / d(x, y) in the middle of a stamp (arcsec); None if its pixels are the image's."""
+    data, wcs = read_stamp(path)
+    if alignment == "pixel":
+        return None
+    return jacobian(known_wcs(wcs, path), (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2)
 
 
 def _row(source, kind):
@@ -77,7 +100,7 @@ def on_patch(catalogue, patch, padding=PADDING):
     return near[(x > -padding) & (x < nx - 1 + padding) & (y > -padding) & (y < ny - 1 + padding)]
 
 
-def check_on_image(catalogue, places, where):
+def check_on_image(catalogue, places, where, reach=0.0):
     """Return how many sources of a catalogue lie on an image.
 
     Parameters
@@ -88,14 +111,17 @@ def check_on_image(catalogue, places, where):
         The image, or the patches that it was cut into.
     where : str
         The file, for messages.
+    reach : float or (N,) array
+        Pixels from which light comes onto the image (`reaches`, without their `PADDING`).
 
     Raises
     ------
     StudyError
-        If none does.
+        If no light of any does.
     """
     sky = SkyCoord(np.asarray(catalogue["ra"], float), np.asarray(catalogue["dec"], float), unit="deg")
-    found, nearest = np.zeros(len(sky), bool), np.full(len(sky), np.inf)
+    found, seen, nearest = np.zeros(len(sky), bool), np.zeros(len(sky), bool), np.full(len(sky), np.inf)
+    reach = np.broadcast_to(np.asarray(reach, float), len(sky))
     for wcs, (ny, nx) in places:
         centre = SkyCoord(*pixel_to_sky(wcs, (nx - 1) / 2, (ny - 1) / 2), unit="deg")
         distance = sky.separation(centre).deg
@@ -103,8 +129,10 @@ def check_on_image(catalogue, places, where):
         close = np.flatnonzero(distance < 45)  # a tangent plane also shows the other half of the sky
         if len(close):
             x, y = sky_to_pixel(wcs, sky.ra.deg[close], sky.dec.deg[close])
-            found[close] |= (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
-    if not found.any():
+            outside = np.max([-0.5 - x, x - nx + 0.5, -0.5 - y, y - ny + 0.5], axis=0)
+            found[close] |= outside < 0
+            seen[close] |= outside < reach[close]
+    if not (found | seen).any():
         raise StudyError(
             f"none of the {len(sky)} sources of the catalogue lies on the image: the nearest is {nearest.min():.3g} "
             f"deg from the middle of it, which is at ra {centre.ra.deg:.4f}, dec {centre.dec.deg:.4f}",
@@ -128,7 +156,7 @@ class UserCatalogue:
 
     def __init__(self, path, settings):
         inject = settings["inject"]
-        self.path, self.bands, self.sources = str(path), settings["bands"], None
+        self.path, self.bands, self.sources, self._reach = str(path), settings["bands"], None, None
         self.options = {key: inject[key] for key in ("beta", "trail_mag") if key in inject}
         self.alignment = inject.get("fits_alignment", "wcs")
 
@@ -138,10 +166,22 @@ class UserCatalogue:
             self.sources = read_catalogue(self.path, self.bands, scale, **self.options)
         return self.sources
 
+    def number_on(self, places, scale):
+        """Return how many sources lie on an image (`check_on_image`), and how many there are."""
+        sources = self.read(scale)
+        return check_on_image(sources, places, self.path, self.reach(scale) - PADDING), len(sources)
+
+    def reach(self, scale):
+        """Return how far each source is tried, in any band (`reaches`); it takes a while, and is done once."""
+        if self._reach is None:
+            parts = [reaches(self.read(scale), band, scale, self.alignment) for band in self.bands]
+            self._reach = np.max(parts, axis=0)
+        return self._reach
+
     def draw(self, settings, patch, *_):
         """Return the sources on a patch."""
         sources = oriented(self.read(patch.pixel_scale), patch.reference, self.alignment)
-        return on_patch(sources, patch, np.max([reaches(sources, b, patch.pixel_scale) for b in self.bands], axis=0))
+        return on_patch(sources, patch, self.reach(patch.pixel_scale))
 
 
 def oriented(catalogue, image, alignment):
@@ -164,13 +204,10 @@ def oriented(catalogue, image, alignment):
     matrices = np.full((len(out), 2, 2), np.nan)
     for k in np.flatnonzero(stamps):
         try:
-            data, wcs = read_stamp(str(out["stamp"][k])) if alignment == "wcs" else (None, None)
+            own = _stamp_matrix(str(out["stamp"][k]), alignment)
         except StudyError:  # the source gets a flag when it is drawn
             continue
-        if wcs is None:
-            matrices[k] = scale * np.eye(2)
-        else:
-            matrices[k] = to_pixels @ jacobian(wcs, (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2)
+        matrices[k] = scale * np.eye(2) if own is None else to_pixels @ own
     for name, values in zip(STAMP, matrices.reshape(-1, 4).T):
         out[name] = values
     return out

@@ -125,7 +125,7 @@ def simulate_patch(settings, index, seed, case, scenario, survey, tables):
     if not abs(shear) < 0.5:
         raise StudyError(f"shear {shear}", f"cases.{case}.shear", "give a reduced shear below 0.5")
     for band in bands:
-        if band not in survey.bands or band not in BANDS:
+        if band not in survey.bands or survey.bands[band].light is None:
             raise StudyError(
                 f"band {band!r}: the survey has {', '.join(survey.bands)}, the sources have {', '.join(BANDS)}",
                 f"cases.{case}.bands",
@@ -133,7 +133,10 @@ def simulate_patch(settings, index, seed, case, scenario, survey, tables):
     half = 0.5 * size * scale + float(geometry.get("margin", MARGIN))
     block, shift = block_of(settings, index)[0], pointing(settings, seed, case, index)
     reference = settings.get("shape_band", bands[0])
-    scene = draw_scene(settings["population"], half, seed, case, block, tables, bands, reference)
+    light = {band: survey.bands[band].light for band in bands}
+    sources = list(dict.fromkeys(light.values()))
+    scene = draw_scene(settings["population"], half, seed, case, block, tables, sources, light[reference])
+    _in_bands(scene, light)
 
     twins = [("plus", shear), ("minus", -shear)] if shear else [("zero", 0.0)]
     if settings.get("ring"):
@@ -160,6 +163,16 @@ def simulate_patch(settings, index, seed, case, scenario, survey, tables):
     if settings.get("noise_pairs"):
         out = [entry for patch, truth in out for entry in ((patch, truth), _flipped(patch, truth))]
     return out
+
+
+def _in_bands(scene, light):
+    """Give a scene the columns of the survey's bands, from those of the sources' bands {band: band of sources}."""
+    names = ("mag", "flux", "bulge_fraction")
+    columns = {f"{name}_{band}": scene[f"{name}_{source}"].copy() for name in names for band, source in light.items()}
+    scene.remove_columns([f"{name}_{source}" for name in names for source in set(light.values())])
+    for name, column in columns.items():
+        column.info.name = name
+        scene[name] = column
 
 
 def turned(scene):

@@ -285,8 +285,14 @@ def source_name(row):
 
 
 @lru_cache(maxsize=64)
-def _read(path):
-    """Return pixels and celestial WCS (None: it has none) of a stamp."""
+def read_stamp(path):
+    """Return pixels and celestial WCS (None: it has none) of a stamp.
+
+    Raises
+    ------
+    StudyError
+        If it is no image.
+    """
     with reading(path, "an image to inject", "give a FITS file with an image"), fits.open(path) as hdus:
         number = next(i for i, hdu in enumerate(hdus) if hdu.is_image and hdu.size)
         data, wcs = np.array(hdus[number].data, dtype=float), WCS(hdus[number].header)
@@ -295,32 +301,30 @@ def _read(path):
     return data, wcs.celestial if wcs.has_celestial else None
 
 
-def read_stamp(path):
-    """Return pixels and celestial WCS of a stamp.
+def known_wcs(wcs, path):
+    """Return the WCS of a stamp.
 
     Raises
     ------
     StudyError
-        If it is no image, or has no WCS.
+        If it has none.
     """
-    data, wcs = _read(path)
     if wcs is None:
         raise StudyError(
             "the image has no celestial WCS, so its pixel scale is not known",
             path,
             "give it one, or set inject.fits_alignment: pixel",
         )
-    return data, wcs
+    return wcs
 
 
 @lru_cache(maxsize=64)
 def _picture(path, matrix):
+    data, wcs = read_stamp(path)
     if matrix is None:
-        data, wcs = read_stamp(path)
-        scale = 3600 * float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
+        scale = 3600 * float(np.sqrt(abs(np.linalg.det(known_wcs(wcs, path).pixel_scale_matrix))))
         image, extent = galsim.Image(data, scale=scale), 0.5 * scale * max(data.shape)
     else:
-        data, _ = _read(path)
         image = galsim.Image(data, wcs=galsim.JacobianWCS(*matrix))
         extent = 0.5 * float((np.abs(matrix).reshape(2, 2) @ data.shape[::-1]).max())
     return galsim.InterpolatedImage(image, flux=1.0, calculate_stepk=False), extent

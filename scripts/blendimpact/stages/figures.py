@@ -19,7 +19,7 @@ def figure_list(cases, folders, panels):
             (
                 panels[case],
                 f"{case}: one blend through the rungs",
-                "The brightest clear blend of the first patches on every rung of the ladder.",
+                "The brightest clear blend of the first patch on every rung of the ladder.",
             )
         )
         out += [
@@ -41,6 +41,15 @@ def run(case, foms, figures_out):
 def draw(spec, foms):
     """Return the figure of one `FigureSpec`; one that says why where there is nothing to draw."""
     named = spec.options.get("fom") or ", ".join(panel["fom"] for panel in spec.options.get("panels", ()))
-    why = f"{foms.case} {spec.name}\n\nnothing to draw: this run has no rows of {named} for it"
+    why = f"{foms.case} {spec.name}\n\nnothing to draw: {_lacking(spec, foms, named)}"
     shown = spec.draw(replace(foms, scenario=spec.scenario), **spec.options) if spec.scenario else None
     return shown or spec.draw(foms, **spec.options) or nothing(why)
+
+
+def _lacking(spec, foms, named):
+    """Return what a run lacks for a figure: the figure of merit, or only the scenario of it."""
+    wanted = spec.scenario or foms.scenario
+    there = sorted({str(row["scenario"]) for name in named.split(", ") for row in foms.rows(fom=name)})
+    if there and wanted not in there:
+        return f"it shows the scenario {wanted!r}, and this run has {named} of {', '.join(there)} alone"
+    return f"this run has no rows of {named} for it"

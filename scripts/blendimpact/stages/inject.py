@@ -15,7 +15,7 @@ from ..populations import read_tables
 from ..populations.base import injected
 from ..populations.beside import WEIGHT
 from ..populations.source_types import completed
-from ..populations.user_catalogue import UserCatalogue, check_on_image
+from ..populations.user_catalogue import UserCatalogue
 from ..sky.epochs import plant, without_transients
 from ..sky.injection import inject
 from ..sky.injection_flags import FLAG
@@ -73,12 +73,12 @@ def run(
 def _say(population, file, settings):
     """Print what of a user's catalogue is not used, and how many of its sources lie on the real image."""
     for key in file.keys()[:1]:
-        sources = population.read(file.read(*key).pixel_scale)
-        for sentence in sources.meta["notes"]:
+        scale = file.read(*key).pixel_scale
+        for sentence in population.read(scale).meta["notes"]:
             print(sentence)
         if settings["sky"] == "adopt":
-            number = check_on_image(sources, file.places(), population.path)
-            print(f"{number} of the {len(sources)} sources of {population.path} lie on the image")
+            number, of = population.number_on(file.places(), scale)
+            print(f"{number} of the {of} sources of {population.path} lie on the image")
 
 
 def _count_flags(tables):

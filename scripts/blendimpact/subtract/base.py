@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from ..data.brief import Brief
 from ..data.flags import Bits
 from ..data.images import MASK_BITS
 from ..data.images import BandImage as BandImage
@@ -65,8 +66,8 @@ class Noise:
         return float(np.median(seen)) if seen.size else 0.0
 
 
-@dataclass
-class Difference:
+@dataclass(repr=False)
+class Difference(Brief):
     """Science minus template, on the photometric scale of the science image.
 
     Attributes
