@@ -114,3 +114,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes("\ufeffstudy: abc\n".encode())
     assert load_yaml(path).data == {"study": "abc"}
+
+
+def test_an_overlay_puts_a_catalogue_in_place_of_a_population_with_options(check, tmp_path):
+    (tmp_path / "cat.csv").write_text("ra,dec,source_type,mag\n1,2,Star,20\n")
+    inject = "catalogue: cat.csv, population: null"
+    with pytest.raises(StudyError, match=r"inject.kinds: is not for a catalogue. Remedy: remove it \(kinds: null\)"):
+        check(f"cases: {{transients: {{inject: {{{inject}}}}}}}")
+    nothing = "kinds: null, snr: null, required: null"
+    found = check(f"cases: {{transients: {{inject: {{{inject}, {nothing}}}, scenarios: {{moving: null}}}}}}")
+    settings = study.case_settings(found, "transients")
+    assert settings["inject"]["catalogue"] == "cat.csv" and "kinds" not in settings["inject"]

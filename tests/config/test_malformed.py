@@ -12,7 +12,11 @@ from blendimpact.config.models import read
 from blendimpact.config.real_image import Image
 from blendimpact.config.registry import Inputs
 from blendimpact.config.surveys import SurveyFile
+from blendimpact.deblend import DEBLENDERS
+from blendimpact.detect import DETECTORS
 from blendimpact.errors import StudyError
+from blendimpact.search import FINDERS
+from blendimpact.subtract import SUBTRACTORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,3 +100,24 @@ def test_a_damaged_file_is_valid_or_refused_with_its_keys(model, data, more):
     found, problems = read(more.draw(damaged(data)), model)
     assert problems or json.dumps(found.plain(), allow_nan=False)
     assert all(isinstance(problem.key, tuple) and problem.what for problem in problems)
+
+
+OPTIONS = [
+    (family, name, option)
+    for family in (DETECTORS, DEBLENDERS, FINDERS, SUBTRACTORS)
+    for name in family.names()
+    if not family.absent(name)
+    for option in [*family.options(name).model_fields, "treshold"]
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(OPTIONS), JUNK)
+def test_an_option_of_a_plug_in_is_taken_or_refused_by_name(place, value):
+    family, name, option = place
+    found = family.problems(name, {option: value})
+    assert all(problem.what and "cannot be used" not in problem.what for problem in found)
+    if option == "treshold":
+        assert [problem.key for problem in found] == [(option,)]
+    elif not found:
+        json.dumps(value, allow_nan=False)
