@@ -4,8 +4,6 @@ rule check:
         plan.read_before(),
     log:
         plan.log("check"),
-    benchmark:
-        plan.benchmark("check")
     conda:
         "../envs/imaging.yaml"
     resources:

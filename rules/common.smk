@@ -13,7 +13,7 @@ from blendimpact.errors import StudyError
 from blendimpact.ladder.redshift_checks import check_fluxes
 from blendimpact.populations.catalogue_checks import check_catalogues
 from blendimpact.sky.adopt.checks import check_images
-from blendimpact.stages.packages import require_packages
+from blendimpact.stages.packages import require_packages, require_plain_python
 from blendimpact.stages.paths import INPUTS, config_file, fetched, prepared
 from blendimpact.stages.plan import prepare_jobs, read_study
 from snakemake.exceptions import WorkflowError
@@ -33,6 +33,7 @@ try:
         check_images(plan.settings.values())
         check_fluxes(plan.settings)
         if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+            require_plain_python()
             require_packages(plan)
         for sentence in [*plan.notes(), *check_catalogues(plan.settings.values())]:
             logger.warning(f"Note: {sentence}")

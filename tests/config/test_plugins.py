@@ -14,7 +14,7 @@ from blendimpact.deblend import DEBLENDERS
 from blendimpact.detect import DETECTORS
 from blendimpact.detect.base import Detection, detection_table
 from blendimpact.errors import StudyError
-from blendimpact.stages.packages import require_packages
+from blendimpact.stages.packages import require_packages, require_plain_python
 from blendimpact.stages.plan import read_study
 from patch_maker import make_patch
 from pydantic import Field
@@ -275,3 +275,10 @@ def test_what_a_case_works_with_must_be_installed_and_what_is_compared_need_not(
     config = study.load_config(overrides={"cases": {"two_point": {"deblender": "symmetric"}}})
     with pytest.raises(StudyError, match="scenario fiducial: deblender: .* needs the package scarlet9"):
         require_packages(read_study(config, None))
+
+
+def test_a_python_whose_path_has_a_blank_is_refused_before_any_job(monkeypatch):
+    require_plain_python()
+    monkeypatch.setattr(sys, "executable", "/home/my name/.venv/bin/python")
+    with pytest.raises(StudyError, match="my name.*: the path of Python has a blank"):
+        require_plain_python()

@@ -1,8 +1,22 @@
 """What the plug-ins of a study work with must be installed, where jobs have no environments of their own."""
 
+import sys
+
 from ..config.settings import roles
 from ..errors import StudyError, all_of
 from .plan import FAMILIES
+
+
+def require_plain_python():
+    """Refuse a Python whose path has a blank: Snakemake writes it into the command of each job as it is.
+
+    Raises
+    ------
+    StudyError
+    """
+    if len(sys.executable.split()) > 1:
+        remedy = "make the environment in a folder without blanks, e.g. python -m venv ~/blendimpact"
+        raise StudyError("the path of Python has a blank, with which no job can start", sys.executable, remedy)
 
 
 def require_packages(plan):
