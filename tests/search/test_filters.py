@@ -108,17 +108,6 @@ def test_candidates_have_both_signs_places_and_units():
     np.testing.assert_allclose(found["flux"], [150, -120], atol=4 * found["flux_err"].max())
 
 
-def test_rescaling_repairs_noise_that_is_correlated_from_the_start():
-    science, template = empty((0.8, 0.8), 400)
-    kernel = gaussian_psf(0.4)[15:26, 15:26]
-    science.science[:] = convolve(science.science, kernel) / np.sqrt((kernel**2).sum())
-    difference = SUBTRACTORS.create("none").subtract(science, template)
-    good = np.s_[20:-20, 20:-20]
-    assert matched_filter(difference).snr[good].std() > 1.3
-    rescaled = matched_filter(difference, rescale=True)
-    assert rescaled.snr[good].std() == pytest.approx(1, abs=0.05) and rescaled.rescaled > 1.3
-
-
 # --- trails ----------------------------------------------------------------------------------------
 
 

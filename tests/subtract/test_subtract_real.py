@@ -9,6 +9,7 @@ from astropy.io import fits
 from blendimpact.data.images import BandImage
 from blendimpact.data.psf import psf_pixels
 from blendimpact.search.filters import forced, search
+from blendimpact.search.own_noise import own_noise
 from blendimpact.sky.adopt.psf import fit_moffat
 from blendimpact.subtract import SUBTRACTORS
 from patch_maker import tan_wcs
@@ -64,8 +65,8 @@ def test_the_transient_is_recovered(epochs, name, options, snr):
     science, template = epochs
     host = np.hypot(*(np.indices(science.science.shape) - np.array([Y, X])[:, None, None])) < 10
     raw = engine("none", {}).subtract(science, template)
-    difference = engine(name, options).subtract(science, template)
-    found = search(difference, 5, rescale=True)
+    difference = own_noise(engine(name, options).subtract(science, template))
+    found = search(difference, 5)
     near = np.hypot(found["x"] - X, found["y"] - Y) < 2
     assert near.sum() == 1 and found["snr"][near][0] > 0.9 * snr
     table = forced(difference, [X], [Y])
@@ -76,7 +77,7 @@ def test_the_transient_is_recovered(epochs, name, options, snr):
     stars = np.array([*STARS, (57, 180), (5, 126)])
     spurious = [min(np.hypot(*(stars - [r["x"], r["y"]]).T)) > 9 for r in away]
     assert sum(spurious) <= 2  # all else is the dipoles of bright stars
-    assert len(found) < len(search(raw, 5, rescale=True))
+    assert len(found) < len(search(own_noise(raw), 5))
 
 
 @pytest.mark.real
@@ -90,7 +91,7 @@ def test_the_flux_is_that_of_the_difference_that_sfft_made(epochs):
 
 @pytest.mark.real
 def test_the_registration_term_silences_the_dipoles_of_bright_stars(epochs):
-    plain, careful = (search(engine("zogy", {"registration": r}).subtract(*epochs), 5, rescale=True) for r in (0, 0.2))
+    plain, careful = (search(own_noise(engine("zogy", {"registration": r}).subtract(*epochs)), 5) for r in (0, 0.2))
     assert len(careful) < 0.5 * len(plain)
     best = careful[0]
     assert np.hypot(best["x"] - X, best["y"] - Y) < 2 and best["snr"] > 10

@@ -46,11 +46,10 @@ class DifferenceLadder(Ladder):
         scale, band = differences.image.pixel_scale, settings["shape_band"]
         radius = settings["match_radius"] / scale
         kept, change = varying(data.truth, band, settings["truth_snr"])
-        real = differences.scene.real
-        detection = self.finder.find(differences.real, scale, real)
+        detection = self.finder.find(differences.real, scale)
         pairs = assign_by_sign(kept, change, detection, radius)
         alone = np.full(len(kept), -1, np.int8)
-        empty_sky = self.finder.find(differences.isolated, scale, real)
+        empty_sky = self.finder.find(differences.isolated, scale)
         target = np.asarray(kept["role"]) == "target"
         if patch.first_twin and target.any():
             found = assign_by_sign(kept, change, empty_sky, radius)

@@ -135,7 +135,7 @@ def measure_differences(differences, detections, alone, settings, finder):
     """
     image, truth = differences.image, differences.scene.truth
     targets = truth[injected(truth, differences.band) & (np.asarray(truth["role"]) == "target")]
-    patch, real = differences.scene.patch, differences.scene.real
+    patch = differences.scene.patch
     still = static_sources(truth, patch, differences.band, image.pixel_scale)
     run = _Measure(differences, settings["measure"]["aperture_diameter"], settings["match_radius"])
     at_places = {}
@@ -152,7 +152,7 @@ def measure_differences(differences, detections, alone, settings, finder):
     known = {"pipeline": detections, "isolated": alone}  # these were searched before
     for rung in (rung for rung in rungs if rung in SEARCHED):
         difference = differences.of(rung)
-        found = known[rung] if rung in known else finder.find(difference, image.pixel_scale, real).table
+        found = known[rung] if rung in known else finder.find(difference, image.pixel_scale).table
         found = found[patch.inside(found["x"], found["y"])]
         if rung in REAL:
             yield rung, "found", run.found(difference, found)
@@ -317,8 +317,7 @@ class _Measure:
 
     def peaks(self, difference, finder):
         """Return the extrema of the point filter."""
-        rescale = finder.rescale or self.differences.scene.real  # their noise is correlated
-        points = search(difference, min(POINT_THRESHOLD, finder.threshold), rescale=rescale)
+        points = search(difference, min(POINT_THRESHOLD, finder.threshold))
         points = points[self.patch.inside(points["x"], points["y"])]
         return self._rows(
             "peaks",

@@ -8,6 +8,7 @@ import numpy as np
 from ..data.images import AB_NANOJANSKY
 from ..data.light import real_light, sky_variance
 from ..measure.sky import estimate_sky
+from ..search.own_noise import own_noise
 from ..sky.star_field import measured_psf
 from ..stats.streams import stream
 from ..subtract import SUBTRACTORS
@@ -65,6 +66,9 @@ def less(image, light):
 
 class Differences:
     """The differences of one band of a patch, each made when it is first asked for.
+
+    On a real image the noise of each is what is measured on it, `search.own_noise`, for all that is found and measured
+    there: engines take the noise of both images for white. On simulated sky it is white, and they are right.
 
     Parameters
     ----------
@@ -146,10 +150,18 @@ class Differences:
 
     @cached_property
     def noiseless(self):
-        return self._alone(self.light)
+        alone = self._alone(self.light)
+        return own_noise(alone, self._alone_noisy) if self.scene.real else alone
 
     @cached_property
     def isolated(self):
+        return self._own(self._alone_noisy)
+
+    def _own(self, difference):
+        return own_noise(difference) if self.scene.real else difference
+
+    @cached_property
+    def _alone_noisy(self):
         return self._alone(self.scene.plane(self.sources, self.band, photons=True) + self.image.planes["NOISE"])
 
     @cached_property
@@ -160,11 +172,11 @@ class Differences:
 
     @cached_property
     def undivided(self):
-        return SUBTRACTORS.create("none").subtract(*self.epochs)
+        return self._own(SUBTRACTORS.create("none").subtract(*self.epochs))
 
     def made_by(self, engine):
         """Return the `Difference` of science image and template that a subtraction engine makes."""
-        return engine.subtract(*self.seen, **self._told(engine, self.static))
+        return self._own(engine.subtract(*self.seen, **self._told(engine, self.static)))
 
     def clean_by(self, engine):
         """Return that of both images without the noiseless light of what does not change; their variances keep it.

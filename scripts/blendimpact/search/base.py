@@ -13,24 +13,20 @@ class Finder(Protocol):
     name : str
     threshold : float
         Least height, in units of the noise, of what it finds.
-    rescale : bool
-        Whether it scales the noise of each difference so that the middle 68 per cent lie within -1 and 1.
     """
 
     name: str
     threshold: float
-    rescale: bool
 
-    def find(self, difference, pixel_scale, rescale=False):
+    def find(self, difference, pixel_scale):
         """Find what has changed, of either sign.
 
         Parameters
         ----------
         difference : subtract.base.Difference
+            Its noise is what the errors follow from; that of a real image is measured on itself.
         pixel_scale : float
             Arcsec.
-        rescale : bool
-            Scale the noise even if the option does not ask for it: real images have correlated noise.
 
         Returns
         -------

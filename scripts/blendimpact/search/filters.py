@@ -63,14 +63,11 @@ class Filtered:
         where less than `LEAST` of the filter has data.
     fraction : (ny, nx) float32 array
         Share of the filter's weight that falls on pixels with data.
-    rescaled : float
-        What the errors were multiplied by; 1 if they are as they follow from the noise.
     """
 
     flux: np.ndarray
     error: np.ndarray
     fraction: np.ndarray
-    rescaled: float = 1.0
 
     @property
     def snr(self):
@@ -126,30 +123,28 @@ class _Planes:
         return self.run.back(self.good * (spectrum / spectrum[0, 0]).astype(np.complex64))
 
 
-def matched_filter(difference, source=None, rescale=False):
+def matched_filter(difference, source=None):
     """Filter a difference for sources of one shape.
 
     The error of each pixel is that of all terms of `Difference.noise` with their own variances: correlation,
     varying depth and photon noise of the subtracted sources are in it. If `Difference.registration` is not 0, the
-    variance gains (registration x gradient of the filtered static light)^2 along each axis.
+    variance gains (registration x gradient of the filtered static light)^2 along each axis. For images whose own noise
+    is correlated, as that of resampled ones is, see `search.own_noise.own_noise`.
 
     Parameters
     ----------
     difference : Difference
     source : (k, k) array, optional
         Shape on the difference, unit sum; the PSF by default. See `trail` and `coma_shape`.
-    rescale : bool
-        Multiply the errors so that the middle 68 per cent of the signal-to-noise ratio lies within -1 and 1: for
-        images whose own noise is correlated, as resampled ones are.
 
     Returns
     -------
     Filtered
     """
-    return next(_filtered(difference, [difference.psf if source is None else source], rescale))
+    return next(_filtered(difference, [difference.psf if source is None else source]))
 
 
-def _filtered(difference, sources, rescale):
+def _filtered(difference, sources):
     """Yield the `Filtered` of sources of several shapes."""
     if not difference.good.any():
         empty = np.zeros(difference.image.shape, np.float32)
@@ -163,10 +158,10 @@ def _filtered(difference, sources, rescale):
         half = max(k.shape[0] // 2 for k in (g, *under))
         if planes is None or planes.half < half:
             planes = _Planes(difference, half)
-        yield _apply(difference, planes, source, g, under, rescale)
+        yield _apply(difference, planes, source, g, under)
 
 
-def _apply(difference, planes, source, g, under, rescale):
+def _apply(difference, planes, source, g, under):
     """Return the `Filtered` of one filter; ``under``: weights of the white noise of each term."""
     weight = _norm(g, source)
     total = weight.sum()
@@ -187,14 +182,10 @@ def _apply(difference, planes, source, g, under, rescale):
     norm = total * np.where(use, fraction, 1)
     flux = np.where(use, back(planes.image * filter_) / norm, 0)
     error = np.where(use, np.sqrt(np.where(use, variance, 1)) / norm, np.inf)
-    factor = 1.0
-    if rescale and use.any():
-        low, high = np.percentile((flux / error)[use], [15.87, 84.13])
-        factor = float((high - low) / 2) or 1.0
-    return Filtered(flux.astype(np.float32), (error * factor).astype(np.float32), fraction.astype(np.float32), factor)
+    return Filtered(flux.astype(np.float32), error.astype(np.float32), fraction.astype(np.float32))
 
 
-def search(difference, threshold=5.0, trails=(), shapes=(), rescale=False):
+def search(difference, threshold=5.0, trails=(), shapes=()):
     """Find sources of either sign.
 
     An extremum of the 3x3 pixels of the matched filter's signal-to-noise ratio is a candidate if the height of the
@@ -209,8 +200,6 @@ def search(difference, threshold=5.0, trails=(), shapes=(), rescale=False):
         Trails looked for beside points, in pixels and radians; each pixel takes the most significant.
     shapes : sequence of (k, k) array
         Further shapes, unit sum, k odd.
-    rescale : bool
-        As in `matched_filter`.
 
     Returns
     -------
@@ -222,7 +211,7 @@ def search(difference, threshold=5.0, trails=(), shapes=(), rescale=False):
     snr = np.zeros(difference.image.shape, np.float32)
     error, fraction = np.full(snr.shape, np.inf, np.float32), np.zeros(snr.shape, np.float32)
     which = np.zeros(snr.shape, np.int16)
-    for number, filtered in enumerate(_filtered(difference, sources, rescale)):
+    for number, filtered in enumerate(_filtered(difference, sources)):
         new = filtered.snr
         better = np.abs(new) > np.abs(snr) if number else np.ones(snr.shape, bool)
         snr[better], error[better], which[better] = new[better], filtered.error[better], number

@@ -31,15 +31,12 @@ class MatchedFilterFinder(Finder):
         this threshold.
     trails, comae : bool
         Whether these are looked for beside points.
-    rescale : bool
-        Scale the noise so that the middle 68 per cent of the signal-to-noise ratio lie within -1 and 1. The study does
-        so on real images whatever the option says.
     """
 
-    def __init__(self, threshold: Positive = THRESHOLD, trails: bool = True, comae: bool = True, rescale: bool = False):
-        self.threshold, self.trails, self.comae, self.rescale = threshold, trails, comae, rescale
+    def __init__(self, threshold: Positive = THRESHOLD, trails: bool = True, comae: bool = True):
+        self.threshold, self.trails, self.comae = threshold, trails, comae
 
-    def find(self, difference, pixel_scale, rescale=False):
+    def find(self, difference, pixel_scale):
         """Return the `Detection` of a difference.
 
         ``peak_snr`` has the sign of the change; ``a``, ``b`` and ``theta`` are those of the filter that fits best,
@@ -51,12 +48,10 @@ class MatchedFilterFinder(Finder):
         difference : Difference
         pixel_scale : float
             Arcsec.
-        rescale : bool
-            Scale the noise even if the option does not ask for it.
         """
         trails, shapes = bank(difference, pixel_scale)
         trails, shapes = trails if self.trails else (), shapes if self.comae else ()
-        found = search(difference, self.threshold, trails=trails, shapes=shapes, rescale=self.rescale or rescale)
+        found = search(difference, self.threshold, trails=trails, shapes=shapes)
         sources = [difference.psf, *(trail(difference.psf, *t) for t in trails), *shapes]
         found = found[independent(found, sources, self.threshold)]
         sigma, length = width(difference.psf), np.asarray(found["length"], float)
