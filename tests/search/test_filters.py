@@ -6,7 +6,8 @@ import importlib.util
 import numpy as np
 import pytest
 from blendimpact.errors import StudyError
-from blendimpact.search.filters import BITS, COLUMNS, forced, matched_filter, search, trail
+from blendimpact.search.filters import BITS, COLUMNS, bank, forced, matched_filter, search, trail
+from blendimpact.search.shapes import COMAE, TRAILS
 from blendimpact.stats.streams import stream
 from blendimpact.subtract import SUBTRACTORS
 from blendimpact.subtract.kernels import convolve, kernel_of, reach, shifted, transform, trim, width
@@ -161,3 +162,12 @@ def test_sfft_subtracts(seeing):
     table = forced(difference, [200], [200])
     assert table["flux"][0] == pytest.approx(400, abs=5 * table["flux_err"][0])
     assert not SUBTRACTORS.create("sfft").subtract(*empty(size=128)).good.any()  # no stars: an outcome
+
+
+def test_a_bank_holds_what_the_image_can_hold():
+    """Of 400 pixels of 0.03 arcsec trails of 10 arcsec would be most: the search of a block took minutes with them."""
+    difference = difference_of("none", size=100)
+    assert len(bank(difference, 0.2)[0]) == sum(TRAILS.values()) and len(bank(difference, 0.2)[1]) == len(COMAE)
+    trails, comae = bank(difference, 0.03)  # 3 arcsec
+    assert {round(0.03 * length, 6) for length, _ in trails} == {2.0} and comae == []
+    assert all(length <= 0.8 * 100 for length, _ in trails)

@@ -10,6 +10,8 @@ TRAILS = {2.0: 4, 5.0: 6, 10.0: 12}
 """Length in arcsec of the trails of a `bank`, and at how many angles: an object at 1.6, 4 and 8 deg a day in 30 s."""
 COMAE = (2.0, 5.0)
 """Radii in arcsec of its comae."""
+LARGEST = 0.8
+"""Length of a trail, and diameter of a coma, over the side of the image up to which a `bank` has them."""
 
 
 def trail(psf, length, angle):
@@ -65,8 +67,9 @@ def coma_shape(psf, radius):
 def bank(difference, pixel_scale=0.2):
     """Return the shapes that a search looks for beside points.
 
-    Trails of `TRAILS` and comae of `COMAE`. A trail between them loses part of its signal-to-noise ratio: 8 per cent in
-    the mean of lengths up to 12 arcsec and all angles in seeing of 0.8 arcsec, a quarter at most.
+    Trails of `TRAILS` and comae of `COMAE`, as far as the image holds them: of small pixels the largest, no whole one
+    of which is in it, overlap with everything else. A trail between them loses part of its signal-to-noise ratio: 8
+    per cent in the mean of lengths up to 12 arcsec and all angles in seeing of 0.8 arcsec, a quarter at most.
 
     Parameters
     ----------
@@ -80,5 +83,7 @@ def bank(difference, pixel_scale=0.2):
         Pixels and radians.
     shapes : list of (k, k) array
     """
-    trails = [(length / pixel_scale, np.pi * k / number) for length, number in TRAILS.items() for k in range(number)]
-    return trails, [coma_shape(difference.psf, radius / pixel_scale) for radius in COMAE]
+    most = LARGEST * min(difference.image.shape) * pixel_scale
+    lengths = [(length / pixel_scale, number) for length, number in TRAILS.items() if length <= most]
+    trails = [(length, np.pi * k / number) for length, number in lengths for k in range(number)]
+    return trails, [coma_shape(difference.psf, radius / pixel_scale) for radius in COMAE if 2 * radius <= most]
