@@ -168,6 +168,7 @@ def test_catalogue_blends_have_the_summed_flux_at_the_brightest_member():
     found = catalogue_blends(friends, objects, ["i"])
     assert set(found["rung"]) == {FRIENDS}
     assert dict(zip(found["det_id"], found["flux_i"])) == {1: 141.0, 3: 81.0}  # of the last one member is no target
+    assert len(catalogue_blends(linked(truth[:0], 5, 0.2), objects, ["i"])) == 0
 
 
 def test_a_training_is_of_isolated_galaxies_and_freezes_what_other_folds_say():

@@ -63,16 +63,17 @@ def catalogue_blends(friends, objects, bands):
     Table
         A row for each group, singles too: rung `redshifts.FRIENDS`, det_id is the source_id of the brightest member.
     """
-    whole = friends.groupby(["patch", "twin", "group"])["role"].transform(lambda role: (role == "target").all())
-    friends = friends[whole]
+    group = ["patch", "twin", "group"]
+    targets = (friends["role"] == "target").groupby([friends[name] for name in group]).transform("all")
+    friends = friends[targets.astype(bool)]
     key = ["patch", "twin", "source_id"]
     frame = objects.to_pandas().rename(columns={"det_id": "source_id"})
     noiseless, alone = (frame[frame["rung"] == rung].drop(columns="rung") for rung in (REFERENCE, "isolated"))
     blends = friends.loc[friends["brightest"], [*key, "group"]].merge(alone, on=key)
     others = friends.loc[~friends["brightest"], [*key, "group"]].merge(noiseless, on=key)
     fluxes = [f"flux_{band}" for band in bands]
-    added = others.groupby(["patch", "twin", "group"])[fluxes].sum(min_count=1).reset_index()
-    blends = blends.merge(added, on=["patch", "twin", "group"], how="left", suffixes=("", "_added"))
+    added = others.groupby(group)[fluxes].sum(min_count=1).reset_index()
+    blends = blends.merge(added, on=group, how="left", suffixes=("", "_added"))
     for name in fluxes:
         blends[name] += blends[f"{name}_added"].fillna(0)
     blends = blends.sort_values(key)
