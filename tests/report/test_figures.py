@@ -31,6 +31,10 @@ def test_every_bin_says_how_many_objects_it_holds():
     assert bin_labels(["m:1-2", "m:2-1e+09"], ROWS) == ["1–2\n7–9", "2–∞\n2"]
 
 
+def test_a_bin_that_no_rung_of_the_study_has_holds_none():
+    assert bin_labels(["mag:20-21"], Table({"stratum": ["mag:21-22"], "n": [5]})) == ["20–21\n0"]
+
+
 def test_a_legend_is_outside_of_the_axes_and_names_each_series_once():
     figure = Figure(layout="constrained")
     axes = figure.subplots(1, 2)

@@ -13,6 +13,7 @@ from blendimpact.config.real_image import bands_of, image_files, load_image
 from blendimpact.data.images import AB_NANOJANSKY
 from blendimpact.data.matching import match
 from blendimpact.errors import StudyError
+from blendimpact.report.study import data_used
 from blendimpact.sky.adopt.checks import check_images
 from blendimpact.sky.adopt.image import adopt
 from blendimpact.sky.adopt.patches import adopt_patches
@@ -110,6 +111,7 @@ def test_the_bands_of_a_case_are_some_of_the_image(folder, tmp_path):
 
     found = settings("[g, r]")
     assert found["zero_point"] == AB_NANOJANSKY and found["patch"]["count"] == 4
+    assert "three bands (band g, r)" in data_used(found)  # what the board says
     check_images([found])
     with pytest.raises(StudyError, match="has no band 'R'") as error:
         settings("[g, r, R]")

@@ -154,7 +154,7 @@ def bin_labels(bins, rows):
     """Return the label of each bin of a stratum: its range, and N; from the fewest to the most objects of any rung."""
     labels = []
     for name in bins:
-        n = [int(v) for v in rows_of(rows, stratum=name)["n"]]
+        n = [int(v) for v in rows_of(rows, stratum=name)["n"]] or [0]  # of a study without these rungs
         text = name.split(":")[1].replace("-", "–").replace("1e+09", "∞").replace("1.0001", "1")
         labels.append(f"{text}\n{min(n):,}" + (f"–{max(n):,}" if max(n) > min(n) else ""))
     return labels

@@ -27,7 +27,8 @@ def beside(foms, fom, stratum, terms, xlabel, ylabel, kind="impact"):
         None when there is no such stratum.
     """
     found = {name: strata_of(foms.rows(scenario=name, fom=fom, kind=kind), stratum) for name in SKIES}
-    found = {name: (rows[np.isin(rows["term"], list(terms))], bins) for name, (rows, bins) in found.items() if bins}
+    found = {name: (rows[np.isin(rows["term"], list(terms))], bins) for name, (rows, bins) in found.items()}
+    found = {name: (rows, bins) for name, (rows, bins) in found.items() if len(rows)}
     if not found:
         return None
     figure = Figure(figsize=(5.2 * len(found) + 0.6, 4.2), layout="constrained")
