@@ -52,13 +52,15 @@ def test_the_second_pass_finds_faint_neighbours():
     faint = [(x + 4.5 * np.cos(a), y + 4.5 * np.sin(a), snr_flux(25)) for (x, y, _), a in zip(bright, angle)]
     stars = np.array(bright + faint)
     patch = star_field(stars, (200, 260), gain=40)
-    share = {}
+    share, gains = {}, {}
     for passes in (1, 2):
         table = DaoFindDetector(passes=passes).detect(patch, {}).table
-        share[passes] = found(stars, table, 1.5)[len(bright) :].mean()
+        share[passes], gains[passes] = found(stars, table, 1.5)[len(bright) :].mean(), table.meta["gains"]
         assert found(stars, table)[: len(bright)].all()
         assert len(table) <= 1.03 * len(stars)
     assert share[2] > 0.9 and share[1] < 0.5
+    assert gains[2][:1] == gains[1] and len(bright) <= gains[1][0] < 1.2 * len(bright)
+    assert len(gains[2]) == 2 and gains[2][1] >= 0.9 * len(faint)  # noise too, which the last fit drops
 
 
 def test_completeness_and_purity_in_a_crowded_field():

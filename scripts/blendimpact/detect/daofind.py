@@ -30,13 +30,22 @@ class DaoFindDetector(Detector):
     subtracted, and the next pass searches what is left. What a pass after the first finds within
     ``min_separation`` of a known star is the PSF's error and not a star. In the end all are fitted once more: positions
     are the fitted ones, and a star whose fitted flux, all bands together, is below ``least`` standard deviations
-    *given its neighbours* is dropped. One pass with ``least: null`` is plain DAOFIND: nothing is fitted.
+    *given its neighbours* is dropped. One pass with ``least: null`` is plain DAOFIND: nothing is fitted. The log of the
+    detection says how many stars each pass added, and how many were kept.
 
     On simulated fields of one band (Kolmogorov PSF of 0.75 arcsec, counts that rise as 10^(0.3 m)) of 1e5, 3e5 and
     1e6 stars of S/N > 5 per square degree, the second pass raises the completeness at isolated S/N 7 to 10 from 0.97,
     0.90, 0.71 to 1.00, 0.98, 0.90, and a third adds at most 0.02 more; 5, 4 and 6 per cent of the detections have no
     star of S/N > 3 within 0.35 arcsec. Limits on sharpness and roundness cost a quarter of all stars there (neighbours
     make stars look broad or elongated), so there are none by default: set them where cosmic rays are left.
+
+    More passes are for denser fields whose PSF is known; recovered is a star within 0.5 arcsec and 0.75 mag of a
+    detection, false a detection without such a star. At 3e6 stars to i = 22.5 per square degree (visits in g and i) a
+    third pass recovers 0.81 in place of 0.78 of 798 stars of S/N > 10, false are 2.0 in place of 1.3 per cent, for 1.8
+    times the CPU; at 1e6 and below it adds next to nothing. Where stars fill every pixel (6,000 on 100 x 100 pixels,
+    FWHM 2.8 pixels) eight passes recover 1052 in place of 452 of 12000 stars, of both 18 per cent false, for 8 times
+    the CPU. On a real frame (VLT/ISAAC) a third recovers none more of 160 artificial stars, and of the detections that
+    are there only after injection 37 in place of 13 per cent are not these stars. So two are the default.
 
     Footprints are the pixels with a matched-filter S/N of ``threshold``, split among the stars by watershed.
 
@@ -86,7 +95,7 @@ class DaoFindDetector(Detector):
     def detect(self, patch, sky, truth=None):
         """Return the `Detection` of a patch; ``truth`` is not looked at."""
         patch = self._seen(patch)
-        x, y = self.positions(patch, sky)
+        x, y, gains = self._find(patch, sky)
         flux, variance = coadd(patch, sky, sed=self.sed)
         blurred, error = smooth(flux, variance, kernel_pixels("psf", patch))
         matched = blurred / error
@@ -100,32 +109,36 @@ class DaoFindDetector(Detector):
         footprint = seen & (matched >= self.threshold)
         footprint[tuple(peaks.T)] = True
         segmentation = watershed(-matched, markers(peaks, patch.shape), mask=footprint, connectivity=2).astype(np.int32)
-        return Detection(
-            detection_table(
-                {
-                    "det_id": np.arange(1, len(x) + 1),
-                    "x": x,
-                    "y": y,
-                    "peak_snr": matched[tuple(peaks.T)],
-                    "flag": flags(segmentation, footprint, peaks, ~seen),
-                    **moments(segmentation, np.maximum(blurred, 0.0), len(x)),
-                }
-            ),
-            segmentation,
+        table = detection_table(
+            {
+                "det_id": np.arange(1, len(x) + 1),
+                "x": x,
+                "y": y,
+                "peak_snr": matched[tuple(peaks.T)],
+                "flag": flags(segmentation, footprint, peaks, ~seen),
+                **moments(segmentation, np.maximum(blurred, 0.0), len(x)),
+            }
         )
+        table.meta["gains"] = gains
+        return Detection(table, segmentation)
 
     def positions(self, patch, sky):
         """Return x and y of what `detect` finds."""
-        patch = self._seen(patch)
+        return self._find(self._seen(patch), sky)[:2]
+
+    def _find(self, patch, sky):
+        """Return x and y of the stars, and how many each pass added."""
         x, y = self._search(patch, sky)
+        gains = [len(x)]
         if not len(x) or (self.passes == 1 and self.least is None):
-            return x, y
+            return x, y, gains
         apart = self.min_separation * self._fwhm(patch)
         for _ in range(self.passes - 1):
             fit = StarFit(patch, sky, x, y, self._options)
             more = np.column_stack(self._search(_residual(patch, fit), {}))
             if len(more):
                 more = more[cKDTree(fit.positions).query(more)[0] > apart]
+            gains.append(len(more))
             if not len(more):
                 break
             known = fit.positions[~fit.flags["NO_FLUX"]]
@@ -135,7 +148,7 @@ class DaoFindDetector(Detector):
         keep = _on(patch, fit.positions)
         if self.least is not None:
             keep &= self._significant(patch, fit)
-        return tuple(fit.positions[keep].T)
+        return *fit.positions[keep].T, gains
 
     def _seen(self, patch):
         return replace(patch, bands={b: patch.bands[b] for b in self.bands}) if self.bands else patch
