@@ -286,7 +286,7 @@ def test_an_engine_that_needs_a_template_is_refused_where_there_is_none(tmp_path
         "epochs": None,
         "patch": {"size": None, "border": None, "count": None},
         "subtractor": engine,
-        "stamp": 1.0,
+        "stamp": 5.0,
         "inject": {"per_patch": 1},
         "scenarios": {"dense_stars": None},
     }
