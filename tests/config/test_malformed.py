@@ -1,5 +1,6 @@
 """Whatever a configuration holds, it is valid or refused with a key: never a traceback, never a number that is none."""
 
+import contextlib
 import copy
 import datetime
 import json
@@ -111,9 +112,16 @@ OPTIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working directory of its own: an option may be the name of a folder that is made."""
+    with contextlib.chdir(tmp_path_factory.mktemp("options")):
+        yield
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(OPTIONS), JUNK)
-def test_an_option_of_a_plug_in_is_taken_or_refused_by_name(place, value):
+@given(place=st.sampled_from(OPTIONS), value=JUNK)
+def test_an_option_of_a_plug_in_is_taken_or_refused_by_name(folder, place, value):
     family, name, option = place
     found = family.problems(name, {option: value})
     assert all(problem.what and "cannot be used" not in problem.what for problem in found)

@@ -343,7 +343,7 @@ def test_children_come_back_from_hdf5_and_their_bytes_repeat(tmp_path, compressi
     with h5py.File(paths[0]) as file:
         back = Children.read(file["00001/plus/real"])
         assert len(Children.read(file["00001/plus/truth"])) == 0
-        with pytest.raises(StudyError, match="no child images"):
+        with pytest.raises(StudyError, match="not child images"):
             Children.read(file["00001"])
     for name in ("det_id", "x0", "y0", "stamps", "status", "errors"):
         np.testing.assert_array_equal(getattr(back, name), getattr(children, name))

@@ -26,7 +26,7 @@ def test_every_survey_of_an_enabled_case_is_in_use_with_its_bands():
     assert {name: bands for name, (_, bands) in in_use(study(**other)).items()} == {
         "lsst_visit": ["g", "i"],
         "lsst_y1": ["r", "i"],
-        "lsst_y10_ideal": ["g", "r", "i"],
+        "lsst_y10_ideal": ["u", "g", "r", "i", "z", "y"],
     }
 
 

@@ -365,7 +365,7 @@ def test_stamp_from_a_file(tmp_path):
         ({"flux_i": np.nan}, "flux"),
         ({"bulge_fraction_i": np.nan}, "half-light"),
         ({"kind": "trail", "trail_length": 0.0, "trail_angle": 0.0}, "trail"),
-        ({"kind": "stamp", "stamp": "no/such.fits"}, "no image"),
+        ({"kind": "stamp", "stamp": "no/such.fits"}, "not an image"),
     ],
 )
 def test_refuses_what_cannot_be_drawn(change, text):

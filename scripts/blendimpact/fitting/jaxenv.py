@@ -54,7 +54,7 @@ def scarlet2(where, cache=None):
     directory = cache_directory(cache, jax.__version__)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no system has such a name
         raise StudyError(
             f"the directory of compiled programs cannot be made ({error})",
             str(directory),
