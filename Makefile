@@ -19,7 +19,7 @@ help:
 	@echo "make smoke      the same in a few minutes, without the statistics"
 	@echo "make report     report.zip: the results with the code that made them"
 	@echo "make test       all tests that this machine can run"
-	@echo "make test-fast  the first tier, in three minutes"
+	@echo "make test-fast  the first tier, in some minutes"
 	@echo "make lint       ruff, snakefmt, snakemake --lint"
 	@echo "make bench      speed, memory, scaling: printed, not asserted"
 	@echo "make env-slurm  $(SLURM_VENV): the environment and the SLURM executor"
